@@ -1,0 +1,1 @@
+//! What lies on disk: training checkpoints, snapshots, and the reference's own checkpoint files.

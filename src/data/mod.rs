@@ -1,0 +1,1 @@
+//! Images: datasets, the order in which they are drawn, augmentation, grids.

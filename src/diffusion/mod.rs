@@ -1,0 +1,1 @@
+//! Noise levels, samplers, teacher losses, the optimizer, EMA.

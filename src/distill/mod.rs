@@ -1,0 +1,1 @@
+//! Distillation: SiD, SiDA and SiD2A.

@@ -1,0 +1,1 @@
+//! File formats: pickles, `.pt` archives, safetensors, npz. Nothing here executes what it reads.

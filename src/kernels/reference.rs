@@ -1,0 +1,171 @@
+//! What each operation means, written in Burn tensors: the judge of the fast paths, and the path of every
+//! device that has none.
+
+use burn::tensor::{
+    Tensor,
+    activation::{self, softmax},
+    module,
+    ops::ConvOptions,
+};
+
+/// `[n, c, h, w]` to `[n, h, w, c]`.
+pub fn to_nhwc(x: Tensor<4>) -> Tensor<4> {
+    x.permute([0, 2, 3, 1])
+}
+
+/// `[n, h, w, c]` to `[n, c, h, w]`.
+pub fn to_nchw(x: Tensor<4>) -> Tensor<4> {
+    x.permute([0, 3, 1, 2])
+}
+
+/// A convolution of stride 1 with "same" zero padding. x `[n, h, w, c]`, weight `[k, c, kh, kw]` with odd
+/// `kh` and `kw`, bias `[k]` => `[n, h, w, k]`
+pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>) -> Tensor<4> {
+    let [_, _, kh, kw] = weight.dims();
+    conv2d_with(x, weight, bias, 1, [kh / 2, kw / 2])
+}
+
+/// A convolution with the given stride and zero padding `[top and bottom, left and right]`.
+/// x `[n, h, w, c]`, weight `[k, c, kh, kw]`, bias `[k]` => `[n, h', w', k]`
+pub fn conv2d_with(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    stride: usize,
+    padding: [usize; 2],
+) -> Tensor<4> {
+    let options = ConvOptions::new([stride; 2], padding, [1, 1], 1);
+    to_nhwc(module::conv2d(to_nchw(x), weight, bias, options))
+}
+
+/// A dense layer. x `[m, c]`, weight `[k, c]`, bias `[k]` => `[m, k]`
+pub fn dense(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
+    let y = x.matmul(weight.transpose());
+    match bias {
+        Some(bias) => y + bias.unsqueeze::<2>(),
+        None => y,
+    }
+}
+
+/// The settings of one fused group normalisation:
+/// `y = norm(x + shift_before) * weight + bias`, then `y * (1 + scale) + shift`, then SiLU; the optional parts
+/// where given.
+#[derive(Debug)]
+pub struct GroupNorm {
+    /// Number of groups; divides the channels.
+    pub groups: usize,
+    /// Added to the variance.
+    pub eps: f64,
+    /// `[c]`
+    pub weight: Tensor<1>,
+    /// `[c]`
+    pub bias: Tensor<1>,
+    /// Added to x before the normalisation, one value per sample and channel (DDPM++). `[n, c]`
+    pub shift_before: Option<Tensor<2>>,
+    /// `(scale, shift)` of the normalised values, per sample and channel (ADM). Each `[n, c]`
+    pub scale_shift: Option<(Tensor<2>, Tensor<2>)>,
+    /// Whether a SiLU follows.
+    pub silu: bool,
+}
+
+/// Group normalisation with what surrounds it. x `[n, h, w, c]` => `[n, h, w, c]`
+pub fn group_norm(x: Tensor<4>, norm: GroupNorm) -> Tensor<4> {
+    let [n, h, w, c] = x.dims();
+    let per_sample = |t: Tensor<2>| t.reshape([n, 1, 1, c]);
+    let x = match norm.shift_before {
+        Some(shift) => x + per_sample(shift),
+        None => x,
+    };
+    let x = x.reshape([n, h * w, norm.groups, c / norm.groups]);
+    let x = x.clone() - x.mean_dim(1).mean_dim(3);
+    let variance = x.clone().square().mean_dim(1).mean_dim(3);
+    let x = (x * (variance + norm.eps).sqrt().recip()).reshape([n, h, w, c]);
+    let y = x * norm.weight.reshape([1, 1, 1, c]) + norm.bias.reshape([1, 1, 1, c]);
+    let y = match norm.scale_shift {
+        Some((scale, shift)) => y * (per_sample(scale) + 1.0) + per_sample(shift),
+        None => y,
+    };
+    if norm.silu { silu(y) } else { y }
+}
+
+/// x times sigmoid(x), elementwise.
+pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    activation::silu(x)
+}
+
+/// Magnitude-preserving SiLU (EDM2): `silu(x * gain) / 0.596`, with an optional gain per sample and channel.
+/// x `[n, h, w, c]`, gain `[n, c]` => `[n, h, w, c]`
+pub fn mp_silu(x: Tensor<4>, gain: Option<Tensor<2>>) -> Tensor<4> {
+    let [n, _, _, c] = x.dims();
+    let x = match gain {
+        Some(gain) => x * gain.reshape([n, 1, 1, c]),
+        None => x,
+    };
+    silu(x) / 0.596
+}
+
+/// Pixel norm (EDM2): every position divided by `eps + rms over channels`. x `[n, h, w, c]` => `[n, h, w, c]`
+pub fn pixel_norm(x: Tensor<4>, eps: f64) -> Tensor<4> {
+    let rms = x.clone().square().mean_dim(3).sqrt();
+    x / (rms + eps)
+}
+
+/// `a * weight_a + b * weight_b`: residual sums and EDM2's `mp_sum`. All `[n, h, w, c]`
+pub fn weighted_sum(a: Tensor<4>, weight_a: f64, b: Tensor<4>, weight_b: f64) -> Tensor<4> {
+    if weight_a.to_bits() == weight_b.to_bits() { (a + b) * weight_a } else { a * weight_a + b * weight_b }
+}
+
+/// Concatenation along channels, each part times its weight (EDM2's `mp_cat`; weights 1 elsewhere).
+/// `[n, h, w, ca]`, `[n, h, w, cb]` => `[n, h, w, ca + cb]`
+pub fn concat(a: Tensor<4>, weight_a: f64, b: Tensor<4>, weight_b: f64) -> Tensor<4> {
+    let times = |t: Tensor<4>, weight: f64| if weight.to_bits() == 1f64.to_bits() { t } else { t * weight };
+    Tensor::cat(vec![times(a, weight_a), times(b, weight_b)], 3)
+}
+
+/// Halves the resolution with a separable depthwise filter: outer product over sum squared, padding
+/// `(len - 1) / 2`, stride 2. x `[n, h, w, c]` => `[n, h / 2, w / 2, c]`
+pub fn downsample(x: Tensor<4>, filter: &[f32]) -> Tensor<4> {
+    let c = x.dims()[3];
+    let options = ConvOptions::new([2, 2], [(filter.len() - 1) / 2; 2], [1, 1], c);
+    to_nhwc(module::conv2d(to_nchw(x.clone()), depthwise(filter, 1.0, c, &x), None, options))
+}
+
+/// Doubles the resolution with a separable depthwise filter, transposed, times 4.
+/// x `[n, h, w, c]` => `[n, 2 h, 2 w, c]`
+pub fn upsample(x: Tensor<4>, filter: &[f32]) -> Tensor<4> {
+    let c = x.dims()[3];
+    let options =
+        burn::tensor::ops::ConvTransposeOptions::new([2, 2], [(filter.len() - 1) / 2; 2], [0, 0], [1, 1], c);
+    to_nhwc(module::conv_transpose2d(to_nchw(x.clone()), depthwise(filter, 4.0, c, &x), None, options))
+}
+
+/// The 2-D kernel of a separable filter for every channel, on the device and in the type of `like`. `[c, 1, f, f]`
+fn depthwise(filter: &[f32], gain: f32, c: usize, like: &Tensor<4>) -> Tensor<4> {
+    let sum: f32 = filter.iter().sum();
+    let plane: Vec<f32> =
+        filter.iter().flat_map(|a| filter.iter().map(move |b| gain * a * b / (sum * sum))).collect();
+    let f = filter.len();
+    Tensor::<1>::from_floats(plane.as_slice(), &like.device())
+        .cast(like.dtype())
+        .reshape([1, 1, f, f])
+        .repeat_dim(0, c)
+}
+
+/// Multi-head self-attention over all positions. Channel `(head * d + i) * 3 + j` of `qkv` is component i of
+/// query (j = 0), key (1) or value (2). `normalize_eps`: EDM2 first divides each of the three, per head and
+/// position, by `eps + rms`. qkv `[n, h, w, 3 c]` => `[n, h, w, c]`
+pub fn attention(qkv: Tensor<4>, heads: usize, normalize_eps: Option<f64>) -> Tensor<4> {
+    let [n, h, w, c3] = qkv.dims();
+    let d = c3 / 3 / heads;
+    let qkv = qkv.reshape([n, h * w, heads, d, 3]).swap_dims(1, 2);
+    let qkv = match normalize_eps {
+        Some(eps) => {
+            let rms = qkv.clone().square().mean_dim(3).sqrt();
+            qkv / (rms + eps)
+        }
+        None => qkv,
+    };
+    let part = |i: usize| -> Tensor<4> { qkv.clone().narrow(4, i, 1).reshape([n, heads, h * w, d]) };
+    let weights = softmax(part(0).matmul(part(1).swap_dims(2, 3)) / (d as f64).sqrt(), 3);
+    weights.matmul(part(2)).swap_dims(1, 2).reshape([n, h, w, heads * d])
+}

@@ -1,0 +1,34 @@
+//! One-step generators from pretrained EDM and EDM2 diffusion models: SiD, SiDA and SiD2A on Burn.
+//!
+//! The crate is a house of floors. A file may import its own folder and any floor below it; folders on
+//! one floor do not know each other. `tests/floors.rs` enforces it.
+//!
+//! ```text
+//! 7  main.rs  cli/                      words of the command line
+//! 6  pipeline/                          what was written -> what will run -> running it
+//! 5  stages/                            one file per verb of the language
+//! 4  distill/                           SiD, SiDA, SiD2A
+//! 3  diffusion/ checkpoint/ metrics/    noise levels, samplers, EMA; what lies on disk; FID and its kin
+//! 2  nn/        data/                   networks; images
+//! 1  kernels/   formats/   rng/         tensor operations; file formats; the reference's random streams
+//! 0  error.rs  stage_name.rs  seed.rs  kimg.rs  state_dict.rs     words everyone may use
+//! ```
+
+pub mod checkpoint;
+pub mod data;
+pub mod diffusion;
+pub mod distill;
+pub mod error;
+pub mod formats;
+pub mod kernels;
+pub mod kimg;
+pub mod metrics;
+pub mod nn;
+pub mod pipeline;
+pub mod rng;
+pub mod seed;
+pub mod stage_name;
+pub mod stages;
+pub mod state_dict;
+
+pub use error::{Error, Result};

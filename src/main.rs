@@ -1,0 +1,3 @@
+//! The `sida` command.
+
+fn main() {}

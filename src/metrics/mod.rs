@@ -1,0 +1,1 @@
+//! Metrics: Frechet distance, Inception Score, kernel distance, precision and recall.

@@ -1,0 +1,58 @@
+//! `Denoiser`: what every network of the field does, and the values that go in and out.
+
+use burn::{module::Module, tensor::Tensor};
+
+use crate::seed::Draw;
+
+/// What a network says about noisy images.
+#[derive(Clone, Debug)]
+pub struct Denoised {
+    /// D(x; sigma). `[n, c, h, w]`
+    pub images: Tensor<4>,
+    /// The last encoder activation averaged over its channels: SiDA's discriminator. `[n, 1, h', w']`
+    pub logits: Tensor<4>,
+    /// u(sigma), where the network has that head (EDM2). `[n, 1, 1, 1]`
+    pub logvar: Option<Tensor<4>>,
+}
+
+/// What a network is told besides the noise level.
+#[derive(Clone, Debug, Default)]
+pub struct Condition {
+    /// One-hot classes; `None` or a row of zeros means unconditional. `[n, classes]`
+    pub class_labels: Option<Tensor<2>>,
+    /// Augmentation parameters; `None` means not augmented. `[n, 9]`
+    pub augment_labels: Option<Tensor<2>>,
+}
+
+/// Whether a pass drops activations.
+#[derive(Clone, Copy, Debug)]
+pub enum Dropout {
+    /// Evaluation mode.
+    Off,
+    /// Training mode: masks come from the draw, by layer and by sample; the second field is the number of the
+    /// first sample within the whole batch.
+    On(Draw, u64),
+}
+
+/// A preconditioned network: the teacher, the fake score network and the generator are all one.
+///
+/// Passes never change weights: forced normalisation is a step of its own.
+pub trait Denoiser: Module {
+    /// The denoised images with all that the pass yields on the way. noisy `[n, c, h, w]`, sigma `[n, 1, 1, 1]`
+    fn denoise(
+        &self,
+        noisy: Tensor<4>,
+        sigma: Tensor<4>,
+        condition: &Condition,
+        dropout: Dropout,
+    ) -> Denoised;
+
+    /// The encoder alone, which is enough to judge real images. => logits `[n, 1, h', w']`
+    fn encode(
+        &self,
+        noisy: Tensor<4>,
+        sigma: Tensor<4>,
+        condition: &Condition,
+        dropout: Dropout,
+    ) -> Tensor<4>;
+}

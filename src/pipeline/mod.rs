@@ -1,0 +1,1 @@
+//! The pipeline language: parsing, checking, planning and running.

@@ -1,0 +1,1 @@
+//! The verbs of the pipeline language, one file each.

@@ -1,0 +1,7 @@
+//! Kind `manifest` of the fixtures' README.
+
+use crate::case::Case;
+
+pub fn run(_case: &mut Case) -> Result<(), String> {
+    Err("kind `manifest` is not judged yet".to_owned())
+}
