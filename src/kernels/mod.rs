@@ -7,6 +7,6 @@
 pub mod reference;
 
 pub use reference::{
-    GroupNorm, attention, concat, conv2d, conv2d_with, dense, downsample, group_norm, mp_silu, pixel_norm,
-    silu, to_nchw, to_nhwc, upsample, weighted_sum,
+    AdamStep, GroupNorm, adam, attention, concat, conv2d, conv2d_with, dense, downsample, group_norm, lerp,
+    mp_silu, pixel_norm, silu, to_nchw, to_nhwc, upsample, weighted_sum,
 };

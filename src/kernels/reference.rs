@@ -169,3 +169,38 @@ pub fn attention(qkv: Tensor<4>, heads: usize, normalize_eps: Option<f64>) -> Te
     let weights = softmax(part(0).matmul(part(1).swap_dims(2, 3)) / (d as f64).sqrt(), 3);
     weights.matmul(part(2)).swap_dims(1, 2).reshape([n, h, w, heads * d])
 }
+
+/// One step of Adam: what the recipe says, and how many steps there have been.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamStep {
+    /// Learning rate of this step.
+    pub lr: f64,
+    /// Decay rates of the first and second moment.
+    pub betas: [f64; 2],
+    /// Added to the root of the second moment.
+    pub eps: f64,
+    /// Number of this step, from 1; for bias correction.
+    pub step: u64,
+}
+
+/// Adam without weight decay, bias correction on (torch's arithmetic): the new (parameter, first moment, second moment).
+pub fn adam<const D: usize>(
+    parameter: Tensor<D>,
+    moment1: Tensor<D>,
+    moment2: Tensor<D>,
+    gradient: Tensor<D>,
+    adam: AdamStep,
+) -> (Tensor<D>, Tensor<D>, Tensor<D>) {
+    let [beta1, beta2] = adam.betas;
+    let moment1 = moment1 * beta1 + gradient.clone() * (1.0 - beta1);
+    let moment2 = moment2 * beta2 + gradient.square() * (1.0 - beta2);
+    let correction = |beta: f64| 1.0 - beta.powf(adam.step as f64);
+    let denominator = moment2.clone().sqrt() / correction(beta2).sqrt() + adam.eps;
+    let parameter = parameter - moment1.clone() / denominator * (adam.lr / correction(beta1));
+    (parameter, moment1, moment2)
+}
+
+/// `from + (to - from) * weight`: an EMA's update with weight 1 - beta.
+pub fn lerp<const D: usize>(from: Tensor<D>, to: Tensor<D>, weight: f64) -> Tensor<D> {
+    from.clone() + (to - from) * weight
+}

@@ -55,4 +55,8 @@ pub trait Denoiser: Module {
         condition: &Condition,
         dropout: Dropout,
     ) -> Tensor<4>;
+
+    /// The reference's names of all parameters, in the order in which `Module::visit` meets them, which is the
+    /// order of registration in the reference. Buffers are not among them.
+    fn parameter_names(&self) -> Vec<String>;
 }
