@@ -1,7 +1,41 @@
 //! Kind `augment` of the fixtures' README.
 
-use crate::case::Case;
+use burn::tensor::{Device, Tensor};
+use serde::Deserialize;
+use sida::data::{Augment, AugmentDraw};
 
-pub fn run(_case: &mut Case) -> Result<(), String> {
-    Err("kind `augment` is not judged yet".to_owned())
+use crate::{case::Case, compare::to_f64};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    augment: Augment,
+}
+
+/// One entry of `draws`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Drawn {
+    name: String,
+    #[serde(rename = "fn")]
+    _function: String,
+    what: String,
+}
+
+pub fn run(case: &mut Case) -> Result<(), String> {
+    let augment = case.config::<Config>()?.augment;
+    let device = Device::flex();
+    let images = Tensor::<4>::from_data(case.tensor("in.images")?, &device);
+    let mut draws = vec![AugmentDraw::default(); images.dims()[0]];
+    let listed: Vec<Drawn> =
+        serde_json::from_value(case.json["draws"].clone()).map_err(|e| format!("draws: {e}"))?;
+    for drawn in listed {
+        let values: Vec<f32> = to_f64(&case.tensor(&drawn.name)?).into_iter().map(|v| v as f32).collect();
+        if !AugmentDraw::set(&mut draws, &drawn.what, &values) {
+            return Err(format!("unknown draw `{}` of {} values", drawn.what, values.len()));
+        }
+    }
+    let augmented = augment.apply(images, &draws);
+    case.check("out.images", augmented.images.into_data())?;
+    case.check("out.labels", augmented.labels.into_data())
 }

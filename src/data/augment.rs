@@ -1,0 +1,296 @@
+//! EDM's augmentation: images and the labels that tell the network what was done to them.
+//!
+//! A pure function of images and draws (Karras et al. 2022, appendix F.2). No gradient flows through it: the
+//! fake score network learns from augmented images that are data to it. The work is done on the host, one
+//! sample per task, so every device gives the same bits.
+
+use burn::tensor::{Tensor, TensorData};
+use rayon::prelude::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::data::{
+    augment_draws::AugmentDraw,
+    warp::{Affine, Margin, Warp},
+};
+
+/// Spread of log2 of the isotropic scale.
+const SCALE_STD: f64 = 0.2;
+/// Spread of log2 of the anisotropic scale.
+const ANISO_STD: f64 = 0.2;
+/// How often an anisotropic scale happens along a random direction, rather than along x.
+const ANISO_ROTATE_PROB: f32 = 0.5;
+/// Spread of the translation, in widths and heights.
+const TRANSLATE_STD: f64 = 0.125;
+
+/// EDM's augmentation pipe: an overall probability and a multiplier for each transform; 0 leaves a transform
+/// out, with its labels.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Augment {
+    /// Probability of each transform, before its multiplier.
+    #[serde(default = "Augment::default_p")]
+    #[schemars(range(min = 0.0))]
+    pub p: f64,
+    /// Multiplier of the horizontal flip; the huge default of EDM's scripts means that it is always considered.
+    #[serde(default)]
+    #[schemars(range(min = 0.0))]
+    pub xflip: f64,
+    /// Multiplier of the vertical flip.
+    #[serde(default)]
+    #[schemars(range(min = 0.0))]
+    pub yflip: f64,
+    /// Multiplier of the isotropic scale.
+    #[serde(default)]
+    #[schemars(range(min = 0.0))]
+    pub scale: f64,
+    /// Multiplier of the rotation by any angle.
+    #[serde(default)]
+    #[schemars(range(min = 0.0))]
+    pub rotate_frac: f64,
+    /// Multiplier of the anisotropic scale.
+    #[serde(default)]
+    #[schemars(range(min = 0.0))]
+    pub aniso: f64,
+    /// Multiplier of the translation by fractions of a pixel.
+    #[serde(default)]
+    #[schemars(range(min = 0.0))]
+    pub translate_frac: f64,
+}
+
+/// Augmented images and what was done to each.
+#[derive(Clone, Debug)]
+pub struct Augmented {
+    /// `[n, c, h, w]`, on the device of the input.
+    pub images: Tensor<4>,
+    /// `[n, label_dim]`, on the device of the input.
+    pub labels: Tensor<2>,
+}
+
+impl Augment {
+    /// The setting of EDM's training scripts, 9 labels: `p` is 0.12 for CIFAR-10, 0.15 for FFHQ and AFHQ.
+    pub fn edm(p: f64) -> Self {
+        Self { p, xflip: 1e8, yflip: 1.0, scale: 1.0, rotate_frac: 1.0, aniso: 1.0, translate_frac: 1.0 }
+    }
+
+    fn default_p() -> f64 {
+        1.0
+    }
+
+    /// How many labels an image gets: 1 for each flip and the scale, 2 for each of the others, of those that are on.
+    pub fn label_dim(&self) -> usize {
+        let single = [self.xflip, self.yflip, self.scale];
+        let double = [self.rotate_frac, self.aniso, self.translate_frac];
+        single.iter().filter(|&&m| m > 0.0).count() + 2 * double.iter().filter(|&&m| m > 0.0).count()
+    }
+
+    /// Augments a batch of images `[n, c, h, w]` with one draw per sample. The result is off the autodiff tape.
+    ///
+    /// # Panics
+    /// If there is not one draw per sample.
+    pub fn apply(&self, images: Tensor<4>, draws: &[AugmentDraw]) -> Augmented {
+        let device = images.device();
+        let [n, c, h, w] = images.dims();
+        let mut pixels =
+            images.detach().into_data().convert::<f32>().try_into_vec::<f32>().expect("f32 after conversion");
+        let labels = self.apply_host(&mut pixels, [n, c, h, w], draws);
+        Augmented {
+            images: Tensor::from_data(TensorData::new(pixels, [n, c, h, w]), &device),
+            labels: Tensor::from_data(TensorData::new(labels, [n, self.label_dim()]), &device),
+        }
+    }
+
+    /// As `apply`, in place on host memory; returns the labels, row by row.
+    ///
+    /// # Panics
+    /// If the lengths do not fit the shape, or there is not one draw per sample.
+    pub fn apply_host(&self, images: &mut [f32], shape: [usize; 4], draws: &[AugmentDraw]) -> Vec<f32> {
+        let [n, c, h, w] = shape;
+        assert_eq!(images.len(), n * c * h * w, "images fill their shape");
+        assert_eq!(draws.len(), n, "one draw per sample");
+        let chosen: Vec<Chosen> = draws.iter().map(|draw| self.choose(draw)).collect();
+        let labels = chosen.iter().flat_map(|chosen| self.labels(chosen)).collect();
+        if images.is_empty() {
+            return labels;
+        }
+        let maps: Vec<Affine> = chosen.iter().map(|chosen| self.map(chosen, w, h)).collect();
+        let warp = self.is_geometric().then(|| Warp::new([c, h, w], Margin::around(&maps, w, h)));
+        images.par_chunks_mut(c * h * w).zip(chosen.par_iter().zip(&maps)).for_each(
+            |(image, (chosen, map))| {
+                if chosen.xflip {
+                    image.chunks_mut(w).for_each(<[f32]>::reverse);
+                }
+                if chosen.yflip {
+                    image.chunks_mut(h * w).for_each(|plane| flip_rows(plane, w));
+                }
+                if let Some(warp) = &warp {
+                    warp.apply(image, map);
+                }
+            },
+        );
+        labels
+    }
+
+    fn is_geometric(&self) -> bool {
+        [self.scale, self.rotate_frac, self.aniso, self.translate_frac].iter().any(|&m| m > 0.0)
+    }
+
+    /// Which transforms happen to a sample, and how strongly.
+    fn choose(&self, draw: &AugmentDraw) -> Chosen {
+        let happens = |u: f32, multiplier: f64| u < (multiplier * self.p) as f32;
+        let angle = |unit: f32| (f64::from(unit) * 2.0 - 1.0) * std::f64::consts::PI;
+        let or_zero = |condition: bool, value: f64| if condition { value } else { 0.0 };
+        let moves = happens(draw.translate_frac_u, self.translate_frac);
+        Chosen {
+            xflip: happens(draw.xflip_u, self.xflip) && draw.xflip_w,
+            yflip: happens(draw.yflip_u, self.yflip) && draw.yflip_w,
+            scale: or_zero(happens(draw.scale_u, self.scale), draw.scale_w.into()),
+            rotation: or_zero(happens(draw.rotate_frac_u, self.rotate_frac), angle(draw.rotate_frac_w)),
+            aniso: or_zero(happens(draw.aniso_u, self.aniso), draw.aniso_w.into()),
+            aniso_angle: or_zero(draw.aniso_rotate_u < ANISO_ROTATE_PROB, angle(draw.aniso_r)),
+            translation: draw.translate_frac_w.map(|w| or_zero(moves, w.into())),
+        }
+    }
+
+    fn labels(&self, chosen: &Chosen) -> Vec<f32> {
+        let flag = |on: bool| f64::from(u8::from(on));
+        let mut labels = Vec::with_capacity(self.label_dim());
+        let mut push = |multiplier: f64, values: &[f64]| {
+            if multiplier > 0.0 {
+                labels.extend(values.iter().map(|&v| v as f32));
+            }
+        };
+        push(self.xflip, &[flag(chosen.xflip)]);
+        push(self.yflip, &[flag(chosen.yflip)]);
+        push(self.scale, &[chosen.scale]);
+        push(self.rotate_frac, &[chosen.rotation.cos() - 1.0, chosen.rotation.sin()]);
+        let (sin, cos) = chosen.aniso_angle.sin_cos();
+        push(self.aniso, &[chosen.aniso * cos, chosen.aniso * sin]);
+        push(self.translate_frac, &chosen.translation);
+        labels
+    }
+
+    /// The map from output to input pixels, the origin at the image's centre.
+    fn map(&self, chosen: &Chosen, w: usize, h: usize) -> Affine {
+        let mut map = Affine::identity();
+        if self.scale > 0.0 {
+            let s = (SCALE_STD * chosen.scale).exp2();
+            map = map * Affine::scale(1.0 / s, 1.0 / s);
+        }
+        if self.rotate_frac > 0.0 {
+            map = map * Affine::rotation(chosen.rotation);
+        }
+        if self.aniso > 0.0 {
+            let s = (ANISO_STD * chosen.aniso).exp2();
+            map = map
+                * Affine::rotation(-chosen.aniso_angle)
+                * Affine::scale(1.0 / s, s)
+                * Affine::rotation(chosen.aniso_angle);
+        }
+        if self.translate_frac > 0.0 {
+            let [x, y] = chosen.translation;
+            map = map * Affine::translation(-TRANSLATE_STD * w as f64 * x, -TRANSLATE_STD * h as f64 * y);
+        }
+        map
+    }
+}
+
+/// What happens to one sample; 0 and `false` where a transform does not apply.
+struct Chosen {
+    xflip: bool,
+    yflip: bool,
+    scale: f64,
+    rotation: f64,
+    aniso: f64,
+    aniso_angle: f64,
+    translation: [f64; 2],
+}
+
+fn flip_rows(plane: &mut [f32], w: usize) {
+    let h = plane.len() / w;
+    for y in 0..h / 2 {
+        let (top, bottom) = plane.split_at_mut((h - 1 - y) * w);
+        top[y * w..][..w].swap_with_slice(&mut bottom[..w]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OFF: Augment = Augment {
+        p: 1.0,
+        xflip: 0.0,
+        yflip: 0.0,
+        scale: 0.0,
+        rotate_frac: 0.0,
+        aniso: 0.0,
+        translate_frac: 0.0,
+    };
+
+    fn ramp(n: usize) -> Vec<f32> {
+        (0..n).map(|i| (i as f32 * 0.37).sin()).collect()
+    }
+
+    #[test]
+    fn edm_has_nine_labels_and_fewer_where_a_transform_is_off() {
+        assert_eq!(Augment::edm(0.12).label_dim(), 9);
+        assert_eq!(Augment { rotate_frac: 0.0, ..Augment::edm(0.12) }.label_dim(), 7);
+        assert_eq!(OFF.label_dim(), 0);
+    }
+
+    #[test]
+    fn flips_alone_move_pixels_and_change_none() {
+        let pipe = Augment { xflip: 1.0, yflip: 1.0, ..OFF };
+        let draw = AugmentDraw { xflip_w: true, yflip_w: true, ..AugmentDraw::default() };
+        let mut images = ramp(2 * 3 * 4);
+        let labels = pipe.apply_host(&mut images, [1, 2, 3, 4], &[draw]);
+        let mut expected = ramp(2 * 3 * 4);
+        expected.chunks_mut(12).for_each(<[f32]>::reverse);
+        assert_eq!(images, expected);
+        assert_eq!(labels, [1.0, 1.0]);
+    }
+
+    #[test]
+    fn a_constant_image_stays_constant() {
+        // Each phase of the filter sums to one only nearly.
+        let pipe = Augment::edm(1.0);
+        let draw = AugmentDraw { scale_w: 1.0, rotate_frac_w: 0.7, aniso_w: 0.5, ..AugmentDraw::default() };
+        let mut images = vec![0.5; 16 * 16];
+        pipe.apply_host(&mut images, [1, 1, 16, 16], &[draw]);
+        assert!(images.iter().all(|v| (v - 0.5).abs() < 2e-3), "{images:?}");
+    }
+
+    #[test]
+    fn an_integer_translation_moves_the_image_and_reflects_its_border() {
+        // 0.125 * 16 pixels * 1 = 2 pixels to the right.
+        let pipe = Augment { translate_frac: 1.0, ..OFF };
+        let draw = AugmentDraw { translate_frac_w: [1.0, 0.0], ..AugmentDraw::default() };
+        let original = ramp(16 * 16);
+        let mut images = original.clone();
+        let labels = pipe.apply_host(&mut images, [1, 1, 16, 16], &[draw]);
+        let mut still = original.clone();
+        let rest = AugmentDraw { translate_frac_w: [0.0, 0.0], ..AugmentDraw::default() };
+        pipe.apply_host(&mut still, [1, 1, 16, 16], &[rest]);
+        for y in 0..16 {
+            for x in 2..16 {
+                assert!((images[y * 16 + x] - still[y * 16 + x - 2]).abs() < 1e-5, "at {x}, {y}");
+            }
+            assert!((images[y * 16 + 1] - still[y * 16 + 1]).abs() < 1e-5, "pixel -1 mirrors pixel 1");
+        }
+        assert_eq!(labels, [1.0, 0.0]);
+    }
+
+    #[test]
+    fn nan_stays_with_its_own_sample() {
+        let mut images = ramp(2 * 64);
+        images[3] = f32::NAN;
+        Augment::edm(0.5).apply_host(
+            &mut images,
+            [2, 1, 8, 8],
+            &[AugmentDraw::default(), AugmentDraw::default()],
+        );
+        assert!(images[..64].iter().any(|v| v.is_nan()));
+        assert!(images[64..].iter().all(|v| v.is_finite()));
+    }
+}
