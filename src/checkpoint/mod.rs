@@ -1,1 +1,3 @@
 //! What lies on disk: training checkpoints, snapshots, and the reference's own checkpoint files.
+
+pub mod atomic;

@@ -1,1 +1,4 @@
 //! The verbs of the pipeline language, one file each.
+
+pub mod guard;
+pub mod progress;

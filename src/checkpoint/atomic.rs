@@ -1,0 +1,99 @@
+//! Writing so that a file or folder is either whole or absent, whatever happens meanwhile.
+
+use std::{
+    fs::{self, File},
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use crate::error::{Error, Result};
+
+/// Writes a file through a temporary one beside it: flushed to disk, then renamed into place.
+///
+/// # Errors
+/// `Io` when the folder is absent or read-only, or the disk is full; the old file, if any, is untouched.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = parent(path);
+    let mut file = tempfile::Builder::new()
+        .prefix(".tmp-")
+        .tempfile_in(folder)
+        .map_err(Error::io("write in the folder", folder))?;
+    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(Error::io("write", path))?;
+    file.persist(path).map_err(|e| Error::Io { action: "write", path: path.to_path_buf(), source: e.error })?;
+    sync_folder(folder);
+    Ok(())
+}
+
+/// Makes a folder through a temporary one beside it: `fill` writes its files, then it is renamed into place.
+/// A folder that is there already is replaced.
+///
+/// # Errors
+/// What `fill` returns, or `Io`; a half-filled folder never appears under `path`.
+pub fn write_folder(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let folder = parent(path);
+    let temporary = tempfile::Builder::new()
+        .prefix(".tmp-")
+        .tempdir_in(folder)
+        .map_err(Error::io("make a folder in", folder))?;
+    fill(temporary.path())?;
+    for entry in fs::read_dir(temporary.path()).map_err(Error::io("read", temporary.path()))?.flatten() {
+        let _ = File::open(entry.path()).and_then(|f| f.sync_all());
+    }
+    if path.exists() {
+        fs::remove_dir_all(path).map_err(Error::io("replace", path))?;
+    }
+    // Once renamed there is nothing left to delete under the temporary name.
+    let temporary: PathBuf = temporary.keep();
+    fs::rename(&temporary, path).map_err(|source| {
+        let _ = fs::remove_dir_all(&temporary);
+        Error::Io { action: "write", path: path.to_path_buf(), source }
+    })?;
+    sync_folder(folder);
+    Ok(())
+}
+
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// A rename survives a power cut only once its folder is on disk; not every file system can do that.
+fn sync_folder(folder: &Path) {
+    let _ = File::open(folder).and_then(|f| f.sync_all());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_fill_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("checkpoint");
+        let result = write_folder(&target, |folder| {
+            write(&folder.join("half"), b"x")?;
+            Err(Error::Unusable("stop here".into()))
+        });
+        assert!(result.is_err());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_folder_is_replaced_as_a_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("checkpoint");
+        for name in ["old", "new"] {
+            write_folder(&target, |folder| write(&folder.join(name), name.as_bytes())).unwrap();
+        }
+        assert!(!target.join("old").exists());
+        assert_eq!(fs::read(target.join("new")).unwrap(), b"new");
+    }
+
+    #[test]
+    fn an_absent_folder_is_an_error_that_names_it() {
+        let message = write(Path::new("/no/such/folder/file"), b"").unwrap_err().to_string();
+        assert!(message.contains("/no/such/folder"), "{message}");
+    }
+}
