@@ -1,0 +1,119 @@
+//! `AdmConfig`: the settings of ADM (Dhariwal and Nichol), as pipeline files write them.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    check::{Problem, Problems},
+    preconditioning::Preconditioning,
+    skeleton::{Attention, Skeleton},
+    song_unet_config::{channel_mult_emb, dropout, img_channels, sigma_data},
+};
+
+/// ADM (Dhariwal and Nichol 2021), as EDM uses it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AdmConfig {
+    /// Side of the square images, in pixels.
+    #[schemars(range(min = 1))]
+    pub img_resolution: usize,
+    /// Colour channels of the images.
+    #[serde(default = "img_channels")]
+    #[schemars(range(min = 1))]
+    pub img_channels: usize,
+    /// Number of classes; 0 makes the network unconditional.
+    #[serde(default)]
+    pub label_dim: usize,
+    /// Width of the augmentation labels; 9 for networks trained with augmentation, else 0.
+    #[serde(default)]
+    pub augment_dim: usize,
+    /// The widths are multiples of this number of channels.
+    #[serde(default = "model_channels")]
+    #[schemars(range(min = 4))]
+    pub model_channels: usize,
+    /// Channels of each level in multiples of `model_channels`; every level halves the resolution.
+    #[serde(default = "channel_mult")]
+    #[schemars(length(min = 1), inner(range(min = 1)))]
+    pub channel_mult: Vec<usize>,
+    /// Width of the conditioning vector in multiples of `model_channels`.
+    #[serde(default = "channel_mult_emb")]
+    #[schemars(range(min = 1))]
+    pub channel_mult_emb: usize,
+    /// Residual blocks per level of the encoder; the decoder has one more.
+    #[serde(default = "num_blocks")]
+    #[schemars(range(min = 1))]
+    pub num_blocks: usize,
+    /// Resolutions with self-attention, one head per 64 channels.
+    #[serde(default = "attn_resolutions")]
+    pub attn_resolutions: Vec<usize>,
+    /// Share of activations that training drops in every block.
+    #[serde(default = "dropout")]
+    #[schemars(range(min = 0.0, max = 0.99))]
+    pub dropout: f64,
+    /// Share of samples whose class labels training drops.
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub label_dropout: f64,
+    /// How images, noise and the raw network make a denoiser.
+    #[serde(default)]
+    pub preconditioning: Preconditioning,
+    /// Standard deviation of the images in [-1, 1] that the network expects (`edm` only).
+    #[serde(default = "sigma_data")]
+    #[schemars(range(min = 0.001))]
+    pub sigma_data: f64,
+    /// Lowest noise level that samplers may use; by default the preconditioning's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sigma_min: Option<f64>,
+    /// Highest noise level that samplers may use; by default the preconditioning's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sigma_max: Option<f64>,
+}
+
+impl AdmConfig {
+    /// The levels and blocks that the settings ask for.
+    pub(crate) fn skeleton(&self) -> Skeleton {
+        let widths: Vec<usize> = self.channel_mult.iter().map(|m| m * self.model_channels).collect();
+        Skeleton::new(
+            self.img_resolution,
+            widths[0],
+            &widths,
+            self.num_blocks,
+            &self.attn_resolutions,
+            Attention::AllBlocks,
+        )
+    }
+
+    /// What is wrong with the settings, field by field; empty where nothing is.
+    pub fn check(&self) -> Vec<Problem> {
+        let mut problems = Problems::default();
+        problems.images(self.img_resolution, self.img_channels, self.channel_mult.len());
+        problems.widths(self.model_channels, &self.channel_mult, self.num_blocks);
+        problems.positive("channel_mult_emb", self.channel_mult_emb);
+        problems.share("dropout", self.dropout);
+        problems.share("label_dropout", self.label_dropout);
+        problems.sigmas(self.sigma_data, self.sigma_min, self.sigma_max);
+        problems.preconditioning(&self.preconditioning);
+        problems.demand(self.model_channels.is_multiple_of(2), "model_channels", || {
+            format!("the noise embedding is {} numbers wide, but must be an even number", self.model_channels)
+        });
+        if problems.is_empty() {
+            let skeleton = self.skeleton();
+            problems.groups(&skeleton);
+            problems.heads(&skeleton, 64);
+        }
+        problems.finish()
+    }
+}
+
+fn model_channels() -> usize {
+    192
+}
+fn channel_mult() -> Vec<usize> {
+    vec![1, 2, 3, 4]
+}
+fn num_blocks() -> usize {
+    3
+}
+fn attn_resolutions() -> Vec<usize> {
+    vec![32, 16, 8]
+}

@@ -1,0 +1,180 @@
+//! `Edm2Config`: the settings of EDM2's magnitude-preserving UNet, as pipeline files write them.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    check::{Problem, Problems},
+    skeleton::{Attention, Skeleton},
+    song_unet_config::{box_filter, sigma_data},
+};
+
+/// The magnitude-preserving UNet of EDM2 (Karras et al. 2024).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Edm2Config {
+    /// Side of the square images or latents.
+    #[schemars(range(min = 1))]
+    pub img_resolution: usize,
+    /// Channels of the images (3) or latents (4).
+    #[serde(default = "img_channels")]
+    #[schemars(range(min = 1))]
+    pub img_channels: usize,
+    /// Number of classes; 0 makes the network unconditional.
+    #[serde(default)]
+    pub label_dim: usize,
+    /// The widths are multiples of this number of channels.
+    #[serde(default = "model_channels")]
+    #[schemars(range(min = 1))]
+    pub model_channels: usize,
+    /// Channels of each level in multiples of `model_channels`; every level halves the resolution.
+    #[serde(default = "channel_mult")]
+    #[schemars(length(min = 1), inner(range(min = 1)))]
+    pub channel_mult: Vec<usize>,
+    /// Width of the noise embedding in multiples of `model_channels`; by default that of the first level.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel_mult_noise: Option<usize>,
+    /// Width of the conditioning vector in multiples of `model_channels`; by default that of the widest level.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel_mult_emb: Option<usize>,
+    /// Residual blocks per level of the encoder; the decoder has one more.
+    #[serde(default = "num_blocks")]
+    #[schemars(range(min = 1))]
+    pub num_blocks: usize,
+    /// Resolutions with self-attention.
+    #[serde(default = "attn_resolutions")]
+    pub attn_resolutions: Vec<usize>,
+    /// Balance between the noise embedding (0) and the class embedding (1).
+    #[serde(default = "half")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub label_balance: f64,
+    /// Balance between the main path (0) and skip connections (1).
+    #[serde(default = "half")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub concat_balance: f64,
+    /// Balance between the main path (0) and the residual path (1).
+    #[serde(default = "three_tenths")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub res_balance: f64,
+    /// Balance between the main path (0) and self-attention (1).
+    #[serde(default = "three_tenths")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub attn_balance: f64,
+    /// Channels per attention head.
+    #[serde(default = "channels_per_head")]
+    #[schemars(range(min = 1))]
+    pub channels_per_head: usize,
+    /// The separable filter that halves and doubles resolutions.
+    #[serde(default = "box_filter")]
+    #[schemars(length(min = 2))]
+    pub resample_filter: Vec<f32>,
+    /// Activations are clipped to plus and minus this value; null means not at all.
+    #[serde(default = "clip_act")]
+    pub clip_act: Option<f64>,
+    /// Share of activations that training drops in every block.
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 0.99))]
+    pub dropout: f64,
+    /// Whether the network has the head that predicts the uncertainty of its denoising, u(sigma).
+    #[serde(default = "yes")]
+    pub logvar: bool,
+    /// Width of the Fourier features of the uncertainty head.
+    #[serde(default = "logvar_channels")]
+    #[schemars(range(min = 1))]
+    pub logvar_channels: usize,
+    /// Standard deviation of the images or latents that the network expects.
+    #[serde(default = "sigma_data")]
+    #[schemars(range(min = 0.001))]
+    pub sigma_data: f64,
+}
+
+impl Edm2Config {
+    /// Width of the noise embedding.
+    pub fn noise_channels(&self) -> usize {
+        self.model_channels * self.channel_mult_noise.unwrap_or(self.channel_mult[0])
+    }
+
+    /// Width of the conditioning vector.
+    pub fn emb_channels(&self) -> usize {
+        let widest = || self.channel_mult.iter().copied().max().unwrap_or(1);
+        self.model_channels * self.channel_mult_emb.unwrap_or_else(widest)
+    }
+
+    /// The levels and blocks that the settings ask for.
+    pub(crate) fn skeleton(&self) -> Skeleton {
+        let widths: Vec<usize> = self.channel_mult.iter().map(|m| m * self.model_channels).collect();
+        Skeleton::new(
+            self.img_resolution,
+            widths[0],
+            &widths,
+            self.num_blocks,
+            &self.attn_resolutions,
+            Attention::AllBlocks,
+        )
+    }
+
+    /// What is wrong with the settings, field by field; empty where nothing is.
+    pub fn check(&self) -> Vec<Problem> {
+        let mut problems = Problems::default();
+        problems.images(self.img_resolution, self.img_channels, self.channel_mult.len());
+        problems.widths(self.model_channels, &self.channel_mult, self.num_blocks);
+        problems.positive("channel_mult_noise", self.channel_mult_noise.unwrap_or(1));
+        problems.positive("channel_mult_emb", self.channel_mult_emb.unwrap_or(1));
+        problems.positive("channels_per_head", self.channels_per_head);
+        problems.positive("logvar_channels", self.logvar_channels);
+        for (field, value) in [
+            ("label_balance", self.label_balance),
+            ("concat_balance", self.concat_balance),
+            ("res_balance", self.res_balance),
+            ("attn_balance", self.attn_balance),
+        ] {
+            problems
+                .demand((0.0..=1.0).contains(&value), field, || format!("{value} is not between 0 and 1"));
+        }
+        problems.filter(&self.resample_filter);
+        problems.demand(self.clip_act.is_none_or(|clip| clip > 0.0), "clip_act", || {
+            "must be positive, or null for no clipping".to_owned()
+        });
+        problems.share("dropout", self.dropout);
+        problems.sigmas(self.sigma_data, None, None);
+        if problems.is_empty() {
+            problems.heads(&self.skeleton(), self.channels_per_head);
+        }
+        problems.finish()
+    }
+}
+
+fn img_channels() -> usize {
+    4
+}
+fn model_channels() -> usize {
+    192
+}
+fn channel_mult() -> Vec<usize> {
+    vec![1, 2, 3, 4]
+}
+fn num_blocks() -> usize {
+    3
+}
+fn attn_resolutions() -> Vec<usize> {
+    vec![16, 8]
+}
+fn half() -> f64 {
+    0.5
+}
+fn three_tenths() -> f64 {
+    0.3
+}
+fn channels_per_head() -> usize {
+    64
+}
+#[expect(clippy::unnecessary_wraps, reason = "serde's default must have the field's type")]
+fn clip_act() -> Option<f64> {
+    Some(256.0)
+}
+fn yes() -> bool {
+    true
+}
+fn logvar_channels() -> usize {
+    128
+}

@@ -1,0 +1,222 @@
+//! Convolutions, dense layers and group norms of EDM's networks, with EDM's initial distributions.
+
+use burn::{
+    module::{Module, Param},
+    tensor::{DType, Tensor},
+};
+
+use super::registry::{Init, Registry};
+use crate::{Result, kernels};
+
+/// The initial distribution of a layer's weight and bias, given its fans.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum LayerInit {
+    /// Uniform with variance `2 / (fan_in + fan_out)`, times the gain; bias 0 (DDPM++, NCSN++).
+    XavierUniform(f64),
+    /// Uniform with variance `1 / fan_in`, weight and bias times the gain (ADM).
+    KaimingUniform(f64),
+    /// Normal with variance `1 / fan_in`, times the gain; bias 0.
+    KaimingNormal(f64),
+}
+
+impl LayerInit {
+    fn weight(self, fan_in: usize, fan_out: usize) -> Init {
+        match self {
+            Self::XavierUniform(gain) => Init::Uniform(gain * (6.0 / (fan_in + fan_out) as f64).sqrt()),
+            Self::KaimingUniform(gain) => Init::Uniform(gain * (3.0 / fan_in as f64).sqrt()),
+            Self::KaimingNormal(gain) => Init::Normal(gain * (1.0 / fan_in as f64).sqrt()),
+        }
+    }
+
+    fn bias(self, fan_in: usize) -> Init {
+        match self {
+            Self::KaimingUniform(gain) => Init::Uniform(gain * (3.0 / fan_in as f64).sqrt()),
+            Self::XavierUniform(_) | Self::KaimingNormal(_) => Init::ZERO,
+        }
+    }
+}
+
+/// What a convolution does to the resolution before it convolves.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) enum Resample {
+    /// Nothing.
+    #[default]
+    Keep,
+    /// Halves it with a filter.
+    Down(Vec<f32>),
+    /// Doubles it with a filter.
+    Up(Vec<f32>),
+}
+
+impl Resample {
+    /// x `[n, h, w, c]` => `[n, h', w', c]`
+    pub(crate) fn apply(&self, x: Tensor<4>) -> Tensor<4> {
+        match self {
+            Self::Keep => x,
+            Self::Down(filter) => kernels::downsample(x, filter),
+            Self::Up(filter) => kernels::upsample(x, filter),
+        }
+    }
+
+    /// Registers the filter's buffer where there is a filter.
+    pub(crate) fn register(&self, registry: &mut Registry) -> Result<()> {
+        let (Self::Down(filter) | Self::Up(filter)) = self else { return Ok(()) };
+        let sum: f32 = filter.iter().sum();
+        let plane = filter.iter().flat_map(|a| filter.iter().map(move |b| a * b / (sum * sum))).collect();
+        registry.derived("resample_filter", &[1, 1, filter.len(), filter.len()], plane)
+    }
+}
+
+/// A "same" convolution of stride 1, after an optional change of resolution.
+#[derive(Module, Debug)]
+pub(crate) struct Conv2d {
+    weight: Param<Tensor<4>>,
+    bias: Param<Tensor<1>>,
+    #[module(skip)]
+    resample: Resample,
+}
+
+impl Conv2d {
+    /// Registers `weight`, `bias` and the filter's buffer.
+    pub(crate) fn new(
+        registry: &mut Registry,
+        [c_in, c_out]: [usize; 2],
+        kernel: usize,
+        init: LayerInit,
+        resample: Resample,
+    ) -> Result<Self> {
+        let area = kernel * kernel;
+        let conv = Self {
+            weight: registry.parameter(
+                "weight",
+                [c_out, c_in, kernel, kernel],
+                init.weight(c_in * area, c_out * area),
+            )?,
+            bias: registry.parameter("bias", [c_out], init.bias(c_in * area))?,
+            resample,
+        };
+        conv.resample.register(registry)?;
+        Ok(conv)
+    }
+
+    /// x `[n, h, w, c_in]` => `[n, h', w', c_out]`
+    pub(crate) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let x = self.resample.apply(x);
+        let dtype = x.dtype();
+        kernels::conv2d(x, cast(self.weight.val(), dtype), Some(cast(self.bias.val(), dtype)))
+    }
+
+    /// Convolves with a margin as wide as the filter needs, then halves without padding (NCSN++'s
+    /// `aux_residual`). x `[n, h, w, c_in]` => `[n, h / 2, w / 2, c_out]`
+    pub(crate) fn forward_fused_down(&self, x: Tensor<4>) -> Tensor<4> {
+        let Resample::Down(filter) = &self.resample else { return self.forward(x) };
+        let [_, _, kernel, _] = self.weight.dims();
+        let margin = (filter.len() - 1) / 2;
+        let dtype = x.dtype();
+        let [_, h, w, _] = x.dims();
+        // The bias may come before the filter: its taps sum to one and meet no padding.
+        let y = kernels::conv2d_with(
+            x,
+            cast(self.weight.val(), dtype),
+            Some(cast(self.bias.val(), dtype)),
+            1,
+            [kernel / 2 + margin; 2],
+        );
+        if margin == 0 {
+            return kernels::downsample(y, filter);
+        }
+        // `downsample` pads by the margin; as many more zeros in front keep its windows in step, and the
+        // outputs that see them are cut off.
+        let y = y.pad([(0, 0), (margin, 0), (margin, 0), (0, 0)], 0.0);
+        kernels::downsample(y, filter).narrow(1, margin, h / 2).narrow(2, margin, w / 2)
+    }
+}
+
+/// A dense layer. Not called `Linear`: weight readers of Burn transpose structs of that name.
+#[derive(Module, Debug)]
+pub(crate) struct Dense {
+    weight: Param<Tensor<2>>,
+    bias: Option<Param<Tensor<1>>>,
+}
+
+impl Dense {
+    /// Registers `weight` and `bias`.
+    pub(crate) fn new(registry: &mut Registry, [c_in, c_out]: [usize; 2], init: LayerInit) -> Result<Self> {
+        Ok(Self {
+            weight: registry.parameter("weight", [c_out, c_in], init.weight(c_in, c_out))?,
+            bias: Some(registry.parameter("bias", [c_out], init.bias(c_in))?),
+        })
+    }
+
+    /// Registers `weight` only.
+    pub(crate) fn without_bias(
+        registry: &mut Registry,
+        [c_in, c_out]: [usize; 2],
+        init: LayerInit,
+    ) -> Result<Self> {
+        let weight = registry.parameter("weight", [c_out, c_in], init.weight(c_in, c_out))?;
+        Ok(Self { weight, bias: None })
+    }
+
+    /// x `[m, c_in]` => `[m, c_out]`
+    pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        let dtype = x.dtype();
+        let bias = self.bias.as_ref().map(|b| cast(b.val(), dtype));
+        kernels::dense(x, cast(self.weight.val(), dtype), bias)
+    }
+}
+
+/// The parameters of a group normalisation with min(32, channels / 4) groups.
+#[derive(Module, Debug)]
+pub(crate) struct GroupNorm {
+    weight: Param<Tensor<1>>,
+    bias: Param<Tensor<1>>,
+    eps: f64,
+}
+
+impl GroupNorm {
+    /// Registers `weight` and `bias`.
+    pub(crate) fn new(registry: &mut Registry, channels: usize, eps: f64) -> Result<Self> {
+        Ok(Self {
+            weight: registry.parameter("weight", [channels], Init::ONE)?,
+            bias: registry.parameter("bias", [channels], Init::ZERO)?,
+            eps,
+        })
+    }
+
+    /// What the kernel needs; its optional parts are absent.
+    pub(crate) fn settings(&self) -> kernels::GroupNorm {
+        let weight = self.weight.val();
+        kernels::GroupNorm {
+            groups: 32.min(weight.dims()[0] / 4),
+            eps: self.eps,
+            weight,
+            bias: self.bias.val(),
+            shift_before: None,
+            scale_shift: None,
+            silu: false,
+        }
+    }
+
+    /// x `[n, h, w, c]` => normalised, with a SiLU or without
+    pub(crate) fn forward(&self, x: Tensor<4>, silu: bool) -> Tensor<4> {
+        group_norm(x, kernels::GroupNorm { silu, ..self.settings() })
+    }
+}
+
+/// Group normalisation in float32 whatever the activation's type: squares overflow in half precision.
+pub(crate) fn group_norm(x: Tensor<4>, norm: kernels::GroupNorm) -> Tensor<4> {
+    let dtype = x.dtype();
+    cast(kernels::group_norm(cast(x, DType::F32), norm), dtype)
+}
+
+/// Self-attention in float32 whatever the activation's type, as EDM weighs keys.
+pub(crate) fn attention(qkv: Tensor<4>, heads: usize, normalize_eps: Option<f64>) -> Tensor<4> {
+    let dtype = qkv.dtype();
+    cast(kernels::attention(cast(qkv, DType::F32), heads, normalize_eps), dtype)
+}
+
+/// A cast that costs nothing where there is nothing to do.
+pub(crate) fn cast<const D: usize>(x: Tensor<D>, dtype: DType) -> Tensor<D> {
+    if x.dtype() == dtype { x } else { x.cast(dtype) }
+}

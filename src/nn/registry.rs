@@ -1,0 +1,251 @@
+//! `Registry`: the one path on which a network is built, whether its weights are drawn, loaded or only listed.
+//!
+//! Networks are written down once, in the reference's order of registration; names, shapes, initial
+//! distributions and the order of parameters all follow from that.
+
+use std::collections::HashSet;
+
+use burn::{
+    module::{Module, ModuleVisitor, Param, ParamId},
+    tensor::{DType, Device, Tensor, TensorData},
+};
+use indexmap::IndexMap;
+
+use crate::{Error, Result, seed::Draw, state_dict::StateDict};
+
+/// What the values of a fresh tensor are drawn from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Init {
+    /// The same value everywhere.
+    Constant(f64),
+    /// Uniform between plus and minus the bound.
+    Uniform(f64),
+    /// Normal around 0 with this standard deviation.
+    Normal(f64),
+}
+
+impl Init {
+    /// All zeros.
+    pub(crate) const ZERO: Self = Self::Constant(0.0);
+    /// All ones.
+    pub(crate) const ONE: Self = Self::Constant(1.0);
+
+    fn values(self, draw: Draw, count: usize) -> Vec<f32> {
+        match self {
+            Self::Constant(value) => vec![value as f32; count],
+            Self::Uniform(bound) => {
+                let scale = |u: f32| ((f64::from(u) * 2.0 - 1.0) * bound) as f32;
+                draw.uniforms(0..1, count).into_iter().map(scale).collect()
+            }
+            Self::Normal(std) => {
+                draw.normals(0..1, count).into_iter().map(|z| (f64::from(z) * std) as f32).collect()
+            }
+        }
+    }
+}
+
+/// One tensor of a network's state.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// The reference's name.
+    pub name: String,
+    /// The reference's shape.
+    pub shape: Vec<usize>,
+    /// The values of a buffer, which training does not change; `None` for a parameter.
+    pub buffer: Option<Vec<f32>>,
+}
+
+impl Entry {
+    /// Whether it is trained.
+    pub fn is_parameter(&self) -> bool {
+        self.buffer.is_none()
+    }
+}
+
+enum Source<'a> {
+    Shapes,
+    Drawn(Draw),
+    Weights { weights: &'a StateDict, origin: &'a str },
+}
+
+/// Hands out the tensors of a network under construction, and writes down which.
+pub(crate) struct Registry<'a> {
+    source: Source<'a>,
+    device: Device,
+    path: String,
+    entries: Vec<Entry>,
+}
+
+impl<'a> Registry<'a> {
+    /// Lists tensors without making them.
+    pub(crate) fn shapes() -> Self {
+        Self::new(Source::Shapes, &Device::flex())
+    }
+
+    /// Draws tensors from their initial distributions.
+    pub(crate) fn drawn(draw: Draw, device: &Device) -> Self {
+        Self::new(Source::Drawn(draw), device)
+    }
+
+    /// Takes tensors from `weights`; `origin` names them in errors.
+    pub(crate) fn weights(weights: &'a StateDict, origin: &'a str, device: &Device) -> Self {
+        Self::new(Source::Weights { weights, origin }, device)
+    }
+
+    fn new(source: Source<'a>, device: &Device) -> Self {
+        Self { source, device: device.clone(), path: String::new(), entries: Vec::new() }
+    }
+
+    /// Builds a child module: the names that it registers begin with `name` and a dot.
+    pub(crate) fn within<T>(&mut self, name: &str, build: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let parent = self.path.len();
+        self.path.push_str(name);
+        self.path.push('.');
+        let built = build(self);
+        self.path.truncate(parent);
+        built
+    }
+
+    /// The full name of the module under construction, such as `model.enc.8x8_block0`.
+    pub(crate) fn module_name(&self) -> &str {
+        self.path.trim_end_matches('.')
+    }
+
+    /// A trained tensor.
+    pub(crate) fn parameter<const D: usize>(
+        &mut self,
+        name: &str,
+        shape: [usize; D],
+        init: Init,
+    ) -> Result<Param<Tensor<D>>> {
+        self.parameter_named_as(name, shape, shape.to_vec(), init)
+    }
+
+    /// A trained number; the reference's tensor has no dimensions, Burn's has one.
+    pub(crate) fn scalar(&mut self, name: &str, init: Init) -> Result<Param<Tensor<1>>> {
+        self.parameter_named_as(name, [1], Vec::new(), init)
+    }
+
+    fn parameter_named_as<const D: usize>(
+        &mut self,
+        name: &str,
+        shape: [usize; D],
+        reference_shape: Vec<usize>,
+        init: Init,
+    ) -> Result<Param<Tensor<D>>> {
+        let name = format!("{}{name}", self.path);
+        let count = shape.iter().product();
+        let data = match &self.source {
+            Source::Shapes => None,
+            Source::Drawn(draw) => Some(TensorData::new(init.values(draw.purpose(&name), count), shape)),
+            Source::Weights { weights, origin } => {
+                let values = find(weights, origin, &name, &reference_shape)?.ok_or_else(|| {
+                    Error::MissingTensor { origin: (*origin).to_owned(), tensor: name.clone() }
+                })?;
+                Some(TensorData::new(values, shape))
+            }
+        };
+        self.entries.push(Entry { name, shape: reference_shape, buffer: None });
+        Ok(match data {
+            Some(data) => Param::from_data(data, &self.device),
+            // Never made unless somebody looks at it, which nobody does: only the shape is wanted.
+            None => {
+                let zeros = move |device: &Device, _| Tensor::zeros(shape, device);
+                Param::uninitialized(ParamId::new(), zeros, self.device.clone(), true, shape.into())
+            }
+        })
+    }
+
+    /// A drawn tensor that is not trained, kept on the host: it is small.
+    pub(crate) fn buffer(&mut self, name: &str, count: usize, init: Init) -> Result<Vec<f32>> {
+        let name = format!("{}{name}", self.path);
+        let values = match &self.source {
+            Source::Shapes => vec![0.0; count],
+            Source::Drawn(draw) => init.values(draw.purpose(&name), count),
+            Source::Weights { weights, origin } => find(weights, origin, &name, &[count])?
+                .ok_or_else(|| Error::MissingTensor { origin: (*origin).to_owned(), tensor: name.clone() })?,
+        };
+        self.entries.push(Entry { name, shape: vec![count], buffer: Some(values.clone()) });
+        Ok(values)
+    }
+
+    /// A tensor that follows from the settings. Weights may leave it out, but must not contradict it.
+    pub(crate) fn derived(&mut self, name: &str, shape: &[usize], values: Vec<f32>) -> Result<()> {
+        let name = format!("{}{name}", self.path);
+        if let Source::Weights { weights, origin } = &self.source
+            && let Some(found) = find(weights, origin, &name, shape)?
+        {
+            let scale = values.iter().fold(0f32, |m, v| m.max(v.abs()));
+            // A released file may hold it in float16.
+            if let Some((a, b)) = found.iter().zip(&values).find(|(a, b)| (**a - **b).abs() > 1e-3 * scale) {
+                return Err(Error::Unusable(format!(
+                    "{origin}: tensor `{name}` holds {a} where the network's settings make it {b}"
+                )));
+            }
+        }
+        self.entries.push(Entry { name, shape: shape.to_vec(), buffer: Some(values) });
+        Ok(())
+    }
+
+    /// Everything that was registered, in order; weights must have nothing left.
+    pub(crate) fn finish(self) -> Result<Vec<Entry>> {
+        if let Source::Weights { weights, origin } = self.source {
+            let known: HashSet<&str> = self.entries.iter().map(|e| e.name.as_str()).collect();
+            if let Some(name) = weights.keys().find(|name| !known.contains(name.as_str())) {
+                return Err(Error::UnexpectedTensor { origin: origin.to_owned(), tensor: name.clone() });
+            }
+        }
+        Ok(self.entries)
+    }
+}
+
+/// A tensor of the weights as float32; its shape must be `shape`.
+fn find(weights: &StateDict, origin: &str, name: &str, shape: &[usize]) -> Result<Option<Vec<f32>>> {
+    let Some(data) = weights.get(name) else { return Ok(None) };
+    let found: Vec<usize> = data.shape().to_vec();
+    if found != shape {
+        return Err(Error::ShapeMismatch {
+            origin: origin.to_owned(),
+            tensor: name.to_owned(),
+            found,
+            expected: shape.to_vec(),
+        });
+    }
+    if !matches!(data.dtype(), DType::F64 | DType::F32 | DType::F16 | DType::BF16) {
+        return Err(Error::Unusable(format!(
+            "{origin}: tensor `{name}` holds {:?}, but a network needs real numbers",
+            data.dtype()
+        )));
+    }
+    let values = match data.as_slice::<f32>() {
+        Ok(values) => values.to_vec(),
+        Err(_) => data.iter::<f32>().collect(),
+    };
+    Ok(Some(values))
+}
+
+/// The parameters of a module and the buffers of its entries, under their names and in their order.
+pub(crate) fn state_dict(module: &impl Module, entries: &[Entry]) -> StateDict {
+    struct Values(Vec<TensorData>);
+    impl ModuleVisitor for Values {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.0.push(param.val().into_data());
+        }
+    }
+    let mut values = Values(Vec::new());
+    module.visit(&mut values);
+    let mut values = values.0.into_iter();
+    let mut state = IndexMap::with_capacity(entries.len());
+    for entry in entries {
+        let data = match &entry.buffer {
+            Some(buffer) => TensorData::new(buffer.clone(), entry.shape.clone()),
+            None => {
+                let data = values.next().expect("the visit meets every registered parameter");
+                let dtype = data.dtype();
+                TensorData::from_bytes(data.into_bytes(), entry.shape.clone(), dtype)
+            }
+        };
+        state.insert(entry.name.clone(), data);
+    }
+    state
+}

@@ -1,0 +1,317 @@
+//! `SongUNetConfig` and `NcsnppConfig`: the settings of DDPM++ and NCSN++, as pipeline files write them.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    check::{Problem, Problems},
+    preconditioning::Preconditioning,
+    skeleton::{Attention, Skeleton},
+};
+
+/// How the noise level is turned into numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EmbeddingType {
+    /// Sines and cosines of fixed frequencies (DDPM++).
+    Positional,
+    /// Sines and cosines of random frequencies, which are part of the weights (NCSN++).
+    Fourier,
+}
+
+/// How the encoder sees the image besides through its blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EncoderType {
+    /// Not at all (DDPM++).
+    Standard,
+    /// The shrunken image is added at every level.
+    Skip,
+    /// The image passes through a chain of convolutions beside the blocks (NCSN++).
+    Residual,
+}
+
+/// How the decoder forms its output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DecoderType {
+    /// From its last block.
+    Standard,
+    /// As a sum of one image per level.
+    Skip,
+}
+
+// DDPM++ and NCSN++ are one network with four other defaults; every field is written once, here.
+macro_rules! song_unet_config {
+    ($(#[$doc:meta])* $name:ident, $embedding_type:tt, $channel_mult_noise:tt, $encoder_type:tt, $resample_filter:tt) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields)]
+        pub struct $name {
+            /// Side of the square images, in pixels.
+            #[schemars(range(min = 1))]
+            pub img_resolution: usize,
+            /// Colour channels of the images.
+            #[serde(default = "img_channels")]
+            #[schemars(range(min = 1))]
+            pub img_channels: usize,
+            /// Number of classes; 0 makes the network unconditional.
+            #[serde(default)]
+            pub label_dim: usize,
+            /// Width of the augmentation labels; 9 for networks trained with augmentation, else 0.
+            #[serde(default)]
+            pub augment_dim: usize,
+            /// Channels of the first convolution; the other widths are multiples of it.
+            #[serde(default = "model_channels")]
+            #[schemars(range(min = 4))]
+            pub model_channels: usize,
+            /// Channels of each level in multiples of `model_channels`; every level halves the resolution.
+            #[serde(default = "channel_mult")]
+            #[schemars(length(min = 1), inner(range(min = 1)))]
+            pub channel_mult: Vec<usize>,
+            /// Width of the conditioning vector in multiples of `model_channels`.
+            #[serde(default = "channel_mult_emb")]
+            #[schemars(range(min = 1))]
+            pub channel_mult_emb: usize,
+            /// Residual blocks per level of the encoder; the decoder has one more.
+            #[serde(default = "num_blocks")]
+            #[schemars(range(min = 1))]
+            pub num_blocks: usize,
+            /// Resolutions with self-attention.
+            #[serde(default = "attn_resolutions")]
+            pub attn_resolutions: Vec<usize>,
+            /// Share of activations that training drops in every block.
+            #[serde(default = "dropout")]
+            #[schemars(range(min = 0.0, max = 0.99))]
+            pub dropout: f64,
+            /// Share of samples whose class labels training drops.
+            #[serde(default)]
+            #[schemars(range(min = 0.0, max = 1.0))]
+            pub label_dropout: f64,
+            /// How the noise level is turned into numbers.
+            #[serde(default = $embedding_type)]
+            pub embedding_type: EmbeddingType,
+            /// Width of the noise embedding in multiples of `model_channels`.
+            #[serde(default = $channel_mult_noise)]
+            #[schemars(range(min = 1))]
+            pub channel_mult_noise: usize,
+            /// How the encoder sees the image besides through its blocks.
+            #[serde(default = $encoder_type)]
+            pub encoder_type: EncoderType,
+            /// How the decoder forms its output.
+            #[serde(default = "decoder_type")]
+            pub decoder_type: DecoderType,
+            /// The separable filter that halves and doubles resolutions.
+            #[serde(default = $resample_filter)]
+            #[schemars(length(min = 2))]
+            pub resample_filter: Vec<f32>,
+            /// How images, noise and the raw network make a denoiser.
+            #[serde(default)]
+            pub preconditioning: Preconditioning,
+            /// Standard deviation of the images in [-1, 1] that the network expects (`edm` only).
+            #[serde(default = "sigma_data")]
+            #[schemars(range(min = 0.001))]
+            pub sigma_data: f64,
+            /// Lowest noise level that samplers may use; by default the preconditioning's own.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub sigma_min: Option<f64>,
+            /// Highest noise level that samplers may use; by default the preconditioning's own.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub sigma_max: Option<f64>,
+        }
+    };
+}
+
+song_unet_config!(
+    /// DDPM++ (Song et al. 2021), as EDM uses it.
+    SongUNetConfig, "positional", "one", "standard", "box_filter"
+);
+song_unet_config!(
+    /// NCSN++ (Song et al. 2021), as EDM uses it: DDPM++ with other defaults.
+    NcsnppConfig, "fourier", "two", "residual", "tent_filter"
+);
+
+impl From<&NcsnppConfig> for SongUNetConfig {
+    fn from(config: &NcsnppConfig) -> Self {
+        let NcsnppConfig {
+            img_resolution,
+            img_channels,
+            label_dim,
+            augment_dim,
+            model_channels,
+            channel_mult,
+            channel_mult_emb,
+            num_blocks,
+            attn_resolutions,
+            dropout,
+            label_dropout,
+            embedding_type,
+            channel_mult_noise,
+            encoder_type,
+            decoder_type,
+            resample_filter,
+            preconditioning,
+            sigma_data,
+            sigma_min,
+            sigma_max,
+        } = config.clone();
+        Self {
+            img_resolution,
+            img_channels,
+            label_dim,
+            augment_dim,
+            model_channels,
+            channel_mult,
+            channel_mult_emb,
+            num_blocks,
+            attn_resolutions,
+            dropout,
+            label_dropout,
+            embedding_type,
+            channel_mult_noise,
+            encoder_type,
+            decoder_type,
+            resample_filter,
+            preconditioning,
+            sigma_data,
+            sigma_min,
+            sigma_max,
+        }
+    }
+}
+
+impl SongUNetConfig {
+    /// The levels and blocks that the settings ask for.
+    pub(crate) fn skeleton(&self) -> Skeleton {
+        Skeleton::new(
+            self.img_resolution,
+            self.model_channels,
+            &self.channel_mult.iter().map(|m| m * self.model_channels).collect::<Vec<_>>(),
+            self.num_blocks,
+            &self.attn_resolutions,
+            Attention::LastBlockOfDecoderLevels,
+        )
+    }
+
+    /// What is wrong with the settings, field by field; empty where nothing is.
+    pub fn check(&self) -> Vec<Problem> {
+        let mut problems = Problems::default();
+        problems.images(self.img_resolution, self.img_channels, self.channel_mult.len());
+        problems.widths(self.model_channels, &self.channel_mult, self.num_blocks);
+        problems.positive("channel_mult_emb", self.channel_mult_emb);
+        problems.positive("channel_mult_noise", self.channel_mult_noise);
+        problems.share("dropout", self.dropout);
+        problems.share("label_dropout", self.label_dropout);
+        problems.filter(&self.resample_filter);
+        problems.sigmas(self.sigma_data, self.sigma_min, self.sigma_max);
+        problems.preconditioning(&self.preconditioning);
+        let noise = self.model_channels * self.channel_mult_noise;
+        problems.demand(noise.is_multiple_of(2) && noise >= 4, "model_channels", || {
+            format!("the noise embedding is {noise} numbers wide, but must be an even number from 4 on")
+        });
+        if problems.is_empty() {
+            problems.groups(&self.skeleton());
+        }
+        problems.finish()
+    }
+}
+
+pub(crate) fn img_channels() -> usize {
+    3
+}
+fn model_channels() -> usize {
+    128
+}
+fn channel_mult() -> Vec<usize> {
+    vec![1, 2, 2, 2]
+}
+pub(crate) fn channel_mult_emb() -> usize {
+    4
+}
+fn num_blocks() -> usize {
+    4
+}
+fn attn_resolutions() -> Vec<usize> {
+    vec![16]
+}
+pub(crate) fn dropout() -> f64 {
+    0.10
+}
+pub(crate) fn sigma_data() -> f64 {
+    0.5
+}
+fn positional() -> EmbeddingType {
+    EmbeddingType::Positional
+}
+fn fourier() -> EmbeddingType {
+    EmbeddingType::Fourier
+}
+fn one() -> usize {
+    1
+}
+fn two() -> usize {
+    2
+}
+fn standard() -> EncoderType {
+    EncoderType::Standard
+}
+fn residual() -> EncoderType {
+    EncoderType::Residual
+}
+fn decoder_type() -> DecoderType {
+    DecoderType::Standard
+}
+pub(crate) fn box_filter() -> Vec<f32> {
+    vec![1.0, 1.0]
+}
+fn tent_filter() -> Vec<f32> {
+    vec![1.0, 3.0, 3.0, 1.0]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse<T: serde::de::DeserializeOwned>(json: &str) -> T {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn ncsnpp_is_ddpmpp_with_four_other_defaults() {
+        let ddpmpp: SongUNetConfig = parse(r#"{"img_resolution": 32}"#);
+        let ncsnpp: NcsnppConfig = parse(r#"{"img_resolution": 32}"#);
+        assert_eq!(ncsnpp.embedding_type, EmbeddingType::Fourier);
+        assert_eq!(ncsnpp.encoder_type, EncoderType::Residual);
+        assert_eq!(ncsnpp.channel_mult_noise, 2);
+        assert_eq!(ncsnpp.resample_filter, [1.0, 3.0, 3.0, 1.0]);
+        let same = SongUNetConfig {
+            embedding_type: ddpmpp.embedding_type,
+            encoder_type: ddpmpp.encoder_type,
+            channel_mult_noise: ddpmpp.channel_mult_noise,
+            resample_filter: ddpmpp.resample_filter.clone(),
+            ..SongUNetConfig::from(&ncsnpp)
+        };
+        assert_eq!(same, ddpmpp);
+    }
+
+    #[test]
+    fn nonsense_is_named_by_its_field() {
+        let good: SongUNetConfig = parse(r#"{"img_resolution": 32}"#);
+        assert!(good.check().is_empty());
+        let fields = |config: SongUNetConfig| -> Vec<&'static str> {
+            config.check().into_iter().map(|p| p.field).collect()
+        };
+        assert_eq!(fields(SongUNetConfig { channel_mult: vec![], ..good.clone() }), ["channel_mult"]);
+        assert_eq!(fields(SongUNetConfig { img_resolution: 12, ..good.clone() }), ["img_resolution"]);
+        assert_eq!(fields(SongUNetConfig { model_channels: 130, ..good.clone() }), ["model_channels"]);
+        assert_eq!(fields(SongUNetConfig { dropout: 1.0, ..good.clone() }), ["dropout"]);
+        assert_eq!(
+            fields(SongUNetConfig { resample_filter: vec![1.0], ..good.clone() }),
+            ["resample_filter"]
+        );
+        assert_eq!(
+            fields(SongUNetConfig { num_blocks: 0, sigma_data: -1.0, ..good }),
+            ["num_blocks", "sigma_data"]
+        );
+    }
+}
