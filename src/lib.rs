@@ -11,7 +11,7 @@
 //! 3  diffusion/ checkpoint/ metrics/    noise levels, samplers, EMA; what lies on disk; FID and its kin
 //! 2  nn/        data/                   networks; images
 //! 1  kernels/   formats/   rng/         tensor operations; file formats; the reference's random streams
-//! 0  error.rs  stage_name.rs  seed.rs  kimg.rs  state_dict.rs     words everyone may use
+//! 0  error.rs  stage_name.rs  seed.rs  kimg.rs  location.rs  state_dict.rs     words everyone may use
 //! ```
 
 pub mod checkpoint;
@@ -22,6 +22,7 @@ pub mod error;
 pub mod formats;
 pub mod kernels;
 pub mod kimg;
+pub mod location;
 pub mod metrics;
 pub mod nn;
 pub mod pipeline;

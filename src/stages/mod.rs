@@ -1,4 +1,35 @@
 //! The verbs of the pipeline language, one file each.
+//!
+//! A verb is a struct that the pipeline file parses into; `impl Stage` says which stages it reads, what it makes,
+//! which rules its fields obey beyond their ranges, and how it runs.
 
+pub mod artifact;
+pub mod context;
+pub mod distill;
+pub mod evaluate;
+pub mod generate;
 pub mod guard;
+pub mod load_teacher;
+pub mod prepare_dataset;
 pub mod progress;
+pub mod report;
+pub mod rules;
+pub mod seeds;
+pub mod spec;
+pub mod stage;
+pub mod train_teacher;
+
+pub use artifact::{
+    Artifact, DatasetArtifact, ImagesArtifact, NetworkArtifact, Score, ScoresArtifact, TableArtifact, Verdict,
+};
+pub use context::{Context, Finished, Stop};
+pub use evaluate::{Evaluate, Expectation};
+pub use generate::Generate;
+pub use load_teacher::LoadTeacher;
+pub use prepare_dataset::PrepareDataset;
+pub use progress::Progress;
+pub use report::Report;
+pub use seeds::{Rng, Seeds};
+pub use spec::StageSpec;
+pub use stage::{Input, Kind, Objection, Stage};
+pub use train_teacher::TrainTeacher;

@@ -1,0 +1,135 @@
+//! `Sampler`: how noise becomes images.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How noise becomes images.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Sampler {
+    /// EDM's second-order sampler (Heun), deterministic or stochastic; 2 `num_steps` - 1 network evaluations.
+    Edm(EdmSampler),
+    /// EDM2's sampler: the same in fp32, without rounding of noise levels.
+    Edm2(EdmSampler),
+    /// One evaluation of a distilled generator.
+    OneStep(OneStep),
+    /// A distilled generator, each step from the last image with fresh noise.
+    MultiStep(MultiStep),
+}
+
+/// Heun's method over the rho schedule, with optional churn (Karras et al., 2022, Algorithm 2).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EdmSampler {
+    /// Number of steps.
+    #[serde(default = "num_steps")]
+    #[schemars(range(min = 1, max = 10000))]
+    pub num_steps: u32,
+    /// Lowest noise level.
+    #[serde(default = "sigma_min")]
+    #[schemars(range(min = 0.0))]
+    pub sigma_min: f64,
+    /// Highest noise level.
+    #[serde(default = "sigma_max")]
+    #[schemars(range(min = 0.0))]
+    pub sigma_max: f64,
+    /// Exponent of the schedule.
+    #[serde(default = "rho")]
+    #[schemars(range(min = 1.0))]
+    pub rho: f64,
+    /// Strength of the stochasticity; 0 is deterministic.
+    #[serde(default)]
+    #[schemars(range(min = 0.0))]
+    pub s_churn: f64,
+    /// Lowest noise level at which noise is added.
+    #[serde(default)]
+    #[schemars(range(min = 0.0))]
+    pub s_min: f64,
+    /// Highest noise level at which noise is added. Default: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0))]
+    pub s_max: Option<f64>,
+    /// Standard deviation of the added noise.
+    #[serde(default = "s_noise")]
+    #[schemars(range(min = 0.0))]
+    pub s_noise: f64,
+}
+
+impl Default for EdmSampler {
+    fn default() -> Self {
+        Self {
+            num_steps: num_steps(),
+            sigma_min: sigma_min(),
+            sigma_max: sigma_max(),
+            rho: rho(),
+            s_churn: 0.0,
+            s_min: 0.0,
+            s_max: None,
+            s_noise: s_noise(),
+        }
+    }
+}
+
+/// One evaluation of a distilled generator.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OneStep {
+    /// Standard deviation of the initial noise, and the noise level that the network is told.
+    #[serde(default = "init_sigma")]
+    #[schemars(range(min = 0.001, max = 1000.0))]
+    pub init_sigma: f64,
+}
+
+impl Default for OneStep {
+    fn default() -> Self {
+        Self { init_sigma: init_sigma() }
+    }
+}
+
+/// Several evaluations of a distilled generator; step k of n is at noise level `init_sigma` (n - k) / n.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MultiStep {
+    /// Standard deviation of the initial noise.
+    #[serde(default = "init_sigma")]
+    #[schemars(range(min = 0.001, max = 1000.0))]
+    pub init_sigma: f64,
+    /// Number of steps.
+    #[schemars(range(min = 1, max = 64))]
+    pub num_steps: u32,
+}
+
+impl Sampler {
+    /// Network evaluations per image.
+    pub fn nfe(&self) -> u32 {
+        match self {
+            Self::Edm(edm) | Self::Edm2(edm) => 2 * edm.num_steps - 1,
+            Self::OneStep(_) => 1,
+            Self::MultiStep(steps) => steps.num_steps,
+        }
+    }
+}
+
+fn num_steps() -> u32 {
+    18
+}
+
+fn sigma_min() -> f64 {
+    0.002
+}
+
+fn sigma_max() -> f64 {
+    80.0
+}
+
+fn rho() -> f64 {
+    7.0
+}
+
+fn s_noise() -> f64 {
+    1.0
+}
+
+fn init_sigma() -> f64 {
+    2.5
+}

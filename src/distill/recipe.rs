@@ -1,0 +1,294 @@
+//! `Distill`: a distillation as the pipeline file writes it and as the trainer reads it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::method::Method;
+use crate::{
+    diffusion::{Ema, Precision},
+    kimg::Kimg,
+    location::Location,
+    metrics::Metric,
+    stage_name::StageName,
+};
+
+/// Distills a teacher into a generator that needs one step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Distill {
+    /// The stage that makes the teacher: `load_teacher` or `train_teacher`.
+    pub teacher: StageName,
+    /// The stage that makes the dataset. SiD reads only its labels and may do without; SiDA and SiD2A need its images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dataset: Option<StageName>,
+    /// SiD, SiDA or SiD2A.
+    pub method: Method,
+    /// The generator and its optimizer.
+    #[serde(default)]
+    pub generator: Generator,
+    /// The fake score network and its optimizer.
+    #[serde(default)]
+    pub fake_score: FakeScore,
+    /// What only EDM2 networks know; for those, its defaults hold when it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edm2: Option<Edm2Settings>,
+    /// Length of the training, in thousands of images. A longer run continues a shorter one that differs only here.
+    #[serde(default = "duration_kimg")]
+    pub duration_kimg: Kimg,
+    /// Images per iteration.
+    #[serde(default = "batch_size")]
+    #[schemars(range(min = 1))]
+    pub batch_size: u32,
+    /// Images that are in memory at once; gradients are accumulated over `batch_size / microbatch_size` rounds. With an
+    /// adversarial term this is part of the mathematics, because the discriminator's loss is a mean over it. Default: `batch_size`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub microbatch_size: Option<u32>,
+    /// The moving average of the generator's weights: what the stage hands on.
+    #[serde(default)]
+    pub ema: Ema,
+    /// Probability of each augmentation of the images that the fake score network sees.
+    #[serde(default = "augment")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub augment: f64,
+    /// Arithmetic of the networks; losses, optimizers and EMA are fp32 always.
+    #[serde(default)]
+    pub precision: Precision,
+    /// How often a line of statistics is written.
+    #[serde(default = "status_every_kimg")]
+    pub status_every_kimg: Kimg,
+    /// How often the state is saved from which an interrupted run continues.
+    #[serde(default = "checkpoint_every_kimg")]
+    pub checkpoint_every_kimg: Kimg,
+    /// Weights, sample grids and metrics along the way.
+    #[serde(default)]
+    pub snapshots: Snapshots,
+    /// A state of the PyTorch release to start from, instead of the teacher's weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_from: Option<StartFrom>,
+}
+
+impl Distill {
+    /// Images in memory at once.
+    pub fn microbatch_size(&self) -> u32 {
+        self.microbatch_size.unwrap_or(self.batch_size)
+    }
+
+    /// Gradient-accumulation rounds per phase.
+    pub fn rounds(&self) -> u32 {
+        self.batch_size / self.microbatch_size()
+    }
+}
+
+/// The generator and its optimizer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Generator {
+    /// Standard deviation of the noise that the generator turns into an image, and the noise level it is told.
+    #[serde(default = "init_sigma")]
+    #[schemars(range(min = 0.001, max = 1000.0))]
+    pub init_sigma: f64,
+    /// Number of generator steps during training; 1 is the paper's.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 64))]
+    pub num_steps: u32,
+    /// Learning rate.
+    #[serde(default = "lr")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub lr: f64,
+    /// Adam's decay rates of the first and second moment.
+    #[serde(default = "betas")]
+    #[schemars(inner(range(min = 0.0, max = 1.0)))]
+    pub betas: [f64; 2],
+    /// Adam's epsilon. Default: 1e-8, with fp16 1e-6.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub epsilon: Option<f64>,
+    /// Factor of the generator's loss.
+    #[serde(default = "generator_loss_scale")]
+    #[schemars(range(min = 0.0))]
+    pub loss_scale: f64,
+}
+
+impl Default for Generator {
+    fn default() -> Self {
+        Self {
+            init_sigma: init_sigma(),
+            num_steps: one(),
+            lr: lr(),
+            betas: betas(),
+            epsilon: None,
+            loss_scale: generator_loss_scale(),
+        }
+    }
+}
+
+/// The fake score network and its optimizer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FakeScore {
+    /// Learning rate.
+    #[serde(default = "lr")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub lr: f64,
+    /// Adam's decay rates of the first and second moment.
+    #[serde(default = "betas")]
+    #[schemars(inner(range(min = 0.0, max = 1.0)))]
+    pub betas: [f64; 2],
+    /// Adam's epsilon. Default: 1e-8, with fp16 1e-6.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub epsilon: Option<f64>,
+    /// Factor of the fake score network's loss.
+    #[serde(default = "fake_score_loss_scale")]
+    #[schemars(range(min = 0.0))]
+    pub loss_scale: f64,
+    /// Mean of ln(sigma) of the noise on generated images.
+    #[serde(default = "p_mean")]
+    pub p_mean: f64,
+    /// Standard deviation of ln(sigma) of the noise on generated images.
+    #[serde(default = "p_std")]
+    #[schemars(range(min = 0.0))]
+    pub p_std: f64,
+    /// Clips every element of the gradient to plus or minus this. Default: not clipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0))]
+    pub clip_grad_value: Option<f64>,
+}
+
+impl Default for FakeScore {
+    fn default() -> Self {
+        Self {
+            lr: lr(),
+            betas: betas(),
+            epsilon: None,
+            loss_scale: fake_score_loss_scale(),
+            p_mean: p_mean(),
+            p_std: p_std(),
+            clip_grad_value: None,
+        }
+    }
+}
+
+/// What only EDM2 networks know.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Edm2Settings {
+    /// Weights the fake score network's loss by the uncertainty that its logvar head predicts.
+    #[serde(default = "yes")]
+    pub weight_by_logvar: bool,
+    /// Normalises the generator's weights to unit magnitude before every training pass.
+    #[serde(default = "yes")]
+    pub force_normalization: bool,
+}
+
+impl Default for Edm2Settings {
+    fn default() -> Self {
+        Self { weight_by_logvar: yes(), force_normalization: yes() }
+    }
+}
+
+/// Weights, sample grids and metrics along the way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Snapshots {
+    /// How often a snapshot is taken.
+    #[serde(default = "snapshot_every_kimg")]
+    pub every_kimg: Kimg,
+    /// Metrics of every snapshot, against the stage's dataset; the first one decides which is the best.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<Metric>,
+    /// Which snapshots' weights stay on disk.
+    #[serde(default)]
+    pub keep: Keep,
+}
+
+impl Default for Snapshots {
+    fn default() -> Self {
+        Self { every_kimg: snapshot_every_kimg(), metrics: Vec::new(), keep: Keep::default() }
+    }
+}
+
+/// Which snapshots' weights stay on disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Keep {
+    /// The best by the first metric, and the last; without metrics, the last.
+    #[default]
+    BestAndLast,
+    /// Every one.
+    All,
+    /// Only the last.
+    Last,
+}
+
+/// A state of the PyTorch release to start from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StartFrom {
+    /// A `training-state-*.pt`: fake score network, generator, its EMA and both Adam states.
+    pub training_state: Location,
+    /// Images seen so far, in thousands. Default: the number in the file's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kimg: Option<Kimg>,
+}
+
+fn duration_kimg() -> Kimg {
+    Kimg(200_000.0)
+}
+
+fn batch_size() -> u32 {
+    512
+}
+
+fn augment() -> f64 {
+    0.12
+}
+
+fn status_every_kimg() -> Kimg {
+    Kimg(10.0)
+}
+
+fn checkpoint_every_kimg() -> Kimg {
+    Kimg(2000.0)
+}
+
+fn snapshot_every_kimg() -> Kimg {
+    Kimg(500.0)
+}
+
+fn init_sigma() -> f64 {
+    2.5
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn lr() -> f64 {
+    1e-5
+}
+
+fn betas() -> [f64; 2] {
+    [0.0, 0.999]
+}
+
+fn generator_loss_scale() -> f64 {
+    100.0
+}
+
+fn fake_score_loss_scale() -> f64 {
+    1.0
+}
+
+fn p_mean() -> f64 {
+    -1.2
+}
+
+fn p_std() -> f64 {
+    1.2
+}
+
+fn yes() -> bool {
+    true
+}

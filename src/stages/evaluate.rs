@@ -1,0 +1,151 @@
+//! `evaluate`: metrics of a network against a dataset, over trials.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    artifact::Artifact,
+    context::Context,
+    rules,
+    seeds::Rng,
+    stage::{Input, Kind, Objection, Stage},
+};
+use crate::{
+    Error, Result,
+    diffusion::{Precision, Sampler},
+    location::Location,
+    metrics::Metric,
+    stage_name::StageName,
+};
+
+/// Measures a network against a dataset.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Evaluate {
+    /// The stage that makes the network.
+    pub network: StageName,
+    /// How noise becomes images. Default: the network's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampler: Option<Sampler>,
+    /// The stage that makes the dataset of real images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<StageName>,
+    /// Precomputed mean and covariance of real images' features, EDM's `.npz` or EDM2's `.pkl`, instead of computing them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statistics: Option<Location>,
+    /// What is measured.
+    #[schemars(length(min = 1))]
+    pub metrics: Vec<Metric>,
+    /// How often everything is measured, with other seeds each time; tables show mean and standard deviation.
+    #[serde(default = "trials")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub trials: u32,
+    /// What the numbers must be; `sida run` exits with 3 when one is not met.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expect: Vec<Expectation>,
+    /// Where the classes of generated images come from.
+    #[serde(default)]
+    pub class_labels: ClassLabels,
+    /// The generator of random numbers; trial k uses the seeds after those of trial k - 1, from `first_seed` on.
+    #[serde(default)]
+    pub rng: Rng,
+    /// Seed of the first image.
+    #[serde(default)]
+    pub first_seed: u64,
+    /// Images that are made at once.
+    #[serde(default = "batch_size")]
+    #[schemars(range(min = 1, max = 65536))]
+    pub batch_size: u32,
+    /// Arithmetic of the network.
+    #[serde(default)]
+    pub precision: Precision,
+}
+
+/// Where the classes of generated images come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClassLabels {
+    /// Drawn from the reference dataset's labels, as training-time metrics do; uniform where there is no such dataset.
+    #[default]
+    Dataset,
+    /// Every class as often as any other, as EDM's generation script does.
+    Uniform,
+}
+
+/// What a number must be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Expectation {
+    /// The metric's name in tables: `fid50k_full`, `fd_pixels_2000`.
+    pub metric: String,
+    /// Upper limit of the mean over the trials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_most: Option<f64>,
+    /// Lower limit of the mean over the trials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_least: Option<f64>,
+    /// Where the limit comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+}
+
+impl Evaluate {
+    /// The names of all measured values.
+    pub fn metric_names(&self) -> Vec<String> {
+        self.metrics.iter().flat_map(Metric::names).collect()
+    }
+}
+
+impl Stage for Evaluate {
+    fn inputs(&self) -> Vec<Input<'_>> {
+        let mut inputs = vec![Input::new("network", &self.network, Kind::Network)];
+        if let Some(reference) = &self.reference {
+            inputs.push(Input::new("reference", reference, Kind::Dataset));
+        }
+        inputs
+    }
+
+    fn makes(&self) -> Kind {
+        Kind::Scores
+    }
+
+    fn check(&self) -> Vec<Objection> {
+        let mut objections = rules::metrics_differ("metrics", &self.metrics);
+        let names = self.metric_names();
+        for (i, expected) in self.expect.iter().enumerate() {
+            if !names.contains(&expected.metric) {
+                objections.push(
+                    Objection::new(format!("expect/{i}/metric"), format!("`{}` is not measured here", expected.metric))
+                        .help(format!("measured are {}", ticked(&names))),
+                );
+            }
+            match (expected.at_most, expected.at_least) {
+                (None, None) => objections.push(
+                    Objection::new(format!("expect/{i}"), "an expectation needs `at_most` or `at_least`"),
+                ),
+                (Some(most), Some(least)) if most < least => objections.push(Objection::new(
+                    format!("expect/{i}/at_most"),
+                    format!("nothing is at most {most} and at least {least}"),
+                )),
+                _ => {}
+            }
+        }
+        objections
+    }
+
+    fn run(&self, _context: &mut Context<'_>) -> Result<Artifact> {
+        Err(Error::Unusable("`evaluate` is not implemented".into()))
+    }
+}
+
+fn ticked(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn trials() -> u32 {
+    1
+}
+
+fn batch_size() -> u32 {
+    64
+}

@@ -1,0 +1,105 @@
+//! `report`: a paper table with verdicts, curves and images.
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    artifact::Artifact,
+    context::Context,
+    stage::{Input, Kind, Objection, Stage},
+};
+use crate::{Error, Result, stage_name::StageName};
+
+/// A paper table with verdicts, curves and images, as HTML, Markdown, JSON and `JUnit`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Report {
+    /// The table's caption.
+    pub caption: String,
+    /// Columns: `nfe`, or names of metrics such as `fid50k_full` and `fd_pixels_2000`.
+    #[schemars(length(min = 1))]
+    pub columns: Vec<String>,
+    /// Rows, from top to bottom.
+    #[schemars(length(min = 1))]
+    pub rows: Vec<Row>,
+    /// The stage that makes the dataset whose images are shown beside the generated ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub real_images: Option<StageName>,
+}
+
+/// A row: measured values, published ones, or both side by side.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Row {
+    /// What the first column says.
+    pub label: String,
+    /// Where the measured values come from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scores: Option<ScoresOf>,
+    /// Published values, by column.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub published: IndexMap<String, f64>,
+    /// The `generate` stage whose images are shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub images: Option<StageName>,
+}
+
+/// Where measured values come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScoresOf {
+    /// An `evaluate` stage.
+    pub stage: StageName,
+    /// The pipeline it belongs to, where it is not this one: its newest finished run is shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"))]
+    pub pipeline: Option<String>,
+}
+
+impl Stage for Report {
+    fn inputs(&self) -> Vec<Input<'_>> {
+        let mut inputs = Vec::new();
+        for (i, row) in self.rows.iter().enumerate() {
+            if let Some(ScoresOf { stage, pipeline: None }) = &row.scores {
+                inputs.push(Input::new(format!("rows/{i}/scores/stage"), stage, Kind::Scores));
+            }
+            if let Some(images) = &row.images {
+                inputs.push(Input::new(format!("rows/{i}/images"), images, Kind::Images));
+            }
+        }
+        if let Some(real) = &self.real_images {
+            inputs.push(Input::new("real_images", real, Kind::Dataset));
+        }
+        inputs
+    }
+
+    fn makes(&self) -> Kind {
+        Kind::Table
+    }
+
+    fn check(&self) -> Vec<Objection> {
+        let mut objections = Vec::new();
+        for (i, column) in self.columns.iter().enumerate() {
+            if self.columns[..i].contains(column) {
+                objections.push(Objection::new(format!("columns/{i}"), format!("column `{column}` is listed twice")));
+            }
+        }
+        for (i, row) in self.rows.iter().enumerate() {
+            if row.scores.is_none() && row.published.is_empty() {
+                objections.push(Objection::new(format!("rows/{i}"), "a row needs `scores`, `published` or both"));
+            }
+            for column in row.published.keys().filter(|column| !self.columns.contains(column)) {
+                objections.push(
+                    Objection::new(format!("rows/{i}/published/{column}"), format!("`{column}` is not a column of this table"))
+                        .help(format!("columns are {}", self.columns.join(", "))),
+                );
+            }
+        }
+        objections
+    }
+
+    fn run(&self, _context: &mut Context<'_>) -> Result<Artifact> {
+        Err(Error::Unusable("`report` is not implemented".into()))
+    }
+}
