@@ -50,8 +50,9 @@ fn expand(text: &str, lookup: impl Fn(&str) -> Option<String>) -> Result<String>
     while let Some(start) = rest.find("${") {
         expanded.push_str(&rest[..start]);
         let body = &rest[start + 2..];
-        let end =
-            body.find('}').ok_or_else(|| Error::Usage(format!("`{text}` opens `${{` and never closes it")))?;
+        let end = body
+            .find('}')
+            .ok_or_else(|| Error::Usage(format!("`{text}` opens `${{` and never closes it")))?;
         let (name, default) = match body[..end].split_once(":-") {
             Some((name, default)) => (name, Some(default)),
             None => (&body[..end], None),

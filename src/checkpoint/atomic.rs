@@ -19,7 +19,11 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
         .tempfile_in(folder)
         .map_err(Error::io("write in the folder", folder))?;
     file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(Error::io("write", path))?;
-    file.persist(path).map_err(|e| Error::Io { action: "write", path: path.to_path_buf(), source: e.error })?;
+    file.persist(path).map_err(|e| Error::Io {
+        action: "write",
+        path: path.to_path_buf(),
+        source: e.error,
+    })?;
     sync_folder(folder);
     Ok(())
 }

@@ -118,12 +118,9 @@ impl Method {
             Self::Sid(Sid { alpha, tmax }) => {
                 Terms { alpha: *alpha, tmax: *tmax, adversarial: None, initial_generator: None }
             }
-            Self::Sida(Sida { alpha, tmax, adversarial }) => Terms {
-                alpha: *alpha,
-                tmax: *tmax,
-                adversarial: Some(adversarial),
-                initial_generator: None,
-            },
+            Self::Sida(Sida { alpha, tmax, adversarial }) => {
+                Terms { alpha: *alpha, tmax: *tmax, adversarial: Some(adversarial), initial_generator: None }
+            }
             Self::Sid2a(Sid2a { initial_generator, alpha, tmax, adversarial }) => Terms {
                 alpha: *alpha,
                 tmax: *tmax,

@@ -60,9 +60,9 @@ impl Context<'_> {
     /// # Errors
     /// `Unusable` when it is not finished, which the plan rules out.
     pub fn input(&self, name: &StageName) -> Result<&Finished> {
-        self.finished
-            .get(name)
-            .ok_or_else(|| Error::Unusable(format!("stage `{name}`, which `{}` reads, is not finished", self.name)))
+        self.finished.get(name).ok_or_else(|| {
+            Error::Unusable(format!("stage `{name}`, which `{}` reads, is not finished", self.name))
+        })
     }
 
     /// The file or folder that a location means on this machine, whether it exists or not.

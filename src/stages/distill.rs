@@ -28,20 +28,37 @@ impl Stage for Distill {
         let mut objections = Vec::new();
         objections.extend(rules::microbatch_divides(self.batch_size, self.microbatch_size));
         objections.extend(rules::interval("status_every_kimg", self.status_every_kimg, self.batch_size));
-        objections.extend(rules::interval("checkpoint_every_kimg", self.checkpoint_every_kimg, self.batch_size));
+        objections.extend(rules::interval(
+            "checkpoint_every_kimg",
+            self.checkpoint_every_kimg,
+            self.batch_size,
+        ));
         objections.extend(rules::interval("duration_kimg", self.duration_kimg, self.batch_size));
-        objections.extend(rules::interval("snapshots/every_kimg", self.snapshots.every_kimg, self.batch_size));
+        objections.extend(rules::interval(
+            "snapshots/every_kimg",
+            self.snapshots.every_kimg,
+            self.batch_size,
+        ));
         objections.extend(rules::metrics_differ("snapshots/metrics", &self.snapshots.metrics));
         if self.method.terms().adversarial.is_some() && self.dataset.is_none() {
             objections.push(
-                Objection::new("method", format!("`{}` judges generated images against real ones, but there is no `dataset`", self.method.name()))
-                    .help("name a `prepare_dataset` stage in `dataset:`, or use `sid`, which needs no images"),
+                Objection::new(
+                    "method",
+                    format!(
+                        "`{}` judges generated images against real ones, but there is no `dataset`",
+                        self.method.name()
+                    ),
+                )
+                .help("name a `prepare_dataset` stage in `dataset:`, or use `sid`, which needs no images"),
             );
         }
         if self.dataset.is_none() && !self.snapshots.metrics.is_empty() {
             objections.push(
-                Objection::new("snapshots/metrics", "metrics of snapshots compare with real images, but there is no `dataset`")
-                    .help("name a `prepare_dataset` stage in `dataset:`"),
+                Objection::new(
+                    "snapshots/metrics",
+                    "metrics of snapshots compare with real images, but there is no `dataset`",
+                )
+                .help("name a `prepare_dataset` stage in `dataset:`"),
             );
         }
         if let Some(terms) = self.method.terms().adversarial
@@ -51,7 +68,10 @@ impl Stage for Distill {
             objections.push(
                 Objection::new(
                     format!("method/{}/adversarial/starts_at_kimg", self.method.name()),
-                    format!("the adversarial term starts at {}, but the training ends at {}", terms.starts_at_kimg, self.duration_kimg),
+                    format!(
+                        "the adversarial term starts at {}, but the training ends at {}",
+                        terms.starts_at_kimg, self.duration_kimg
+                    ),
                 )
                 .help("without it this is SiD with a later start: lower it, or train longer"),
             );

@@ -115,14 +115,18 @@ impl Stage for Evaluate {
         for (i, expected) in self.expect.iter().enumerate() {
             if !names.contains(&expected.metric) {
                 objections.push(
-                    Objection::new(format!("expect/{i}/metric"), format!("`{}` is not measured here", expected.metric))
-                        .help(format!("measured are {}", ticked(&names))),
+                    Objection::new(
+                        format!("expect/{i}/metric"),
+                        format!("`{}` is not measured here", expected.metric),
+                    )
+                    .help(format!("measured are {}", ticked(&names))),
                 );
             }
             match (expected.at_most, expected.at_least) {
-                (None, None) => objections.push(
-                    Objection::new(format!("expect/{i}"), "an expectation needs `at_most` or `at_least`"),
-                ),
+                (None, None) => objections.push(Objection::new(
+                    format!("expect/{i}"),
+                    "an expectation needs `at_most` or `at_least`",
+                )),
                 (Some(most), Some(least)) if most < least => objections.push(Objection::new(
                     format!("expect/{i}/at_most"),
                     format!("nothing is at most {most} and at least {least}"),

@@ -9,7 +9,11 @@ use super::{
     seeds::{Rng, Seeds},
     stage::{Input, Kind, Objection, Stage},
 };
-use crate::{Error, Result, diffusion::{Precision, Sampler}, stage_name::StageName};
+use crate::{
+    Error, Result,
+    diffusion::{Precision, Sampler},
+    stage_name::StageName,
+};
 
 /// Makes images with a network, one seed each: PNG files, a grid, an `.npz`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

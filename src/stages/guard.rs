@@ -70,8 +70,11 @@ impl Guard {
             }
         }
         let spread = vitals.spread?;
-        (spread < COLLAPSE)
-            .then(|| format!("all images of a class became the same one (their pixels differ by {spread:.1e} in [-1, 1])"))
+        (spread < COLLAPSE).then(|| {
+            format!(
+                "all images of a class became the same one (their pixels differ by {spread:.1e} in [-1, 1])"
+            )
+        })
     }
 }
 

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     artifact::Artifact,
     context::Context,
-    stage::{Input, Kind, Stage},
+    rules,
+    stage::{Input, Kind, Objection, Stage},
 };
 use crate::{
     Error, Result,
@@ -52,7 +53,9 @@ impl Weights {
     /// Where the file is.
     pub fn location(&self) -> &Location {
         match self {
-            Self::EdmPickle(location) | Self::Safetensors(location) | Self::TrainingState(location) => location,
+            Self::EdmPickle(location) | Self::Safetensors(location) | Self::TrainingState(location) => {
+                location
+            }
         }
     }
 }
@@ -64,6 +67,10 @@ impl Stage for LoadTeacher {
 
     fn makes(&self) -> Kind {
         Kind::Network
+    }
+
+    fn check(&self) -> Vec<Objection> {
+        self.network.iter().flat_map(|network| rules::network("network", network)).collect()
     }
 
     fn run(&self, _context: &mut Context<'_>) -> Result<Artifact> {

@@ -145,12 +145,18 @@ impl Stage for PrepareDataset {
         {
             let (below, above) = (side.next_power_of_two() / 2, side.next_power_of_two());
             objections.push(
-                Objection::new("source/convert/resolution", format!("`resolution` {side} is not a power of two"))
-                    .help(format!("the nearest are {below} and {above}")),
+                Objection::new(
+                    "source/convert/resolution",
+                    format!("`resolution` {side} is not a power of two"),
+                )
+                .help(format!("the nearest are {below} and {above}")),
             );
         }
         if transform.is_some() && resolution.is_none() {
-            objections.push(Objection::new("source/convert/transform", "a `transform` needs a `resolution` to crop for"));
+            objections.push(Objection::new(
+                "source/convert/transform",
+                "a `transform` needs a `resolution` to crop for",
+            ));
         }
         objections
     }

@@ -82,17 +82,24 @@ impl Stage for Report {
         let mut objections = Vec::new();
         for (i, column) in self.columns.iter().enumerate() {
             if self.columns[..i].contains(column) {
-                objections.push(Objection::new(format!("columns/{i}"), format!("column `{column}` is listed twice")));
+                objections.push(Objection::new(
+                    format!("columns/{i}"),
+                    format!("column `{column}` is listed twice"),
+                ));
             }
         }
         for (i, row) in self.rows.iter().enumerate() {
             if row.scores.is_none() && row.published.is_empty() {
-                objections.push(Objection::new(format!("rows/{i}"), "a row needs `scores`, `published` or both"));
+                objections
+                    .push(Objection::new(format!("rows/{i}"), "a row needs `scores`, `published` or both"));
             }
             for column in row.published.keys().filter(|column| !self.columns.contains(column)) {
                 objections.push(
-                    Objection::new(format!("rows/{i}/published/{column}"), format!("`{column}` is not a column of this table"))
-                        .help(format!("columns are {}", self.columns.join(", "))),
+                    Objection::new(
+                        format!("rows/{i}/published/{column}"),
+                        format!("`{column}` is not a column of this table"),
+                    )
+                    .help(format!("columns are {}", self.columns.join(", "))),
                 );
             }
         }

@@ -8,7 +8,9 @@ use crate::{Error, Result};
 /// Seeds of images, one each: `0-63`, or `1,2,5-10`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
-pub struct Seeds(#[schemars(regex(pattern = r"^[0-9]{1,10}(-[0-9]{1,10})?(,[0-9]{1,10}(-[0-9]{1,10})?)*$"))] String);
+pub struct Seeds(
+    #[schemars(regex(pattern = r"^[0-9]{1,10}(-[0-9]{1,10})?(,[0-9]{1,10}(-[0-9]{1,10})?)*$"))] String,
+);
 
 impl Seeds {
     /// Wraps a list as it is written.
@@ -31,7 +33,12 @@ impl Seeds {
     /// # Errors
     /// `Unusable` for text that is no list of numbers and ranges, a range that runs backwards, or more than 100 million seeds.
     pub fn list(&self) -> Result<Vec<u64>> {
-        let bad = |what: &str| Error::Unusable(format!("`{}` is not a list of seeds such as `0-63` or `1,2,5-10`: {what}", self.0));
+        let bad = |what: &str| {
+            Error::Unusable(format!(
+                "`{}` is not a list of seeds such as `0-63` or `1,2,5-10`: {what}",
+                self.0
+            ))
+        };
         let mut seeds = Vec::new();
         for part in self.0.split(',') {
             let (first, last) = part.split_once('-').unwrap_or((part, part));

@@ -105,15 +105,20 @@ impl Stage for TrainTeacher {
     }
 
     fn check(&self) -> Vec<Objection> {
-        let mut objections = Vec::new();
+        let mut objections = rules::network("network", &self.network);
         objections.extend(rules::microbatch_divides(self.batch_size, self.microbatch_size));
         objections.extend(rules::interval("status_every_kimg", self.status_every_kimg, self.batch_size));
-        objections.extend(rules::interval("checkpoint_every_kimg", self.checkpoint_every_kimg, self.batch_size));
+        objections.extend(rules::interval(
+            "checkpoint_every_kimg",
+            self.checkpoint_every_kimg,
+            self.batch_size,
+        ));
         objections.extend(rules::interval("duration_kimg", self.duration_kimg, self.batch_size));
         if let Some(snapshots) = &self.snapshots {
             objections.extend(rules::interval("snapshots/every_kimg", snapshots.every_kimg, self.batch_size));
             objections.extend(rules::metrics_differ("snapshots/metrics", &snapshots.metrics));
         }
+        objections.extend(rules::augmentation(self.augment, &self.network));
         objections
     }
 
