@@ -1,11 +1,23 @@
 //! Noise levels, samplers, teacher losses, the optimizer, EMA.
 
+pub mod adam;
+pub mod ema;
 pub mod ema_settings;
 pub mod encoder;
+pub mod gradients;
+pub mod heun;
+pub mod noise_level;
+pub mod parameters;
 pub mod precision;
+pub mod quantize;
 pub mod sampler_settings;
+pub mod teacher_loss;
 
+pub use adam::{Adam, AdamSettings};
 pub use ema_settings::Ema;
 pub use encoder::{Encoder, StabilityVae};
+pub use gradients::{Gradients, Sanitized};
+pub use noise_level::{LogNormal, RhoSchedule};
 pub use precision::Precision;
+pub use quantize::Rounding;
 pub use sampler_settings::{EdmSampler, MultiStep, OneStep, Sampler};

@@ -1,7 +1,14 @@
 //! Distillation: SiD, SiDA and SiD2A.
 
+pub mod cross_entropy;
+pub mod fake_score_loss;
+pub mod generator_loss;
+pub mod kept;
 pub mod method;
 pub mod recipe;
 
+pub use fake_score_loss::{FakeScoreLoss, FakeScoreTerms};
+pub use generator_loss::{GeneratorLoss, GeneratorTerms};
+pub use kept::Kept;
 pub use method::{Adversarial, Method, Sid, Sid2a, Sida, Terms};
 pub use recipe::{Distill, Edm2Settings, FakeScore, Generator, Keep, Snapshots, StartFrom};

@@ -59,4 +59,11 @@ pub trait Denoiser: Module {
     /// The reference's names of all parameters, in the order in which `Module::visit` meets them, which is the
     /// order of registration in the reference. Buffers are not among them.
     fn parameter_names(&self) -> Vec<String>;
+
+    /// EDM2's forced normalisation (a step of training, never of a pass): the network with every weight replaced
+    /// by its normalised self. Networks that know none stay as they are.
+    #[must_use]
+    fn force_weight_normalization(self) -> Self {
+        self
+    }
 }

@@ -1,0 +1,72 @@
+//! The exponential moving average of weights that is kept of a network in training.
+
+use burn::module::Module;
+
+use super::{
+    ema_settings::Ema,
+    parameters::{flat_parameters, map_flat},
+};
+use crate::kernels;
+
+impl Ema {
+    /// What is kept of the old average in one update; `nimg` is the count of images before it.
+    pub fn beta(&self, nimg: u64, batch_size: u64) -> f64 {
+        let half_life = self.half_life_kimg.0 * 1000.0;
+        let half_life = self.rampup_ratio.map_or(half_life, |ratio| half_life.min(nimg as f64 * ratio));
+        0.5f64.powf(batch_size as f64 / half_life.max(1e-8))
+    }
+}
+
+/// `ema + (1 - beta) (parameter - ema)` for every parameter; buffers stay. Both networks without a tape.
+pub fn update<M: Module>(ema: M, network: &M, beta: f64) -> M {
+    let mut targets = flat_parameters(network).into_iter();
+    map_flat(ema, |from| {
+        let to = targets.next().expect("both networks have one structure");
+        kernels::lerp(from, to, 1.0 - beta)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::{
+        module::Param,
+        tensor::{Device, Tensor},
+    };
+
+    use super::*;
+    use crate::kimg::Kimg;
+
+    #[derive(Module, Debug)]
+    struct Two {
+        a: Param<Tensor<2>>,
+        b: Param<Tensor<1>>,
+    }
+
+    fn two(value: f64) -> Two {
+        let device = Device::flex();
+        Two {
+            a: Param::from_tensor(Tensor::full([2, 3], value, &device)),
+            b: Param::from_tensor(Tensor::full([1], 2.0 * value, &device)),
+        }
+    }
+
+    #[test]
+    fn after_one_half_life_half_is_left() {
+        let half_life = Ema { half_life_kimg: Kimg(0.64), rampup_ratio: None };
+        let beta = half_life.beta(0, 64);
+        let ema = (0..10).fold(two(1.0), |ema, _| update(ema, &two(0.0), beta));
+        for value in ema.a.val().into_data().try_to_vec::<f32>().unwrap() {
+            assert!((value - 0.5).abs() < 1e-6);
+        }
+        assert!((ema.b.val().into_scalar::<f32>() - 1.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn the_first_update_forgets_everything_under_ramp_up() {
+        let half_life = Ema::default();
+        assert_eq!(half_life.beta(0, 256).to_bits(), 0f64.to_bits());
+        // 0.05 of 200 images is a half-life of 10.
+        assert!((half_life.beta(200, 10) - 0.5).abs() < 1e-15);
+        assert!(half_life.beta(1_000_000_000, 256) > 0.999);
+    }
+}

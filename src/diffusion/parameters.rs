@@ -1,0 +1,88 @@
+//! The parameters of any network, by the reference's names: read, written, and replaced in order.
+
+use burn::{
+    module::{Module, ModuleMapper, ModuleVisitor, Param},
+    tensor::{Tensor, TensorData},
+};
+
+use crate::{Error, Result, nn::Denoiser, state_dict::StateDict};
+
+/// A tensor with its shape set aside: what everything that does not care for shapes works on.
+pub fn flat<const R: usize>(tensor: Tensor<R>) -> Tensor<1> {
+    let length = tensor.shape().num_elements();
+    tensor.reshape([length])
+}
+
+/// All parameters in the order of registration, flat.
+pub fn flat_parameters<M: Module>(network: &M) -> Vec<Tensor<1>> {
+    struct Visitor(Vec<Tensor<1>>);
+    impl ModuleVisitor for Visitor {
+        fn visit_float<const R: usize>(&mut self, param: &Param<Tensor<R>>) {
+            self.0.push(flat(param.val()));
+        }
+    }
+    let mut visitor = Visitor(Vec::new());
+    network.visit(&mut visitor);
+    visitor.0
+}
+
+/// Replaces every parameter in the order of registration; both ways flat. Without a tape.
+pub fn map_flat<M: Module>(network: M, replace: impl FnMut(Tensor<1>) -> Tensor<1>) -> M {
+    struct Mapper<F>(F);
+    impl<F: FnMut(Tensor<1>) -> Tensor<1>> ModuleMapper for Mapper<F> {
+        fn map_float<const R: usize>(&mut self, param: Param<Tensor<R>>) -> Param<Tensor<R>> {
+            param.map(|tensor| {
+                let shape = tensor.shape();
+                (self.0)(flat(tensor)).reshape(shape)
+            })
+        }
+    }
+    network.map(&mut Mapper(replace))
+}
+
+/// The parameters on the host, by name.
+pub fn state<N: Denoiser>(network: &N) -> StateDict {
+    struct Visitor(Vec<TensorData>);
+    impl ModuleVisitor for Visitor {
+        fn visit_float<const R: usize>(&mut self, param: &Param<Tensor<R>>) {
+            self.0.push(param.val().into_data());
+        }
+    }
+    let mut visitor = Visitor(Vec::new());
+    network.visit(&mut visitor);
+    network.parameter_names().into_iter().zip(visitor.0).collect()
+}
+
+/// The network with other parameters: exactly those that it has, by name. Values in half precision are widened.
+///
+/// # Errors
+/// A parameter is missing, of another size, or unknown.
+pub fn restore<N: Denoiser>(network: N, state: &StateDict, origin: &str) -> Result<N> {
+    let names = network.parameter_names();
+    if let Some(name) = state.keys().find(|name| !names.contains(name)) {
+        return Err(Error::UnexpectedTensor { origin: origin.to_owned(), tensor: name.clone() });
+    }
+    let mut names = names.iter();
+    let mut failed = None;
+    let network = map_flat(network, |parameter| {
+        let name = names.next().expect("one name per parameter");
+        read_flat(state, name, &parameter, origin).unwrap_or_else(|error| {
+            failed.get_or_insert(error);
+            parameter
+        })
+    });
+    failed.map_or(Ok(network), Err)
+}
+
+/// One tensor of a state, as large as `like` and where it is, in f32.
+pub(super) fn read_flat(state: &StateDict, name: &str, like: &Tensor<1>, origin: &str) -> Result<Tensor<1>> {
+    let (origin, tensor) = (origin.to_owned(), name.to_owned());
+    let Some(data) = state.get(name) else { return Err(Error::MissingTensor { origin, tensor }) };
+    let expected = like.dims();
+    if data.num_elements() != expected[0] {
+        let found = data.shape().to_vec();
+        return Err(Error::ShapeMismatch { origin, tensor, found, expected: expected.to_vec() });
+    }
+    let values = data.clone().convert::<f32>().try_into_vec::<f32>().expect("f32 after conversion");
+    Ok(Tensor::from_data(TensorData::new(values, expected), &like.device()))
+}

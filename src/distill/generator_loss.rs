@@ -1,0 +1,79 @@
+//! The loss of the generator: score identity, and with an adversarial term the wish to be taken for real.
+//! A pure function; noise and sigma are arguments.
+
+use burn::tensor::Tensor;
+
+use super::{cross_entropy::should_be_real, kept::Kept};
+use crate::nn::Denoised;
+
+/// The settings of the generator's loss.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GeneratorLoss {
+    /// Weight of the score gap's square: L2 - alpha L1 (SiD).
+    pub alpha: f64,
+    /// Whether there is an adversarial term.
+    pub adversarial: bool,
+    /// Divide the losses by the fake score network's own uncertainty (EDM2).
+    pub weight_by_logvar: bool,
+    /// Whether the logits of samples with a NaN are left out of the adversarial mean, as in the reference's EDM2
+    /// loss. In its EDM loss they are not, and one NaN spoils the adversarial term of the whole micro-batch.
+    pub drop_nan_logits: bool,
+}
+
+/// The losses of one micro-batch, unreduced and unscaled.
+#[derive(Clone, Debug)]
+pub struct GeneratorTerms {
+    /// Score identity, per value; 0 for dropped samples. `[n, c, h, w]`
+    pub score: Tensor<4>,
+    /// The adversarial term, per sample; 0 for dropped samples. `[n, 1, 1, 1]`
+    pub adversarial: Option<Tensor<4>>,
+    /// The samples that took part.
+    pub kept: Kept,
+}
+
+/// The logits that the generator learns from are held within this.
+const LARGEST_LOGIT: f64 = 10.0;
+
+impl GeneratorLoss {
+    /// The losses (SiD's score identity; SiDA's adversarial term).
+    ///
+    /// generated: the generator's images; real, fake: what the teacher and the fake score network say about them
+    /// under noise. `[n, c, h, w]`
+    pub fn terms(&self, generated: Tensor<4>, real: Tensor<4>, fake: Denoised) -> GeneratorTerms {
+        let logvar = fake.logvar.filter(|_| self.weight_by_logvar);
+        let logits = Some(fake.logits).filter(|_| self.adversarial);
+        let checked = logits.as_ref().filter(|_| self.drop_nan_logits);
+        let kept =
+            Kept::judge([&generated, &real, &fake.images].into_iter().chain(checked).chain(&logvar));
+        let (generated, real, fake) = (kept.only(generated), kept.only(real), kept.only(fake.images));
+        let divisor = normalizer(&generated, &real);
+        let divisor = match logvar {
+            Some(logvar) => divisor * kept.only(logvar).exp(),
+            None => divisor,
+        };
+        let adversarial = logits.map(|logits| {
+            let cost = if self.drop_nan_logits {
+                kept.mean(should_be_real(kept.only(logits).clamp(-LARGEST_LOGIT, LARGEST_LOGIT)))
+            } else {
+                should_be_real(clamp_with_nan(logits)).mean().reshape([1, 1, 1, 1])
+            };
+            kept.only(cost / divisor.clone())
+        });
+        let gap = real.clone() - fake;
+        let score = gap.clone() * ((real - generated) - gap * self.alpha) / divisor;
+        GeneratorTerms { score: kept.only(score), adversarial, kept }
+    }
+}
+
+/// The mean distance of every sample from the teacher's opinion of it, at least 1e-5; a constant to the gradient.
+fn normalizer(generated: &Tensor<4>, real: &Tensor<4>) -> Tensor<4> {
+    let distance = (generated.clone().inner() - real.clone().inner()).abs();
+    let mean = distance.mean_dims(&[1, 2, 3]).clamp_min(1e-5);
+    if generated.is_autodiff() { mean.autodiff() } else { mean }
+}
+
+/// Clamped; but NaN stays NaN on every device.
+fn clamp_with_nan(logits: Tensor<4>) -> Tensor<4> {
+    let nan = logits.clone().is_nan();
+    logits.clone().clamp(-LARGEST_LOGIT, LARGEST_LOGIT).mask_where(nan, logits)
+}
