@@ -107,10 +107,10 @@ impl Adam {
             if !state.contains_key(&key("step")) && !state.contains_key(&key("exp_avg")) {
                 continue;
             }
-            let step = state.get(&key("step")).and_then(first_value).ok_or_else(|| Error::MissingTensor {
-                origin: origin.to_owned(),
-                tensor: key("step"),
-            })?;
+            let step = state
+                .get(&key("step"))
+                .and_then(first_value)
+                .ok_or_else(|| Error::MissingTensor { origin: origin.to_owned(), tensor: key("step") })?;
             let restored = Moments {
                 step: step as u64,
                 first: read_flat(state, &key("exp_avg"), &parameter, origin)?,

@@ -85,7 +85,8 @@ impl Gradients {
             return result;
         }
         let squares = Tensor::cat(self.0.values().map(square_sum).collect(), 0);
-        let squares = squares.into_data().convert::<f64>().try_into_vec::<f64>().expect("f64 after conversion");
+        let squares =
+            squares.into_data().convert::<f64>().try_into_vec::<f64>().expect("f64 after conversion");
         let mut total = 0.0;
         for ((name, gradient), mut square) in self.0.iter_mut().zip(squares) {
             if !square.is_finite() {
@@ -150,7 +151,8 @@ mod tests {
 
     #[test]
     fn what_is_not_a_number_is_cleaned_and_large_finite_values_are_not() {
-        let mut g = gradients(&[("a", &[f32::NAN, 2e5, f32::INFINITY, f32::NEG_INFINITY]), ("b", &[3.0, 4.0])]);
+        let mut g =
+            gradients(&[("a", &[f32::NAN, 2e5, f32::INFINITY, f32::NEG_INFINITY]), ("b", &[3.0, 4.0])]);
         let seen = g.sanitize(None);
         assert_eq!(values(&g, "a"), [0.0, 2e5, 1e5, -1e5]);
         assert_eq!(values(&g, "b"), [3.0, 4.0]);

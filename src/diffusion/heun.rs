@@ -60,7 +60,12 @@ pub struct Heun<'a> {
 
 impl Heun<'_> {
     /// Turns unit noise into images: 2 `num_steps` - 1 evaluations. latents `[n, c, h, w]` => `[n, c, h, w]`
-    pub fn sample(&self, latents: Tensor<4>, denoise: &mut Denoise<'_>, noise: &mut FreshNoise<'_>) -> Tensor<4> {
+    pub fn sample(
+        &self,
+        latents: Tensor<4>,
+        denoise: &mut Denoise<'_>,
+        noise: &mut FreshNoise<'_>,
+    ) -> Tensor<4> {
         let mut steps = self.schedule.time_steps(self.num_steps);
         let last = steps.len() - 1;
         steps[..last].iter_mut().for_each(|t| *t = (self.round_sigma)(*t));
@@ -110,7 +115,14 @@ mod tests {
 
     fn heun(num_steps: usize, churn: Churn) -> Heun<'static> {
         let schedule = RhoSchedule { sigma_min: 0.002, sigma_max: 80.0, rho: 7.0 };
-        Heun { num_steps, schedule, churn, precision: DType::F64, round_sigma: &|t| t, drawing: Drawing::WhereAdded }
+        Heun {
+            num_steps,
+            schedule,
+            churn,
+            precision: DType::F64,
+            round_sigma: &|t| t,
+            drawing: Drawing::WhereAdded,
+        }
     }
 
     /// The exact denoiser of data with standard deviation 0.5 and mean 0.3.

@@ -43,8 +43,7 @@ impl GeneratorLoss {
         let logvar = fake.logvar.filter(|_| self.weight_by_logvar);
         let logits = Some(fake.logits).filter(|_| self.adversarial);
         let checked = logits.as_ref().filter(|_| self.drop_nan_logits);
-        let kept =
-            Kept::judge([&generated, &real, &fake.images].into_iter().chain(checked).chain(&logvar));
+        let kept = Kept::judge([&generated, &real, &fake.images].into_iter().chain(checked).chain(&logvar));
         let (generated, real, fake) = (kept.only(generated), kept.only(real), kept.only(fake.images));
         let divisor = normalizer(&generated, &real);
         let divisor = match logvar {
