@@ -1,5 +1,28 @@
 //! Metrics: Frechet distance, Inception Score, kernel distance, precision and recall.
+//!
+//! A detector turns images into features; `Observed` gathers what the metrics need of them, and a `Metric` of
+//! the language compares what was observed of generated images with what was observed of real ones. Everything
+//! is computed in f64 on the host, whatever the device of the networks.
 
+mod detector;
+mod features;
+mod frechet;
+mod inception_score;
+mod kernel_distance;
+mod measure;
 pub mod metric;
+mod moments;
+mod observed;
+mod precision_recall;
+mod random_conv;
 
-pub use metric::{DetectorName, FrechetDistance, Metric};
+pub use detector::{Detect, Detected, Pixels};
+pub use features::Features;
+pub use frechet::frechet_distance;
+pub use inception_score::{InceptionScore, inception_score};
+pub use kernel_distance::{KernelPrecision, Subset, kernel_distance};
+pub use metric::{DetectorName, FrechetDistance, Metric, Needs};
+pub use moments::{Divisor, Moments, Statistics};
+pub use observed::{Keep, Observed};
+pub use precision_recall::{PrecisionRecall, precision_recall};
+pub use random_conv::RandomConv;

@@ -1,0 +1,91 @@
+//! The Inception Score (Salimans et al. 2016): sure of every image, and of all classes alike.
+
+use super::features::Features;
+use crate::{Error, Result};
+
+/// Mean and spread over the splits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct InceptionScore {
+    /// Mean over the splits.
+    pub mean: f64,
+    /// Standard deviation over the splits, divided by their number.
+    pub std: f64,
+}
+
+/// `exp(E_x KL(p(y|x) || p(y)))` for each of `splits` parts, of which part `i` is the rows from `i n / splits`
+/// on. probabilities `[n, classes]`
+///
+/// # Errors
+/// Fewer images than splits, or values that are no probabilities.
+pub fn inception_score(probabilities: &Features, splits: usize) -> Result<InceptionScore> {
+    let n = probabilities.len();
+    if splits == 0 || n < splits {
+        return Err(Error::Unusable(format!(
+            "an Inception Score of {n} images in {splits} splits has no sense"
+        )));
+    }
+    if !probabilities.values().iter().all(|p| (0.0..=1.0 + 1e-4).contains(p)) {
+        return Err(Error::Unusable("the class probabilities are not all within 0 and 1".to_owned()));
+    }
+    let scores: Vec<f64> =
+        (0..splits).map(|i| score(probabilities, i * n / splits, (i + 1) * n / splits)).collect();
+    let mean = scores.iter().sum::<f64>() / splits as f64;
+    let variance = scores.iter().map(|s| (s - mean) * (s - mean)).sum::<f64>() / splits as f64;
+    Ok(InceptionScore { mean, std: variance.sqrt() })
+}
+
+/// The score of the rows `from..to`.
+fn score(probabilities: &Features, from: usize, to: usize) -> f64 {
+    let n = (to - from) as f64;
+    let mut marginal = vec![0.0; probabilities.dim()];
+    for i in from..to {
+        marginal.iter_mut().zip(probabilities.row(i)).for_each(|(m, &p)| *m += f64::from(p) / n);
+    }
+    let divergence = |i: usize| -> f64 {
+        let terms = probabilities.row(i).iter().zip(&marginal);
+        // p ln p tends to 0 with p.
+        terms.filter(|&(&p, _)| p > 0.0).map(|(&p, m)| f64::from(p) * (f64::from(p).ln() - m.ln())).sum()
+    };
+    ((from..to).map(divergence).sum::<f64>() / n).exp()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(values: Vec<f32>, dim: usize) -> Features {
+        Features::from_rows(values, dim).unwrap()
+    }
+
+    #[test]
+    fn sure_and_varied_scores_the_number_of_classes() {
+        // 40 images, each surely of class i mod 4.
+        let values = (0..40 * 4).map(|i| if i / 4 % 4 == i % 4 { 1.0 } else { 0.0 }).collect();
+        let score = inception_score(&rows(values, 4), 10).unwrap();
+        assert!((score.mean - 4.0).abs() < 1e-12);
+        assert!(score.std < 1e-12);
+    }
+
+    #[test]
+    fn one_class_or_no_idea_scores_one() {
+        let sure = (0..20 * 4).map(|i| if i % 4 == 0 { 1.0 } else { 0.0 }).collect();
+        assert!((inception_score(&rows(sure, 4), 2).unwrap().mean - 1.0).abs() < 1e-12);
+        assert!((inception_score(&rows(vec![0.25; 80], 4), 2).unwrap().mean - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn splits_are_scored_apart() {
+        // The first split has one class, the second two: scores 1 and 2.
+        let values = vec![1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 0.0, 1.0];
+        let score = inception_score(&rows(values, 2), 2).unwrap();
+        assert!((score.mean - 1.5).abs() < 1e-12);
+        assert!((score.std - 0.5).abs() < 1e-12);
+    }
+
+    #[test]
+    fn what_is_no_distribution_is_refused() {
+        assert!(inception_score(&rows(vec![f32::NAN; 4], 2), 1).is_err());
+        assert!(inception_score(&rows(vec![-1.0, 2.0], 2), 1).is_err());
+        assert!(inception_score(&rows(vec![1.0, 0.0], 2), 2).is_err());
+    }
+}
