@@ -1,0 +1,144 @@
+//! Inception v3 as the graph of 2015-12-05 has it: the detector of FID and of the Inception Score.
+
+use burn::tensor::{Device, Tensor, activation::softmax};
+
+use super::{
+    inception_blocks::{Forked, Mixed, Pool, Reduction},
+    inception_resize::InceptionInput,
+    inception_unit::{Unit, global_average, halving_max_pool},
+    weights::Weights,
+};
+use crate::{Result, kernels, state_dict::StateDict};
+
+/// The FID network. Differs from a torchvision Inception: average pools leave padding out of the count, the last
+/// block has a maximum pool, and there are 1008 classes.
+#[derive(Clone, Debug)]
+pub struct InceptionV3 {
+    conv2d_1a: Unit,
+    conv2d_2a: Unit,
+    conv2d_2b: Unit,
+    conv2d_3b: Unit,
+    conv2d_4a: Unit,
+    mixed_5: [Mixed; 3],
+    mixed_6a: Reduction,
+    mixed_6: [Mixed; 4],
+    mixed_7a: Reduction,
+    mixed_7: [Forked; 2],
+    /// `[classes, features]`
+    fc_weight: Tensor<2>,
+    /// `[classes]`
+    fc_bias: Tensor<1>,
+}
+
+/// Everything that metrics may want to read from one pass. Widths are those of the public weights.
+#[derive(Clone, Debug)]
+pub struct InceptionOutputs {
+    /// Average over positions behind the first maximum pool. `[n, 64]`
+    pub features_64: Tensor<2>,
+    /// The same behind the second maximum pool. `[n, 192]`
+    pub features_192: Tensor<2>,
+    /// The same behind Mixed_6e. `[n, 768]`
+    pub features_768: Tensor<2>,
+    /// The features of FID. `[n, 2048]`
+    pub features_2048: Tensor<2>,
+    /// `[n, 1008]`
+    pub logits: Tensor<2>,
+    /// Without the last layer's bias. `[n, 1008]`
+    pub logits_unbiased: Tensor<2>,
+    /// The probabilities of the Inception Score: softmax of the unbiased logits. `[n, 1008]`
+    pub probs_no_bias: Tensor<2>,
+}
+
+impl InceptionV3 {
+    /// Loads the public weights (`pt_inception-2015-12-05`), every batch normalisation folded into its
+    /// convolution. Counters of seen batches are passed over.
+    ///
+    /// # Errors
+    ///
+    /// Tensors that are missing, unexpected or of another shape.
+    pub fn load(dict: &StateDict, origin: &str, device: &Device) -> Result<Self> {
+        let reader = Weights::new(dict, origin, device);
+        let weights = &reader;
+        let unit = |name: &str, inputs: usize, side: usize| Unit::load(weights, name, inputs, [side; 2]);
+        let conv2d_1a = unit("Conv2d_1a_3x3", 3, 3)?.halving();
+        let conv2d_2a = unit("Conv2d_2a_3x3", conv2d_1a.outputs(), 3)?.valid();
+        let conv2d_2b = unit("Conv2d_2b_3x3", conv2d_2a.outputs(), 3)?;
+        let conv2d_3b = unit("Conv2d_3b_1x1", conv2d_2b.outputs(), 1)?;
+        let conv2d_4a = unit("Conv2d_4a_3x3", conv2d_3b.outputs(), 3)?.valid();
+
+        let mixed_5b = Mixed::load_a(weights, "Mixed_5b", conv2d_4a.outputs())?;
+        let mixed_5c = Mixed::load_a(weights, "Mixed_5c", mixed_5b.outputs())?;
+        let mixed_5d = Mixed::load_a(weights, "Mixed_5d", mixed_5c.outputs())?;
+        let mixed_6a = Reduction::load_b(weights, "Mixed_6a", mixed_5d.outputs())?;
+        let mixed_6b = Mixed::load_c(weights, "Mixed_6b", mixed_6a.outputs())?;
+        let mixed_6c = Mixed::load_c(weights, "Mixed_6c", mixed_6b.outputs())?;
+        let mixed_6d = Mixed::load_c(weights, "Mixed_6d", mixed_6c.outputs())?;
+        let mixed_6e = Mixed::load_c(weights, "Mixed_6e", mixed_6d.outputs())?;
+        let mixed_7a = Reduction::load_d(weights, "Mixed_7a", mixed_6e.outputs())?;
+        let mixed_7b = Forked::load_e(weights, "Mixed_7b", mixed_7a.outputs(), Pool::Average)?;
+        let mixed_7c = Forked::load_e(weights, "Mixed_7c", mixed_7b.outputs(), Pool::Max)?;
+
+        let classes = weights.data("fc.bias")?.shape().num_elements();
+        let network = Self {
+            fc_weight: weights.tensor("fc.weight", [classes, mixed_7c.outputs()])?,
+            fc_bias: weights.tensor("fc.bias", [classes])?,
+            conv2d_1a,
+            conv2d_2a,
+            conv2d_2b,
+            conv2d_3b,
+            conv2d_4a,
+            mixed_5: [mixed_5b, mixed_5c, mixed_5d],
+            mixed_6a,
+            mixed_6: [mixed_6b, mixed_6c, mixed_6d, mixed_6e],
+            mixed_7a,
+            mixed_7: [mixed_7b, mixed_7c],
+        };
+        reader.finish(|name| name.ends_with(".bn.num_batches_tracked"))?;
+        Ok(network)
+    }
+
+    /// The features of FID. images in 0..=255, any size, `[n, 3, h, w]` => `[n, 2048]`
+    pub fn features(&self, images: Tensor<4>, input: InceptionInput) -> Tensor<2> {
+        let x = self.after_first_pool(images, input);
+        let x = self.until_6e(self.until_second_pool(x));
+        self.after_6e(x)
+    }
+
+    /// All outputs of one pass. images in 0..=255, any size, `[n, 3, h, w]`
+    pub fn outputs(&self, images: Tensor<4>, input: InceptionInput) -> InceptionOutputs {
+        let pool_1 = self.after_first_pool(images, input);
+        let pool_2 = self.until_second_pool(pool_1.clone());
+        let mixed_6e = self.until_6e(pool_2.clone());
+        let features_2048 = self.after_6e(mixed_6e.clone());
+        let logits_unbiased = kernels::dense(features_2048.clone(), self.fc_weight.clone(), None);
+        InceptionOutputs {
+            features_64: global_average(pool_1),
+            features_192: global_average(pool_2),
+            features_768: global_average(mixed_6e),
+            features_2048,
+            logits: logits_unbiased.clone() + self.fc_bias.clone().unsqueeze(),
+            probs_no_bias: softmax(logits_unbiased.clone(), 1),
+            logits_unbiased,
+        }
+    }
+
+    fn after_first_pool(&self, images: Tensor<4>, input: InceptionInput) -> Tensor<4> {
+        let x = kernels::to_nhwc(input.scale(input.resize(images)));
+        let x = self.conv2d_2a.forward(self.conv2d_1a.forward(x));
+        halving_max_pool(self.conv2d_2b.forward(x))
+    }
+
+    fn until_second_pool(&self, x: Tensor<4>) -> Tensor<4> {
+        halving_max_pool(self.conv2d_4a.forward(self.conv2d_3b.forward(x)))
+    }
+
+    fn until_6e(&self, x: Tensor<4>) -> Tensor<4> {
+        let x = self.mixed_5.iter().fold(x, |x, block| block.forward(x));
+        self.mixed_6.iter().fold(self.mixed_6a.forward(x), |x, block| block.forward(x))
+    }
+
+    fn after_6e(&self, x: Tensor<4>) -> Tensor<2> {
+        let x = self.mixed_7.iter().fold(self.mixed_7a.forward(x), |x, block| block.forward(x));
+        global_average(x)
+    }
+}
