@@ -1,6 +1,7 @@
 //! Noise levels, samplers, teacher losses, the optimizer, EMA.
 
 pub mod adam;
+pub mod codec;
 pub mod ema;
 pub mod ema_settings;
 pub mod encoder;
@@ -8,12 +9,14 @@ pub mod gradients;
 pub mod heun;
 pub mod noise_level;
 pub mod parameters;
+pub mod phema;
 pub mod precision;
 pub mod quantize;
 pub mod sampler_settings;
 pub mod teacher_loss;
 
 pub use adam::{Adam, AdamSettings};
+pub use codec::{Codec, LatentStatistics};
 pub use ema_settings::Ema;
 pub use encoder::{Encoder, StabilityVae};
 pub use gradients::{Gradients, Sanitized};

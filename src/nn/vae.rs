@@ -1,13 +1,12 @@
 //! The autoencoder of Stable Diffusion (diffusers' `AutoencoderKL`), in whose latents EDM2 works at 512 pixels.
 
 use burn::tensor::{Device, Tensor};
-use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    registry::{Entry, Registry},
     vae_layers::{Conv, Level, LevelSize, MidBlock, Norm},
-    weights::Weights,
 };
 use crate::{Result, kernels, state_dict::StateDict};
 
@@ -70,12 +69,11 @@ impl VaeConfig {
         1 << (self.levels() - 1)
     }
 
-    /// Names and shapes of all tensors, in the order of registration.
-    pub fn tensors(&self) -> IndexMap<String, Vec<usize>> {
-        let device = Device::flex();
-        let weights = Weights::nowhere(&device);
-        Vae::build(self, &weights).expect("nothing is missing where nothing is read");
-        weights.into_taken()
+    /// Names, shapes and order of all tensors.
+    pub fn shapes(&self) -> Vec<Entry> {
+        let mut registry = Registry::shapes();
+        let listed = Vae::build(self, &mut registry).and_then(|_| registry.finish());
+        listed.expect("a list of shapes lacks nothing")
     }
 
     /// Encoder level i, from the finest.
@@ -131,39 +129,37 @@ impl Vae {
     /// Tensors that are missing, unexpected or of another shape.
     pub fn load(config: &VaeConfig, dict: &StateDict, origin: &str, device: &Device) -> Result<Self> {
         let dict = dict.iter().map(|(name, data)| (current_name(name), data.clone())).collect();
-        let weights = Weights::new(&dict, origin, device);
-        let vae = Self::build(config, &weights)?;
-        weights.finish(|_| false)?;
+        let mut registry = Registry::weights(&dict, origin, device);
+        let vae = Self::build(config, &mut registry)?;
+        registry.finish()?;
         Ok(vae)
     }
 
-    fn build(config: &VaeConfig, weights: &Weights<'_>) -> Result<Self> {
-        let conv = |name: &str, inputs: usize, outputs: usize, side: usize| {
-            Conv::load(weights, name, inputs, outputs, side)
+    /// Asks for all tensors in the order of registration.
+    fn build(config: &VaeConfig, registry: &mut Registry) -> Result<Self> {
+        let (first, last) = (config.first(), config.last());
+        let (latents, groups) = (config.latent_channels, config.norm_num_groups);
+        let encoder = Encoder {
+            conv_in: Conv::load(registry, "encoder.conv_in", config.in_channels, first, 3)?,
+            down_blocks: (0..config.levels())
+                .map(|i| Level::load_down(registry, &format!("encoder.down_blocks.{i}"), config.down(i)))
+                .collect::<Result<_>>()?,
+            mid_block: MidBlock::load(registry, "encoder.mid_block", groups, last)?,
+            conv_norm_out: Norm::load(registry, "encoder.conv_norm_out", groups, last)?,
+            conv_out: Conv::load(registry, "encoder.conv_out", last, 2 * latents, 3)?,
         };
-        let norm = |name: &str, channels| Norm::load(weights, name, config.norm_num_groups, channels);
-        let mid = |name: &str| MidBlock::load(weights, name, config.norm_num_groups, config.last());
-        let down = |i| Level::load_down(weights, &format!("encoder.down_blocks.{i}"), config.down(i));
-        let up = |i| Level::load_up(weights, &format!("decoder.up_blocks.{i}"), config.up(i));
-        let latents = config.latent_channels;
-        Ok(Self {
-            encoder: Encoder {
-                conv_in: conv("encoder.conv_in", config.in_channels, config.first(), 3)?,
-                down_blocks: (0..config.levels()).map(down).collect::<Result<_>>()?,
-                mid_block: mid("encoder.mid_block")?,
-                conv_norm_out: norm("encoder.conv_norm_out", config.last())?,
-                conv_out: conv("encoder.conv_out", config.last(), 2 * latents, 3)?,
-            },
-            decoder: Decoder {
-                conv_in: conv("decoder.conv_in", latents, config.last(), 3)?,
-                up_blocks: (0..config.levels()).map(up).collect::<Result<_>>()?,
-                mid_block: mid("decoder.mid_block")?,
-                conv_norm_out: norm("decoder.conv_norm_out", config.first())?,
-                conv_out: conv("decoder.conv_out", config.first(), config.out_channels, 3)?,
-            },
-            quant_conv: conv("quant_conv", 2 * latents, 2 * latents, 1)?,
-            post_quant_conv: conv("post_quant_conv", latents, latents, 1)?,
-        })
+        let decoder = Decoder {
+            conv_in: Conv::load(registry, "decoder.conv_in", latents, last, 3)?,
+            up_blocks: (0..config.levels())
+                .map(|i| Level::load_up(registry, &format!("decoder.up_blocks.{i}"), config.up(i)))
+                .collect::<Result<_>>()?,
+            mid_block: MidBlock::load(registry, "decoder.mid_block", groups, last)?,
+            conv_norm_out: Norm::load(registry, "decoder.conv_norm_out", groups, first)?,
+            conv_out: Conv::load(registry, "decoder.conv_out", first, config.out_channels, 3)?,
+        };
+        let quant_conv = Conv::load(registry, "quant_conv", 2 * latents, 2 * latents, 1)?;
+        let post_quant_conv = Conv::load(registry, "post_quant_conv", latents, latents, 1)?;
+        Ok(Self { encoder, decoder, quant_conv, post_quant_conv })
     }
 
     /// Mean and log-variance of the latents, concatenated. pixels in [0, 1] (as EDM2 feeds them),

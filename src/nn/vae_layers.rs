@@ -3,11 +3,17 @@
 
 use burn::tensor::Tensor;
 
-use super::weights::Weights;
+use super::registry::{Init, Registry};
 use crate::{Result, kernels};
 
 /// Added to the variance of every group normalisation.
 const EPS: f64 = 1e-6;
+
+/// The tensor of this name, in f32.
+fn tensor<const D: usize>(registry: &mut Registry, name: &str, shape: [usize; D]) -> Result<Tensor<D>> {
+    // Never drawn, so any distribution will do.
+    Ok(registry.parameter(name, shape, Init::ZERO)?.into_value())
+}
 
 /// A convolution with bias.
 #[derive(Clone, Debug)]
@@ -19,15 +25,15 @@ pub(super) struct Conv {
 impl Conv {
     /// `{name}.weight` `[outputs, inputs, side, side]` and `{name}.bias` `[outputs]`.
     pub(super) fn load(
-        weights: &Weights<'_>,
+        registry: &mut Registry,
         name: &str,
         inputs: usize,
         outputs: usize,
         side: usize,
     ) -> Result<Self> {
         Ok(Self {
-            weight: weights.tensor(&format!("{name}.weight"), [outputs, inputs, side, side])?,
-            bias: weights.tensor(&format!("{name}.bias"), [outputs])?,
+            weight: tensor(registry, &format!("{name}.weight"), [outputs, inputs, side, side])?,
+            bias: tensor(registry, &format!("{name}.bias"), [outputs])?,
         })
     }
 
@@ -59,11 +65,11 @@ pub(super) struct Norm {
 }
 
 impl Norm {
-    pub(super) fn load(weights: &Weights<'_>, name: &str, groups: usize, channels: usize) -> Result<Self> {
+    pub(super) fn load(registry: &mut Registry, name: &str, groups: usize, channels: usize) -> Result<Self> {
         Ok(Self {
             groups,
-            weight: weights.tensor(&format!("{name}.weight"), [channels])?,
-            bias: weights.tensor(&format!("{name}.bias"), [channels])?,
+            weight: tensor(registry, &format!("{name}.weight"), [channels])?,
+            bias: tensor(registry, &format!("{name}.bias"), [channels])?,
         })
     }
 
@@ -94,19 +100,22 @@ pub(super) struct Resnet {
 
 impl Resnet {
     fn load(
-        weights: &Weights<'_>,
+        registry: &mut Registry,
         name: &str,
         groups: usize,
         inputs: usize,
         outputs: usize,
     ) -> Result<Self> {
-        let shortcut = || Conv::load(weights, &format!("{name}.conv_shortcut"), inputs, outputs, 1);
         Ok(Self {
-            norm1: Norm::load(weights, &format!("{name}.norm1"), groups, inputs)?,
-            conv1: Conv::load(weights, &format!("{name}.conv1"), inputs, outputs, 3)?,
-            norm2: Norm::load(weights, &format!("{name}.norm2"), groups, outputs)?,
-            conv2: Conv::load(weights, &format!("{name}.conv2"), outputs, outputs, 3)?,
-            conv_shortcut: (inputs != outputs).then(shortcut).transpose()?,
+            norm1: Norm::load(registry, &format!("{name}.norm1"), groups, inputs)?,
+            conv1: Conv::load(registry, &format!("{name}.conv1"), inputs, outputs, 3)?,
+            norm2: Norm::load(registry, &format!("{name}.norm2"), groups, outputs)?,
+            conv2: Conv::load(registry, &format!("{name}.conv2"), outputs, outputs, 3)?,
+            conv_shortcut: if inputs == outputs {
+                None
+            } else {
+                Some(Conv::load(registry, &format!("{name}.conv_shortcut"), inputs, outputs, 1)?)
+            },
         })
     }
 
@@ -131,11 +140,11 @@ struct Attention {
 }
 
 impl Attention {
-    fn load(weights: &Weights<'_>, name: &str, groups: usize, channels: usize) -> Result<Self> {
-        let group_norm = Norm::load(weights, &format!("{name}.group_norm"), groups, channels)?;
-        let linear = |part: &str| -> Result<(Tensor<2>, Tensor<1>)> {
-            let weight = weights.tensor(&format!("{name}.{part}.weight"), [channels, channels])?;
-            Ok((weight, weights.tensor(&format!("{name}.{part}.bias"), [channels])?))
+    fn load(registry: &mut Registry, name: &str, groups: usize, channels: usize) -> Result<Self> {
+        let group_norm = Norm::load(registry, &format!("{name}.group_norm"), groups, channels)?;
+        let mut linear = |part: &str| -> Result<(Tensor<2>, Tensor<1>)> {
+            let weight = tensor(registry, &format!("{name}.{part}.weight"), [channels, channels])?;
+            Ok((weight, tensor(registry, &format!("{name}.{part}.bias"), [channels])?))
         };
         let (mut filters, mut biases) = (Vec::new(), Vec::new());
         for part in ["to_q", "to_k", "to_v"] {
@@ -169,11 +178,12 @@ pub(super) struct MidBlock {
 }
 
 impl MidBlock {
-    pub(super) fn load(weights: &Weights<'_>, name: &str, groups: usize, channels: usize) -> Result<Self> {
-        let resnet =
-            |i: usize| Resnet::load(weights, &format!("{name}.resnets.{i}"), groups, channels, channels);
+    pub(super) fn load(registry: &mut Registry, name: &str, groups: usize, channels: usize) -> Result<Self> {
+        let attention = Attention::load(registry, &format!("{name}.attentions.0"), groups, channels)?;
+        let mut resnet =
+            |i: usize| Resnet::load(registry, &format!("{name}.resnets.{i}"), groups, channels, channels);
         Ok(Self {
-            attention: Attention::load(weights, &format!("{name}.attentions.0"), groups, channels)?,
+            attention,
             resnets: [resnet(0)?, resnet(1)?],
         })
     }
@@ -215,33 +225,29 @@ pub(super) struct LevelSize {
 
 impl Level {
     /// A level of the encoder.
-    pub(super) fn load_down(weights: &Weights<'_>, name: &str, size: LevelSize) -> Result<Self> {
-        let conv = || {
-            let name = format!("{name}.downsamplers.0.conv");
-            Conv::load(weights, &name, size.outputs, size.outputs, 3).map(Resample::Down)
-        };
-        Ok(Self {
-            resnets: Self::resnets(weights, name, size)?,
-            resample: size.resamples.then(conv).transpose()?,
-        })
+    pub(super) fn load_down(registry: &mut Registry, name: &str, size: LevelSize) -> Result<Self> {
+        let resnets = Self::resnets(registry, name, size)?;
+        let name = format!("{name}.downsamplers.0.conv");
+        let conv =
+            || Conv::load(registry, &name, size.outputs, size.outputs, 3).map(Resample::Down);
+        let resample = if size.resamples { Some(conv()?) } else { None };
+        Ok(Self { resnets, resample })
     }
 
     /// A level of the decoder.
-    pub(super) fn load_up(weights: &Weights<'_>, name: &str, size: LevelSize) -> Result<Self> {
-        let conv = || {
-            let name = format!("{name}.upsamplers.0.conv");
-            Conv::load(weights, &name, size.outputs, size.outputs, 3).map(Resample::Up)
-        };
-        Ok(Self {
-            resnets: Self::resnets(weights, name, size)?,
-            resample: size.resamples.then(conv).transpose()?,
-        })
+    pub(super) fn load_up(registry: &mut Registry, name: &str, size: LevelSize) -> Result<Self> {
+        let resnets = Self::resnets(registry, name, size)?;
+        let name = format!("{name}.upsamplers.0.conv");
+        let conv =
+            || Conv::load(registry, &name, size.outputs, size.outputs, 3).map(Resample::Up);
+        let resample = if size.resamples { Some(conv()?) } else { None };
+        Ok(Self { resnets, resample })
     }
 
-    fn resnets(weights: &Weights<'_>, name: &str, size: LevelSize) -> Result<Vec<Resnet>> {
+    fn resnets(registry: &mut Registry, name: &str, size: LevelSize) -> Result<Vec<Resnet>> {
         let resnet = |i: usize| {
             let inputs = if i == 0 { size.inputs } else { size.outputs };
-            Resnet::load(weights, &format!("{name}.resnets.{i}"), size.groups, inputs, size.outputs)
+            Resnet::load(registry, &format!("{name}.resnets.{i}"), size.groups, inputs, size.outputs)
         };
         (0..size.blocks).map(resnet).collect()
     }
