@@ -2,7 +2,10 @@
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
-use super::encoder::StabilityVae;
+use super::{
+    encoder::StabilityVae,
+    quantize::{Rounding, to_uint8},
+};
 use crate::{
     Result,
     nn::{Vae, VaeConfig},
@@ -118,20 +121,17 @@ impl Codec {
         }
     }
 
-    /// Images of whole numbers in 0..=255, from what networks make; fractions are cut off.
-    /// `[n, c, h, w]` => `[n, c, h', w']`
-    pub fn decode(&self, latents: Tensor<4>) -> Tensor<4> {
+    /// Images as bytes, from what networks make; fractions are cut off. `[n, c, h, w]` => u8 `[n, c, h', w']`
+    pub fn decode(&self, latents: Tensor<4>) -> TensorData {
         match self {
-            Self::Rgb => (latents * 127.5 + 128.0).clamp(0.0, 255.0).floor(),
-            Self::StabilityVae(vae, statistics) => in_chunks(latents, |latents| {
-                (vae.decode(statistics.unfinish(latents)).clamp(0.0, 1.0) * 255.0).floor()
-            }),
+            Self::Rgb => to_uint8(latents, Rounding::Truncate),
+            Self::StabilityVae(vae, statistics) => {
+                let bytes = in_chunks(latents, |latents| {
+                    vae.decode(statistics.unfinish(latents)).clamp(0.0, 1.0) * 255.0
+                });
+                bytes.into_data().convert_dtype(DType::U8)
+            }
         }
-    }
-
-    /// `decode`, on the host, as bytes.
-    pub fn decode_bytes(&self, latents: Tensor<4>) -> TensorData {
-        self.decode(latents).into_data().convert_dtype(DType::U8)
     }
 }
 
@@ -153,11 +153,12 @@ mod tests {
     fn rgb_keeps_every_byte() {
         let device = Device::flex();
         let bytes: Vec<u8> = (0..=255).collect();
-        let pixels = Tensor::<4>::from_data(TensorData::new(bytes.clone(), [1, 1, 16, 16]), (&device, DType::F32));
+        let pixels =
+            Tensor::<4>::from_data(TensorData::new(bytes.clone(), [1, 1, 16, 16]), (&device, DType::F32));
         let latents = Codec::Rgb.encode_final(Codec::Rgb.encode_raw(pixels), || unreachable!("no draw"));
-        assert_eq!(Codec::Rgb.decode_bytes(latents).try_into_vec::<u8>().unwrap(), bytes);
+        assert_eq!(Codec::Rgb.decode(latents).try_into_vec::<u8>().unwrap(), bytes);
         let beyond = Tensor::<4>::from_floats([[[[-7.0, 1.01, 0.999]]]], &device);
-        assert_eq!(Codec::Rgb.decode_bytes(beyond).try_into_vec::<u8>().unwrap(), [0, 255, 255]);
+        assert_eq!(Codec::Rgb.decode(beyond).try_into_vec::<u8>().unwrap(), [0, 255, 255]);
     }
 
     /// Latents with the training set's statistics come out with those that were asked for.

@@ -89,7 +89,8 @@ pub fn solve_posthoc_coefficients(inputs: &[Profile], outputs: &[Profile]) -> Re
     let (ins, outs) = (with_exponents(inputs)?, with_exponents(outputs)?);
     let repeated = inputs.iter().enumerate().any(|(i, a)| inputs[..i].contains(a));
     if ins.is_empty() || repeated {
-        let problem = "post-hoc EMA needs stored averages that all differ in their width or their point in training";
+        let problem =
+            "post-hoc EMA needs stored averages that all differ in their width or their point in training";
         return Err(Error::Unusable(problem.to_owned()));
     }
     let gram = Mat::from_fn(ins.len(), ins.len(), |i, j| inner_product(ins[i], ins[j]));
@@ -189,7 +190,8 @@ mod tests {
     /// Against numerical integration of the product of two densities (p + 1) t^p / a^(p + 1).
     #[test]
     fn correlation_is_the_integral_of_the_product() {
-        for (a, b) in [((1000, 0.05), (2000, 0.1)), ((2000, 0.1), (2000, 0.05)), ((4000, 0.15), (1500, 0.1))] {
+        for (a, b) in [((1000, 0.05), (2000, 0.1)), ((2000, 0.1), (2000, 0.05)), ((4000, 0.15), (1500, 0.1))]
+        {
             let [a, b] = [a, b].map(|(nimg, std)| Profile { nimg, std });
             let density = |p: Profile, t: f64| {
                 let exp = std_to_exp(p.std).unwrap();

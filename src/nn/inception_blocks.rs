@@ -20,11 +20,7 @@ impl Loader<'_> {
     }
 
     /// Units in sequence.
-    fn chain<const N: usize>(
-        &self,
-        inputs: usize,
-        units: [(&str, [usize; 2]); N],
-    ) -> Result<Chain> {
+    fn chain<const N: usize>(&self, inputs: usize, units: [(&str, [usize; 2]); N]) -> Result<Chain> {
         let mut chain = Chain(Vec::with_capacity(N));
         for (name, kernel) in units {
             let inputs = if chain.0.is_empty() { inputs } else { chain.outputs() };
@@ -87,10 +83,8 @@ impl Mixed {
         let loader = Loader { weights, block };
         let branches = vec![
             loader.chain(inputs, [("branch1x1", [1, 1])])?,
-            loader.chain(
-                inputs,
-                [("branch7x7_1", [1, 1]), ("branch7x7_2", [1, 7]), ("branch7x7_3", [7, 1])],
-            )?,
+            loader
+                .chain(inputs, [("branch7x7_1", [1, 1]), ("branch7x7_2", [1, 7]), ("branch7x7_3", [7, 1])])?,
             loader.chain(
                 inputs,
                 [

@@ -63,8 +63,7 @@ mod tests {
     /// Pixel (y, x) of a ramp is 3 y + x: linear interpolation must give the ramp at the source coordinate.
     fn resized_ramp(input: InceptionInput, size: usize) -> Vec<f32> {
         let pixels: Vec<f32> = (0..size * size).map(|i| (3 * (i / size) + i % size) as f32).collect();
-        let ramp =
-            Tensor::<1>::from_floats(pixels.as_slice(), &Device::flex()).reshape([1, 1, size, size]);
+        let ramp = Tensor::<1>::from_floats(pixels.as_slice(), &Device::flex()).reshape([1, 1, size, size]);
         input.resize(ramp).into_data().try_into_vec().unwrap()
     }
 

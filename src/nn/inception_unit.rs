@@ -88,7 +88,8 @@ impl Unit {
 
 /// 3x3 average of stride 1, padding left out of the count. `[n, h, w, c]` => `[n, h, w, c]`
 fn average_pool(x: Tensor<4>) -> Tensor<4> {
-    let options = AvgPoolOptions::new([3, 3]).with_stride([1, 1]).with_padding([1, 1]).with_count_include_pad(false);
+    let options =
+        AvgPoolOptions::new([3, 3]).with_stride([1, 1]).with_padding([1, 1]).with_count_include_pad(false);
     kernels::to_nhwc(module::avg_pool2d(kernels::to_nchw(x), options))
 }
 

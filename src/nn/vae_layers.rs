@@ -182,10 +182,7 @@ impl MidBlock {
         let attention = Attention::load(registry, &format!("{name}.attentions.0"), groups, channels)?;
         let mut resnet =
             |i: usize| Resnet::load(registry, &format!("{name}.resnets.{i}"), groups, channels, channels);
-        Ok(Self {
-            attention,
-            resnets: [resnet(0)?, resnet(1)?],
-        })
+        Ok(Self { attention, resnets: [resnet(0)?, resnet(1)?] })
     }
 
     pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
@@ -228,8 +225,7 @@ impl Level {
     pub(super) fn load_down(registry: &mut Registry, name: &str, size: LevelSize) -> Result<Self> {
         let resnets = Self::resnets(registry, name, size)?;
         let name = format!("{name}.downsamplers.0.conv");
-        let conv =
-            || Conv::load(registry, &name, size.outputs, size.outputs, 3).map(Resample::Down);
+        let mut conv = || Conv::load(registry, &name, size.outputs, size.outputs, 3).map(Resample::Down);
         let resample = if size.resamples { Some(conv()?) } else { None };
         Ok(Self { resnets, resample })
     }
@@ -238,8 +234,7 @@ impl Level {
     pub(super) fn load_up(registry: &mut Registry, name: &str, size: LevelSize) -> Result<Self> {
         let resnets = Self::resnets(registry, name, size)?;
         let name = format!("{name}.upsamplers.0.conv");
-        let conv =
-            || Conv::load(registry, &name, size.outputs, size.outputs, 3).map(Resample::Up);
+        let mut conv = || Conv::load(registry, &name, size.outputs, size.outputs, 3).map(Resample::Up);
         let resample = if size.resamples { Some(conv()?) } else { None };
         Ok(Self { resnets, resample })
     }

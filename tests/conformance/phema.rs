@@ -134,8 +134,7 @@ fn average(
 fn run_power_function(case: &mut Case, ema: &PowerFunction) -> Result<(), String> {
     let weights = case.tensor(&format!("{}.in.weights", ema.name))?;
     for std in &ema.stds {
-        let beta =
-            |nimg| power_function_beta(*std, nimg, ema.batch_size).map_err(|e| e.to_string());
+        let beta = |nimg| power_function_beta(*std, nimg, ema.batch_size).map_err(|e| e.to_string());
         let averaged = average(&weights, ema.steps, ema.start_nimg, ema.batch_size, beta)?;
         case.check(&format!("{}.out.ema_{std:.3}", ema.name), averaged)?;
     }
@@ -186,8 +185,7 @@ fn check_expected(case: &mut Case) -> Result<(), String> {
     for (i, e) in expected.posthoc.iter().enumerate() {
         let inputs = e.in_nimg.iter().zip(&e.in_std).map(|(&nimg, &std)| Profile { nimg, std });
         let inputs: Vec<_> = inputs.collect();
-        let outputs: Vec<_> =
-            e.out_std.iter().map(|&std| Profile { nimg: e.out_nimg, std }).collect();
+        let outputs: Vec<_> = e.out_std.iter().map(|&std| Profile { nimg: e.out_nimg, std }).collect();
         let coefficients = solve_posthoc_coefficients(&inputs, &outputs).map_err(fail)?;
         let shape_of = |m: &[Vec<f64>]| m.iter().map(Vec::len).collect::<Vec<_>>();
         if shape_of(&coefficients) != shape_of(&e.coefs) {
