@@ -71,6 +71,18 @@ impl NetworkConfig {
         each!(self, c => c.sigma_data)
     }
 
+    /// The noise levels that samplers may use, lowest and highest.
+    pub fn sigma_range(&self) -> (f64, f64) {
+        let (preconditioning, low, high) = match self {
+            Self::Ddpmpp(c) => (c.preconditioning, c.sigma_min, c.sigma_max),
+            Self::Ncsnpp(c) => (c.preconditioning, c.sigma_min, c.sigma_max),
+            Self::Adm(c) => (c.preconditioning, c.sigma_min, c.sigma_max),
+            Self::Edm2(_) => return (0.0, f64::INFINITY),
+        };
+        let (own_low, own_high) = preconditioning.sigma_range();
+        (low.unwrap_or(own_low), high.unwrap_or(own_high))
+    }
+
     /// Whether the network is one of EDM2's.
     pub fn is_edm2(&self) -> bool {
         matches!(self, Self::Edm2(_))

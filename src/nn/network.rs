@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
-use burn::{module::Module, tensor::Tensor};
+use burn::{
+    module::Module,
+    tensor::{DType, Tensor},
+};
 
 use super::{
     config::NetworkConfig,
     denoiser::{Condition, Denoised, Denoiser, Dropout},
+    edm_precond::EdmPrecond,
     registry::{Entry, Registry, state_dict},
 };
 use crate::{Error, Result, state_dict::StateDict};
@@ -19,23 +23,51 @@ pub struct Network {
     config: NetworkConfig,
     #[module(skip)]
     entries: Arc<Vec<Entry>>,
+    #[module(skip)]
+    compute: DType,
 }
 
-/// The architectures.
+/// The two families, each with its own preconditioning.
 #[derive(Module, Debug)]
 pub(crate) enum Body {
-    Nothing(super::layers::GroupNorm),
+    Edm(EdmPrecond),
+}
+
+/// What a network yields before preconditioning turns it into an image.
+#[derive(Clone, Debug)]
+pub struct Raw {
+    /// F, in float32. `[n, out_channels, h, w]`
+    pub f_x: Tensor<4>,
+    /// The noise label that the network was given. `[n]`
+    pub c_noise: Tensor<1>,
 }
 
 impl Body {
-    pub(crate) fn new(_registry: &mut Registry, config: &NetworkConfig) -> Result<Self> {
-        Err(Error::Unusable(format!("this version has no network for {config:?}")))
+    /// Registers the network that the settings ask for.
+    pub(crate) fn new(registry: &mut Registry, config: &NetworkConfig) -> Result<Self> {
+        match config {
+            NetworkConfig::Ddpmpp(_) | NetworkConfig::Ncsnpp(_) | NetworkConfig::Adm(_) => {
+                EdmPrecond::new(registry, config).map(Self::Edm)
+            }
+            NetworkConfig::Edm2(_) => Err(Error::Unusable("EDM2 networks cannot be built yet".to_owned())),
+        }
     }
 }
 
 impl Network {
     pub(crate) fn new(config: NetworkConfig, body: Body, entries: Vec<Entry>) -> Self {
-        Self { body, config, entries: Arc::new(entries) }
+        Self { body, config, entries: Arc::new(entries), compute: DType::F32 }
+    }
+
+    /// Computes activations in this type (`F32`, `BF16` or `F16`); weights, embeddings and results stay float32.
+    #[must_use]
+    pub fn with_compute(self, compute: DType) -> Self {
+        Self { compute, ..self }
+    }
+
+    /// The type of activations.
+    pub fn compute(&self) -> DType {
+        self.compute
     }
 
     /// The settings.
@@ -43,19 +75,79 @@ impl Network {
         &self.config
     }
 
+    /// Side of the square images or latents.
+    pub fn img_resolution(&self) -> usize {
+        self.config.img_resolution()
+    }
+
+    /// Channels of the images or latents.
+    pub fn img_channels(&self) -> usize {
+        self.config.img_channels()
+    }
+
+    /// Number of classes; 0 where the network is unconditional.
+    pub fn label_dim(&self) -> usize {
+        self.config.label_dim()
+    }
+
+    /// The lowest noise level that samplers may use.
+    pub fn sigma_min(&self) -> f64 {
+        self.config.sigma_range().0
+    }
+
+    /// The highest noise level that samplers may use; infinite where nothing is said.
+    pub fn sigma_max(&self) -> f64 {
+        self.config.sigma_range().1
+    }
+
+    /// The noise level that the network really knows; samplers pass theirs through it.
+    pub fn round_sigma(&self, sigma: f64) -> f64 {
+        match &self.body {
+            Body::Edm(net) => net.round_sigma(sigma),
+        }
+    }
+
     /// All weights and buffers on the host, under the reference's names and in its order.
     pub fn state_dict(&self) -> StateDict {
         state_dict(&self.body, &self.entries)
     }
+
+    /// Names, shapes and order of all tensors.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The raw network in evaluation mode, for those who judge it. noisy `[n, c, h, w]`, sigma `[n, 1, 1, 1]`
+    pub fn raw(&self, noisy: Tensor<4>, sigma: Tensor<4>, condition: &Condition) -> Raw {
+        match &self.body {
+            Body::Edm(net) => net.raw(noisy, sigma, condition, self.compute),
+        }
+    }
 }
 
 impl Denoiser for Network {
-    fn denoise(&self, _: Tensor<4>, _: Tensor<4>, _: &Condition, _: Dropout) -> Denoised {
-        unreachable!("no network can be built yet")
+    fn denoise(
+        &self,
+        noisy: Tensor<4>,
+        sigma: Tensor<4>,
+        condition: &Condition,
+        dropout: Dropout,
+    ) -> Denoised {
+        match &self.body {
+            Body::Edm(net) => net.denoise(noisy, sigma, condition, dropout, self.compute),
+        }
     }
 
-    fn encode(&self, _: Tensor<4>, _: Tensor<4>, _: &Condition, _: Dropout) -> Tensor<4> {
-        unreachable!("no network can be built yet")
+    fn encode(
+        &self,
+        noisy: Tensor<4>,
+        sigma: Tensor<4>,
+        condition: &Condition,
+        dropout: Dropout,
+    ) -> Tensor<4> {
+        match &self.body {
+            Body::Edm(net) => net.encode(noisy, sigma, condition, dropout, self.compute),
+        }
     }
 
     fn parameter_names(&self) -> Vec<String> {

@@ -131,54 +131,29 @@ song_unet_config!(
     NcsnppConfig, "fourier", "two", "residual", "tent_filter"
 );
 
-impl From<&NcsnppConfig> for SongUNetConfig {
-    fn from(config: &NcsnppConfig) -> Self {
-        let NcsnppConfig {
-            img_resolution,
-            img_channels,
-            label_dim,
-            augment_dim,
-            model_channels,
-            channel_mult,
-            channel_mult_emb,
-            num_blocks,
-            attn_resolutions,
-            dropout,
-            label_dropout,
-            embedding_type,
-            channel_mult_noise,
-            encoder_type,
-            decoder_type,
-            resample_filter,
-            preconditioning,
-            sigma_data,
-            sigma_min,
-            sigma_max,
-        } = config.clone();
-        Self {
-            img_resolution,
-            img_channels,
-            label_dim,
-            augment_dim,
-            model_channels,
-            channel_mult,
-            channel_mult_emb,
-            num_blocks,
-            attn_resolutions,
-            dropout,
-            label_dropout,
-            embedding_type,
-            channel_mult_noise,
-            encoder_type,
-            decoder_type,
-            resample_filter,
-            preconditioning,
-            sigma_data,
-            sigma_min,
-            sigma_max,
+// The same settings under the other architecture's name.
+macro_rules! same_settings {
+    ($from:ident => $to:ident { $($field:ident),* $(,)? }) => {
+        impl From<&$from> for $to {
+            fn from(config: &$from) -> Self {
+                let $from { $($field),* } = config.clone();
+                Self { $($field),* }
+            }
         }
-    }
+        impl From<&$to> for $from {
+            fn from(config: &$to) -> Self {
+                let $to { $($field),* } = config.clone();
+                Self { $($field),* }
+            }
+        }
+    };
 }
+
+same_settings!(NcsnppConfig => SongUNetConfig {
+    img_resolution, img_channels, label_dim, augment_dim, model_channels, channel_mult, channel_mult_emb, num_blocks,
+    attn_resolutions, dropout, label_dropout, embedding_type, channel_mult_noise, encoder_type, decoder_type,
+    resample_filter, preconditioning, sigma_data, sigma_min, sigma_max,
+});
 
 impl SongUNetConfig {
     /// The levels and blocks that the settings ask for.
