@@ -2,11 +2,29 @@
 //!
 //! Activations are NHWC (`[n, h, w, c]`) throughout a network; only its 1- or 3-channel ends convert. Weights
 //! keep the reference's layouts (`[out, in, kh, kw]`, `[out, in]`), so nothing is transposed on load. Every
-//! function is differentiable. `reference` says what each one means, in Burn tensors.
+//! function is differentiable. `reference` says what each one means, in Burn tensors; f32 tensors of the CPU take
+//! the fast paths of `cpu`, all others the reference.
 
+mod adam;
+mod array;
+mod conv;
+mod cpu;
+mod dense;
+mod elementwise;
+mod norm;
 pub mod reference;
+mod tape;
 
+pub use adam::{adam, lerp};
+pub use conv::conv2d;
+pub use cpu::{
+    pool::{threads, with_threads},
+    simd::InstructionSet,
+};
+pub use dense::dense;
+pub use elementwise::{concat, silu, weighted_sum};
+pub use norm::group_norm;
 pub use reference::{
-    AdamStep, GroupNorm, adam, attention, concat, conv2d, conv2d_with, dense, downsample, group_norm, lerp,
-    mp_silu, pixel_norm, silu, to_nchw, to_nhwc, upsample, weighted_sum,
+    AdamStep, GroupNorm, attention, conv2d_with, downsample, mp_silu, pixel_norm, to_nchw, to_nhwc,
+    upsample,
 };

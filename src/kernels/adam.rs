@@ -1,0 +1,52 @@
+//! Updates of parameters: Adam and the exponential moving average. Not differentiable.
+
+use burn::tensor::Tensor;
+
+use super::{
+    AdamStep,
+    array::Array,
+    cpu::adam::{self as cpu, Constants},
+    reference,
+    tape::Operand,
+};
+
+/// Adam without weight decay, bias correction on (torch's arithmetic): the new (parameter, first moment, second moment).
+/// On the CPU it works in place where a tensor is the only handle to its memory. The results carry no history.
+pub fn adam<const D: usize>(
+    parameter: Tensor<D>,
+    moment1: Tensor<D>,
+    moment2: Tensor<D>,
+    gradient: Tensor<D>,
+    adam: AdamStep,
+) -> (Tensor<D>, Tensor<D>, Tensor<D>) {
+    let parameter = match Operand::try_from(parameter) {
+        Ok(parameter) => parameter,
+        Err(parameter) => return reference::adam(parameter, moment1, moment2, gradient, adam),
+    };
+    let [mut m, mut v] = [moment1, moment2].map(|moment| Operand::of(moment).into_array());
+    let (context, mut p) = parameter.into_parts();
+    let gradient = Operand::of(gradient).into_array();
+    let correction = |beta: f64| 1.0 - beta.powf(adam.step as f64);
+    let pair = |beta: f64| [beta as f32, (1.0 - beta) as f32];
+    let constants = Constants {
+        beta1: pair(adam.betas[0]),
+        beta2: pair(adam.betas[1]),
+        step: (adam.lr / correction(adam.betas[0])) as f32,
+        root_correction: correction(adam.betas[1]).sqrt() as f32,
+        eps: adam.eps as f32,
+    };
+    cpu::adam(p.values_mut(), m.values_mut(), v.values_mut(), gradient.values(), constants);
+    (context.constant(p), context.constant(m), context.constant(v))
+}
+
+/// `from + (to - from) * weight`: an EMA's update with weight 1 - beta. On the CPU it works in place where `from` is
+/// the only handle to its memory; the result carries no history.
+pub fn lerp<const D: usize>(from: Tensor<D>, to: Tensor<D>, weight: f64) -> Tensor<D> {
+    let from = match Operand::try_from(from) {
+        Ok(from) => from,
+        Err(from) => return reference::lerp(from, to, weight),
+    };
+    let (context, mut from) = from.into_parts();
+    cpu::lerp(from.values_mut(), Operand::of(to).into_array().values(), weight as f32);
+    context.constant(from)
+}

@@ -1,0 +1,86 @@
+//! Adam's update and interpolation, each in one pass over memory.
+
+use super::{
+    elementwise::{in_parts, load, store},
+    pool::Shares,
+    simd::{Simd, dispatch, for_lanes},
+};
+
+/// The constants of one step.
+#[derive(Clone, Copy)]
+pub(crate) struct Constants {
+    /// Decay of the first moment, and one minus it.
+    pub(crate) beta1: [f32; 2],
+    /// Decay of the second moment, and one minus it.
+    pub(crate) beta2: [f32; 2],
+    /// Learning rate over the first moment's bias correction.
+    pub(crate) step: f32,
+    /// Root of the second moment's bias correction.
+    pub(crate) root_correction: f32,
+    /// Added to the root of the second moment.
+    pub(crate) eps: f32,
+}
+
+/// Updates parameter and moments in place.
+pub(crate) fn adam(
+    parameter: &mut [f32],
+    moment1: &mut [f32],
+    moment2: &mut [f32],
+    gradient: &[f32],
+    constants: Constants,
+) {
+    let len = parameter.len();
+    assert!(moment1.len() == len && moment2.len() == len && gradient.len() == len);
+    let [parameter, moment1, moment2] = [parameter, moment1, moment2].map(Shares::new);
+    in_parts(len, 7, |start, len| {
+        // SAFETY: parts are disjoint, lengths as just checked.
+        unsafe {
+            let gradient = gradient.as_ptr().add(start);
+            adam_raw(parameter.at(start), moment1.at(start), moment2.at(start), gradient, len, constants);
+        }
+    });
+}
+
+#[inline(always)]
+unsafe fn adam_body<V: Simd>(
+    parameter: *mut f32,
+    moment1: *mut f32,
+    moment2: *mut f32,
+    gradient: *const f32,
+    len: usize,
+    constants: Constants,
+) {
+    let Constants { beta1, beta2, step, root_correction, eps } = constants;
+    for_lanes!(V, len, |i, count| {
+        let g = load::<V>(gradient.add(i), count);
+        let m = V::splat(beta1[0]).mul_add(load(moment1.add(i), count), g.mul(V::splat(beta1[1])));
+        let v = V::splat(beta2[0]).mul_add(load(moment2.add(i), count), g.mul(g).mul(V::splat(beta2[1])));
+        let denominator = v.sqrt().div(V::splat(root_correction)).add(V::splat(eps));
+        let update = m.mul(V::splat(step)).div(denominator);
+        store(load::<V>(parameter.add(i), count).sub(update), parameter.add(i), count);
+        store(m, moment1.add(i), count);
+        store(v, moment2.add(i), count);
+    });
+}
+dispatch!(fn adam_raw(parameter: *mut f32, moment1: *mut f32, moment2: *mut f32, gradient: *const f32, len: usize, constants: Constants) = adam_body);
+
+/// from += (to - from) * weight.
+pub(crate) fn lerp(from: &mut [f32], to: &[f32], weight: f32) {
+    assert_eq!(from.len(), to.len());
+    let len = from.len();
+    let from = Shares::new(from);
+    in_parts(len, 3, |start, len| {
+        // SAFETY: parts are disjoint, lengths as just checked.
+        unsafe { lerp_raw(from.at(start), to.as_ptr().add(start), weight, len) }
+    });
+}
+
+#[inline(always)]
+unsafe fn lerp_body<V: Simd>(from: *mut f32, to: *const f32, weight: f32, len: usize) {
+    for_lanes!(V, len, |i, count| {
+        let a = load::<V>(from.add(i), count);
+        let b = load::<V>(to.add(i), count);
+        store(b.sub(a).mul_add(V::splat(weight), a), from.add(i), count);
+    });
+}
+dispatch!(fn lerp_raw(from: *mut f32, to: *const f32, weight: f32, len: usize) = lerp_body);

@@ -1,0 +1,191 @@
+//! Operations bound by memory: weighted sums, concatenation, SiLU.
+
+use super::{
+    pool::{self, Shares},
+    simd::{Simd, dispatch, for_lanes, sigmoid},
+};
+
+/// Elements that one part takes.
+const PART: usize = 32 * 1024;
+
+/// Runs `f(start, len)` over `0..len` in parts; `arrays` is how many arrays of f32 it moves.
+pub(super) fn in_parts(len: usize, arrays: usize, f: impl Fn(usize, usize) + Sync) {
+    pool::for_each(len.div_ceil(PART), len * arrays * 4, |part| f(part * PART, PART.min(len - part * PART)));
+}
+
+/// `load_part` only where it must be.
+#[inline(always)]
+pub(super) unsafe fn load<V: Simd>(from: *const f32, count: usize) -> V {
+    if count == V::LANES { V::load(from) } else { V::load_part(from, count) }
+}
+
+#[inline(always)]
+pub(super) unsafe fn store<V: Simd>(value: V, to: *mut f32, count: usize) {
+    if count == V::LANES { value.store(to) } else { value.store_part(to, count) }
+}
+
+/// out = a * weight_a + b * weight_b.
+pub(crate) fn weighted_sum(a: &[f32], weight_a: f32, b: &[f32], weight_b: f32, out: &mut [f32]) {
+    assert!(a.len() == out.len() && b.len() == out.len());
+    let shares = Shares::new(out);
+    in_parts(a.len(), 3, |start, len| {
+        // SAFETY: parts are disjoint, lengths as just checked.
+        unsafe {
+            let (a, b) = (a.as_ptr().add(start), b.as_ptr().add(start));
+            weighted_sum_raw(a, weight_a, b, weight_b, shares.at(start), len);
+        }
+    });
+}
+
+#[inline(always)]
+unsafe fn weighted_sum_body<V: Simd>(
+    a: *const f32,
+    weight_a: f32,
+    b: *const f32,
+    weight_b: f32,
+    out: *mut f32,
+    len: usize,
+) {
+    // Equal weights: one rounding less, and what PyTorch's `(a + b) * weight` computes.
+    let equal = weight_a.to_bits() == weight_b.to_bits();
+    for_lanes!(V, len, |i, count| {
+        let (a, b) = (load::<V>(a.add(i), count), load::<V>(b.add(i), count));
+        let sum = if equal {
+            a.add(b).mul(V::splat(weight_a))
+        } else {
+            a.mul_add(V::splat(weight_a), b.mul(V::splat(weight_b)))
+        };
+        store(sum, out.add(i), count);
+    });
+}
+dispatch!(fn weighted_sum_raw(a: *const f32, weight_a: f32, b: *const f32, weight_b: f32, out: *mut f32, len: usize) = weighted_sum_body);
+
+/// out = x * weight.
+pub(crate) fn scale(x: &[f32], weight: f32, out: &mut [f32]) {
+    assert_eq!(x.len(), out.len());
+    let shares = Shares::new(out);
+    in_parts(x.len(), 2, |start, len| {
+        // SAFETY: parts are disjoint, lengths as just checked.
+        unsafe { scale_raw(x.as_ptr().add(start), weight, shares.at(start), len) }
+    });
+}
+
+#[inline(always)]
+unsafe fn scale_body<V: Simd>(x: *const f32, weight: f32, out: *mut f32, len: usize) {
+    for_lanes!(V, len, |i, count| {
+        store(load::<V>(x.add(i), count).mul(V::splat(weight)), out.add(i), count);
+    });
+}
+dispatch!(fn scale_raw(x: *const f32, weight: f32, out: *mut f32, len: usize) = scale_body);
+
+/// One side of a concatenation along the last axis: `columns` of every row of `wide`, starting at `offset`, are
+/// the rows of `narrow` times `weight`.
+#[derive(Clone, Copy)]
+pub(crate) struct Columns {
+    pub(crate) wide: usize,
+    pub(crate) offset: usize,
+    pub(crate) columns: usize,
+    pub(crate) weight: f32,
+}
+
+/// Writes `narrow` `[rows, columns]` into its columns of `wide` `[rows, wide]`.
+pub(crate) fn put_columns(narrow: &[f32], wide: &mut [f32], at: Columns) {
+    assert!(wide.len().is_multiple_of(at.wide) && at.offset + at.columns <= at.wide);
+    assert_eq!(narrow.len() / at.columns, wide.len() / at.wide);
+    let to = Shares::new(wide);
+    by_rows(narrow.len(), at, |row, rows| {
+        // SAFETY: parts are disjoint rows; lengths as just checked.
+        unsafe {
+            let from = narrow.as_ptr().add(row * at.columns);
+            copy_raw(from, at.columns, to.at(row * at.wide + at.offset), at.wide, rows, at.columns, at.weight);
+        }
+    });
+}
+
+/// Reads `narrow` `[rows, columns]` out of its columns of `wide` `[rows, wide]`.
+pub(crate) fn take_columns(wide: &[f32], narrow: &mut [f32], at: Columns) {
+    assert!(wide.len().is_multiple_of(at.wide) && at.offset + at.columns <= at.wide);
+    assert_eq!(narrow.len() / at.columns, wide.len() / at.wide);
+    let len = narrow.len();
+    let to = Shares::new(narrow);
+    by_rows(len, at, |row, rows| {
+        // SAFETY: parts are disjoint rows; lengths as just checked.
+        unsafe {
+            let from = wide.as_ptr().add(row * at.wide + at.offset);
+            copy_raw(from, at.wide, to.at(row * at.columns), at.columns, rows, at.columns, at.weight);
+        }
+    });
+}
+
+fn by_rows(len: usize, at: Columns, f: impl Fn(usize, usize) + Sync) {
+    let rows = len / at.columns;
+    let per_part = (PART / at.columns).max(1);
+    pool::for_each(rows.div_ceil(per_part), len * 8, |part| {
+        let first = part * per_part;
+        f(first, per_part.min(rows - first));
+    });
+}
+
+#[inline(always)]
+unsafe fn copy_body<V: Simd>(
+    from: *const f32,
+    from_stride: usize,
+    to: *mut f32,
+    to_stride: usize,
+    rows: usize,
+    columns: usize,
+    weight: f32,
+) {
+    for row in 0..rows {
+        let (from, to) = (from.add(row * from_stride), to.add(row * to_stride));
+        for_lanes!(V, columns, |i, count| {
+            store(load::<V>(from.add(i), count).mul(V::splat(weight)), to.add(i), count);
+        });
+    }
+}
+dispatch!(fn copy_raw(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize, rows: usize, columns: usize, weight: f32) = copy_body);
+
+/// out = x * sigmoid(x).
+pub(crate) fn silu(x: &[f32], out: &mut [f32]) {
+    assert_eq!(x.len(), out.len());
+    let shares = Shares::new(out);
+    in_parts(x.len(), 4, |start, len| {
+        // SAFETY: parts are disjoint, lengths as just checked.
+        unsafe { silu_raw(x.as_ptr().add(start), shares.at(start), len) }
+    });
+}
+
+#[inline(always)]
+unsafe fn silu_body<V: Simd>(x: *const f32, out: *mut f32, len: usize) {
+    for_lanes!(V, len, |i, count| {
+        let x = load::<V>(x.add(i), count);
+        store(x.mul(sigmoid(x)), out.add(i), count);
+    });
+}
+dispatch!(fn silu_raw(x: *const f32, out: *mut f32, len: usize) = silu_body);
+
+/// dx = gradient * silu'(x).
+pub(crate) fn silu_gradient(x: &[f32], gradient: &[f32], dx: &mut [f32]) {
+    assert!(x.len() == dx.len() && gradient.len() == dx.len());
+    let shares = Shares::new(dx);
+    in_parts(x.len(), 5, |start, len| {
+        // SAFETY: parts are disjoint, lengths as just checked.
+        unsafe { silu_gradient_raw(x.as_ptr().add(start), gradient.as_ptr().add(start), shares.at(start), len) }
+    });
+}
+
+#[inline(always)]
+unsafe fn silu_gradient_body<V: Simd>(x: *const f32, gradient: *const f32, dx: *mut f32, len: usize) {
+    for_lanes!(V, len, |i, count| {
+        let derivative = silu_derivative(load::<V>(x.add(i), count));
+        store(load::<V>(gradient.add(i), count).mul(derivative), dx.add(i), count);
+    });
+}
+dispatch!(fn silu_gradient_raw(x: *const f32, gradient: *const f32, dx: *mut f32, len: usize) = silu_gradient_body);
+
+/// The derivative of z * sigmoid(z): s * (1 + z * (1 - s)).
+#[inline(always)]
+pub(crate) unsafe fn silu_derivative<V: Simd>(z: V) -> V {
+    let (s, one) = (sigmoid(z), V::splat(1.0));
+    s.mul(one.sub(s).mul_add(z, one))
+}

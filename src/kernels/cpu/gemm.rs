@@ -1,0 +1,207 @@
+//! One register-blocked matrix product for everything: C = A B + initial values, f32.
+
+use std::ptr::null;
+
+use super::simd::{Simd, dispatch};
+
+/// Columns that the micro-kernel takes at a time, and the width of a packed panel of B.
+pub(crate) const PANEL: usize = 32;
+
+/// One product: C `[rows, columns]` = A `[rows, inner]` times B `[inner, columns]`, plus initial values.
+/// Strides are distances between rows, in floats.
+#[derive(Clone, Copy)]
+pub(crate) struct Product {
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) inner: usize,
+    pub(crate) a: *const f32,
+    pub(crate) a_stride: usize,
+    pub(crate) b: *const f32,
+    pub(crate) b_stride: usize,
+    /// Distance between panels of [`PANEL`] columns: `PANEL` for a plain matrix, `PANEL * inner` for packed panels.
+    pub(crate) b_panel: usize,
+    pub(crate) c: *mut f32,
+    pub(crate) c_stride: usize,
+    /// What C starts from: null for zero, C itself to accumulate, a row (stride 0) for a bias.
+    pub(crate) initial: *const f32,
+    pub(crate) initial_stride: usize,
+}
+
+impl Product {
+    /// C starts from zero, B is a plain matrix.
+    pub(crate) fn plain(
+        [rows, columns, inner]: [usize; 3],
+        (a, a_stride): (*const f32, usize),
+        (b, b_stride): (*const f32, usize),
+        (c, c_stride): (*mut f32, usize),
+    ) -> Self {
+        Self {
+            rows,
+            columns,
+            inner,
+            a,
+            a_stride,
+            b,
+            b_stride,
+            b_panel: PANEL,
+            c,
+            c_stride,
+            initial: null(),
+            initial_stride: 0,
+        }
+    }
+
+    /// The same with B in packed panels.
+    pub(crate) fn packed(
+        extents: [usize; 3],
+        a: (*const f32, usize),
+        b: *const f32,
+        c: (*mut f32, usize),
+    ) -> Self {
+        Self { b_panel: PANEL * extents[2], ..Self::plain(extents, a, (b, PANEL), c) }
+    }
+
+    /// C starts from what it holds.
+    pub(crate) fn accumulate(self) -> Self {
+        Self { initial: self.c, initial_stride: self.c_stride, ..self }
+    }
+
+    /// Every row of C starts from this row; from zero where it is null.
+    pub(crate) fn from_row(self, row: *const f32) -> Self {
+        Self { initial: row, initial_stride: 0, ..self }
+    }
+}
+
+/// A block of `MR` rows and at most `NV` vectors of columns, held in registers throughout. `TA`: A is stored
+/// transposed. `PART`: only `last` lanes of the last vector exist.
+#[inline(always)]
+unsafe fn block<V: Simd, const MR: usize, const NV: usize, const TA: bool, const PART: bool>(
+    p: Product,
+    last: usize,
+) {
+    let whole = |j: usize| !PART || j + 1 < NV;
+    let mut sums = [[V::splat(0.0); NV]; MR];
+    if !p.initial.is_null() {
+        for (r, row) in sums.iter_mut().enumerate() {
+            for (j, sum) in row.iter_mut().enumerate() {
+                let from = p.initial.add(r * p.initial_stride + j * V::LANES);
+                *sum = if whole(j) { V::load(from) } else { V::load_part(from, last) };
+            }
+        }
+    }
+    for k in 0..p.inner {
+        let mut b = [V::splat(0.0); NV];
+        for (j, b) in b.iter_mut().enumerate() {
+            let from = p.b.add(k * p.b_stride + j * V::LANES);
+            *b = if whole(j) { V::load(from) } else { V::load_part(from, last) };
+        }
+        for (r, row) in sums.iter_mut().enumerate() {
+            let a = V::splat(*p.a.add(if TA { k * p.a_stride + r } else { r * p.a_stride + k }));
+            for (sum, b) in row.iter_mut().zip(b) {
+                *sum = a.mul_add(b, *sum);
+            }
+        }
+    }
+    for (r, row) in sums.into_iter().enumerate() {
+        for (j, sum) in row.into_iter().enumerate() {
+            let to = p.c.add(r * p.c_stride + j * V::LANES);
+            if whole(j) { sum.store(to) } else { sum.store_part(to, last) }
+        }
+    }
+}
+
+/// All rows of at most `NV` vectors of columns.
+#[inline(always)]
+unsafe fn column_block<V: Simd, const NV: usize, const TA: bool, const PART: bool>(p: Product, last: usize) {
+    let at = |row: usize| Product {
+        a: p.a.add(if TA { row } else { row * p.a_stride }),
+        c: p.c.add(row * p.c_stride),
+        initial: if p.initial.is_null() { null() } else { p.initial.add(row * p.initial_stride) },
+        ..p
+    };
+    let mut row = 0;
+    // AVX-512 has the registers for 8 x 2 sums, the others for 4 x 2.
+    if V::LANES == 16 {
+        while row + 8 <= p.rows {
+            block::<V, 8, NV, TA, PART>(at(row), last);
+            row += 8;
+        }
+    }
+    while row + 4 <= p.rows {
+        block::<V, 4, NV, TA, PART>(at(row), last);
+        row += 4;
+    }
+    while row < p.rows {
+        block::<V, 1, NV, TA, PART>(at(row), last);
+        row += 1;
+    }
+}
+
+#[inline(always)]
+unsafe fn body<V: Simd, const TA: bool>(p: Product) {
+    let pair = 2 * V::LANES;
+    let mut column = 0;
+    while column < p.columns {
+        let block = Product {
+            b: p.b.add(column / PANEL * p.b_panel + column % PANEL),
+            c: p.c.add(column),
+            initial: if p.initial.is_null() { null() } else { p.initial.add(column) },
+            ..p
+        };
+        let left = p.columns - column;
+        if left >= pair {
+            column_block::<V, 2, TA, false>(block, V::LANES);
+        } else if left > V::LANES {
+            column_block::<V, 2, TA, true>(block, left - V::LANES);
+        } else if left == V::LANES {
+            column_block::<V, 1, TA, false>(block, V::LANES);
+        } else {
+            column_block::<V, 1, TA, true>(block, left);
+        }
+        column += pair;
+    }
+}
+
+#[inline(always)]
+unsafe fn plain_body<V: Simd>(p: Product) {
+    body::<V, false>(p);
+}
+
+#[inline(always)]
+unsafe fn transposed_body<V: Simd>(p: Product) {
+    body::<V, true>(p);
+}
+
+dispatch!(pub(crate) fn multiply(p: Product) = plain_body);
+dispatch!(pub(crate) fn multiply_transposed_a(p: Product) = transposed_body);
+
+/// Floats that [`pack`] and [`pack_transposed`] write.
+pub(crate) fn packed_len(inner: usize, columns: usize) -> usize {
+    columns.next_multiple_of(PANEL) * inner
+}
+
+/// Packs B `[inner, columns]` into panels `[inner, PANEL]`; the missing columns of the last panel become zero.
+pub(crate) fn pack(b: &[f32], inner: usize, columns: usize, packed: &mut [f32]) {
+    for (index, panel) in packed[..packed_len(inner, columns)].chunks_mut(PANEL * inner).enumerate() {
+        let start = index * PANEL;
+        let width = PANEL.min(columns - start);
+        for (row, to) in panel.chunks_exact_mut(PANEL).enumerate() {
+            to[..width].copy_from_slice(&b[row * columns + start..][..width]);
+            to[width..].fill(0.0);
+        }
+    }
+}
+
+/// Packs the transpose of `b_t` `[columns, inner]` likewise.
+pub(crate) fn pack_transposed(b_t: &[f32], inner: usize, columns: usize, packed: &mut [f32]) {
+    for (index, panel) in packed[..packed_len(inner, columns)].chunks_mut(PANEL * inner).enumerate() {
+        let start = index * PANEL;
+        let width = PANEL.min(columns - start);
+        for (row, to) in panel.chunks_exact_mut(PANEL).enumerate() {
+            for (column, value) in to[..width].iter_mut().enumerate() {
+                *value = b_t[(start + column) * inner + row];
+            }
+            to[width..].fill(0.0);
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! A fork-join pool: workers spin for a moment after a job, then park, so that the thousands of short jobs of
+//! a training step pay no wake-up. Which thread runs which part never changes a result.
+
+use std::{
+    cell::{Cell, RefCell, UnsafeCell},
+    sync::{
+        Mutex, OnceLock, TryLockError,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    },
+    thread::{self, Thread},
+};
+
+/// Work below this many floating-point operations (or bytes moved) is not worth a second thread.
+const WORTH_SHARING: usize = 200_000;
+/// Rounds that an idle worker looks for the next job before it parks: some tens of microseconds.
+const SPINS: u32 = 20_000;
+
+/// Everything that the caller and the workers share.
+struct Shared {
+    /// Number of jobs posted so far; a change wakes spinning workers.
+    epoch: AtomicUsize,
+    /// Whether the job may still be joined.
+    open: AtomicBool,
+    /// Number of workers looking at the job.
+    active: AtomicUsize,
+    /// Number of workers that may join this job.
+    wanted: AtomicUsize,
+    /// Next part to run.
+    next: AtomicUsize,
+    job: UnsafeCell<Job>,
+}
+
+#[derive(Clone, Copy)]
+struct Job {
+    parts: usize,
+    run: Option<*const (dyn Fn(usize) + Sync)>,
+}
+
+// SAFETY: `job` is written only while the job is closed and no worker is active, and read only by active workers.
+unsafe impl Sync for Shared {}
+
+static SHARED: Shared = Shared {
+    epoch: AtomicUsize::new(0),
+    open: AtomicBool::new(false),
+    active: AtomicUsize::new(0),
+    wanted: AtomicUsize::new(0),
+    next: AtomicUsize::new(0),
+    job: UnsafeCell::new(Job { parts: 0, run: None }),
+};
+
+struct Worker {
+    thread: Thread,
+    asleep: &'static AtomicBool,
+}
+
+/// Held by the one caller that has the workers; others run their parts alone meanwhile.
+static WORKERS: Mutex<Vec<Worker>> = Mutex::new(Vec::new());
+
+thread_local! {
+    static LIMIT: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+/// Number of threads that work on one call: `RAYON_NUM_THREADS` where set, else the processors there are.
+pub fn threads() -> usize {
+    static THREADS: OnceLock<usize> = OnceLock::new();
+    LIMIT.get().unwrap_or_else(|| {
+        *THREADS.get_or_init(|| {
+            let asked = std::env::var("RAYON_NUM_THREADS").ok().and_then(|text| text.parse().ok());
+            asked.filter(|n| *n > 0).unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from))
+        })
+    })
+}
+
+/// Runs `f` with calls from this thread spread over exactly `count` threads.
+pub fn with_threads<R>(count: usize, f: impl FnOnce() -> R) -> R {
+    struct Restore(Option<usize>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            LIMIT.set(self.0);
+        }
+    }
+    let _restore = Restore(LIMIT.replace(Some(count.max(1))));
+    f()
+}
+
+/// Runs `run(part)` for every part below `parts`, on several threads where `work` (operations or bytes, all
+/// parts together) is worth it. Parts must write to disjoint memory.
+pub(crate) fn for_each(parts: usize, work: usize, run: impl Fn(usize) + Sync) {
+    let alone = || (0..parts).for_each(&run);
+    let threads = threads().min(parts);
+    if threads <= 1 || work < WORTH_SHARING {
+        return alone();
+    }
+    // Busy: another thread (a test, a data loader) or an outer call has the workers.
+    let mut workers = match WORKERS.try_lock() {
+        Ok(workers) => workers,
+        Err(TryLockError::Poisoned(workers)) => workers.into_inner(),
+        Err(TryLockError::WouldBlock) => return alone(),
+    };
+    while workers.len() + 1 < threads {
+        let worker = spawn(workers.len());
+        workers.push(worker);
+    }
+    post(&workers[..threads - 1], parts, &run);
+}
+
+/// Offers the job to these workers, joins in, and returns when it is done.
+fn post(workers: &[Worker], parts: usize, run: &(dyn Fn(usize) + Sync)) {
+    /// Closes the job even when a part panics: no worker may outlive the borrow of `run`.
+    struct Close;
+    impl Drop for Close {
+        fn drop(&mut self) {
+            SHARED.next.store(usize::MAX / 2, SeqCst);
+            SHARED.open.store(false, SeqCst);
+            while SHARED.active.load(SeqCst) != 0 {
+                std::hint::spin_loop();
+            }
+        }
+    }
+    // SAFETY: erases the lifetime only; `Close` waits for every worker before the borrow ends.
+    let run_static = unsafe {
+        std::mem::transmute::<*const (dyn Fn(usize) + Sync), *const (dyn Fn(usize) + Sync + 'static)>(run)
+    };
+    // SAFETY: the lock of `WORKERS` is held and the last job is closed with no worker active.
+    unsafe { *SHARED.job.get() = Job { parts, run: Some(run_static) } };
+    SHARED.next.store(0, SeqCst);
+    SHARED.wanted.store(workers.len(), SeqCst);
+    SHARED.open.store(true, SeqCst);
+    let close = Close;
+    SHARED.epoch.fetch_add(1, SeqCst);
+    for worker in workers {
+        if worker.asleep.load(SeqCst) {
+            worker.thread.unpark();
+        }
+    }
+    take_parts(parts, run);
+    drop(close);
+}
+
+fn take_parts(parts: usize, run: &(dyn Fn(usize) + Sync)) {
+    loop {
+        let part = SHARED.next.fetch_add(1, SeqCst);
+        if part >= parts {
+            return;
+        }
+        run(part);
+    }
+}
+
+fn spawn(index: usize) -> Worker {
+    let asleep: &'static AtomicBool = Box::leak(Box::default());
+    let handle = thread::Builder::new()
+        .name(format!("kernels-{}", index + 1))
+        .spawn(move || work(index, asleep))
+        .expect("the system starts a worker thread");
+    Worker { thread: handle.thread().clone(), asleep }
+}
+
+/// A worker's life.
+fn work(index: usize, asleep: &AtomicBool) {
+    let mut seen = 0;
+    loop {
+        seen = wait(seen, asleep);
+        SHARED.active.fetch_add(1, SeqCst);
+        if SHARED.open.load(SeqCst) && index < SHARED.wanted.load(SeqCst) {
+            // SAFETY: the job is open and we are active, so its caller waits for us before it goes away.
+            let job = unsafe { *SHARED.job.get() };
+            let run = job.run.expect("an open job has something to run");
+            // SAFETY: as above.
+            let run = unsafe { &*run };
+            // A part that panics on a worker would leave its caller with half a result.
+            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| take_parts(job.parts, run)));
+            if done.is_err() {
+                std::process::abort();
+            }
+        }
+        SHARED.active.fetch_sub(1, SeqCst);
+    }
+}
+
+/// Waits for a job after the one `seen`; returns its number.
+fn wait(seen: usize, asleep: &AtomicBool) -> usize {
+    let mut spins = 0;
+    loop {
+        let epoch = SHARED.epoch.load(SeqCst);
+        if epoch != seen {
+            return epoch;
+        }
+        if spins < SPINS {
+            spins += 1;
+            std::hint::spin_loop();
+            continue;
+        }
+        asleep.store(true, SeqCst);
+        if SHARED.epoch.load(SeqCst) == seen {
+            thread::park();
+        }
+        asleep.store(false, SeqCst);
+    }
+}
+
+/// The memory of one array, for parts that write to disjoint places of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Shares(*mut f32, usize);
+
+// SAFETY: only hands out what the callers of `range` promise to be disjoint.
+unsafe impl Send for Shares {}
+// SAFETY: as above.
+unsafe impl Sync for Shares {}
+
+impl Shares {
+    pub(crate) fn new(array: &mut [f32]) -> Self {
+        Self(array.as_mut_ptr(), array.len())
+    }
+
+    /// # Safety
+    /// No two live ranges overlap, and the array outlives them.
+    #[expect(clippy::mut_from_ref, reason = "the point of this type; see Safety")]
+    pub(crate) unsafe fn range(&self, start: usize, len: usize) -> &mut [f32] {
+        assert!(start + len <= self.1, "range {start}+{len} of an array of {}", self.1);
+        // SAFETY: in bounds as just checked, disjoint as the caller promises.
+        unsafe { std::slice::from_raw_parts_mut(self.0.add(start), len) }
+    }
+
+    /// The address of one element, for kernels that write scattered places.
+    pub(crate) fn at(&self, start: usize) -> *mut f32 {
+        assert!(start <= self.1, "element {start} of an array of {}", self.1);
+        self.0.wrapping_add(start)
+    }
+}
+
+/// Runs `f` on working memory of this thread: at least `len` floats of arbitrary but initialised values.
+pub(crate) fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
+    /// Cache-line alignment.
+    #[repr(align(64))]
+    #[derive(Clone, Copy)]
+    struct Line(#[expect(dead_code, reason = "memory, seen as a slice")] [f32; 16]);
+    thread_local! {
+        static FREE: RefCell<Vec<Vec<Line>>> = const { RefCell::new(Vec::new()) };
+    }
+    // A stack, so that nested calls find again what they had last time.
+    let mut lines = FREE.with_borrow_mut(Vec::pop).unwrap_or_default();
+    let needed = len.div_ceil(16);
+    if lines.len() < needed {
+        lines = vec![Line([0.0; 16]); needed];
+    }
+    // SAFETY: `Line` is 16 f32 without padding.
+    let floats = unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast::<f32>(), lines.len() * 16) };
+    let result = f(&mut floats[..len]);
+    FREE.with_borrow_mut(|free| free.push(lines));
+    result
+}

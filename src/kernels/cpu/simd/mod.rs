@@ -1,0 +1,168 @@
+//! Vectors of f32 behind one trait, and the choice among AVX-512, AVX2 and portable code at run time.
+//!
+//! A kernel's body is one `#[inline(always)]` function, generic over [`Simd`]; [`dispatch!`] compiles it once
+//! per instruction set, inside a function with that `#[target_feature]`, and picks one per call.
+
+mod math;
+mod portable;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+
+pub(crate) use math::sigmoid;
+pub(crate) use portable::Portable;
+
+/// A vector of `LANES` f32.
+///
+/// # Safety
+/// Every method needs the instruction set that its implementor stands for, and pointers valid for the lanes
+/// they touch (`LANES`, or the first `count` in the `_part` methods).
+pub(crate) unsafe trait Simd: Copy {
+    /// Number of f32 in one vector.
+    const LANES: usize;
+    unsafe fn load(from: *const f32) -> Self;
+    /// The first `count` lanes, `1..=LANES`; the others are zero.
+    unsafe fn load_part(from: *const f32, count: usize) -> Self;
+    unsafe fn store(self, to: *mut f32);
+    /// Stores the first `count` lanes, `1..=LANES`.
+    unsafe fn store_part(self, to: *mut f32, count: usize);
+    unsafe fn splat(value: f32) -> Self;
+    unsafe fn add(self, other: Self) -> Self;
+    unsafe fn sub(self, other: Self) -> Self;
+    unsafe fn mul(self, other: Self) -> Self;
+    unsafe fn div(self, other: Self) -> Self;
+    unsafe fn sqrt(self) -> Self;
+    unsafe fn min(self, other: Self) -> Self;
+    unsafe fn max(self, other: Self) -> Self;
+    /// `self * factor + addend`
+    unsafe fn mul_add(self, factor: Self, addend: Self) -> Self;
+    /// `minuend - self * factor`
+    unsafe fn mul_sub_from(self, factor: Self, minuend: Self) -> Self;
+    /// To the nearest integer.
+    unsafe fn round(self) -> Self;
+    /// `self * 2^power`, for integral powers that leave the result normal.
+    unsafe fn times_power_of_two(self, power: Self) -> Self;
+    /// `1 / self`, to within 2 units in the last place.
+    unsafe fn reciprocal(self) -> Self;
+    /// The sum of all lanes, in a fixed order.
+    #[inline(always)]
+    unsafe fn sum(self) -> f32 {
+        let mut lanes = [0.0; 16];
+        // SAFETY: `LANES` is at most 16.
+        unsafe { self.store(lanes.as_mut_ptr()) };
+        lanes[..Self::LANES].iter().sum()
+    }
+    /// The largest lane.
+    #[inline(always)]
+    unsafe fn largest(self) -> f32 {
+        let mut lanes = [f32::NEG_INFINITY; 16];
+        // SAFETY: `LANES` is at most 16.
+        unsafe { self.store(lanes.as_mut_ptr()) };
+        lanes.into_iter().fold(f32::NEG_INFINITY, f32::max)
+    }
+}
+
+/// The instruction sets that kernels are compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum InstructionSet {
+    /// Plain Rust; runs anywhere.
+    Portable = 1,
+    /// AVX2 and FMA (x86-64 from 2013 on).
+    Avx2 = 2,
+    /// AVX-512 F, DQ, VL, BW.
+    Avx512 = 3,
+}
+
+static CHOSEN: AtomicU8 = AtomicU8::new(0);
+
+impl InstructionSet {
+    /// The best that this processor has.
+    pub fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        {
+            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            let avx512 = is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512bw");
+            if avx2 && avx512 {
+                return Self::Avx512;
+            }
+            if avx2 {
+                return Self::Avx2;
+            }
+        }
+        Self::Portable
+    }
+
+    /// The one in use: the best there is, unless [`InstructionSet::force`] said otherwise.
+    #[inline]
+    pub fn current() -> Self {
+        match CHOSEN.load(Relaxed) {
+            1 => Self::Portable,
+            2 => Self::Avx2,
+            3 => Self::Avx512,
+            _ => {
+                let best = Self::detect();
+                CHOSEN.store(best as u8, Relaxed);
+                best
+            }
+        }
+    }
+
+    /// Uses this one from now on, in the whole process, or the best there is where this is more than the
+    /// processor has. For tests and benchmarks. Returns the one in use.
+    pub fn force(self) -> Self {
+        let chosen = self.min(Self::detect());
+        CHOSEN.store(chosen as u8, Relaxed);
+        chosen
+    }
+}
+
+/// `dispatch!(fn name(a: T, ..) = body);` defines `unsafe fn name`, which runs `body::<V>(a, ..)` compiled for the
+/// instruction set in use. Const parameters of type usize may follow the name: `fn name<const N: usize>(..)`.
+///
+/// Safety: as the body's.
+macro_rules! dispatch {
+    ($vis:vis fn $name:ident $(<const $g:ident: usize>)? ($($a:ident: $t:ty),* $(,)?) = $body:ident) => {
+        #[allow(clippy::too_many_arguments, reason = "kernels take pointers and extents one by one")]
+        $vis unsafe fn $name $(<const $g: usize>)? ($($a: $t),*) {
+            #[cfg(target_arch = "x86_64")]
+            #[allow(clippy::too_many_arguments, reason = "kernels take pointers and extents one by one")]
+            #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512bw,avx2,fma")]
+            unsafe fn avx512 $(<const $g: usize>)? ($($a: $t),*) {
+                $body::<std::arch::x86_64::__m512 $(, $g)?>($($a),*)
+            }
+            #[cfg(target_arch = "x86_64")]
+            #[allow(clippy::too_many_arguments, reason = "kernels take pointers and extents one by one")]
+            #[target_feature(enable = "avx2,fma")]
+            unsafe fn avx2 $(<const $g: usize>)? ($($a: $t),*) {
+                $body::<std::arch::x86_64::__m256 $(, $g)?>($($a),*)
+            }
+            match $crate::kernels::cpu::simd::InstructionSet::current() {
+                #[cfg(target_arch = "x86_64")]
+                $crate::kernels::cpu::simd::InstructionSet::Avx512 => avx512 $(::<$g>)? ($($a),*),
+                #[cfg(target_arch = "x86_64")]
+                $crate::kernels::cpu::simd::InstructionSet::Avx2 => avx2 $(::<$g>)? ($($a),*),
+                _ => $body::<$crate::kernels::cpu::simd::Portable $(, $g)?>($($a),*),
+            }
+        }
+    };
+}
+pub(crate) use dispatch;
+
+/// `for_lanes!(V, n, |i, count| { .. })` runs the block for i = 0, LANES, 2 LANES .. < n with `count` lanes left.
+macro_rules! for_lanes {
+    ($v:ident, $n:expr, |$i:ident, $count:ident| $block:block) => {{
+        let n: usize = $n;
+        let mut $i = 0;
+        while $i < n {
+            let $count = usize::min(<$v as $crate::kernels::cpu::simd::Simd>::LANES, n - $i);
+            $block
+            $i += <$v as $crate::kernels::cpu::simd::Simd>::LANES;
+        }
+    }};
+}
+pub(crate) use for_lanes;

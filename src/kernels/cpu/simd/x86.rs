@@ -1,0 +1,150 @@
+//! Vectors of AVX-512 and of AVX2 with FMA.
+
+use std::arch::x86_64::{
+    __m256, __m256i, __m512, _mm256_add_epi32, _mm256_add_ps, _mm256_castps_si256, _mm256_castsi256_ps,
+    _mm256_cmpgt_epi32, _mm256_cvtps_epi32, _mm256_div_ps, _mm256_fmadd_ps, _mm256_fnmadd_ps, _mm256_loadu_ps,
+    _mm256_maskload_ps, _mm256_maskstore_ps, _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps, _mm256_rcp_ps,
+    _mm256_round_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setr_epi32, _mm256_slli_epi32, _mm256_sqrt_ps,
+    _mm256_storeu_ps, _mm256_sub_ps, _mm512_add_ps, _mm512_div_ps, _mm512_fmadd_ps, _mm512_fnmadd_ps,
+    _mm512_loadu_ps, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps,
+    _mm512_rcp14_ps, _mm512_roundscale_ps, _mm512_scalef_ps, _mm512_set1_ps, _mm512_sqrt_ps, _mm512_storeu_ps,
+    _mm512_sub_ps,
+};
+
+use super::Simd;
+
+/// Methods that are one intrinsic each.
+macro_rules! intrinsics {
+    ($($name:ident($($a:ident),*) = $intrinsic:path;)*) => {
+        $(#[inline(always)]
+        unsafe fn $name(self $(, $a: Self)*) -> Self {
+            // SAFETY: no pointers; the caller vouches for the instruction set.
+            unsafe { $intrinsic(self $(, $a)*) }
+        })*
+    };
+}
+
+// SAFETY: AVX-512 intrinsics only, on the lanes that the trait says.
+unsafe impl Simd for __m512 {
+    const LANES: usize = 16;
+    intrinsics! {
+        add(other) = _mm512_add_ps;
+        sub(other) = _mm512_sub_ps;
+        mul(other) = _mm512_mul_ps;
+        div(other) = _mm512_div_ps;
+        sqrt() = _mm512_sqrt_ps;
+        min(other) = _mm512_min_ps;
+        max(other) = _mm512_max_ps;
+        mul_add(factor, addend) = _mm512_fmadd_ps;
+        mul_sub_from(factor, minuend) = _mm512_fnmadd_ps;
+        round() = _mm512_roundscale_ps::<0>;
+        times_power_of_two(power) = _mm512_scalef_ps;
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: the caller vouches for 16 lanes.
+        unsafe { _mm512_loadu_ps(from) }
+    }
+    #[inline(always)]
+    unsafe fn load_part(from: *const f32, count: usize) -> Self {
+        // SAFETY: masked lanes are not touched; the caller vouches for the others.
+        unsafe { _mm512_maskz_loadu_ps(mask16(count), from) }
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: the caller vouches for 16 lanes.
+        unsafe { _mm512_storeu_ps(to, self) }
+    }
+    #[inline(always)]
+    unsafe fn store_part(self, to: *mut f32, count: usize) {
+        // SAFETY: masked lanes are not touched; the caller vouches for the others.
+        unsafe { _mm512_mask_storeu_ps(to, mask16(count), self) }
+    }
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> Self {
+        // SAFETY: no pointers; the caller vouches for the instruction set.
+        unsafe { _mm512_set1_ps(value) }
+    }
+    #[inline(always)]
+    unsafe fn reciprocal(self) -> Self {
+        // SAFETY: no pointers; the caller vouches for the instruction set.
+        unsafe {
+            // One Newton step doubles the 14 bits of the estimate.
+            let r = _mm512_rcp14_ps(self);
+            _mm512_mul_ps(r, _mm512_fnmadd_ps(self, r, _mm512_set1_ps(2.0)))
+        }
+    }
+}
+
+#[inline(always)]
+fn mask16(count: usize) -> u16 {
+    ((1u32 << count) - 1) as u16
+}
+
+// SAFETY: AVX2 and FMA intrinsics only, on the lanes that the trait says.
+unsafe impl Simd for __m256 {
+    const LANES: usize = 8;
+    intrinsics! {
+        add(other) = _mm256_add_ps;
+        sub(other) = _mm256_sub_ps;
+        mul(other) = _mm256_mul_ps;
+        div(other) = _mm256_div_ps;
+        sqrt() = _mm256_sqrt_ps;
+        min(other) = _mm256_min_ps;
+        max(other) = _mm256_max_ps;
+        mul_add(factor, addend) = _mm256_fmadd_ps;
+        mul_sub_from(factor, minuend) = _mm256_fnmadd_ps;
+        round() = _mm256_round_ps::<8>;
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: the caller vouches for 8 lanes.
+        unsafe { _mm256_loadu_ps(from) }
+    }
+    #[inline(always)]
+    unsafe fn load_part(from: *const f32, count: usize) -> Self {
+        // SAFETY: masked lanes are not touched; the caller vouches for the others.
+        unsafe { _mm256_maskload_ps(from, mask8(count)) }
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: the caller vouches for 8 lanes.
+        unsafe { _mm256_storeu_ps(to, self) }
+    }
+    #[inline(always)]
+    unsafe fn store_part(self, to: *mut f32, count: usize) {
+        // SAFETY: masked lanes are not touched; the caller vouches for the others.
+        unsafe { _mm256_maskstore_ps(to, mask8(count), self) }
+    }
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> Self {
+        // SAFETY: no pointers; the caller vouches for the instruction set.
+        unsafe { _mm256_set1_ps(value) }
+    }
+    #[inline(always)]
+    unsafe fn times_power_of_two(self, power: Self) -> Self {
+        // SAFETY: no pointers; the caller vouches for the instruction set.
+        unsafe {
+            let exponent = _mm256_slli_epi32::<23>(_mm256_cvtps_epi32(power));
+            _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(self), exponent))
+        }
+    }
+    #[inline(always)]
+    unsafe fn reciprocal(self) -> Self {
+        // SAFETY: no pointers; the caller vouches for the instruction set.
+        unsafe {
+            // Two Newton steps from the 12 bits of the estimate.
+            let two = _mm256_set1_ps(2.0);
+            let r = _mm256_rcp_ps(self);
+            let r = _mm256_mul_ps(r, _mm256_fnmadd_ps(self, r, two));
+            _mm256_mul_ps(r, _mm256_fnmadd_ps(self, r, two))
+        }
+    }
+}
+
+/// All bits set in the first `count` lanes.
+#[inline(always)]
+unsafe fn mask8(count: usize) -> __m256i {
+    // SAFETY: no pointers; the caller vouches for the instruction set.
+    unsafe { _mm256_cmpgt_epi32(_mm256_set1_epi32(count as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)) }
+}

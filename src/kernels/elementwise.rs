@@ -1,0 +1,109 @@
+//! Sums, concatenation, activations.
+
+use burn::tensor::Tensor;
+
+use super::{
+    array::Array,
+    cpu::elementwise::{self as cpu, Columns},
+    reference,
+    tape::{Operand, Operation, record},
+};
+
+/// `a * weight_a + b * weight_b`: residual sums and EDM2's `mp_sum`. All `[n, h, w, c]`
+pub fn weighted_sum(a: Tensor<4>, weight_a: f64, b: Tensor<4>, weight_b: f64) -> Tensor<4> {
+    let a = match Operand::try_from(a) {
+        Ok(a) => a,
+        Err(a) => return reference::weighted_sum(a, weight_a, b, weight_b),
+    };
+    let b = Operand::of(b);
+    let dims: [usize; 4] = a.array.dims();
+    assert_eq!(dims, b.array.dims(), "a sum needs equal extents");
+    let weights = [weight_a as f32, weight_b as f32];
+    let output = Array::build(dims, |out| {
+        cpu::weighted_sum(a.array.values(), weights[0], b.array.values(), weights[1], out);
+    });
+    record([Some(a), Some(b)], output, |_| WeightedSum { dims, weights })
+}
+
+#[derive(Clone)]
+struct WeightedSum {
+    dims: [usize; 4],
+    weights: [f32; 2],
+}
+
+impl Operation<2> for WeightedSum {
+    fn backward(self, gradient: Array, wanted: [bool; 2]) -> [Option<Array>; 2] {
+        let times = |weight: f32| match weight {
+            1.0 => gradient.clone(),
+            _ => Array::build(self.dims, |out| cpu::scale(gradient.values(), weight, out)),
+        };
+        let a = wanted[0].then(|| times(self.weights[0]));
+        let b = wanted[1].then(|| match &a {
+            Some(a) if self.weights[0].to_bits() == self.weights[1].to_bits() => a.clone(),
+            _ => times(self.weights[1]),
+        });
+        [a, b]
+    }
+}
+
+/// Concatenation along channels, each part times its weight (EDM2's `mp_cat`; weights 1 elsewhere).
+/// `[n, h, w, ca]`, `[n, h, w, cb]` => `[n, h, w, ca + cb]`
+pub fn concat(a: Tensor<4>, weight_a: f64, b: Tensor<4>, weight_b: f64) -> Tensor<4> {
+    let a = match Operand::try_from(a) {
+        Ok(a) => a,
+        Err(a) => return reference::concat(a, weight_a, b, weight_b),
+    };
+    let b = Operand::of(b);
+    let [n, h, w, ca] = a.array.dims();
+    let [_, _, _, cb] = b.array.dims();
+    assert_eq!(b.array.dims(), [n, h, w, cb], "a concatenation needs equal positions");
+    let sides = [
+        Columns { wide: ca + cb, offset: 0, columns: ca, weight: weight_a as f32 },
+        Columns { wide: ca + cb, offset: ca, columns: cb, weight: weight_b as f32 },
+    ];
+    let output = Array::build([n, h, w, ca + cb], |out| {
+        cpu::put_columns(a.array.values(), out, sides[0]);
+        cpu::put_columns(b.array.values(), out, sides[1]);
+    });
+    record([Some(a), Some(b)], output, |_| Concat { positions: [n, h, w], sides })
+}
+
+#[derive(Clone)]
+struct Concat {
+    positions: [usize; 3],
+    sides: [Columns; 2],
+}
+
+impl Operation<2> for Concat {
+    fn backward(self, gradient: Array, wanted: [bool; 2]) -> [Option<Array>; 2] {
+        let [n, h, w] = self.positions;
+        std::array::from_fn(|i| {
+            let side = self.sides[i];
+            let take = |out: &mut [f32]| cpu::take_columns(gradient.values(), out, side);
+            wanted[i].then(|| Array::build([n, h, w, side.columns], take))
+        })
+    }
+}
+
+/// x times sigmoid(x), elementwise.
+pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    let x = match Operand::try_from(x) {
+        Ok(x) => x,
+        Err(x) => return reference::silu(x),
+    };
+    let dims: [usize; D] = x.array.dims();
+    let output = Array::build(dims, |out| cpu::silu(x.array.values(), out));
+    record([Some(x)], output, |[x]| Silu { dims, x: x.expect("always given") })
+}
+
+#[derive(Clone)]
+struct Silu<const D: usize> {
+    dims: [usize; D],
+    x: Array,
+}
+
+impl<const D: usize> Operation<1> for Silu<D> {
+    fn backward(self, gradient: Array, _: [bool; 1]) -> [Option<Array>; 1] {
+        [Some(Array::build(self.dims, |dx| cpu::silu_gradient(self.x.values(), gradient.values(), dx)))]
+    }
+}

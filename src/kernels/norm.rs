@@ -1,0 +1,96 @@
+//! Group normalisation.
+
+use burn::tensor::Tensor;
+
+use super::{
+    array::Array,
+    cpu::norm::{self as cpu, Extents, Gradients, Parameters},
+    reference::{self, GroupNorm},
+    tape::{Operand, Operation, record},
+};
+
+/// Group normalisation with what surrounds it. x `[n, h, w, c]` => `[n, h, w, c]`
+pub fn group_norm(x: Tensor<4>, norm: GroupNorm) -> Tensor<4> {
+    let x = match Operand::try_from(x) {
+        Ok(x) => x,
+        Err(x) => return reference::group_norm(x, norm),
+    };
+    let dims @ [n, h, w, c] = x.array.dims();
+    let e = Extents { n, hw: h * w, c, groups: norm.groups, eps: norm.eps as f32, silu: norm.silu };
+    let (scale, shift) = norm.scale_shift.unzip();
+    let [weight, bias] = [norm.weight, norm.bias].map(Operand::of);
+    let [before, scale, shift] = [norm.shift_before, scale, shift].map(|part| part.map(Operand::of));
+    let mut stats = vec![0.0; n * norm.groups * 2];
+    let output = Array::build(dims, |y| {
+        let values = |part: &Option<Operand>| part.as_ref().map(|part| part.array.clone());
+        let parts = Parts {
+            weight: weight.array.clone(),
+            bias: bias.array.clone(),
+            before: values(&before),
+            scale: values(&scale),
+            shift: values(&shift),
+        };
+        cpu::forward(e, x.array.values(), parts.parameters(), y, &mut stats);
+    });
+    let operands = [Some(x), Some(weight), Some(bias), before, scale, shift];
+    record(operands, output, |[x, weight, bias, before, scale, shift]| {
+        let (Some(x), Some(weight), Some(bias)) = (x, weight, bias) else { unreachable!("always given") };
+        Norm { e, dims, x, parts: Parts { weight, bias, before, scale, shift }, stats }
+    })
+}
+
+/// What a normalisation is given besides x.
+#[derive(Clone)]
+struct Parts {
+    weight: Array,
+    bias: Array,
+    before: Option<Array>,
+    scale: Option<Array>,
+    shift: Option<Array>,
+}
+
+impl Parts {
+    fn parameters(&self) -> Parameters<'_> {
+        Parameters {
+            weight: self.weight.values(),
+            bias: self.bias.values(),
+            shift_before: self.before.as_ref().map(Array::values),
+            scale_shift: self.scale.as_ref().map(Array::values).zip(self.shift.as_ref().map(Array::values)),
+        }
+    }
+}
+
+/// The backward pass of a normalisation.
+#[derive(Clone)]
+struct Norm {
+    e: Extents,
+    dims: [usize; 4],
+    x: Array,
+    parts: Parts,
+    stats: Vec<f32>,
+}
+
+impl Operation<6> for Norm {
+    fn backward(self, gradient: Array, _: [bool; 6]) -> [Option<Array>; 6] {
+        let (n, c) = (self.e.n, self.e.c);
+        let per_sample = |part: &Option<Array>| vec![0.0; if part.is_some() { n * c } else { 0 }];
+        let [mut before, mut scale, mut shift] =
+            [&self.parts.before, &self.parts.scale, &self.parts.shift].map(per_sample);
+        let (mut weight, mut bias) = (vec![0.0; c], vec![0.0; c]);
+        let dx = Array::build(self.dims, |dx| {
+            let to = Gradients {
+                x: dx,
+                weight: &mut weight,
+                bias: &mut bias,
+                shift_before: &mut before,
+                scale: &mut scale,
+                shift: &mut shift,
+            };
+            let parameters = self.parts.parameters();
+            cpu::backward(self.e, self.x.values(), parameters, &self.stats, gradient.values(), to);
+        });
+        let array = |values: Vec<f32>| Some(Array::from_values(values, [c]));
+        let per_sample = |values: Vec<f32>| (!values.is_empty()).then(|| Array::from_values(values, [n, c]));
+        [Some(dx), array(weight), array(bias), per_sample(before), per_sample(scale), per_sample(shift)]
+    }
+}

@@ -1,0 +1,247 @@
+//! The fast CPU paths against their meaning in Burn tensors: values and gradients, on random and awkward extents.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use burn::tensor::{Device, Tensor, TensorData};
+use proptest::prelude::*;
+use sida::kernels::{self, AdamStep, GroupNorm, InstructionSet, reference};
+
+/// Reproducible values in -1..1.
+fn values(len: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0xD1B5_4A32_D192_ED03;
+    (0..len)
+        .map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+        })
+        .collect()
+}
+
+fn tensor<const D: usize>(dims: [usize; D], seed: u64, device: &Device) -> Tensor<D> {
+    Tensor::from_data(TensorData::new(values(dims.iter().product(), seed), dims), device)
+}
+
+fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().convert::<f32>().try_to_vec().expect("f32 values")
+}
+
+/// The largest difference relative to the largest value.
+fn distance(fast: &[f32], slow: &[f32]) -> f32 {
+    assert_eq!(fast.len(), slow.len());
+    let largest = slow.iter().fold(1e-6f32, |a, b| a.max(b.abs()));
+    fast.iter().zip(slow).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / largest
+}
+
+/// An operand of any rank, stored flat.
+#[derive(Clone)]
+struct Input {
+    dims: Vec<usize>,
+    seed: u64,
+}
+
+fn input(dims: &[usize], seed: u64) -> Input {
+    Input { dims: dims.to_vec(), seed }
+}
+
+/// Runs `f` on tracked inputs (handed over flat, to be reshaped), pulls back a fixed random output gradient, and
+/// returns the output followed by the gradient to every input.
+fn run<const D: usize>(inputs: &[Input], f: impl Fn(&[Tensor<1>]) -> Tensor<D>) -> Vec<Vec<f32>> {
+    let device = Device::flex().autodiff();
+    let leaves: Vec<Tensor<1>> =
+        inputs.iter().map(|i| tensor([i.dims.iter().product()], i.seed, &device).require_grad()).collect();
+    let y = f(&leaves);
+    let pull = tensor(y.dims(), 99, &device);
+    let mut results = vec![host(y.clone().inner())];
+    let mut gradients = (y * pull).sum().backward();
+    for leaf in &leaves {
+        results.push(host(leaf.grad_remove(&mut gradients).expect("a gradient for every input")));
+    }
+    results
+}
+
+fn check<const D: usize>(
+    tolerance: f32,
+    inputs: &[Input],
+    fast: impl Fn(&[Tensor<1>]) -> Tensor<D>,
+    slow: impl Fn(&[Tensor<1>]) -> Tensor<D>,
+) -> Result<(), TestCaseError> {
+    let (fast, slow) = (run(inputs, fast), run(inputs, slow));
+    for (i, (fast, slow)) in fast.iter().zip(&slow).enumerate() {
+        let d = distance(fast, slow);
+        prop_assert!(d < tolerance, "result {i}: relative difference {d}");
+    }
+    Ok(())
+}
+
+fn shaped<const D: usize>(x: &Tensor<1>, dims: [usize; D]) -> Tensor<D> {
+    x.clone().reshape(dims)
+}
+
+/// Makes this the instruction set of the process, for this test alone, while the guard lives.
+fn force(set: InstructionSet) -> MutexGuard<'static, ()> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    set.force();
+    guard
+}
+
+/// One of the instruction sets; the best below it where this processor lacks it.
+fn instruction_set() -> impl Strategy<Value = InstructionSet> {
+    prop_oneof![Just(InstructionSet::Portable), Just(InstructionSet::Avx2), Just(InstructionSet::Avx512)]
+}
+
+/// Channel counts around the vector lengths, and the ends of a network.
+fn channels() -> impl Strategy<Value = usize> {
+    prop_oneof![Just(1), Just(3), Just(16), Just(32), Just(48), 1usize..70]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn conv2d(set in instruction_set(), n in 1usize..4, h in 1usize..12, w in 1usize..12, c in channels(), k in channels(),
+        side in prop_oneof![Just(1usize), Just(3), Just(5)], bias: bool, seed: u64)
+    {
+        let _set = force(set);
+        let inputs = [input(&[n, h, w, c], seed), input(&[k, c, side, side], seed ^ 1), input(&[k], seed ^ 2)];
+        let run = |f: fn(Tensor<4>, Tensor<4>, Option<Tensor<1>>) -> Tensor<4>| move |t: &[Tensor<1>]| {
+            let (x, weight) = (shaped(&t[0], [n, h, w, c]), shaped(&t[1], [k, c, side, side]));
+            if bias { f(x, weight, Some(t[2].clone())) } else { f(x, weight, None) + t[2].clone().sum().reshape([1, 1, 1, 1]) }
+        };
+        check(2e-5, &inputs, run(kernels::conv2d), run(reference::conv2d))?;
+    }
+
+    #[test]
+    fn dense(set in instruction_set(), m in 1usize..300, c in channels(), k in channels(), bias: bool, seed: u64) {
+        let _set = force(set);
+        let inputs = [input(&[m, c], seed), input(&[k, c], seed ^ 1), input(&[k], seed ^ 2)];
+        let run = |f: fn(Tensor<2>, Tensor<2>, Option<Tensor<1>>) -> Tensor<2>| move |t: &[Tensor<1>]| {
+            let (x, weight) = (shaped(&t[0], [m, c]), shaped(&t[1], [k, c]));
+            if bias { f(x, weight, Some(t[2].clone())) } else { f(x, weight, None) + t[2].clone().sum().reshape([1, 1]) }
+        };
+        check(5e-6, &inputs, run(kernels::dense), run(reference::dense))?;
+    }
+
+    #[test]
+    fn group_norm(set in instruction_set(), n in 1usize..10, h in 1usize..9, w in 2usize..9, groups in 1usize..9, per_group in 1usize..9,
+        before: bool, scale_shift: bool, silu: bool, seed: u64)
+    {
+        let _set = force(set);
+        let c = groups * per_group;
+        let inputs: Vec<Input> = [vec![n, h, w, c], vec![c], vec![c], vec![n, c], vec![n, c], vec![n, c]]
+            .iter().enumerate().map(|(i, dims)| input(dims, seed ^ i as u64)).collect();
+        let run = |f: fn(Tensor<4>, GroupNorm) -> Tensor<4>| move |t: &[Tensor<1>]| {
+            let per_sample = |i: usize| shaped(&t[i], [n, c]);
+            let norm = GroupNorm {
+                groups, eps: 1e-3, weight: t[1].clone(), bias: t[2].clone(), silu,
+                shift_before: before.then(|| per_sample(3)),
+                scale_shift: scale_shift.then(|| (per_sample(4), per_sample(5))),
+            };
+            // Unused inputs get a gradient too, so that all can be compared.
+            let unused = t[3].clone().sum() + t[4].clone().sum() + t[5].clone().sum();
+            f(shaped(&t[0], [n, h, w, c]) * 3.0 + 5.0, norm) + unused.reshape([1, 1, 1, 1])
+        };
+        check(1e-4, &inputs, run(kernels::group_norm), run(reference::group_norm))?;
+    }
+
+    #[test]
+    fn weighted_sum(set in instruction_set(), n in 1usize..4, h in 1usize..9, c in channels(), equal: bool, seed: u64) {
+        let _set = force(set);
+        let inputs = [input(&[n, h, h, c], seed), input(&[n, h, h, c], seed ^ 1)];
+        let weights = if equal { (0.5f64.sqrt(), 0.5f64.sqrt()) } else { (0.7, 1.0) };
+        let run = |f: fn(Tensor<4>, f64, Tensor<4>, f64) -> Tensor<4>| move |t: &[Tensor<1>]| {
+            f(shaped(&t[0], [n, h, h, c]), weights.0, shaped(&t[1], [n, h, h, c]), weights.1)
+        };
+        check(1e-6, &inputs, run(kernels::weighted_sum), run(reference::weighted_sum))?;
+    }
+
+    #[test]
+    fn concat(set in instruction_set(), n in 1usize..4, h in 1usize..9, a in channels(), b in channels(), plain: bool, seed: u64) {
+        let _set = force(set);
+        let inputs = [input(&[n, h, h, a], seed), input(&[n, h, h, b], seed ^ 1)];
+        let weights = if plain { (1.0, 1.0) } else { (0.7, 1.3) };
+        let run = |f: fn(Tensor<4>, f64, Tensor<4>, f64) -> Tensor<4>| move |t: &[Tensor<1>]| {
+            f(shaped(&t[0], [n, h, h, a]), weights.0, shaped(&t[1], [n, h, h, b]), weights.1)
+        };
+        check(1e-6, &inputs, run(kernels::concat), run(reference::concat))?;
+    }
+
+    #[test]
+    fn silu(set in instruction_set(), len in 1usize..200, seed: u64) {
+        let _set = force(set);
+        let run = |f: fn(Tensor<1>) -> Tensor<1>| move |t: &[Tensor<1>]| f(t[0].clone() * 20.0);
+        check(2e-6, &[input(&[len], seed)], run(kernels::silu), run(reference::silu))?;
+    }
+}
+
+/// Bit-equal results for any number of threads.
+#[test]
+fn threads_do_not_change_results() {
+    let (n, h, c, k) = (5, 16, 40, 72);
+    let inputs =
+        [input(&[n, h, h, c], 1), input(&[k, c, 3, 3], 2), input(&[k], 3), input(&[k], 4), input(&[k, k], 5)];
+    let network = |t: &[Tensor<1>]| {
+        let y = kernels::conv2d(shaped(&t[0], [n, h, h, c]), shaped(&t[1], [k, c, 3, 3]), Some(t[2].clone()));
+        let norm = GroupNorm {
+            groups: 8,
+            eps: 1e-5,
+            weight: t[2].clone(),
+            bias: t[3].clone(),
+            shift_before: None,
+            scale_shift: None,
+            silu: true,
+        };
+        let y = kernels::group_norm(y, norm).reshape([n * h * h, k]);
+        kernels::dense(y, shaped(&t[4], [k, k]), Some(t[3].clone()))
+    };
+    let bits = |threads| kernels::with_threads(threads, || run(&inputs, network));
+    for set in [InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512] {
+        let _set = force(set);
+        let one = bits(1);
+        for threads in [2, 3, 4] {
+            assert!(bits(threads) == one, "{threads} threads, {set:?}");
+        }
+    }
+}
+
+/// Gradients of frozen operands are not computed, and those of the others do not change.
+#[test]
+fn frozen_operands() {
+    let _set = force(InstructionSet::Avx512);
+    let device = Device::flex().autodiff();
+    let x = tensor([2, 8, 8, 16], 1, &device).require_grad();
+    let weight = tensor([16, 16, 3, 3], 2, &device);
+    let frozen = kernels::conv2d(x.clone(), weight.clone(), None).sum().backward();
+    assert!(weight.grad(&frozen).is_none());
+    let tracked = kernels::conv2d(x.clone(), weight.require_grad(), None).sum().backward();
+    let gradient = |g| host(x.grad(g).expect("x is tracked"));
+    assert_eq!(gradient(&frozen), gradient(&tracked));
+}
+
+/// Twenty steps of Adam and of an EMA against their meaning, with handles shared and not.
+#[test]
+fn adam_and_lerp() {
+    let device = Device::flex();
+    for set in [InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512] {
+        let _set = force(set);
+        let start = |seed| tensor([1000], seed, &device);
+        let zero = || Tensor::<1>::zeros([1000], &device);
+        let (mut fast, mut slow) = ((start(1), zero(), zero()), (start(1), zero(), zero()));
+        let (mut fast_ema, mut slow_ema) = (start(2), start(2));
+        for step in 1..=20 {
+            let settings = AdamStep { lr: 1e-3, betas: [0.3, 0.999], eps: 1e-8, step };
+            let gradient = tensor([1000], 100 + step, &device);
+            let kept = fast.0.clone();
+            let before = host(kept.clone());
+            fast = kernels::adam(fast.0, fast.1, fast.2, gradient.clone(), settings);
+            assert_eq!(host(kept), before, "another handle must not see the update");
+            slow = reference::adam(slow.0, slow.1, slow.2, gradient, settings);
+            fast_ema = kernels::lerp(fast_ema, fast.0.clone(), 0.1);
+            slow_ema = reference::lerp(slow_ema, slow.0.clone(), 0.1);
+        }
+        for (fast, slow) in [(fast.0, slow.0), (fast.1, slow.1), (fast.2, slow.2), (fast_ema, slow_ema)] {
+            let d = distance(&host(fast), &host(slow));
+            assert!(d < 1e-6, "relative difference {d}");
+        }
+    }
+}
