@@ -4,7 +4,6 @@ use burn::tensor::Tensor;
 
 use super::{
     AdamStep,
-    array::Array,
     cpu::adam::{self as cpu, Constants},
     reference,
     tape::Operand,

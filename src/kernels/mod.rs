@@ -25,6 +25,5 @@ pub use dense::dense;
 pub use elementwise::{concat, silu, weighted_sum};
 pub use norm::group_norm;
 pub use reference::{
-    AdamStep, GroupNorm, attention, conv2d_with, downsample, mp_silu, pixel_norm, to_nchw, to_nhwc,
-    upsample,
+    AdamStep, GroupNorm, attention, conv2d_with, downsample, mp_silu, pixel_norm, to_nchw, to_nhwc, upsample,
 };

@@ -12,13 +12,7 @@ use super::{
 const ROWS: usize = 64;
 
 /// y `[m, k]` = x `[m, c]` * weight `[k, c]` transposed + bias.
-pub(crate) fn forward(
-    [m, c, k]: [usize; 3],
-    x: &[f32],
-    weight: &[f32],
-    bias: Option<&[f32]>,
-    y: &mut [f32],
-) {
+pub(crate) fn forward([m, c, k]: [usize; 3], x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
     assert!(x.len() == m * c && weight.len() == k * c && y.len() == m * k);
     assert!(bias.is_none_or(|bias| bias.len() == k));
     with_scratch(packed_len(c, k), |packed| {
@@ -37,13 +31,7 @@ pub(crate) fn input_gradient([m, c, k]: [usize; 3], gradient: &[f32], weight: &[
 }
 
 /// y `[m, columns]` = x `[m, inner]` * packed + bias.
-fn by_rows(
-    [m, inner, columns]: [usize; 3],
-    x: &[f32],
-    packed: &[f32],
-    bias: Option<&[f32]>,
-    y: &mut [f32],
-) {
+fn by_rows([m, inner, columns]: [usize; 3], x: &[f32], packed: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
     let bias = bias.map_or(null(), <[f32]>::as_ptr) as usize;
     let shares = Shares::new(y);
     pool::for_each(m.div_ceil(ROWS), 2 * m * inner * columns, |part| {

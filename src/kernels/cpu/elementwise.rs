@@ -97,7 +97,15 @@ pub(crate) fn put_columns(narrow: &[f32], wide: &mut [f32], at: Columns) {
         // SAFETY: parts are disjoint rows; lengths as just checked.
         unsafe {
             let from = narrow.as_ptr().add(row * at.columns);
-            copy_raw(from, at.columns, to.at(row * at.wide + at.offset), at.wide, rows, at.columns, at.weight);
+            copy_raw(
+                from,
+                at.columns,
+                to.at(row * at.wide + at.offset),
+                at.wide,
+                rows,
+                at.columns,
+                at.weight,
+            );
         }
     });
 }
@@ -170,7 +178,9 @@ pub(crate) fn silu_gradient(x: &[f32], gradient: &[f32], dx: &mut [f32]) {
     let shares = Shares::new(dx);
     in_parts(x.len(), 5, |start, len| {
         // SAFETY: parts are disjoint, lengths as just checked.
-        unsafe { silu_gradient_raw(x.as_ptr().add(start), gradient.as_ptr().add(start), shares.at(start), len) }
+        unsafe {
+            silu_gradient_raw(x.as_ptr().add(start), gradient.as_ptr().add(start), shares.at(start), len)
+        }
     });
 }
 

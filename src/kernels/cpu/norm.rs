@@ -342,7 +342,8 @@ unsafe fn gather_body<V: Simd>(
     sums: [*mut f32; 3],
 ) {
     for_lanes!(V, width, |i, count| {
-        let load = |from: *const f32| if count == V::LANES { V::load(from) } else { V::load_part(from, count) };
+        let load =
+            |from: *const f32| if count == V::LANES { V::load(from) } else { V::load_part(from, count) };
         let [factor, offset, deviation, centre] = lines.map(|line| load(line.add(i)));
         let zero = V::splat(0.0);
         let (mut d_sum, mut dn_sum, mut n_sum) = (zero, zero, zero);
@@ -353,7 +354,11 @@ unsafe fn gather_body<V: Simd>(
                 d = d.mul(silu_derivative(x.mul_add(factor, offset)));
             }
             let to = dx.add(p * stride + i);
-            if count == V::LANES { d.store(to) } else { d.store_part(to, count) }
+            if count == V::LANES {
+                d.store(to)
+            } else {
+                d.store_part(to, count)
+            }
             let normalised = x.mul_add(deviation, centre);
             d_sum = d_sum.add(d);
             dn_sum = d.mul_add(normalised, dn_sum);

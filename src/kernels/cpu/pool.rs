@@ -245,7 +245,8 @@ pub(crate) fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R 
         lines = vec![Line([0.0; 16]); needed];
     }
     // SAFETY: `Line` is 16 f32 without padding.
-    let floats = unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast::<f32>(), lines.len() * 16) };
+    let floats =
+        unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast::<f32>(), lines.len() * 16) };
     let result = f(&mut floats[..len]);
     FREE.with_borrow_mut(|free| free.push(lines));
     result

@@ -15,7 +15,14 @@ use super::{
 
 /// y `[n, h, w, k]` = x `[n, h, w, c]` * weights `[k, c, 3, 3]` + bias. `flip`: weights `[c, k, 3, 3]`, turned: the
 /// gradient to the input, with c and k exchanged.
-pub(crate) fn forward(e: Extents, x: &[f32], weights: &[f32], flip: bool, bias: Option<&[f32]>, y: &mut [f32]) {
+pub(crate) fn forward(
+    e: Extents,
+    x: &[f32],
+    weights: &[f32],
+    flip: bool,
+    bias: Option<&[f32]>,
+    y: &mut [f32],
+) {
     if e.prefers_large_tiles() {
         tiled::<6>(e, x, weights, flip, bias, y);
     } else {
@@ -91,7 +98,15 @@ unsafe fn some_tiles_body<V: Simd, const N: usize>(
             ));
         }
         for tile in 0..count {
-            outputs::<V, N>(&e, bias, y, from + tile, (first, width), products.add(tile * PANEL), product_plane);
+            outputs::<V, N>(
+                &e,
+                bias,
+                y,
+                from + tile,
+                (first, width),
+                products.add(tile * PANEL),
+                product_plane,
+            );
         }
     }
 }
