@@ -1,8 +1,28 @@
 //! Images: datasets, the order in which they are drawn, augmentation, grids.
 
+mod atomic_file;
 pub mod augment;
 pub mod augment_draws;
+pub mod batch;
+mod dataset_content;
+mod files;
+pub mod image_dataset;
+#[cfg(test)]
+mod image_dataset_tests;
+pub mod image_grid;
+mod labels;
+mod latents;
+pub mod order;
+pub mod pixels;
+pub mod preview_grid;
 mod warp;
+mod zip_files;
 
 pub use augment::{Augment, Augmented};
 pub use augment_draws::AugmentDraw;
+pub use batch::{Batch, Batches, Samples};
+pub use image_dataset::{DatasetKind, DatasetOptions, ImageDataset};
+pub use image_grid::{ImageGrid, read_image, write_png};
+pub use order::{Order, OrderOptions, epoch_seed};
+pub use pixels::Pixels;
+pub use preview_grid::PreviewGrid;

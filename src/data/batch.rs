@@ -1,0 +1,151 @@
+//! `Batch` and `Batches`: samples with their labels, gathered ahead by a thread.
+
+use std::{
+    sync::{
+        Arc,
+        mpsc::{Receiver, sync_channel},
+    },
+    thread,
+};
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::{
+    Error, Result,
+    data::{image_dataset::ImageDataset, order::Order},
+};
+
+/// The samples of a batch, side by side.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Samples {
+    /// 8-bit images, `[n, c, h, w]`.
+    Images(Vec<u8>),
+    /// Moments of latents, `[n, mean | std, h, w]`.
+    RawLatents(Vec<f32>),
+    /// The dataset has labels only.
+    Nothing,
+}
+
+/// Some samples of a dataset.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    samples: Samples,
+    indices: Vec<usize>,
+    shape: [usize; 3],
+    classes: Option<Vec<u32>>,
+    label_dim: usize,
+}
+
+impl Batch {
+    pub(in crate::data) fn new(
+        samples: Samples,
+        indices: Vec<usize>,
+        shape: [usize; 3],
+        classes: Option<Vec<u32>>,
+        label_dim: usize,
+    ) -> Self {
+        Self { samples, indices, shape, classes, label_dim }
+    }
+
+    /// Number of samples.
+    pub fn len(&self) -> usize {
+        self.indices.len()
+    }
+
+    /// Whether there are no samples.
+    pub fn is_empty(&self) -> bool {
+        self.indices.is_empty()
+    }
+
+    /// The samples' numbers in the dataset.
+    pub fn indices(&self) -> &[usize] {
+        &self.indices
+    }
+
+    /// What the samples are.
+    pub fn samples(&self) -> &Samples {
+        &self.samples
+    }
+
+    /// The samples' classes, if the dataset has labels.
+    pub fn classes(&self) -> Option<&[u32]> {
+        self.classes.as_deref()
+    }
+
+    /// Images as they are stored, `[n, c, h, w]` from 0 to 255, or raw latents; `None` where there are only labels.
+    pub fn raw(&self, device: &Device) -> Option<Tensor<4>> {
+        let values = match &self.samples {
+            Samples::Images(bytes) => bytes.iter().map(|&v| f32::from(v)).collect(),
+            Samples::RawLatents(values) => values.clone(),
+            Samples::Nothing => return None,
+        };
+        let [c, h, w] = self.shape;
+        Some(Tensor::from_data(TensorData::new(values, [self.len(), c, h, w]), device))
+    }
+
+    /// Images as networks see them, `[n, c, h, w]` from -1 to 1; `None` for latents and labels.
+    pub fn images(&self, device: &Device) -> Option<Tensor<4>> {
+        let Samples::Images(bytes) = &self.samples else { return None };
+        let values: Vec<f32> = bytes.iter().map(|&v| f32::from(v) / 127.5 - 1.0).collect();
+        let [c, h, w] = self.shape;
+        Some(Tensor::from_data(TensorData::new(values, [self.len(), c, h, w]), device))
+    }
+
+    /// One-hot labels, row by row, `[n, label_dim]`.
+    pub fn one_hot(&self) -> Vec<f32> {
+        let mut labels = vec![0.0; self.len() * self.label_dim];
+        for (row, &class) in labels.chunks_mut(self.label_dim.max(1)).zip(self.classes.iter().flatten()) {
+            row[class as usize] = 1.0;
+        }
+        labels
+    }
+
+    /// One-hot labels, `[n, label_dim]`; `None` where the dataset has none.
+    pub fn labels(&self, device: &Device) -> Option<Tensor<2>> {
+        (self.label_dim > 0)
+            .then(|| Tensor::from_data(TensorData::new(self.one_hot(), [self.len(), self.label_dim]), device))
+    }
+}
+
+/// How many batches wait for their reader.
+const AHEAD: usize = 3;
+
+/// An endless stream of batches in a given order, read ahead by a thread of its own. The same order gives the
+/// same batches, however fast they are taken.
+pub struct Batches(Receiver<Result<Batch>>);
+
+impl Batches {
+    /// Starts reading: batches of `batch_size` samples along `order`.
+    ///
+    /// # Errors
+    /// Where the system refuses a thread.
+    pub fn start(dataset: Arc<ImageDataset>, order: Order, batch_size: usize) -> Result<Self> {
+        let (sender, receiver) = sync_channel(AHEAD);
+        let read = move || {
+            let mut order = order;
+            loop {
+                let indices: Vec<usize> = order.by_ref().take(batch_size).collect();
+                let batch = dataset.batch(&indices);
+                let failed = batch.is_err();
+                // The reader is gone, or must learn that there will be no more.
+                if sender.send(batch).is_err() || failed {
+                    return;
+                }
+            }
+        };
+        thread::Builder::new()
+            .name("batches".to_owned())
+            .spawn(read)
+            .map_err(|e| Error::Unusable(format!("cannot start a thread to read batches: {e}")))?;
+        Ok(Self(receiver))
+    }
+
+    /// The next batch.
+    ///
+    /// # Errors
+    /// Where an image cannot be read any more.
+    pub fn next_batch(&mut self) -> Result<Batch> {
+        let gone = || Error::Unusable("the dataset could not be read; there are no more batches".to_owned());
+        self.0.recv().unwrap_or_else(|_| Err(gone()))
+    }
+}

@@ -1,0 +1,302 @@
+//! `ImageDataset`: images and labels from an EDM zip or a folder, with an identity that follows their contents.
+
+use std::{borrow::Cow, path::Path};
+
+use rayon::prelude::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Error, Result,
+    data::{
+        batch::{Batch, Samples},
+        dataset_content::{Content, Store, decode, mixed},
+        files::Files,
+        labels, latents,
+    },
+    rng::NumpyRandomState,
+};
+
+/// Decoded images up to this size stay in memory; larger datasets are read as they are needed.
+const CACHE_BYTES: u64 = 4 << 30;
+
+/// How a dataset is read.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DatasetOptions {
+    /// Use the classes in `dataset.json`; without it the dataset has no labels.
+    #[serde(default)]
+    pub use_labels: bool,
+    /// Use a random subset of at most this many images, chosen by `random_seed`.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub max_size: Option<usize>,
+    /// Double the dataset with horizontally flipped copies.
+    #[serde(default)]
+    pub xflip: bool,
+    /// The seed of the choice that `max_size` makes.
+    #[serde(default)]
+    pub random_seed: u32,
+}
+
+/// What a dataset consists of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DatasetKind {
+    /// 8-bit images.
+    Images,
+    /// Moments of latents, f32 `[mean | std, size, size]`.
+    RawLatents,
+    /// Classes alone, as data-free distillation needs them.
+    LabelsOnly,
+}
+
+/// Images with their labels. Samples are counted after `max_size` and `xflip`.
+#[derive(Debug)]
+pub struct ImageDataset {
+    name: String,
+    kind: DatasetKind,
+    shape: [usize; 3],
+    /// The sorted names of the images in the folder or zip.
+    names: Vec<String>,
+    classes: Option<Vec<u32>>,
+    label_dim: usize,
+    samples: Vec<Sample>,
+    identity: blake3::Hash,
+    store: Store,
+}
+
+/// One sample: an image, and whether it is flipped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Sample {
+    raw: usize,
+    flipped: bool,
+}
+
+impl ImageDataset {
+    /// Opens a zip, a folder, or a `dataset.json` on its own, and checks all that can be checked.
+    ///
+    /// # Errors
+    /// Where something is absent, damaged, or contradicts itself: the file or entry, and what to do.
+    pub fn open(path: &Path, options: &DatasetOptions) -> Result<Self> {
+        Self::open_with_cache(path, options, CACHE_BYTES)
+    }
+
+    /// As `open`, keeping decoded images in memory up to `cache_bytes`.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn open_with_cache(path: &Path, options: &DatasetOptions, cache_bytes: u64) -> Result<Self> {
+        if path.is_file() && path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json")) {
+            return Self::open_labels(path, options);
+        }
+        let files = Files::open(path)?;
+        let content = Content::of(&files)?;
+        let labels = match files.find("dataset.json") {
+            Some(index) => labels::parse(&files.read(index)?).map_err(|problem| files.bad(index, problem))?,
+            None => None,
+        };
+        let names: Vec<String> = match (&content, &labels) {
+            (Content::LabelsOnly, Some(labels)) => sorted_names(labels),
+            (Content::LabelsOnly, None) => {
+                return Err(files.bad_whole("it holds neither images nor labels: nothing to learn from"));
+            }
+            (Content::Images(list) | Content::RawLatents(list), _) => {
+                list.iter().map(|&i| files.names()[i].clone()).collect()
+            }
+        };
+        let classes = match labels {
+            Some(labels) if options.use_labels => {
+                let json = files.find("dataset.json").expect("labels come from it");
+                Some(labels::assign(labels, &names).map_err(|problem| files.bad(json, problem))?)
+            }
+            _ => None,
+        };
+        let identity = content.identity(&files)?;
+        let (kind, shape, store) = content.load(files, cache_bytes)?;
+        Ok(Self::assemble(path, kind, shape, names, classes, identity, store, options))
+    }
+
+    fn open_labels(path: &Path, options: &DatasetOptions) -> Result<Self> {
+        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+        let bad = |problem: String| Error::bad_file(path, "list of labels", format!("it {problem}"));
+        let labels = labels::parse(&bytes).map_err(bad)?.unwrap_or_default();
+        if labels.is_empty() {
+            return Err(bad("lists no labels, and there are no images: nothing to learn from".to_owned()));
+        }
+        let names = sorted_names(&labels);
+        let classes = labels::assign(labels, &names).map_err(bad)?;
+        let classes = options.use_labels.then_some(classes);
+        let identity = blake3::hash(&bytes);
+        let kind = DatasetKind::LabelsOnly;
+        Ok(Self::assemble(path, kind, [0; 3], names, classes, identity, Store::Nothing, options))
+    }
+
+    fn assemble(
+        path: &Path,
+        kind: DatasetKind,
+        shape: [usize; 3],
+        names: Vec<String>,
+        classes: Option<Vec<u32>>,
+        identity: blake3::Hash,
+        store: Store,
+        options: &DatasetOptions,
+    ) -> Self {
+        let label_dim = classes.as_ref().and_then(|c| c.iter().max()).map_or(0, |&most| most as usize + 1);
+        let samples = choose(names.len(), options);
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        Self { name, kind, shape, names, classes, label_dim, samples, identity, store }
+    }
+
+    /// The file's or folder's name, without extension.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it consists of.
+    pub fn kind(&self) -> DatasetKind {
+        self.kind
+    }
+
+    /// Number of samples.
+    pub fn len(&self) -> usize {
+        self.samples.len()
+    }
+
+    /// Whether there are no samples.
+    pub fn is_empty(&self) -> bool {
+        self.samples.is_empty()
+    }
+
+    /// `[channels, height, width]` of every sample; zeros where there are only labels.
+    pub fn shape(&self) -> [usize; 3] {
+        self.shape
+    }
+
+    /// Whether samples have classes.
+    pub fn has_labels(&self) -> bool {
+        self.label_dim > 0
+    }
+
+    /// Number of classes: the largest class plus one, 0 without labels.
+    pub fn label_dim(&self) -> usize {
+        self.label_dim
+    }
+
+    /// Sorted names of the images, before `max_size` and `xflip`.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The image (number in `names`) that a sample shows.
+    pub fn raw_index(&self, sample: usize) -> usize {
+        self.samples[sample].raw
+    }
+
+    /// Whether a sample is a flipped copy.
+    pub fn is_flipped(&self, sample: usize) -> bool {
+        self.samples[sample].flipped
+    }
+
+    /// The class of a sample.
+    pub fn class(&self, sample: usize) -> Option<u32> {
+        self.classes.as_ref().map(|classes| classes[self.samples[sample].raw])
+    }
+
+    /// The classes of all samples, if there are labels.
+    pub fn classes(&self) -> Option<Vec<u32>> {
+        (0..self.len()).map(|sample| self.class(sample)).collect()
+    }
+
+    /// A name for the contents: changes when an image or a label does, not when the file is moved or repacked.
+    pub fn identity(&self) -> String {
+        self.identity.to_hex().to_string()
+    }
+
+    /// One 8-bit image, `[c, h, w]`.
+    ///
+    /// # Errors
+    /// Where the file cannot be read any more, or the dataset has no images.
+    pub fn image(&self, sample: usize) -> Result<Cow<'_, [u8]>> {
+        let Sample { raw, flipped } = self.samples[sample];
+        let mut image: Cow<'_, [u8]> = match &self.store {
+            Store::Memory(all) => {
+                let size = self.shape.iter().product::<usize>();
+                Cow::Borrowed(&all[raw * size..][..size])
+            }
+            Store::Files(files, list) if self.kind == DatasetKind::Images => {
+                Cow::Owned(decode(files, list[raw], self.shape)?)
+            }
+            _ => return Err(Error::Unusable(format!("dataset `{}` has no images", self.name))),
+        };
+        if flipped {
+            image.to_mut().chunks_mut(self.shape[2]).for_each(<[u8]>::reverse);
+        }
+        Ok(image)
+    }
+
+    /// The moments of one latent, `[mean | std, h, w]`.
+    ///
+    /// # Errors
+    /// Where the file cannot be read any more, or the dataset has no latents.
+    pub fn latent(&self, sample: usize) -> Result<Vec<f32>> {
+        let Sample { raw, flipped } = self.samples[sample];
+        let Store::Files(files, list) = &self.store else {
+            return Err(Error::Unusable(format!("dataset `{}` has no latents", self.name)));
+        };
+        let (shape, mut latent) =
+            latents::npy_read(files.read(list[raw])?).map_err(|problem| files.bad(list[raw], problem))?;
+        if shape != self.shape {
+            return Err(mixed(files, list[raw], shape, self.shape));
+        }
+        if flipped {
+            latent.chunks_mut(shape[2]).for_each(<[f32]>::reverse);
+        }
+        Ok(latent)
+    }
+
+    /// Several samples with their labels.
+    ///
+    /// # Errors
+    /// Where a file cannot be read any more.
+    pub fn batch(&self, indices: &[usize]) -> Result<Batch> {
+        let samples = match (self.kind, &self.store) {
+            (DatasetKind::Images, Store::Memory(_)) => {
+                let mut bytes = Vec::with_capacity(indices.len() * self.shape.iter().product::<usize>());
+                for &index in indices {
+                    bytes.extend_from_slice(&self.image(index)?);
+                }
+                Samples::Images(bytes)
+            }
+            (DatasetKind::Images, _) => {
+                let images = indices.par_iter().map(|&i| self.image(i).map(Cow::into_owned));
+                Samples::Images(images.collect::<Result<Vec<_>>>()?.concat())
+            }
+            (DatasetKind::RawLatents, _) => {
+                let latents = indices.par_iter().map(|&i| self.latent(i));
+                Samples::RawLatents(latents.collect::<Result<Vec<_>>>()?.concat())
+            }
+            (DatasetKind::LabelsOnly, _) => Samples::Nothing,
+        };
+        let classes = indices.iter().map(|&i| self.class(i)).collect();
+        Ok(Batch::new(samples, indices.to_vec(), self.shape, classes, self.label_dim))
+    }
+}
+
+/// The samples: all images, or a sorted random subset; behind them flipped copies.
+fn choose(count: usize, options: &DatasetOptions) -> Vec<Sample> {
+    let mut raw: Vec<usize> = (0..count).collect();
+    if let Some(most) = options.max_size.filter(|&most| most < count) {
+        NumpyRandomState::new(options.random_seed % (1 << 31)).shuffle(&mut raw);
+        raw.truncate(most);
+        raw.sort_unstable();
+    }
+    let flips: &[bool] = if options.xflip { &[false, true] } else { &[false] };
+    flips.iter().flat_map(|&flipped| raw.iter().map(move |&raw| Sample { raw, flipped })).collect()
+}
+
+fn sorted_names(labels: &[(String, u32)]) -> Vec<String> {
+    let mut names: Vec<String> = labels.iter().map(|(name, _)| name.clone()).collect();
+    names.sort_unstable();
+    names
+}

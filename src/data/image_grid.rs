@@ -1,0 +1,127 @@
+//! `ImageGrid`: many small images in one PNG; single PNG files.
+
+use std::{io::Write, path::Path};
+
+use crate::{
+    Error, Result,
+    data::{atomic_file::AtomicFile, pixels::Pixels},
+};
+
+/// Images of one size, side by side and one above the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageGrid {
+    pixels: Pixels,
+}
+
+impl ImageGrid {
+    /// Lays out 8-bit images `[n, c, h, w]` with 1 or 3 channels, row by row; cells without an image stay black.
+    /// Every pixel becomes a square of `scale` by `scale`, so that small images can be seen.
+    ///
+    /// # Panics
+    /// If the images do not fill their shape, or a size is 0.
+    pub fn new(images: &[u8], [n, c, h, w]: [usize; 4], columns: usize, scale: usize) -> Self {
+        assert_eq!(images.len(), n * c * h * w, "images fill their shape");
+        assert!(columns > 0 && scale > 0 && n * c * h * w > 0, "a grid has cells");
+        let rows = n.div_ceil(columns);
+        let (width, height) = (columns * w * scale, rows * h * scale);
+        let mut data = vec![0; width * height * c];
+        for (i, image) in images.chunks(c * h * w).enumerate() {
+            let (left, top) = (i % columns * w * scale, i / columns * h * scale);
+            for y in 0..h * scale {
+                let row = &mut data[((top + y) * width + left) * c..][..w * scale * c];
+                for (x, pixel) in row.chunks_mut(c).enumerate() {
+                    let at = y / scale * w + x / scale;
+                    pixel.iter_mut().enumerate().for_each(|(k, v)| *v = image[k * h * w + at]);
+                }
+            }
+        }
+        Self { pixels: Pixels::new(width, height, c, data) }
+    }
+
+    /// The factor that makes images of a side at least about 64 pixels wide.
+    pub fn scale_for(side: usize) -> usize {
+        (64 / side.max(1)).max(1)
+    }
+
+    /// The picture.
+    pub fn pixels(&self) -> &Pixels {
+        &self.pixels
+    }
+
+    /// Writes the picture as PNG.
+    ///
+    /// # Errors
+    /// Where the file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        write_png(path, &self.pixels)
+    }
+}
+
+/// Writes one PNG, under another name first: a stopped process leaves no half picture.
+///
+/// # Errors
+/// Where the file cannot be written.
+pub fn write_png(path: &Path, pixels: &Pixels) -> Result<()> {
+    let (file, mut writer) = AtomicFile::create(path)?;
+    writer.write_all(&pixels.to_png()).map_err(Error::io("write", path))?;
+    file.commit(writer)
+}
+
+/// Reads one image file: PNG, JPEG, BMP or WebP.
+///
+/// # Errors
+/// Where the file cannot be read or decoded.
+pub fn read_image(path: &Path) -> Result<Pixels> {
+    let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+    Pixels::decode(&bytes).map_err(|problem| Error::bad_file(path, "image file", format!("it {problem}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn every_image_is_found_in_the_grid(n in 1_usize..7, c in prop::sample::select(vec![1_usize, 3]), columns in 1_usize..4, scale in 1_usize..4) {
+            let (h, w) = (3, 2);
+            let images: Vec<u8> = (0..n * c * h * w).map(|i| i as u8).collect();
+            let grid = ImageGrid::new(&images, [n, c, h, w], columns, scale);
+            let pixels = grid.pixels();
+            prop_assert_eq!((pixels.width, pixels.height), (columns * w * scale, n.div_ceil(columns) * h * scale));
+            for i in 0..n {
+                for y in 0..h * scale {
+                    for x in 0..w * scale {
+                        let at = (i / columns * h * scale + y) * pixels.width + i % columns * w * scale + x;
+                        for k in 0..c {
+                            let expected = images[((i * c + k) * h + y / scale) * w + x / scale];
+                            prop_assert_eq!(pixels.data[at * c + k], expected);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_picture_is_written_and_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("grid.png");
+        let grid = ImageGrid::new(&[1, 2, 3, 4], [1, 1, 2, 2], 1, ImageGrid::scale_for(32));
+        grid.save(&path).unwrap();
+        assert_eq!(&read_image(&path).unwrap(), grid.pixels());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn errors_name_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.png");
+        std::fs::write(&path, b"").unwrap();
+        let error = read_image(&path).unwrap_err().to_string();
+        assert!(error.contains("a.png` is not a usable image file: it is empty"), "{error}");
+        let missing = write_png(&dir.path().join("no/a.png"), &Pixels::new(1, 1, 1, vec![0])).unwrap_err();
+        assert!(missing.to_string().starts_with("cannot write `"), "{missing}");
+    }
+}
