@@ -43,6 +43,11 @@ impl Adam {
         Self { settings, moments: IndexMap::new() }
     }
 
+    /// What the recipe says.
+    pub fn settings(&self) -> AdamSettings {
+        self.settings
+    }
+
     /// One step. The network has no tape.
     pub fn step<D: Denoiser>(&mut self, network: D, mut gradients: Gradients, lr: f64) -> D {
         let mut names = network.parameter_names().into_iter();

@@ -1,0 +1,326 @@
+//! `Trainer`: the four networks of a distillation, two optimizers, and one iteration.
+
+use std::ops::Range;
+
+use burn::tensor::{Tensor, TensorData};
+
+use super::{
+    micro_batch::Supply,
+    objective::{Learning, Objective, frozen},
+    recipe::Distill,
+};
+use crate::{
+    Error, Result,
+    diffusion::{Adam, AdamSettings, Gradients, Precision, Sanitized, ema, parameters},
+    nn::Denoiser,
+    seed::Phase,
+    state_dict::StateDict,
+};
+
+/// A distillation under way. All networks rest without a tape; a phase puts one on the network that it trains.
+#[derive(Debug)]
+pub struct Trainer<D> {
+    recipe: Distill,
+    objective: Objective,
+    teacher: D,
+    fake_score: D,
+    generator: D,
+    generator_ema: D,
+    fake_score_optimizer: Adam,
+    generator_optimizer: Adam,
+    nimg: u64,
+}
+
+/// The networks that a distillation starts from.
+#[derive(Clone, Debug)]
+pub struct Networks<D> {
+    /// Knows the data's score; never changes.
+    pub teacher: D,
+    /// Learns the generator's score; its encoder is the discriminator.
+    pub fake_score: D,
+    /// Makes images in one step.
+    pub generator: D,
+    /// The moving average of the generator.
+    pub generator_ema: D,
+}
+
+impl<D: Clone> Networks<D> {
+    /// Everything starts as the teacher; the generator, where there is one already, as that.
+    pub fn of(teacher: D, initial_generator: Option<D>) -> Self {
+        let generator = initial_generator.unwrap_or_else(|| teacher.clone());
+        Self { fake_score: teacher.clone(), generator_ema: generator.clone(), teacher, generator }
+    }
+}
+
+/// What happened in one iteration. Losses are sums over the batch divided by its size.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Iteration {
+    /// Images seen when it began.
+    pub nimg: u64,
+    /// Denoising loss of the fake score network.
+    pub fake_score_loss: f64,
+    /// Its discriminator loss.
+    pub discriminator_loss: Option<f64>,
+    /// Score identity loss of the generator.
+    pub generator_loss: f64,
+    /// Its adversarial loss, reported also before the generator learns from it.
+    pub adversarial_loss: Option<f64>,
+    /// Samples of the fake score phase that were left out because of a NaN.
+    pub fake_score_dropped: u64,
+    /// Samples of the generator phase that were left out because of a NaN.
+    pub generator_dropped: u64,
+    /// Gradients of the fake score network.
+    pub fake_score_gradients: Sanitized,
+    /// Gradients of the generator; `None` while it does not learn.
+    pub generator_gradients: Option<Sanitized>,
+    /// Whether the generator learned from the adversarial term.
+    pub adversarial_active: bool,
+    /// What was kept of the old average.
+    pub ema_beta: f64,
+}
+
+/// Sums of one phase, still on the device.
+struct Sums {
+    gradients: Gradients,
+    loss: Tensor<1>,
+    adversarial: Option<Tensor<1>>,
+    dropped: Tensor<1>,
+}
+
+impl Sums {
+    fn add(sums: Option<Self>, round: Self) -> Self {
+        let Some(mut sums) = sums else { return round };
+        sums.gradients.add(round.gradients);
+        let adversarial = sums.adversarial.zip(round.adversarial).map(|(a, b)| a + b);
+        let (loss, dropped) = (sums.loss + round.loss, sums.dropped + round.dropped);
+        Self { gradients: sums.gradients, loss, adversarial, dropped }
+    }
+
+    /// `[3]`
+    fn statistics(&self) -> Tensor<1> {
+        let adversarial = self.adversarial.clone().unwrap_or_else(|| self.loss.zeros_like());
+        Tensor::cat(vec![self.loss.clone(), adversarial, self.dropped.clone()], 0)
+    }
+}
+
+impl<D: Denoiser> Trainer<D> {
+    /// A distillation that has seen nothing.
+    pub fn new(recipe: Distill, objective: Objective, networks: Networks<D>) -> Self {
+        let settings = |betas, epsilon: Option<f64>| {
+            let default = if recipe.precision == Precision::Fp16 { 1e-6 } else { 1e-8 };
+            AdamSettings { betas, eps: epsilon.unwrap_or(default) }
+        };
+        let Networks { teacher, fake_score, generator, generator_ema } = networks;
+        Self {
+            fake_score_optimizer: Adam::new(settings(recipe.fake_score.betas, recipe.fake_score.epsilon)),
+            generator_optimizer: Adam::new(settings(recipe.generator.betas, recipe.generator.epsilon)),
+            teacher: teacher.valid(),
+            fake_score: fake_score.valid(),
+            generator: generator.valid(),
+            generator_ema: generator_ema.valid(),
+            recipe,
+            objective,
+            nimg: 0,
+        }
+    }
+
+    /// One iteration: the fake score network, the generator, the average.
+    ///
+    /// # Errors
+    /// The dataset cannot be read.
+    pub fn step(&mut self, supply: &mut impl Supply) -> Result<Iteration> {
+        let nimg = self.nimg;
+        let (fake_score, fake_score_gradients) = self.step_fake_score(supply)?;
+        let learning = self.learning();
+        let (generator, generator_gradients) = self.step_generator(supply, learning)?;
+        let ema_beta = self.update_ema();
+        self.nimg += u64::from(self.recipe.batch_size);
+
+        let statistics = Tensor::cat(vec![fake_score.statistics(), generator.statistics()], 0).into_data();
+        let statistics =
+            statistics.convert::<f64>().try_into_vec::<f64>().expect("f64 after conversion");
+        let adversarial = |value: f64| self.objective.generator.adversarial.then_some(value);
+        Ok(Iteration {
+            nimg,
+            fake_score_loss: statistics[0],
+            discriminator_loss: adversarial(statistics[1]),
+            generator_loss: statistics[3],
+            adversarial_loss: adversarial(statistics[4]),
+            fake_score_dropped: statistics[2] as u64,
+            generator_dropped: statistics[5] as u64,
+            fake_score_gradients,
+            generator_gradients,
+            adversarial_active: learning == Learning::ScoreAndAdversarial,
+            ema_beta,
+        })
+    }
+
+    /// What the generator learns from at this time.
+    pub fn learning(&self) -> Learning {
+        match self.recipe.method.terms().adversarial {
+            None => Learning::Score,
+            Some(adversarial) if self.nimg <= adversarial.generator_starts_at_kimg.nimg() => Learning::Nothing,
+            Some(adversarial) if self.nimg <= adversarial.starts_at_kimg.nimg() => Learning::Score,
+            Some(_) => Learning::ScoreAndAdversarial,
+        }
+    }
+
+    // Rounds: load this rank's share of the batch, backward, sum. Then clean, clip, step. With several ranks the
+    // reduction stands between the sum and the cleaning; with one it is nothing.
+    fn step_fake_score(&mut self, supply: &mut impl Supply) -> Result<(Sums, Sanitized)> {
+        let mut sums = None;
+        for samples in self.rounds() {
+            let batch = supply.micro_batch(Phase::FakeScore, self.nimg, samples)?;
+            if self.objective.forced_normalization.fake_score {
+                self.fake_score = self.fake_score.clone().force_weight_normalization();
+            }
+            let round = self.objective.fake_score_round(
+                &self.generator,
+                &self.fake_score,
+                &batch,
+                f64::from(self.recipe.batch_size),
+            )?;
+            let round = Sums {
+                gradients: round.gradients,
+                loss: round.loss.inner(),
+                adversarial: round.discriminator_loss.map(Tensor::inner),
+                dropped: round.terms.kept.count_dropped(),
+            };
+            sums = Some(Sums::add(sums, round));
+        }
+        let mut sums = sums.expect("a batch has at least one round");
+        let mut gradients = std::mem::take(&mut sums.gradients);
+        let sanitized = gradients.sanitize(self.recipe.fake_score.clip_grad_value);
+        self.fake_score =
+            self.fake_score_optimizer.step(self.fake_score.clone(), gradients, self.recipe.fake_score.lr);
+        Ok((sums, sanitized))
+    }
+
+    fn step_generator(
+        &mut self,
+        supply: &mut impl Supply,
+        learning: Learning,
+    ) -> Result<(Sums, Option<Sanitized>)> {
+        let learns = learning != Learning::Nothing;
+        let judge = |network: &D| if learns { frozen(network) } else { network.clone() };
+        let (teacher, fake_score) = (judge(&self.teacher), judge(&self.fake_score));
+        let mut sums = None;
+        for samples in self.rounds() {
+            let batch = supply.micro_batch(Phase::Generator, self.nimg, samples)?;
+            if self.objective.forced_normalization.generator {
+                self.generator = self.generator.clone().force_weight_normalization();
+            }
+            let round = self.objective.generator_round(
+                &self.generator,
+                &teacher,
+                &fake_score,
+                &batch,
+                learning,
+                f64::from(self.recipe.batch_size),
+            );
+            let round = Sums {
+                gradients: round.gradients,
+                loss: round.loss.inner(),
+                adversarial: round.adversarial_loss.map(Tensor::inner),
+                dropped: round.terms.kept.count_dropped(),
+            };
+            sums = Some(Sums::add(sums, round));
+        }
+        let mut sums = sums.expect("a batch has at least one round");
+        let mut gradients = std::mem::take(&mut sums.gradients);
+        if !learns {
+            return Ok((sums, None));
+        }
+        let sanitized = gradients.sanitize(None);
+        self.generator =
+            self.generator_optimizer.step(self.generator.clone(), gradients, self.recipe.generator.lr);
+        Ok((sums, Some(sanitized)))
+    }
+
+    fn update_ema(&mut self) -> f64 {
+        let beta = self.recipe.ema.beta(self.nimg, u64::from(self.recipe.batch_size));
+        self.generator_ema = ema::update(self.generator_ema.clone(), &self.generator, beta);
+        beta
+    }
+
+    /// The samples of each micro-batch.
+    fn rounds(&self) -> impl Iterator<Item = Range<u64>> + use<D> {
+        let (batch, micro) = (u64::from(self.recipe.batch_size), u64::from(self.recipe.microbatch_size()));
+        (0..batch.div_ceil(micro)).map(move |round| round * micro..((round + 1) * micro).min(batch))
+    }
+
+    /// Images seen so far.
+    pub fn nimg(&self) -> u64 {
+        self.nimg
+    }
+
+    /// Sets the clock, which a state of another program may not carry.
+    pub fn set_nimg(&mut self, nimg: u64) {
+        self.nimg = nimg;
+    }
+
+    /// The fake score network.
+    pub fn fake_score(&self) -> &D {
+        &self.fake_score
+    }
+
+    /// The generator in training.
+    pub fn generator(&self) -> &D {
+        &self.generator
+    }
+
+    /// The average of the generator: what the distillation hands on.
+    pub fn generator_ema(&self) -> &D {
+        &self.generator_ema
+    }
+
+    /// Everything that changes, as named tensors: `fake_score/`, `generator/`, `generator_ema/`,
+    /// `fake_score_optimizer/`, `generator_optimizer/`, `nimg`.
+    pub fn state(&self) -> StateDict {
+        let parts = [
+            ("fake_score", parameters::state(&self.fake_score)),
+            ("generator", parameters::state(&self.generator)),
+            ("generator_ema", parameters::state(&self.generator_ema)),
+            ("fake_score_optimizer", self.fake_score_optimizer.state()),
+            ("generator_optimizer", self.generator_optimizer.state()),
+        ];
+        let named = |(part, state): (&str, StateDict)| {
+            let part = part.to_owned();
+            state.into_iter().map(move |(name, data)| (format!("{part}/{name}"), data))
+        };
+        let mut state: StateDict = parts.into_iter().flat_map(named).collect();
+        state.insert("nimg".to_owned(), TensorData::new(vec![self.nimg as i64], [1]));
+        state
+    }
+
+    /// Continues from a `state`; `origin` names the file in errors. On an error nothing has changed.
+    ///
+    /// # Errors
+    /// The state lacks something, or belongs to other networks.
+    pub fn restore(&mut self, state: &StateDict, origin: &str) -> Result<()> {
+        let part = |part: &str| -> StateDict {
+            let prefix = format!("{part}/");
+            let strip = |(name, data): (&String, &TensorData)| {
+                Some((name.strip_prefix(&prefix)?.to_owned(), data.clone()))
+            };
+            state.iter().filter_map(strip).collect()
+        };
+        let nimg = state.get("nimg").and_then(|data| data.iter::<i64>().next());
+        let nimg = nimg.ok_or_else(|| Error::MissingTensor {
+            origin: origin.to_owned(),
+            tensor: "nimg".to_owned(),
+        })?;
+        let network = |old: &D, name: &str| parameters::restore(old.clone(), &part(name), origin);
+        let fake_score = network(&self.fake_score, "fake_score")?;
+        let generator = network(&self.generator, "generator")?;
+        let generator_ema = network(&self.generator_ema, "generator_ema")?;
+        let optimizer = |old: &Adam, network: &D, name: &str| {
+            Adam::restore(old.settings(), network, &part(name), origin)
+        };
+        self.fake_score_optimizer = optimizer(&self.fake_score_optimizer, &fake_score, "fake_score_optimizer")?;
+        self.generator_optimizer = optimizer(&self.generator_optimizer, &generator, "generator_optimizer")?;
+        (self.fake_score, self.generator, self.generator_ema) = (fake_score, generator, generator_ema);
+        self.nimg = nimg as u64;
+        Ok(())
+    }
+}
