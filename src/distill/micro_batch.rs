@@ -133,7 +133,8 @@ impl<B: FnMut(Request) -> Result<Batch>> Supply for Drawn<B> {
         use crate::diffusion::noise_level::{JUDGED, per_sample};
         let draw = self.seed.at(phase, nimg);
         let images = self.adversarial && phase == Phase::FakeScore;
-        let request = Request { phase, nimg, samples: samples.clone(), images, draw: draw.purpose("dataset") };
+        let request =
+            Request { phase, nimg, samples: samples.clone(), images, draw: draw.purpose("dataset") };
         let batch = (self.batches)(request)?;
         let levels = self.noise_levels;
         let sigma = match phase {

@@ -2,6 +2,8 @@
 
 pub mod cross_entropy;
 pub mod fake_score_loss;
+#[cfg(test)]
+mod gaussian;
 pub mod generator_loss;
 pub mod kept;
 pub mod method;
@@ -9,12 +11,14 @@ pub mod micro_batch;
 pub mod objective;
 pub mod recipe;
 pub mod trainer;
+#[cfg(test)]
+mod truths;
 
 pub use fake_score_loss::{FakeScoreLoss, FakeScoreTerms};
 pub use generator_loss::{GeneratorLoss, GeneratorTerms};
 pub use kept::Kept;
 pub use method::{Adversarial, Method, Sid, Sid2a, Sida, Terms};
 pub use micro_batch::{Augmentation, Batch, Drawn, MicroBatch, NoiseLevels, Real, Request, Supply};
-pub use objective::{Learning, Objective};
+pub use objective::{ForcedNormalization, Learning, LossScales, Objective};
 pub use recipe::{Distill, Edm2Settings, FakeScore, Generator, Keep, Snapshots, StartFrom};
 pub use trainer::{Iteration, Networks, Trainer};

@@ -163,10 +163,8 @@ impl Objective {
         let noise = batch.noise.clone() * batch.sigma.clone();
         let student = fake_score.clone().train();
         let sigma = batch.sigma.clone().autodiff();
-        let condition = |augment_labels| Condition {
-            class_labels: batch.class_labels.clone(),
-            augment_labels,
-        };
+        let condition =
+            |augment_labels| Condition { class_labels: batch.class_labels.clone(), augment_labels };
         let noisy = (clean.clone() + noise.clone()).autodiff();
         let judged = student.denoise(noisy, sigma.clone(), &condition(augment_labels), batch.dropout("fake"));
         let real_logits = if self.generator.adversarial {
@@ -211,9 +209,8 @@ impl Objective {
             class_labels: batch.class_labels.clone(),
             augment_labels: self.nothing_done(&images),
         };
-        let judge = |network: &D| {
-            network.denoise(noisy.clone(), batch.sigma.clone(), &condition, Dropout::Off)
-        };
+        let judge =
+            |network: &D| network.denoise(noisy.clone(), batch.sigma.clone(), &condition, Dropout::Off);
         let real = judge(teacher).images;
         let fake = judge(fake_score);
         let [_, c, h, w] = images.dims();

@@ -137,8 +137,7 @@ impl<D: Denoiser> Trainer<D> {
         self.nimg += u64::from(self.recipe.batch_size);
 
         let statistics = Tensor::cat(vec![fake_score.statistics(), generator.statistics()], 0).into_data();
-        let statistics =
-            statistics.convert::<f64>().try_into_vec::<f64>().expect("f64 after conversion");
+        let statistics = statistics.convert::<f64>().try_into_vec::<f64>().expect("f64 after conversion");
         let adversarial = |value: f64| self.objective.generator.adversarial.then_some(value);
         Ok(Iteration {
             nimg,
@@ -159,7 +158,9 @@ impl<D: Denoiser> Trainer<D> {
     pub fn learning(&self) -> Learning {
         match self.recipe.method.terms().adversarial {
             None => Learning::Score,
-            Some(adversarial) if self.nimg <= adversarial.generator_starts_at_kimg.nimg() => Learning::Nothing,
+            Some(adversarial) if self.nimg <= adversarial.generator_starts_at_kimg.nimg() => {
+                Learning::Nothing
+            }
             Some(adversarial) if self.nimg <= adversarial.starts_at_kimg.nimg() => Learning::Score,
             Some(_) => Learning::ScoreAndAdversarial,
         }
@@ -172,7 +173,7 @@ impl<D: Denoiser> Trainer<D> {
         for samples in self.rounds() {
             let batch = supply.micro_batch(Phase::FakeScore, self.nimg, samples)?;
             if self.objective.forced_normalization.fake_score {
-                self.fake_score = self.fake_score.clone().force_weight_normalization();
+                self.fake_score = take(&mut self.fake_score, &self.teacher).force_weight_normalization();
             }
             let round = self.objective.fake_score_round(
                 &self.generator,
@@ -191,8 +192,8 @@ impl<D: Denoiser> Trainer<D> {
         let mut sums = sums.expect("a batch has at least one round");
         let mut gradients = std::mem::take(&mut sums.gradients);
         let sanitized = gradients.sanitize(self.recipe.fake_score.clip_grad_value);
-        self.fake_score =
-            self.fake_score_optimizer.step(self.fake_score.clone(), gradients, self.recipe.fake_score.lr);
+        let fake_score = take(&mut self.fake_score, &self.teacher);
+        self.fake_score = self.fake_score_optimizer.step(fake_score, gradients, self.recipe.fake_score.lr);
         Ok((sums, sanitized))
     }
 
@@ -208,7 +209,7 @@ impl<D: Denoiser> Trainer<D> {
         for samples in self.rounds() {
             let batch = supply.micro_batch(Phase::Generator, self.nimg, samples)?;
             if self.objective.forced_normalization.generator {
-                self.generator = self.generator.clone().force_weight_normalization();
+                self.generator = take(&mut self.generator, &self.teacher).force_weight_normalization();
             }
             let round = self.objective.generator_round(
                 &self.generator,
@@ -232,14 +233,16 @@ impl<D: Denoiser> Trainer<D> {
             return Ok((sums, None));
         }
         let sanitized = gradients.sanitize(None);
-        self.generator =
-            self.generator_optimizer.step(self.generator.clone(), gradients, self.recipe.generator.lr);
+        drop((teacher, fake_score));
+        let generator = take(&mut self.generator, &self.teacher);
+        self.generator = self.generator_optimizer.step(generator, gradients, self.recipe.generator.lr);
         Ok((sums, Some(sanitized)))
     }
 
     fn update_ema(&mut self) -> f64 {
         let beta = self.recipe.ema.beta(self.nimg, u64::from(self.recipe.batch_size));
-        self.generator_ema = ema::update(self.generator_ema.clone(), &self.generator, beta);
+        let average = take(&mut self.generator_ema, &self.teacher);
+        self.generator_ema = ema::update(average, &self.generator, beta);
         beta
     }
 
@@ -306,21 +309,26 @@ impl<D: Denoiser> Trainer<D> {
             state.iter().filter_map(strip).collect()
         };
         let nimg = state.get("nimg").and_then(|data| data.iter::<i64>().next());
-        let nimg = nimg.ok_or_else(|| Error::MissingTensor {
-            origin: origin.to_owned(),
-            tensor: "nimg".to_owned(),
-        })?;
+        let nimg = nimg
+            .ok_or_else(|| Error::MissingTensor { origin: origin.to_owned(), tensor: "nimg".to_owned() })?;
         let network = |old: &D, name: &str| parameters::restore(old.clone(), &part(name), origin);
         let fake_score = network(&self.fake_score, "fake_score")?;
         let generator = network(&self.generator, "generator")?;
         let generator_ema = network(&self.generator_ema, "generator_ema")?;
-        let optimizer = |old: &Adam, network: &D, name: &str| {
-            Adam::restore(old.settings(), network, &part(name), origin)
-        };
-        self.fake_score_optimizer = optimizer(&self.fake_score_optimizer, &fake_score, "fake_score_optimizer")?;
-        self.generator_optimizer = optimizer(&self.generator_optimizer, &generator, "generator_optimizer")?;
+        let optimizer =
+            |old: &Adam, network: &D, name: &str| Adam::restore(old.settings(), network, &part(name), origin);
+        let fake_score_optimizer =
+            optimizer(&self.fake_score_optimizer, &fake_score, "fake_score_optimizer")?;
+        let generator_optimizer = optimizer(&self.generator_optimizer, &generator, "generator_optimizer")?;
+        (self.fake_score_optimizer, self.generator_optimizer) = (fake_score_optimizer, generator_optimizer);
         (self.fake_score, self.generator, self.generator_ema) = (fake_score, generator, generator_ema);
         self.nimg = nimg as u64;
         Ok(())
     }
+}
+
+/// Takes a network that is about to be replaced, so that its memory has one owner and can be written in place;
+/// the teacher keeps its seat meanwhile.
+fn take<D: Clone>(seat: &mut D, teacher: &D) -> D {
+    std::mem::replace(seat, teacher.clone())
 }
