@@ -1,0 +1,197 @@
+//! `Scoring`: all metrics of one set of generated images, from one pass over them.
+
+use std::path::PathBuf;
+
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use indexmap::IndexMap;
+
+use super::context::Context;
+use crate::{
+    Error, Result,
+    data::ImageDataset,
+    metrics::{Detect, DetectorName, Keep, Metric, Observed, Pixels, RandomConv, Statistics},
+    seed::Draw,
+};
+
+/// Real images through a detector at once.
+const BATCH: usize = 64;
+
+/// What generated images are compared with.
+pub(super) enum Reference {
+    /// Real images.
+    Dataset(std::sync::Arc<ImageDataset>),
+    /// Published statistics, and the file they come from.
+    Statistics(Statistics),
+}
+
+/// Images as one detector has to see them, and what was seen.
+struct View {
+    detector: DetectorName,
+    /// How many images it wants to see.
+    wanted: usize,
+    keep: Keep,
+    seen: Observed,
+}
+
+/// Measures networks against one reference; what was seen of the real images is kept for the next network.
+pub(super) struct Scoring<'a> {
+    metrics: &'a [Metric],
+    reference: Option<Reference>,
+    detectors: IndexMap<DetectorName, Box<dyn Detect>>,
+    /// By detector and number of images.
+    real: IndexMap<(DetectorName, usize), Observed>,
+    inception: Option<PathBuf>,
+    device: Device,
+}
+
+impl<'a> Scoring<'a> {
+    /// Looks at nothing yet; `context` says where Inception's weights are, should they be needed.
+    pub(super) fn new(metrics: &'a [Metric], reference: Option<Reference>, context: &Context<'_>) -> Result<Self> {
+        let needs_inception = metrics.iter().any(|metric| metric.needs().detector == DetectorName::Inception);
+        let inception = if needs_inception { Some(super::inception_weights::find(context)?) } else { None };
+        Ok(Self {
+            metrics,
+            reference,
+            detectors: IndexMap::new(),
+            real: IndexMap::new(),
+            inception,
+            device: context.device.clone().without_autodiff(),
+        })
+    }
+
+    /// How many generated images the metrics need.
+    pub(super) fn images(&self) -> usize {
+        self.metrics.iter().map(|metric| metric.needs().generated).max().unwrap_or(0)
+    }
+
+    /// The values of all metrics. `make` gives the images of a range, at most `batch` of them, u8 `[n, c, h, w]`;
+    /// `each` hears how many have been measured.
+    pub(super) fn measure(
+        &mut self,
+        batch: usize,
+        draw: Draw,
+        mut make: impl FnMut(std::ops::Range<usize>) -> Result<TensorData>,
+        mut each: impl FnMut(usize) -> Result<()>,
+    ) -> Result<IndexMap<String, f64>> {
+        let mut views: Vec<View> = Vec::new();
+        for needs in self.metrics.iter().map(Metric::needs) {
+            let same = |v: &&mut View| v.detector == needs.detector && v.wanted == needs.generated;
+            match views.iter_mut().find(same) {
+                Some(view) => view.keep = view.keep.or(needs.keep),
+                None => views.push(View {
+                    detector: needs.detector,
+                    wanted: needs.generated,
+                    keep: needs.keep,
+                    seen: Observed::new(Keep::default()),
+                }),
+            }
+        }
+        views.iter_mut().for_each(|view| view.seen = Observed::new(view.keep));
+        let total = self.images();
+        let mut done = 0;
+        while done < total {
+            let end = (done + batch.max(1)).min(total);
+            let images = pixels(make(done..end)?, &self.device);
+            self.look(&mut views, &images, done)?;
+            done = end;
+            each(done)?;
+        }
+        self.values(&views, draw)
+    }
+
+    fn look(&mut self, views: &mut [View], images: &Tensor<4>, done: usize) -> Result<()> {
+        let n = images.dims()[0];
+        let names: Vec<DetectorName> = views.iter().filter(|v| v.wanted > done).map(|v| v.detector).collect();
+        for (i, name) in names.iter().enumerate() {
+            if names[..i].contains(name) {
+                continue;
+            }
+            let seen = self.detector(*name, images)?.detect(images.clone())?;
+            for view in views.iter_mut().filter(|v| v.detector == *name && v.wanted > done) {
+                let take = n.min(view.wanted - done);
+                let mut part = seen.clone();
+                part.features = part.features.narrow(0, 0, take);
+                part.probabilities = part.probabilities.map(|p| p.narrow(0, 0, take));
+                view.seen.add(part)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn values(&mut self, views: &[View], draw: Draw) -> Result<IndexMap<String, f64>> {
+        let mut values = IndexMap::new();
+        for metric in self.metrics {
+            let needs = metric.needs();
+            let view = views
+                .iter()
+                .find(|v| v.detector == needs.detector && v.wanted == needs.generated)
+                .expect("every metric has a view");
+            let real = self.real(metric)?;
+            values.extend(metric.measure(&view.seen, real, draw)?);
+        }
+        Ok(values)
+    }
+
+    /// What is known of the real images for a metric.
+    fn real(&mut self, metric: &Metric) -> Result<&Observed> {
+        let needs = metric.needs();
+        let key = (needs.detector, needs.max_real);
+        if !self.real.contains_key(&key) {
+            let observed = match &self.reference {
+                _ if !needs.reference() => Observed::new(Keep::default()),
+                Some(Reference::Statistics(statistics)) => Observed::given(statistics.clone()),
+                Some(Reference::Dataset(dataset)) => {
+                    let same = |m: &&Metric| m.needs().detector == key.0 && m.needs().max_real == key.1;
+                    let keep = self.metrics.iter().filter(same).map(|m| m.needs().keep_real);
+                    let keep = keep.fold(Keep::default(), Keep::or);
+                    let dataset = std::sync::Arc::clone(dataset);
+                    self.observe(&dataset, needs.detector, keep, needs.max_real)?
+                }
+                None => {
+                    return Err(Error::Unusable(format!(
+                        "`{}` compares with real images: give `reference` or `statistics`",
+                        metric.names()[0]
+                    )));
+                }
+            };
+            self.real.insert(key, observed);
+        }
+        Ok(&self.real[&key])
+    }
+
+    fn observe(&mut self, dataset: &ImageDataset, name: DetectorName, keep: Keep, most: usize) -> Result<Observed> {
+        let mut seen = Observed::new(keep);
+        let count = dataset.len().min(most);
+        for start in (0..count).step_by(BATCH) {
+            let indices: Vec<usize> = (start..(start + BATCH).min(count)).collect();
+            let batch = dataset.batch(&indices)?;
+            let images = batch.raw(&self.device).ok_or_else(|| {
+                Error::Unusable(format!("`{}` holds no images to compare with", dataset.name()))
+            })?;
+            let detected = self.detector(name, &images)?.detect(images.clone())?;
+            seen.add(detected)?;
+        }
+        Ok(seen)
+    }
+
+    fn detector(&mut self, name: DetectorName, images: &Tensor<4>) -> Result<&dyn Detect> {
+        if !self.detectors.contains_key(&name) {
+            let [_, channels, height, width] = images.dims();
+            let detector: Box<dyn Detect> = match name {
+                DetectorName::Pixels => Box::new(Pixels),
+                DetectorName::RandomConv => Box::new(RandomConv::new(channels, height, width, &self.device)),
+                DetectorName::Inception => {
+                    let path = self.inception.as_deref().expect("found when a metric needs it");
+                    super::inception_weights::load(path, &self.device)?
+                }
+            };
+            self.detectors.insert(name, detector);
+        }
+        Ok(self.detectors[&name].as_ref())
+    }
+}
+
+/// Bytes as a tensor of 0..=255.
+fn pixels(images: TensorData, device: &Device) -> Tensor<4> {
+    Tensor::from_data(images.convert::<f32>(), (device, DType::F32))
+}
