@@ -33,7 +33,7 @@ pub struct FrechetDistance {
 }
 
 /// What turns images into features.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DetectorName {
     /// The pixels themselves, in [-1, 1].

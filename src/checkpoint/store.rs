@@ -1,0 +1,162 @@
+//! `CheckpointStore`: the states and snapshots in a stage's folder.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::atomic;
+use crate::{
+    Error, Result,
+    formats::safetensors::{self, Metadata},
+    state_dict::StateDict,
+};
+
+/// What this program writes; a newer number is refused.
+const FORMAT: u64 = 1;
+/// Older checkpoints than these are deleted: one may turn out to be damaged.
+const KEPT: usize = 2;
+
+/// The checkpoints of one stage: `checkpoint-<images>/{state.safetensors, checkpoint.json}`.
+#[derive(Clone, Debug)]
+pub struct CheckpointStore {
+    dir: PathBuf,
+}
+
+/// What is known about a checkpoint besides its tensors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Header<P> {
+    format: u64,
+    nimg: u64,
+    progress: P,
+}
+
+/// A checkpoint that was read.
+#[derive(Clone, Debug)]
+pub struct Checkpoint<P> {
+    /// Images seen.
+    pub nimg: u64,
+    /// Everything that training changes.
+    pub state: StateDict,
+    /// What else the training wants to remember.
+    pub progress: P,
+    /// Where it was.
+    pub path: PathBuf,
+}
+
+impl CheckpointStore {
+    /// The checkpoints in a stage's folder.
+    pub fn new(dir: &Path) -> Self {
+        Self { dir: dir.to_path_buf() }
+    }
+
+    /// Writes a checkpoint, whole or not at all, and deletes those that are too old.
+    ///
+    /// # Errors
+    /// `Io`; earlier checkpoints are untouched then.
+    pub fn save(&self, nimg: u64, state: &StateDict, progress: &impl Serialize) -> Result<()> {
+        let path = self.dir.join(format!("checkpoint-{nimg:012}"));
+        let header = serde_json::to_vec_pretty(&Header { format: FORMAT, nimg, progress })
+            .expect("a header is plain data");
+        atomic::write_folder(&path, |folder| {
+            safetensors::write(&folder.join("state.safetensors"), state, &Metadata::new())?;
+            atomic::write(&folder.join("checkpoint.json"), &header)
+        })?;
+        let found = self.list()?;
+        for (_, old) in found.iter().rev().skip(KEPT) {
+            // A leftover does no harm; failing because of it would.
+            let _ = fs::remove_dir_all(old);
+        }
+        Ok(())
+    }
+
+    /// The newest checkpoint that can be read and has at most `most` images; a damaged one is passed over.
+    ///
+    /// # Errors
+    /// `NewerFormat`, or `Io` when the folder cannot be listed.
+    pub fn latest<P: for<'de> Deserialize<'de>>(&self, most: u64) -> Result<Option<Checkpoint<P>>> {
+        for (nimg, path) in self.list()?.into_iter().rev().filter(|(nimg, _)| *nimg <= most) {
+            match read::<P>(&path) {
+                Ok(checkpoint) => return Ok(Some(checkpoint)),
+                Err(error @ Error::NewerFormat { .. }) => return Err(error),
+                Err(error) => tracing::warn!("checkpoint at {nimg} images passed over: {error}"),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Deletes all checkpoints but the last one.
+    pub fn keep_last(&self) {
+        for (_, old) in self.list().unwrap_or_default().iter().rev().skip(1) {
+            let _ = fs::remove_dir_all(old);
+        }
+    }
+
+    /// All checkpoints, oldest first.
+    fn list(&self) -> Result<Vec<(u64, PathBuf)>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.dir).map_err(Error::io("read the folder", &self.dir))?.flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if let Some(nimg) = name.strip_prefix("checkpoint-").and_then(|n| n.parse().ok()) {
+                found.push((nimg, entry.path()));
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+}
+
+fn read<P: for<'de> Deserialize<'de>>(path: &Path) -> Result<Checkpoint<P>> {
+    let file = path.join("checkpoint.json");
+    let text = fs::read_to_string(&file).map_err(Error::io("read", &file))?;
+    let bad = |e: serde_json::Error| Error::bad_file(&file, "checkpoint", e.to_string());
+    let value: serde_json::Value = serde_json::from_str(&text).map_err(bad)?;
+    let found = value["format"].as_u64().unwrap_or(0);
+    if found > FORMAT {
+        return Err(Error::NewerFormat { path: file, found, known: FORMAT });
+    }
+    let header: Header<P> = serde_json::from_value(value).map_err(bad)?;
+    let (state, _) = safetensors::read(&path.join("state.safetensors"))?;
+    Ok(Checkpoint { nimg: header.nimg, state, progress: header.progress, path: path.to_path_buf() })
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::TensorData;
+
+    use super::*;
+
+    fn state(value: f32) -> StateDict {
+        StateDict::from([("w".to_owned(), TensorData::new(vec![value, 2.0], [2]))])
+    }
+
+    #[test]
+    fn the_newest_readable_checkpoint_wins() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = CheckpointStore::new(dir.path());
+        assert!(store.latest::<u8>(u64::MAX).unwrap().is_none());
+        for nimg in [100, 200, 300] {
+            store.save(nimg, &state(nimg as f32), &7u8).unwrap();
+        }
+        assert_eq!(store.list().unwrap().len(), KEPT);
+        let newest = store.latest::<u8>(u64::MAX).unwrap().unwrap();
+        assert_eq!((newest.nimg, newest.progress), (300, 7));
+        assert_eq!(newest.state, state(300.0));
+        assert_eq!(store.latest::<u8>(250).unwrap().unwrap().nimg, 200);
+        fs::write(dir.path().join("checkpoint-000000000300/state.safetensors"), b"cut").unwrap();
+        assert_eq!(store.latest::<u8>(u64::MAX).unwrap().unwrap().nimg, 200);
+    }
+
+    #[test]
+    fn a_newer_format_is_refused_and_not_passed_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = CheckpointStore::new(dir.path());
+        store.save(100, &state(1.0), &()).unwrap();
+        let file = dir.path().join("checkpoint-000000000100/checkpoint.json");
+        let newer = fs::read_to_string(&file).unwrap().replace("\"format\": 1", "\"format\": 9");
+        fs::write(&file, newer).unwrap();
+        assert!(matches!(store.latest::<()>(u64::MAX), Err(Error::NewerFormat { found: 9, .. })));
+    }
+}

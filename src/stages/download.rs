@@ -1,0 +1,141 @@
+//! Files that a pipeline names: found on this machine, or downloaded once into the cache.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use sha2::{Digest, Sha256};
+
+use super::{context::Context, progress::Progress};
+use crate::{Error, Result, location::Location};
+
+/// No published network or dataset is larger.
+const LARGEST: u64 = 256 << 30;
+const BLOCK: usize = 1 << 20;
+
+/// The file that a location means; an address is downloaded unless the cache has it. With `sha256` the contents
+/// are compared.
+///
+/// # Errors
+/// The file is absent, the download fails, or the contents are not those that were asked for.
+pub(super) fn fetch(context: &Context<'_>, location: &Location, sha256: Option<&str>) -> Result<PathBuf> {
+    let resolved = location.resolve()?;
+    let path = if resolved.starts_with("http://") || resolved.starts_with("https://") {
+        let path = cached(context.cache, &resolved);
+        if !path.exists() {
+            download(context, &resolved, &path)?;
+        }
+        path
+    } else {
+        let path = context.locate(location)?;
+        if !path.exists() {
+            return Err(Error::Io {
+                action: "read",
+                path,
+                source: io::Error::new(io::ErrorKind::NotFound, "there is no such file or folder"),
+            });
+        }
+        path
+    };
+    if let Some(wanted) = sha256 {
+        let found = sha256_of(&path)?;
+        if found != wanted {
+            let problem = format!("its SHA-256 is {found}, but the pipeline asks for {wanted}");
+            return Err(Error::bad_file(path, "copy of the wanted file", problem));
+        }
+    }
+    Ok(path)
+}
+
+/// Where the cache keeps an address: the hash keeps two files of one name apart.
+pub fn cached(cache: &Path, url: &str) -> PathBuf {
+    let hash = blake3::hash(url.as_bytes()).to_hex();
+    let name = url.split(['?', '#']).next().unwrap_or(url).rsplit('/').next().unwrap_or_default();
+    let safe = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
+    let name: String = name.chars().map(safe).collect();
+    cache.join(format!("{}-{name}", &hash[..12]))
+}
+
+fn download(context: &Context<'_>, url: &str, path: &Path) -> Result<()> {
+    fs::create_dir_all(context.cache).map_err(Error::io("create the folder", context.cache))?;
+    let failed = |problem: String| Error::Download { url: url.to_owned(), problem };
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .timeout_connect(Some(Duration::from_secs(30)))
+        .timeout_recv_response(Some(Duration::from_secs(60)))
+        .build()
+        .into();
+    let response = agent.get(url).call().map_err(|e| failed(e.to_string()))?;
+    let length = response
+        .headers()
+        .get("content-length")
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok())
+        .filter(|length| *length <= LARGEST);
+    let mut body = response.into_body().into_with_config().limit(LARGEST).reader();
+    let mut file = tempfile::Builder::new()
+        .prefix(".download-")
+        .tempfile_in(context.cache)
+        .map_err(Error::io("write in the folder", context.cache))?;
+    let mut progress = Progress::new(context.name.as_str(), "bytes", 0, length.unwrap_or(0));
+    progress.say(&format!("  {}: downloading {url}", context.name));
+    let mut block = vec![0; BLOCK];
+    let mut done = 0u64;
+    loop {
+        if context.stop.requested() {
+            return Err(Error::Interrupted);
+        }
+        let n = body.read(&mut block).map_err(|e| failed(e.to_string()))?;
+        if n == 0 {
+            break;
+        }
+        file.write_all(&block[..n]).map_err(Error::io("write", path))?;
+        done += n as u64;
+        progress.at(done, "");
+    }
+    progress.finish();
+    if let Some(length) = length.filter(|length| *length != done) {
+        return Err(failed(format!("the connection ended after {done} of {length} bytes")));
+    }
+    file.persist(path).map_err(|e| Error::Io { action: "write", path: path.to_path_buf(), source: e.error })?;
+    Ok(())
+}
+
+fn sha256_of(path: &Path) -> Result<String> {
+    let mut file = File::open(path).map_err(Error::io("read", path))?;
+    let mut hasher = Sha256::new();
+    let mut block = vec![0; BLOCK];
+    loop {
+        let n = file.read(&mut block).map_err(Error::io("read", path))?;
+        if n == 0 {
+            break;
+        }
+        hasher.update(&block[..n]);
+    }
+    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cached_name_stays_in_the_cache_and_says_what_it_is() {
+        let path = cached(Path::new("/cache"), "https://example.org/a/../b/net%20work.pkl?x=/../y");
+        let name = path.file_name().unwrap().to_str().unwrap();
+        assert_eq!(path.parent().unwrap(), Path::new("/cache"));
+        assert!(name.ends_with("-net_20work.pkl"), "{name}");
+        let other = cached(Path::new("/cache"), "https://example.org/c/net%20work.pkl");
+        assert_ne!(path, other);
+    }
+
+    #[test]
+    fn sha256_is_the_published_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("abc");
+        fs::write(&path, "abc").unwrap();
+        let truth = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(sha256_of(&path).unwrap(), truth);
+    }
+}
