@@ -90,7 +90,7 @@ impl AdmConfig {
         problems.widths(self.model_channels, &self.channel_mult, self.num_blocks);
         problems.positive("channel_mult_emb", self.channel_mult_emb);
         problems.share("dropout", self.dropout);
-        problems.share("label_dropout", self.label_dropout);
+        problems.label_dropout(self.label_dropout);
         problems.sigmas(self.sigma_data, self.sigma_min, self.sigma_max);
         problems.preconditioning(&self.preconditioning);
         problems.demand(self.model_channels.is_multiple_of(2), "model_channels", || {

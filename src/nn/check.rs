@@ -41,6 +41,12 @@ impl Problems {
         self.demand((0.0..1.0).contains(&value), field, || format!("{value} is not between 0 and 1"));
     }
 
+    pub(crate) fn label_dropout(&mut self, value: f64) {
+        self.demand((0.0..=1.0).contains(&value), "label_dropout", || {
+            format!("{value} is not between 0 and 1")
+        });
+    }
+
     pub(crate) fn images(&mut self, resolution: usize, channels: usize, levels: usize) {
         self.positive("img_channels", channels);
         self.positive("img_resolution", resolution);

@@ -220,3 +220,67 @@ pub(crate) fn attention(qkv: Tensor<4>, heads: usize, normalize_eps: Option<f64>
 pub(crate) fn cast<const D: usize>(x: Tensor<D>, dtype: DType) -> Tensor<D> {
     if x.dtype() == dtype { x } else { x.cast(dtype) }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+    use crate::{
+        nn::registry::state_dict,
+        seed::{Phase, Seed},
+    };
+
+    /// Standard deviations of weight and bias of a convolution from 48 to 80 channels.
+    fn deviations(init: LayerInit) -> (f64, f64) {
+        let mut registry = Registry::drawn(Seed(1).at(Phase::Init, 0), &Device::flex());
+        let conv = Conv2d::new(&mut registry, [48, 80], 3, init, Resample::Keep).unwrap();
+        let state = state_dict(&conv, &registry.finish().unwrap());
+        let deviation = |name: &str| {
+            let values: Vec<f64> = state[name].iter::<f64>().collect();
+            (values.iter().map(|v| v * v).sum::<f64>() / values.len() as f64).sqrt()
+        };
+        (deviation("weight"), deviation("bias"))
+    }
+
+    #[test]
+    fn initial_weights_have_the_spread_of_their_distribution() {
+        let near = |found: f64, expected: f64, slack: f64| {
+            assert!((found / expected - 1.0).abs() < slack, "{found}, not {expected}");
+        };
+        // Xavier: variance 2 / (fan_in + fan_out); 34,560 weights give it within a percent.
+        let (weight, bias) = deviations(LayerInit::XavierUniform(1.0));
+        near(weight, (2.0 / (9.0 * 128.0f64)).sqrt(), 0.02);
+        assert_eq!(bias, 0.0);
+        let (weight, _) = deviations(LayerInit::XavierUniform(1e-5));
+        near(weight, 1e-5 * (2.0 / (9.0 * 128.0f64)).sqrt(), 0.02);
+        // Kaiming: variance 1 / fan_in; ADM's gain of sqrt(1/3) holds for weight and bias.
+        let (weight, bias) = deviations(LayerInit::KaimingUniform((1.0 / 3.0f64).sqrt()));
+        near(weight, (1.0 / (3.0 * 9.0 * 48.0f64)).sqrt(), 0.02);
+        near(bias, (1.0 / (3.0 * 9.0 * 48.0f64)).sqrt(), 0.3);
+        let (weight, bias) = deviations(LayerInit::KaimingNormal(2.0));
+        near(weight, 2.0 * (1.0 / (9.0 * 48.0f64)).sqrt(), 0.02);
+        assert_eq!(bias, 0.0);
+    }
+
+    #[test]
+    fn a_fused_halving_is_a_wide_convolution_and_then_the_filter() {
+        // On a field that is linear in x and y, a tent filter halves exactly: the middle of two pixels.
+        let mut registry = Registry::drawn(Seed(1).at(Phase::Init, 0), &Device::flex());
+        let filter = Resample::Down(vec![1.0, 3.0, 3.0, 1.0]);
+        let conv = Conv2d::new(&mut registry, [1, 1], 3, LayerInit::XavierUniform(0.0), filter).unwrap();
+        let mut kernel = vec![0.0; 9];
+        kernel[4] = 1.0;
+        let weight =
+            Tensor::<4>::from_data(burn::tensor::TensorData::new(kernel, [1, 1, 3, 3]), &Device::flex());
+        let conv = Conv2d { weight: Param::from_tensor(weight), ..conv };
+        let field: Vec<f32> = (0..64).map(|i| (i % 8) as f32 + 10.0 * (i / 8) as f32).collect();
+        let x = Tensor::<4>::from_data(burn::tensor::TensorData::new(field, [1, 8, 8, 1]), &Device::flex());
+        let y: Vec<f32> = conv.forward_fused_down(x).into_data().try_into_vec().unwrap();
+        for (row, column) in [(1, 1), (1, 2), (2, 1), (2, 2)] {
+            let expected = (2.0 * column as f32 + 0.5) + 10.0 * (2.0 * row as f32 + 0.5);
+            let found = y[row * 4 + column];
+            assert!((found - expected).abs() < 1e-4, "{found}, not {expected}");
+        }
+    }
+}

@@ -15,6 +15,8 @@ pub mod inception_v3;
 mod layers;
 mod masks;
 mod network;
+#[cfg(test)]
+mod network_tests;
 mod preconditioning;
 mod reference_config;
 mod registry;

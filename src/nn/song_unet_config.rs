@@ -176,7 +176,7 @@ impl SongUNetConfig {
         problems.positive("channel_mult_emb", self.channel_mult_emb);
         problems.positive("channel_mult_noise", self.channel_mult_noise);
         problems.share("dropout", self.dropout);
-        problems.share("label_dropout", self.label_dropout);
+        problems.label_dropout(self.label_dropout);
         problems.filter(&self.resample_filter);
         problems.sigmas(self.sigma_data, self.sigma_min, self.sigma_max);
         problems.preconditioning(&self.preconditioning);
