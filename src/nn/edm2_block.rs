@@ -1,0 +1,134 @@
+//! `Edm2Block`: the residual block of EDM2's magnitude-preserving UNet, with optional self-attention.
+
+use burn::{
+    module::{Module, Param},
+    tensor::Tensor,
+};
+
+use super::{
+    denoiser::Dropout,
+    edm2_config::Edm2Config,
+    layers::{Resample, attention, cast},
+    masks::drop_activations,
+    mp_layers::{EPS, MpConv, MpDense, mp_sum, pixel_norm},
+    registry::{Init, Registry},
+    skeleton::{Kind, Layer},
+};
+use crate::{Result, kernels};
+
+/// Where a block stands: the encoder normalises its input, the decoder does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flavor {
+    Encoder,
+    Decoder,
+}
+
+/// A residual block.
+#[derive(Module, Debug)]
+pub(crate) struct Edm2Block {
+    emb_gain: Param<Tensor<1>>,
+    conv_res0: MpConv,
+    emb_linear: MpDense,
+    conv_res1: MpConv,
+    conv_skip: Option<MpConv>,
+    attn_qkv: Option<MpConv>,
+    attn_proj: Option<MpConv>,
+    #[module(skip)]
+    settings: Settings,
+    /// Whether the input is concatenated with an activation of the encoder.
+    pub(crate) merges: bool,
+}
+
+/// What a block has besides its weights.
+#[derive(Clone, Debug)]
+struct Settings {
+    flavor: Flavor,
+    resample: Resample,
+    heads: usize,
+    res_balance: f64,
+    attn_balance: f64,
+    clip_act: Option<f64>,
+    dropout: f64,
+    /// The full name, which is part of the key of its dropout masks.
+    name: String,
+}
+
+impl Edm2Block {
+    /// Registers the block that the skeleton asks for, within the current path.
+    pub(crate) fn new(
+        registry: &mut Registry,
+        layer: &Layer,
+        config: &Edm2Config,
+        flavor: Flavor,
+    ) -> Result<Self> {
+        let Layer { c_in, c_out, .. } = *layer;
+        let filter = || config.resample_filter.clone();
+        let resample = match layer.kind {
+            Kind::Down => Resample::Down(filter()),
+            Kind::Up => Resample::Up(filter()),
+            Kind::Conv | Kind::Plain | Kind::Merge => Resample::Keep,
+        };
+        let heads = if layer.attention { c_out / config.channels_per_head } else { 0 };
+        let c_res = if flavor == Flavor::Encoder { c_out } else { c_in };
+        let conv = |registry: &mut Registry, name: &str, channels, kernel| {
+            registry.within(name, |r| MpConv::new(r, channels, kernel))
+        };
+        let optional = |registry: &mut Registry, name: &str, wanted: bool, channels| {
+            if wanted { conv(registry, name, channels, 1).map(Some) } else { Ok(None) }
+        };
+        Ok(Self {
+            emb_gain: registry.scalar("emb_gain", Init::ZERO)?,
+            conv_res0: conv(registry, "conv_res0", [c_res, c_out], 3)?,
+            emb_linear: registry.within("emb_linear", |r| MpDense::new(r, [config.emb_channels(), c_out]))?,
+            conv_res1: conv(registry, "conv_res1", [c_out, c_out], 3)?,
+            conv_skip: optional(registry, "conv_skip", c_in != c_out, [c_in, c_out])?,
+            attn_qkv: optional(registry, "attn_qkv", heads > 0, [c_out, 3 * c_out])?,
+            attn_proj: optional(registry, "attn_proj", heads > 0, [c_out, c_out])?,
+            settings: Settings {
+                flavor,
+                resample,
+                heads,
+                res_balance: config.res_balance,
+                attn_balance: config.attn_balance,
+                clip_act: config.clip_act,
+                dropout: config.dropout,
+                name: registry.module_name().to_owned(),
+            },
+            merges: layer.kind == Kind::Merge,
+        })
+    }
+
+    /// x `[n, h, w, c_in]`, emb `[n, emb_channels]` => `[n, h', w', c_out]`
+    pub(crate) fn forward(&self, x: Tensor<4>, emb: &Tensor<2>, dropout: Dropout) -> Tensor<4> {
+        let settings = &self.settings;
+        let x = settings.resample.apply(x);
+        let skipped = |x: Tensor<4>| match &self.conv_skip {
+            Some(conv) => conv.forward(x),
+            None => x,
+        };
+        let (x, y) = match settings.flavor {
+            Flavor::Encoder => {
+                let x = pixel_norm(skipped(x));
+                (x.clone(), x)
+            }
+            Flavor::Decoder => (skipped(x.clone()), x),
+        };
+        let y = self.conv_res0.forward(kernels::mp_silu(y, None));
+        let gain = self.emb_linear.forward_with(emb.clone(), Some(self.emb_gain.val())) + 1.0;
+        let y = kernels::mp_silu(y.clone(), Some(cast(gain, y.dtype())));
+        let y = drop_activations(y, settings.dropout, &settings.name, dropout);
+        let x = mp_sum(x, self.conv_res1.forward(y), settings.res_balance);
+        let x = match (&self.attn_qkv, &self.attn_proj) {
+            (Some(qkv), Some(proj)) => {
+                let y = proj.forward(attention(qkv.forward(x.clone()), settings.heads, Some(EPS)));
+                mp_sum(x, y, settings.attn_balance)
+            }
+            _ => x,
+        };
+        match settings.clip_act {
+            // The gradient is zero outside the range.
+            Some(clip) => x.clamp(-clip, clip),
+            None => x,
+        }
+    }
+}
