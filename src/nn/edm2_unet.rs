@@ -9,6 +9,7 @@ use super::{
     denoiser::Dropout,
     edm2_block::{Edm2Block, Flavor},
     edm2_config::Edm2Config,
+    layers::cast,
     mp_layers::{MpConv, MpDense, MpFourier, mp_cat, mp_silu, mp_sum_embeddings},
     registry::{Init, Registry},
     skeleton::Layer,
@@ -55,7 +56,8 @@ impl Edm2UNet {
         let (enc_conv, enc) = registry.within("enc", |r| {
             let (first, blocks) = skeleton.encoder.split_first().expect("an encoder has a first layer");
             // A constant channel stands in for biases.
-            let conv = r.within(&first.name, |r| MpConv::new(r, [config.img_channels + 1, first.c_out], 3))?;
+            let conv =
+                r.within(&first.name, |r| MpConv::new(r, [config.img_channels + 1, first.c_out], 3))?;
             let blocks: Result<Vec<_>> =
                 blocks.iter().map(|layer| block(r, layer, Flavor::Encoder)).collect();
             Ok((conv, blocks?))
@@ -95,7 +97,7 @@ impl Edm2UNet {
     /// x `[n, h, w, img_channels]`
     pub(crate) fn encode(&self, x: Tensor<4>, emb: &Tensor<2>, dropout: Dropout) -> Encoded {
         let [n, h, w, _] = x.dims();
-        let ones = Tensor::ones([n, h, w, 1], &x.device()).cast(x.dtype());
+        let ones = cast(Tensor::ones([n, h, w, 1], &x.device()), x.dtype());
         let mut x = self.enc_conv.forward(kernels::concat(x, 1.0, ones, 1.0));
         let mut skips = vec![x.clone()];
         for block in &self.enc {

@@ -37,7 +37,7 @@ enum UNet {
 
 /// The constants of the scalings.
 #[derive(Clone, Debug)]
-struct Scalings {
+pub(crate) struct Scalings {
     preconditioning: Preconditioning,
     sigma_data: f64,
     /// Improved DDPM's noise levels; empty elsewhere.
@@ -45,13 +45,32 @@ struct Scalings {
 }
 
 /// The scalings at given noise levels, each `[n, 1, 1, 1]` but `c_noise` `[n]`.
-struct Scaled {
+pub(crate) struct Scaled {
     /// `None` stands for 1.
     c_skip: Option<Tensor<4>>,
     c_out: Tensor<4>,
     /// `None` stands for 1.
     c_in: Option<Tensor<4>>,
-    c_noise: Tensor<1>,
+    pub(crate) c_noise: Tensor<1>,
+}
+
+impl Scaled {
+    /// The network's input. `[n, c, h, w]`
+    pub(crate) fn input(&self, noisy: Tensor<4>) -> Tensor<4> {
+        match &self.c_in {
+            Some(c_in) => noisy * c_in.clone(),
+            None => noisy,
+        }
+    }
+
+    /// The denoised images. `[n, c, h, w]`
+    pub(crate) fn output(self, noisy: Tensor<4>, f_x: Tensor<4>) -> Tensor<4> {
+        let skipped = match self.c_skip {
+            Some(c_skip) => noisy * c_skip,
+            None => noisy,
+        };
+        skipped + f_x * self.c_out
+    }
 }
 
 impl EdmPrecond {
@@ -98,11 +117,7 @@ impl EdmPrecond {
         let logits = logits(&encoded.x);
         let f_x = self.decode(encoded, &emb, dropout);
         let f_x = if f_x.dims()[1] > self.img_channels { f_x.narrow(1, 0, self.img_channels) } else { f_x };
-        let skipped = match scaled.c_skip {
-            Some(c_skip) => noisy * c_skip,
-            None => noisy,
-        };
-        Denoised { images: skipped + f_x * scaled.c_out, logits, logvar: None }
+        Denoised { images: scaled.output(noisy, f_x), logits, logvar: None }
     }
 
     pub(crate) fn encode(
@@ -140,11 +155,7 @@ impl EdmPrecond {
         dropout: Dropout,
         dtype: DType,
     ) -> (Tensor<2>, Encoded) {
-        let input = match &scaled.c_in {
-            Some(c_in) => noisy.clone() * c_in.clone(),
-            None => noisy.clone(),
-        };
-        let x = kernels::to_nhwc(cast(input, dtype));
+        let x = kernels::to_nhwc(cast(scaled.input(noisy.clone()), dtype));
         let class_labels = (self.label_dim > 0).then(|| {
             let none = || Tensor::zeros([1, self.label_dim], &noisy.device());
             condition.class_labels.clone().unwrap_or_else(none)
@@ -176,7 +187,12 @@ impl EdmPrecond {
 }
 
 impl Scalings {
-    fn at(&self, sigma: Tensor<4>) -> Scaled {
+    /// EDM's own, which are EDM2's too.
+    pub(crate) fn edm(sigma_data: f64) -> Self {
+        Self { preconditioning: Preconditioning::Edm, sigma_data, table: Vec::new() }
+    }
+
+    pub(crate) fn at(&self, sigma: Tensor<4>) -> Scaled {
         let n = sigma.dims()[0];
         let level = sigma.clone().reshape([n]);
         match &self.preconditioning {

@@ -5,7 +5,10 @@ mod check;
 mod config;
 pub mod denoiser;
 mod dhariwal_unet;
+mod edm2_block;
 mod edm2_config;
+mod edm2_precond;
+mod edm2_unet;
 mod edm_precond;
 mod embedding;
 mod inception_blocks;
@@ -14,6 +17,7 @@ mod inception_unit;
 pub mod inception_v3;
 mod layers;
 mod masks;
+mod mp_layers;
 mod network;
 #[cfg(test)]
 mod network_tests;

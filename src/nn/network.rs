@@ -11,9 +11,11 @@ use super::{
     config::NetworkConfig,
     denoiser::{Condition, Denoised, Denoiser, Dropout},
     edm_precond::EdmPrecond,
+    edm2_precond::Edm2Precond,
+    mp_layers::ForcedNormalization,
     registry::{Entry, Registry, state_dict},
 };
-use crate::{Error, Result, state_dict::StateDict};
+use crate::{Result, state_dict::StateDict};
 
 /// A network that is ready to denoise.
 #[derive(Module, Debug)]
@@ -31,6 +33,7 @@ pub struct Network {
 #[derive(Module, Debug)]
 pub(crate) enum Body {
     Edm(EdmPrecond),
+    Edm2(Edm2Precond),
 }
 
 /// What a network yields before preconditioning turns it into an image.
@@ -49,7 +52,7 @@ impl Body {
             NetworkConfig::Ddpmpp(_) | NetworkConfig::Ncsnpp(_) | NetworkConfig::Adm(_) => {
                 EdmPrecond::new(registry, config).map(Self::Edm)
             }
-            NetworkConfig::Edm2(_) => Err(Error::Unusable("EDM2 networks cannot be built yet".to_owned())),
+            NetworkConfig::Edm2(config) => Edm2Precond::new(registry, config).map(Self::Edm2),
         }
     }
 }
@@ -104,6 +107,7 @@ impl Network {
     pub fn round_sigma(&self, sigma: f64) -> f64 {
         match &self.body {
             Body::Edm(net) => net.round_sigma(sigma),
+            Body::Edm2(_) => sigma,
         }
     }
 
@@ -121,6 +125,7 @@ impl Network {
     pub fn raw(&self, noisy: Tensor<4>, sigma: Tensor<4>, condition: &Condition) -> Raw {
         match &self.body {
             Body::Edm(net) => net.raw(noisy, sigma, condition, self.compute),
+            Body::Edm2(net) => net.raw(noisy, sigma, condition, self.compute),
         }
     }
 }
@@ -135,6 +140,7 @@ impl Denoiser for Network {
     ) -> Denoised {
         match &self.body {
             Body::Edm(net) => net.denoise(noisy, sigma, condition, dropout, self.compute),
+            Body::Edm2(net) => net.denoise(noisy, sigma, condition, dropout, self.compute),
         }
     }
 
@@ -147,6 +153,14 @@ impl Denoiser for Network {
     ) -> Tensor<4> {
         match &self.body {
             Body::Edm(net) => net.encode(noisy, sigma, condition, dropout, self.compute),
+            Body::Edm2(net) => net.encode(noisy, sigma, condition, dropout, self.compute),
+        }
+    }
+
+    fn force_weight_normalization(self) -> Self {
+        match self.body {
+            Body::Edm(_) => self,
+            Body::Edm2(net) => Self { body: Body::Edm2(net.map(&mut ForcedNormalization)), ..self },
         }
     }
 

@@ -2,8 +2,14 @@
 
 use burn::tensor::TensorData;
 use serde::Deserialize;
-use sida::diffusion::phema::{
-    Profile, correlation, exp_to_std, power_function_beta, solve_posthoc_coefficients, std_to_exp,
+use sida::{
+    diffusion::{
+        Ema,
+        phema::{
+            Profile, correlation, exp_to_std, power_function_beta, solve_posthoc_coefficients, std_to_exp,
+        },
+    },
+    kimg::Kimg,
 };
 
 use crate::{case::Case, compare::to_f64};
@@ -143,11 +149,9 @@ fn run_power_function(case: &mut Case, ema: &PowerFunction) -> Result<(), String
 
 fn run_traditional(case: &mut Case, ema: &Traditional) -> Result<(), String> {
     let weights = case.tensor(&format!("{}.in.weights", ema.name))?;
-    let beta = |nimg: u64| {
-        let rampup = ema.rampup_ratio.map_or(f64::INFINITY, |ratio| nimg as f64 / 1e6 * ratio);
-        let halflife = ema.halflife_mimg.min(rampup);
-        Ok(0.5f64.powf(ema.batch_size as f64 / (halflife * 1e6).max(1e-8)))
-    };
+    let half_life_kimg = Kimg(ema.halflife_mimg * 1000.0);
+    let half_life = Ema { half_life_kimg, rampup_ratio: ema.rampup_ratio };
+    let beta = |nimg| Ok(half_life.beta(nimg, ema.batch_size));
     let averaged = average(&weights, ema.steps, ema.start_nimg, ema.batch_size, beta)?;
     case.check(&format!("{}.out.ema", ema.name), averaged)
 }
