@@ -11,6 +11,8 @@ mod case;
 mod compare;
 #[path = "conformance/dataset.rs"]
 mod dataset;
+#[path = "conformance/distillation.rs"]
+mod distillation;
 #[path = "conformance/inception.rs"]
 mod inception;
 #[path = "conformance/loss.rs"]

@@ -21,4 +21,4 @@ pub use method::{Adversarial, Method, Sid, Sid2a, Sida, Terms};
 pub use micro_batch::{Augmentation, Batch, Drawn, MicroBatch, NoiseLevels, Real, Request, Supply};
 pub use objective::{ForcedNormalization, Learning, LossScales, Objective};
 pub use recipe::{Distill, Edm2Settings, FakeScore, Generator, Keep, Snapshots, StartFrom};
-pub use trainer::{Iteration, Networks, Trainer};
+pub use trainer::{Iteration, Networks, Round, Trainer};

@@ -5,6 +5,7 @@ use std::ops::Range;
 use burn::tensor::{Tensor, TensorData};
 
 use super::{
+    kept::Kept,
     micro_batch::Supply,
     objective::{Learning, Objective, frozen},
     recipe::Distill,
@@ -77,29 +78,37 @@ pub struct Iteration {
     pub adversarial_active: bool,
     /// What was kept of the old average.
     pub ema_beta: f64,
+    /// The losses of every round, those of the fake score phase first.
+    pub rounds: Vec<Round>,
 }
 
-/// Sums of one phase, still on the device.
+/// The losses of one round, as they entered the phase's sums.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Round {
+    /// Which half of the iteration.
+    pub phase: Phase,
+    /// Denoising or score identity loss.
+    pub loss: f64,
+    /// Discriminator or adversarial loss.
+    pub adversarial: Option<f64>,
+    /// Samples that were left out because of a NaN.
+    pub dropped: u64,
+}
+
+/// What the rounds of one phase add up to; the numbers still on the device.
+#[derive(Default)]
 struct Sums {
     gradients: Gradients,
-    loss: Tensor<1>,
-    adversarial: Option<Tensor<1>>,
-    dropped: Tensor<1>,
+    /// Loss, adversarial loss and number of dropped samples of each round. `[3]`
+    rounds: Vec<Tensor<1>>,
 }
 
 impl Sums {
-    fn add(sums: Option<Self>, round: Self) -> Self {
-        let Some(mut sums) = sums else { return round };
-        sums.gradients.add(round.gradients);
-        let adversarial = sums.adversarial.zip(round.adversarial).map(|(a, b)| a + b);
-        let (loss, dropped) = (sums.loss + round.loss, sums.dropped + round.dropped);
-        Self { gradients: sums.gradients, loss, adversarial, dropped }
-    }
-
-    /// `[3]`
-    fn statistics(&self) -> Tensor<1> {
-        let adversarial = self.adversarial.clone().unwrap_or_else(|| self.loss.zeros_like());
-        Tensor::cat(vec![self.loss.clone(), adversarial, self.dropped.clone()], 0)
+    fn add(&mut self, gradients: Gradients, loss: Tensor<1>, adversarial: Option<Tensor<1>>, kept: &Kept) {
+        self.gradients.add(gradients);
+        let loss = loss.inner();
+        let adversarial = adversarial.map_or_else(|| loss.zeros_like(), Tensor::inner);
+        self.rounds.push(Tensor::cat(vec![loss, adversarial, kept.count_dropped()], 0));
     }
 }
 
@@ -136,22 +145,46 @@ impl<D: Denoiser> Trainer<D> {
         let ema_beta = self.update_ema();
         self.nimg += u64::from(self.recipe.batch_size);
 
-        let statistics = Tensor::cat(vec![fake_score.statistics(), generator.statistics()], 0).into_data();
-        let statistics = statistics.convert::<f64>().try_into_vec::<f64>().expect("f64 after conversion");
-        let adversarial = |value: f64| self.objective.generator.adversarial.then_some(value);
+        let rounds = self.read(fake_score, generator);
+        let sum = |phase: Phase, of: &dyn Fn(&Round) -> f64| -> f64 {
+            rounds.iter().filter(|round| round.phase == phase).map(of).sum()
+        };
+        let adversarial = |phase: Phase| {
+            let exists = self.objective.generator.adversarial;
+            exists.then(|| sum(phase, &|round| round.adversarial.unwrap_or_default()))
+        };
+        let dropped = |phase: Phase| sum(phase, &|round| round.dropped as f64) as u64;
         Ok(Iteration {
             nimg,
-            fake_score_loss: statistics[0],
-            discriminator_loss: adversarial(statistics[1]),
-            generator_loss: statistics[3],
-            adversarial_loss: adversarial(statistics[4]),
-            fake_score_dropped: statistics[2] as u64,
-            generator_dropped: statistics[5] as u64,
+            fake_score_loss: sum(Phase::FakeScore, &|round| round.loss),
+            discriminator_loss: adversarial(Phase::FakeScore),
+            generator_loss: sum(Phase::Generator, &|round| round.loss),
+            adversarial_loss: adversarial(Phase::Generator),
+            fake_score_dropped: dropped(Phase::FakeScore),
+            generator_dropped: dropped(Phase::Generator),
             fake_score_gradients,
             generator_gradients,
             adversarial_active: learning == Learning::ScoreAndAdversarial,
             ema_beta,
+            rounds,
         })
+    }
+
+    /// The numbers of an iteration, in one read.
+    fn read(&self, fake_score: Sums, generator: Sums) -> Vec<Round> {
+        let phases =
+            [(Phase::FakeScore, fake_score.rounds.len()), (Phase::Generator, generator.rounds.len())];
+        let all = fake_score.rounds.into_iter().chain(generator.rounds).collect();
+        let values = Tensor::cat(all, 0).into_data().convert::<f64>();
+        let values = values.try_into_vec::<f64>().expect("f64 after conversion");
+        let phases = phases.into_iter().flat_map(|(phase, rounds)| std::iter::repeat_n(phase, rounds));
+        let round = |(phase, values): (Phase, &[f64])| Round {
+            phase,
+            loss: values[0],
+            adversarial: self.objective.generator.adversarial.then_some(values[1]),
+            dropped: values[2] as u64,
+        };
+        phases.zip(values.chunks_exact(3)).map(round).collect()
     }
 
     /// What the generator learns from at this time.
@@ -169,7 +202,7 @@ impl<D: Denoiser> Trainer<D> {
     // Rounds: load this rank's share of the batch, backward, sum. Then clean, clip, step. With several ranks the
     // reduction stands between the sum and the cleaning; with one it is nothing.
     fn step_fake_score(&mut self, supply: &mut impl Supply) -> Result<(Sums, Sanitized)> {
-        let mut sums = None;
+        let mut sums = Sums::default();
         for samples in self.rounds() {
             let batch = supply.micro_batch(Phase::FakeScore, self.nimg, samples)?;
             if self.objective.forced_normalization.fake_score {
@@ -181,15 +214,8 @@ impl<D: Denoiser> Trainer<D> {
                 &batch,
                 f64::from(self.recipe.batch_size),
             )?;
-            let round = Sums {
-                gradients: round.gradients,
-                loss: round.loss.inner(),
-                adversarial: round.discriminator_loss.map(Tensor::inner),
-                dropped: round.terms.kept.count_dropped(),
-            };
-            sums = Some(Sums::add(sums, round));
+            sums.add(round.gradients, round.loss, round.discriminator_loss, &round.terms.kept);
         }
-        let mut sums = sums.expect("a batch has at least one round");
         let mut gradients = std::mem::take(&mut sums.gradients);
         let sanitized = gradients.sanitize(self.recipe.fake_score.clip_grad_value);
         let fake_score = take(&mut self.fake_score, &self.teacher);
@@ -205,7 +231,7 @@ impl<D: Denoiser> Trainer<D> {
         let learns = learning != Learning::Nothing;
         let judge = |network: &D| if learns { frozen(network) } else { network.clone() };
         let (teacher, fake_score) = (judge(&self.teacher), judge(&self.fake_score));
-        let mut sums = None;
+        let mut sums = Sums::default();
         for samples in self.rounds() {
             let batch = supply.micro_batch(Phase::Generator, self.nimg, samples)?;
             if self.objective.forced_normalization.generator {
@@ -219,15 +245,8 @@ impl<D: Denoiser> Trainer<D> {
                 learning,
                 f64::from(self.recipe.batch_size),
             );
-            let round = Sums {
-                gradients: round.gradients,
-                loss: round.loss.inner(),
-                adversarial: round.adversarial_loss.map(Tensor::inner),
-                dropped: round.terms.kept.count_dropped(),
-            };
-            sums = Some(Sums::add(sums, round));
+            sums.add(round.gradients, round.loss, round.adversarial_loss, &round.terms.kept);
         }
-        let mut sums = sums.expect("a batch has at least one round");
         let mut gradients = std::mem::take(&mut sums.gradients);
         if !learns {
             return Ok((sums, None));

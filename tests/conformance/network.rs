@@ -23,6 +23,11 @@ pub struct Net {
 }
 
 impl Net {
+    /// One of the arguments, as recorded.
+    pub fn argument(&self, name: &str) -> Option<&Value> {
+        self.precond_args.get(name).or_else(|| self.model_args.get(name))
+    }
+
     /// The settings in our own words.
     pub fn config(&self) -> Result<NetworkConfig, String> {
         let mut kwargs = self.precond_args.clone();
