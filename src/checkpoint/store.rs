@@ -57,7 +57,7 @@ impl CheckpointStore {
     /// # Errors
     /// `Io`; earlier checkpoints are untouched then.
     pub fn save(&self, nimg: u64, state: &StateDict, progress: &impl Serialize) -> Result<()> {
-        let path = self.dir.join(format!("checkpoint-{nimg:012}"));
+        let path = self.dir.join(format!("checkpoint-{nimg:010}"));
         let header = serde_json::to_vec_pretty(&Header { format: FORMAT, nimg, progress })
             .expect("a header is plain data");
         atomic::write_folder(&path, |folder| {
@@ -145,7 +145,7 @@ mod tests {
         assert_eq!((newest.nimg, newest.progress), (300, 7));
         assert_eq!(newest.state, state(300.0));
         assert_eq!(store.latest::<u8>(250).unwrap().unwrap().nimg, 200);
-        fs::write(dir.path().join("checkpoint-000000000300/state.safetensors"), b"cut").unwrap();
+        fs::write(dir.path().join("checkpoint-0000000300/state.safetensors"), b"cut").unwrap();
         assert_eq!(store.latest::<u8>(u64::MAX).unwrap().unwrap().nimg, 200);
     }
 
@@ -154,7 +154,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = CheckpointStore::new(dir.path());
         store.save(100, &state(1.0), &()).unwrap();
-        let file = dir.path().join("checkpoint-000000000100/checkpoint.json");
+        let file = dir.path().join("checkpoint-0000000100/checkpoint.json");
         let newer = fs::read_to_string(&file).unwrap().replace("\"format\": 1", "\"format\": 9");
         fs::write(&file, newer).unwrap();
         assert!(matches!(store.latest::<()>(u64::MAX), Err(Error::NewerFormat { found: 9, .. })));

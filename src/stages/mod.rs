@@ -12,6 +12,7 @@ pub mod generate;
 pub mod guard;
 mod inception_weights;
 pub mod load_teacher;
+mod network_file;
 mod noise;
 pub mod prepare_dataset;
 pub mod progress;
@@ -20,9 +21,12 @@ pub mod rules;
 mod sampling;
 mod scoring;
 pub mod seeds;
+mod snapshots;
 pub mod spec;
 pub mod stage;
+mod statistics;
 pub mod train_teacher;
+mod training_loop;
 
 pub use artifact::{
     Artifact, DatasetArtifact, ImagesArtifact, NetworkArtifact, Score, ScoresArtifact, TableArtifact, Verdict,

@@ -1,0 +1,95 @@
+//! Networks on disk: safetensors with the reference's names, and the settings beside them as metadata.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use burn::{
+    module::Module,
+    tensor::{DType, Device},
+};
+
+use super::{
+    artifact::{Artifact, NetworkArtifact},
+    context::{Context, Finished},
+    download,
+};
+use crate::{
+    Error, Result,
+    diffusion::{Codec, Encoder, Precision},
+    formats::safetensors::{self, Metadata},
+    nn::{Network, NetworkConfig},
+    stage_name::StageName,
+};
+
+/// The metadata key under which a network's settings are kept.
+pub(crate) const CONFIG_KEY: &str = "sida.network";
+
+/// Writes a network with its settings.
+pub(super) fn save(path: &Path, network: &Network) -> Result<()> {
+    let config = serde_json::to_string(network.config()).expect("settings are plain data");
+    safetensors::write(path, &network.state_dict(), &Metadata::from([(CONFIG_KEY.to_owned(), config)]))
+}
+
+/// Reads a network with the settings in its own metadata.
+///
+/// # Errors
+/// The file has no settings, or its tensors are not those of the settings.
+pub(crate) fn open(path: &Path, device: &Device) -> Result<Network> {
+    let (state, metadata) = safetensors::read(path)?;
+    let config = metadata.get(CONFIG_KEY).ok_or_else(|| {
+        let problem = "its metadata do not say which network it is: give `network` in the pipeline";
+        Error::bad_file(path, "network file", problem)
+    })?;
+    let config: NetworkConfig = serde_json::from_str(config)
+        .map_err(|e| Error::bad_file(path, "network file", format!("its network settings: {e}")))?;
+    config.load(&state, &format!("`{}`", path.display()), device)
+}
+
+/// A finished stage's network: what it says, and where its files are.
+pub(super) fn artifact<'a>(context: &'a Context<'_>, name: &StageName) -> Result<(&'a Finished, &'a NetworkArtifact)> {
+    let finished = context.input(name)?;
+    match &finished.artifact {
+        Artifact::Network(network) => Ok((finished, network)),
+        _ => Err(Error::Unusable(format!("stage `{name}` makes no network"))),
+    }
+}
+
+/// A finished stage's network on the stage's device, without a tape.
+pub(super) fn load(context: &Context<'_>, name: &StageName, precision: Precision) -> Result<Network> {
+    let (finished, artifact) = artifact(context, name)?;
+    let path: PathBuf = finished.dir.join(&artifact.weights);
+    let (state, _) = safetensors::read(&path)?;
+    let device = context.device.clone().without_autodiff();
+    let network = artifact.network.load(&state, &format!("`{}`", path.display()), &device)?;
+    Ok(network.with_compute(compute(precision)).valid())
+}
+
+/// The type of activations.
+pub(super) fn compute(precision: Precision) -> DType {
+    match precision {
+        Precision::Fp32 => DType::F32,
+        Precision::Bf16 => DType::BF16,
+        Precision::Fp16 => DType::F16,
+    }
+}
+
+/// What a network's images are, ready for use.
+pub(super) fn codec(context: &Context<'_>, encoder: &Encoder) -> Result<Codec> {
+    match encoder {
+        Encoder::Rgb => Ok(Codec::Rgb),
+        Encoder::StabilityVae(settings) => {
+            let path = download::fetch(context, &settings.weights, None)?;
+            let (weights, _) = safetensors::read(&path)?;
+            let device = context.device.clone().without_autodiff();
+            Codec::stability_vae(settings, &weights, &format!("`{}`", path.display()), &device)
+        }
+    }
+}
+
+/// Copies a file, whole or not at all.
+pub(super) fn copy(from: &Path, to: &Path) -> Result<()> {
+    let bytes = fs::read(from).map_err(Error::io("read", from))?;
+    crate::checkpoint::atomic::write(to, &bytes)
+}

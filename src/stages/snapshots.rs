@@ -1,0 +1,185 @@
+//! Snapshots of a training: weights, a picture, metrics; and which of them stay.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use burn::tensor::{Device, TensorData};
+use indexmap::IndexMap;
+
+use super::{
+    context::Context,
+    network_file,
+    sampling::{Classes, Sampling},
+    scoring::{Reference, Scoring},
+    seeds::Rng,
+    training_loop::Memory,
+};
+use crate::{
+    Error, Result,
+    data::{ImageDataset, ImageGrid},
+    diffusion::{Codec, Sampler},
+    distill::{Keep, Snapshots},
+    metrics::Metric,
+    nn::Network,
+    seed::Phase,
+};
+
+/// Images of a metric that are made at once.
+const BATCH: usize = 64;
+/// Rows and columns of a preview picture.
+pub(super) const GRID: [usize; 2] = [8, 12];
+
+/// Takes the snapshots of one training.
+pub(super) struct Snapshooter<'a> {
+    dir: &'a Path,
+    settings: &'a Snapshots,
+    sampler: Sampler,
+    codec: Codec,
+    device: Device,
+    labels: Option<Vec<u32>>,
+    scoring: Option<Scoring<'a>>,
+    seed: crate::seed::Seed,
+}
+
+impl<'a> Snapshooter<'a> {
+    /// For the stage of `context`; metrics compare with `dataset`.
+    pub(super) fn new(
+        context: &'a Context<'_>,
+        settings: &'a Snapshots,
+        sampler: Sampler,
+        codec: Codec,
+        dataset: Option<&Arc<ImageDataset>>,
+    ) -> Result<Self> {
+        let scoring = if settings.metrics.is_empty() {
+            None
+        } else {
+            let reference = dataset.map(|dataset| Reference::Dataset(Arc::clone(dataset)));
+            Some(Scoring::new(&settings.metrics, reference, context)?)
+        };
+        Ok(Self {
+            dir: context.dir,
+            settings,
+            sampler,
+            codec,
+            device: context.device.clone().without_autodiff(),
+            labels: dataset.and_then(|dataset| dataset.classes()),
+            scoring,
+            seed: context.seed,
+        })
+    }
+
+    /// Keeps weights, a picture and metrics of this moment.
+    pub(super) fn take(&mut self, network: &Network, nimg: u64, memory: &mut Memory) -> Result<IndexMap<String, f64>> {
+        network_file::save(&weights(self.dir, nimg), network)?;
+        self.picture(network).save(&self.dir.join(format!("fakes-{nimg:010}.png")))?;
+        let measured = self.measure(network, nimg)?;
+        let value = measured.values().next().copied().filter(|value| value.is_finite());
+        let old = [memory.last_snapshot.replace(nimg), memory.best.map(|(best, _)| best)];
+        if let Some(value) = value
+            && memory.best.is_none_or(|(_, best)| self.better(value, best))
+        {
+            memory.best = Some((nimg, value));
+        }
+        for old in old.into_iter().flatten() {
+            let is_best = self.settings.keep == Keep::BestAndLast && memory.best.is_some_and(|(best, _)| best == old);
+            if self.settings.keep != Keep::All && old != nimg && !is_best {
+                // A leftover does no harm.
+                let _ = fs::remove_file(weights(self.dir, old));
+            }
+        }
+        Ok(measured)
+    }
+
+    /// A picture of some images: a row for each class in turn, where there are classes.
+    pub(super) fn picture(&self, network: &Network) -> ImageGrid {
+        let [rows, columns] = GRID;
+        picture(network, &self.codec, &self.sampler, [rows, columns], &self.device)
+    }
+
+    /// How much the pixels of images of one class differ, as a standard deviation in [-1, 1].
+    pub(super) fn spread(&self, network: &Network) -> f64 {
+        const IMAGES: u64 = 8;
+        let classes = network.label_dim().clamp(1, 4) as u32;
+        let of_class = |class: u32| {
+            let seeds: Vec<u64> = (0..IMAGES).map(|i| u64::from(class) * IMAGES + i).collect();
+            let images = self.sampling(network, Classes::Fixed(class)).latents(&seeds);
+            let mean = images.clone().mean_dim(0);
+            f64::from((images - mean).square().mean().into_scalar::<f32>()).sqrt()
+        };
+        (0..classes).map(of_class).sum::<f64>() / f64::from(classes)
+    }
+
+    fn measure(&mut self, network: &Network, nimg: u64) -> Result<IndexMap<String, f64>> {
+        let Some(mut scoring) = self.scoring.take() else { return Ok(IndexMap::new()) };
+        let classes = self.labels.as_deref().map_or(Classes::Drawn, Classes::Among);
+        let sampling = self.sampling(network, classes);
+        let make = |range: std::ops::Range<usize>| -> Result<TensorData> {
+            Ok(sampling.images(&range.map(|seed| seed as u64).collect::<Vec<_>>()))
+        };
+        let measured = scoring.measure(BATCH, self.seed.at(Phase::Snapshot, nimg), make, |_| Ok(()));
+        self.scoring = Some(scoring);
+        measured
+    }
+
+    fn sampling<'b>(&'b self, network: &'b Network, classes: Classes<'b>) -> Sampling<'b> {
+        Sampling {
+            network,
+            codec: &self.codec,
+            sampler: &self.sampler,
+            rng: Rng::Native,
+            classes,
+            device: &self.device,
+        }
+    }
+
+    fn better(&self, value: f64, best: f64) -> bool {
+        match self.settings.metrics.first() {
+            Some(Metric::Is50k | Metric::Pr50k3Full) => value > best,
+            _ => value < best,
+        }
+    }
+}
+
+/// Where the weights of a snapshot are.
+pub(super) fn weights(dir: &Path, nimg: u64) -> PathBuf {
+    dir.join(format!("snapshot-{nimg:010}.safetensors"))
+}
+
+/// A picture of images with fixed seeds: a row for each class in turn, where there are classes.
+pub(super) fn picture(
+    network: &Network,
+    codec: &Codec,
+    sampler: &Sampler,
+    [rows, columns]: [usize; 2],
+    device: &Device,
+) -> ImageGrid {
+    let classes = network.label_dim();
+    let rows = if classes > 0 { classes.min(10) } else { rows };
+    let mut bytes: Vec<u8> = Vec::new();
+    let mut shape = [0; 4];
+    for row in 0..rows {
+        let class = if classes > 0 { Classes::Fixed((row % classes) as u32) } else { Classes::Drawn };
+        let sampling = Sampling { network, codec, sampler, rng: Rng::Native, classes: class, device };
+        let seeds: Vec<u64> = (0..columns).map(|column| (row * columns + column) as u64).collect();
+        let images = sampling.images(&seeds);
+        shape = std::array::from_fn(|i| images.shape()[i]);
+        bytes.extend_from_slice(images.as_bytes());
+    }
+    shape[0] = rows * columns;
+    ImageGrid::new(&bytes, shape, columns, ImageGrid::scale_for(shape[3]))
+}
+
+/// Takes over what a shorter run of the same training left: snapshots, pictures, statistics.
+pub(super) fn adopt(from: &Path, to: &Path) -> Result<()> {
+    for entry in fs::read_dir(from).map_err(Error::io("read the folder", from))?.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let wanted = ["snapshot-", "fakes-", "stats.jsonl", "metrics.jsonl"];
+        if entry.path().is_file() && wanted.iter().any(|start| name.starts_with(start)) {
+            network_file::copy(&entry.path(), &to.join(&name))?;
+        }
+    }
+    Ok(())
+}

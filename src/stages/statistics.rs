@@ -1,0 +1,134 @@
+//! `stats.jsonl`: one line of JSON per status, for curves and for machines.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use indexmap::IndexMap;
+use serde_json::{Map, Value};
+
+use crate::{Error, Result};
+
+/// One quantity of one iteration, and how a status sums up many of them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Quantity {
+    /// The mean of the period.
+    Mean(f64),
+    /// The total of the period.
+    Total(f64),
+    /// Its last value.
+    Last(f64),
+}
+
+/// The quantities of a status period.
+#[derive(Debug, Default)]
+pub(super) struct Period(IndexMap<&'static str, (Quantity, u64)>);
+
+impl Period {
+    /// Adds an iteration.
+    pub(super) fn add(&mut self, quantities: impl IntoIterator<Item = (&'static str, Quantity)>) {
+        for (name, new) in quantities {
+            let (sum, count) = self.0.entry(name).or_insert((zero(new), 0));
+            *count += 1;
+            *sum = match (*sum, new) {
+                (Quantity::Mean(a), Quantity::Mean(b)) => Quantity::Mean(a + b),
+                (Quantity::Total(a), Quantity::Total(b)) => Quantity::Total(a + b),
+                (_, last) => last,
+            };
+        }
+    }
+
+    /// One quantity, summed up.
+    pub(super) fn get(&self, name: &str) -> Option<f64> {
+        self.0.get(name).map(|(quantity, count)| match quantity {
+            Quantity::Mean(sum) => sum / *count as f64,
+            Quantity::Total(value) | Quantity::Last(value) => *value,
+        })
+    }
+
+    /// All of them as JSON; what is not a number is null.
+    pub(super) fn line(&self, more: impl IntoIterator<Item = (&'static str, f64)>) -> Map<String, Value> {
+        let own = self.0.keys().map(|name| (*name, self.get(name).expect("its own key")));
+        more.into_iter().chain(own).map(|(name, value)| (name.to_owned(), Value::from(value))).collect()
+    }
+}
+
+fn zero(like: Quantity) -> Quantity {
+    match like {
+        Quantity::Mean(_) => Quantity::Mean(0.0),
+        Quantity::Total(_) => Quantity::Total(0.0),
+        last @ Quantity::Last(_) => last,
+    }
+}
+
+/// The file. Lines after the point from which a training continues are dropped: they will be written again.
+#[derive(Debug)]
+pub(super) struct StatisticsFile {
+    path: PathBuf,
+    file: File,
+}
+
+impl StatisticsFile {
+    /// Opens `path`, keeping the lines of at most `nimg` images.
+    pub(super) fn open(path: PathBuf, nimg: u64) -> Result<Self> {
+        let kept: String = read(&path)
+            .into_iter()
+            .filter(|line| line["nimg"].as_f64().is_some_and(|n| n <= nimg as f64))
+            .map(|line| format!("{}\n", Value::Object(line)))
+            .collect();
+        crate::checkpoint::atomic::write(&path, kept.as_bytes())?;
+        let file = OpenOptions::new().append(true).open(&path).map_err(Error::io("write", &path))?;
+        Ok(Self { path, file })
+    }
+
+    /// Appends a line.
+    pub(super) fn write(&mut self, line: Map<String, Value>) -> Result<()> {
+        writeln!(self.file, "{}", Value::Object(line)).map_err(Error::io("write", &self.path))
+    }
+}
+
+/// The readable lines of a file; none where it is absent.
+pub(super) fn read(path: &Path) -> Vec<Map<String, Value>> {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+/// Peak memory of this process, in MiB; `None` where the system does not say.
+pub(super) fn peak_memory_mib() -> Option<f64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse::<f64>().ok().map(|kib| kib / 1024.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_period_sums_up_each_quantity_in_its_own_way() {
+        let mut period = Period::default();
+        for value in [1.0, 2.0, 6.0] {
+            let all = [
+                ("loss", Quantity::Mean(value)),
+                ("masked", Quantity::Total(value)),
+                ("lr", Quantity::Last(value)),
+            ];
+            period.add(all);
+        }
+        let line = period.line([("nimg", 192.0), ("odd", f64::NAN)]);
+        assert_eq!(Value::Object(line).to_string(), r#"{"nimg":192.0,"odd":null,"loss":3.0,"masked":9.0,"lr":6.0}"#);
+    }
+
+    #[test]
+    fn a_resumed_file_forgets_what_will_come_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("stats.jsonl");
+        fs::write(&path, "{\"nimg\":64}\n{\"nimg\":128}\n{\"nimg\":19").unwrap();
+        let mut file = StatisticsFile::open(path.clone(), 100).unwrap();
+        file.write(Period::default().line([("nimg", 128.0)])).unwrap();
+        let nimg: Vec<f64> = read(&path).iter().map(|line| line["nimg"].as_f64().unwrap()).collect();
+        assert_eq!(nimg, [64.0, 128.0]);
+    }
+}

@@ -1,0 +1,229 @@
+//! The loop around every training: continue, step, report, save, stop.
+
+use std::time::Instant;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    context::Context,
+    guard::{Guard, Vitals},
+    progress::Progress,
+    statistics::{Period, Quantity, StatisticsFile, peak_memory_mib},
+};
+use crate::{
+    Error, Result,
+    checkpoint::{Checkpoint, CheckpointStore},
+    kimg::Kimg,
+    state_dict::StateDict,
+};
+
+/// What the loop asks of a training.
+pub(super) trait Training {
+    /// Images seen so far.
+    fn nimg(&self) -> u64;
+    /// One iteration.
+    fn step(&mut self) -> Result<Vec<(&'static str, Quantity)>>;
+    /// What the guard looks at, from a status period.
+    fn vitals(&self, period: &Period) -> Vitals;
+    /// The quantities that a line of progress shows.
+    fn headline(&self) -> &'static [&'static str];
+    /// Everything that training changes.
+    fn state(&self) -> StateDict;
+    /// Continues from a state; `origin` names it in errors.
+    fn restore(&mut self, state: &StateDict, origin: &str) -> Result<()>;
+    /// Keeps weights, a picture and metrics of this moment.
+    fn snapshot(&mut self, memory: &mut Memory) -> Result<IndexMap<String, f64>>;
+}
+
+/// What a checkpoint remembers besides tensors.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Memory {
+    /// Seconds of training, over all processes that worked on it.
+    pub(super) seconds: f64,
+    /// The best snapshot so far by the first metric: its images and its value.
+    pub(super) best: Option<(u64, f64)>,
+    /// The snapshot that was taken last, in images.
+    pub(super) last_snapshot: Option<u64>,
+}
+
+/// When what happens, in images.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cadence {
+    pub(super) duration: u64,
+    pub(super) status: u64,
+    pub(super) checkpoint: u64,
+    pub(super) snapshot: Option<u64>,
+}
+
+impl Cadence {
+    pub(super) fn new(duration: Kimg, status: Kimg, checkpoint: Kimg, snapshot: Option<Kimg>) -> Self {
+        Self {
+            duration: duration.nimg(),
+            status: status.nimg(),
+            checkpoint: checkpoint.nimg(),
+            snapshot: snapshot.map(Kimg::nimg),
+        }
+    }
+}
+
+/// Whether a multiple of `every` lies in (before, after].
+fn passed(every: u64, before: u64, after: u64) -> bool {
+    every > 0 && before / every != after / every
+}
+
+/// Runs a training to its end, from wherever an earlier process left it.
+///
+/// # Errors
+/// `Interrupted` after a stop was asked for and the state saved; `Diverged`; whatever the training meets.
+pub(super) fn run(training: &mut impl Training, cadence: Cadence, context: &Context<'_>) -> Result<Memory> {
+    let store = CheckpointStore::new(context.dir);
+    let mut memory = resume(training, cadence, context, &store)?;
+    let mut statistics = StatisticsFile::open(context.dir.join("stats.jsonl"), training.nimg())?;
+    let mut metrics = StatisticsFile::open(context.dir.join("metrics.jsonl"), training.nimg())?;
+    let mut progress = Progress::new(context.name.as_str(), "images", training.nimg(), cadence.duration);
+    let mut guard = Guard::default();
+    let mut period = Period::default();
+    let mut clock = Clock::start(training.nimg());
+
+    if training.nimg() == 0 && cadence.snapshot.is_some() {
+        snapshot(training, &mut memory, &mut metrics)?;
+    }
+    while training.nimg() < cadence.duration {
+        if context.stop.requested() {
+            memory.seconds += clock.since_counted();
+            store.save(training.nimg(), &training.state(), &memory)?;
+            progress.finish();
+            return Err(Error::Interrupted);
+        }
+        let before = training.nimg();
+        let quantities = training.step()?;
+        period.add(quantities);
+        let nimg = training.nimg();
+        let last = nimg >= cadence.duration;
+        progress.at(nimg, &headline(training, &period));
+
+        if last || passed(cadence.status, before, nimg) {
+            memory.seconds += clock.since_counted();
+            statistics.write(period.line(clock.status(nimg, memory.seconds)))?;
+            if let Some(seen) = guard.look(&training.vitals(&period)) {
+                progress.finish();
+                return Err(diverged(context, &store, nimg, seen));
+            }
+            period = Period::default();
+        }
+        if cadence.snapshot.is_some_and(|every| last || passed(every, before, nimg)) {
+            snapshot(training, &mut memory, &mut metrics)?;
+        }
+        if (last || passed(cadence.checkpoint, before, nimg)) && !guard.is_suspicious() {
+            memory.seconds += clock.since_counted();
+            store.save(nimg, &training.state(), &memory)?;
+        }
+    }
+    store.keep_last();
+    progress.finish();
+    Ok(memory)
+}
+
+fn resume(
+    training: &mut impl Training,
+    cadence: Cadence,
+    context: &Context<'_>,
+    store: &CheckpointStore,
+) -> Result<Memory> {
+    let mut found: Option<Checkpoint<Memory>> = store.latest(cadence.duration)?;
+    if found.is_none()
+        && let Some(shorter) = &context.continue_from
+    {
+        found = CheckpointStore::new(shorter).latest(cadence.duration)?;
+        if found.is_some() {
+            super::snapshots::adopt(shorter, context.dir)?;
+        }
+    }
+    let Some(checkpoint) = found else { return Ok(Memory::default()) };
+    training.restore(&checkpoint.state, &format!("`{}`", checkpoint.path.display()))?;
+    eprintln!("  {}: continues at {}", context.name, Kimg::from_nimg(checkpoint.nimg));
+    Ok(checkpoint.progress)
+}
+
+fn snapshot(
+    training: &mut impl Training,
+    memory: &mut Memory,
+    metrics: &mut StatisticsFile,
+) -> Result<()> {
+    let nimg = training.nimg();
+    let measured = training.snapshot(memory)?;
+    if !measured.is_empty() {
+        let kimg = Kimg::from_nimg(nimg).0;
+        let mut line = Period::default().line([("nimg", nimg as f64), ("kimg", kimg)]);
+        line.extend(measured.into_iter().map(|(name, value)| (name, value.into())));
+        metrics.write(line)?;
+    }
+    Ok(())
+}
+
+fn headline(training: &impl Training, period: &Period) -> String {
+    let show = |name: &&str| period.get(name).map(|value| format!("{} {value:.4}", name.replace('_', " ")));
+    training.headline().iter().filter_map(show).collect::<Vec<_>>().join(", ")
+}
+
+fn diverged(context: &Context<'_>, store: &CheckpointStore, nimg: u64, seen: String) -> Error {
+    let kept = match store.latest::<Memory>(nimg) {
+        Ok(Some(good)) => format!("the checkpoint of {} is kept", Kimg::from_nimg(good.nimg)),
+        _ => "it happened before the first checkpoint".to_owned(),
+    };
+    Error::Diverged {
+        stage: context.name.to_string(),
+        kimg: Kimg::from_nimg(nimg).0,
+        seen: format!("{seen}; {kept}; a lower learning rate is the usual remedy"),
+    }
+}
+
+/// Wall time, of the whole training and of the last status period.
+struct Clock {
+    counted: Instant,
+    status: Instant,
+    status_nimg: u64,
+}
+
+impl Clock {
+    fn start(nimg: u64) -> Self {
+        Self { counted: Instant::now(), status: Instant::now(), status_nimg: nimg }
+    }
+
+    /// Seconds since the last call.
+    fn since_counted(&mut self) -> f64 {
+        let seconds = self.counted.elapsed().as_secs_f64();
+        self.counted = Instant::now();
+        seconds
+    }
+
+    fn status(&mut self, nimg: u64, seconds: f64) -> Vec<(&'static str, f64)> {
+        let kimg = Kimg::from_nimg(nimg - self.status_nimg).0.max(1e-9);
+        let elapsed = self.status.elapsed().as_secs_f64();
+        (self.status, self.status_nimg) = (Instant::now(), nimg);
+        let mut line = vec![
+            ("nimg", nimg as f64),
+            ("kimg", Kimg::from_nimg(nimg).0),
+            ("seconds", seconds),
+            ("seconds_per_kimg", elapsed / kimg),
+            ("images_per_second", 1000.0 * kimg / elapsed.max(1e-9)),
+        ];
+        line.extend(peak_memory_mib().map(|mib| ("peak_memory_mib", mib)));
+        line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_multiple_is_passed_once() {
+        let steps: Vec<u64> = (0..20).map(|i| i * 64).collect();
+        let hits = steps.windows(2).filter(|w| passed(500, w[0], w[1])).count();
+        assert_eq!(hits, 2);
+        assert!(passed(64, 0, 64));
+        assert!(!passed(64, 64, 100));
+    }
+}
