@@ -29,8 +29,9 @@ pub fn read(path: &Path) -> Result<(StateDict, Metadata)> {
     let mut state = StateDict::new();
     for (_, name) in names {
         let view = tensors.tensor(&name).map_err(|e| bad(e.to_string()))?;
-        let dtype = from_file(view.dtype())
-            .ok_or_else(|| bad(format!("tensor `{name}` is of type {:?}, which is not known here", view.dtype())))?;
+        let dtype = from_file(view.dtype()).ok_or_else(|| {
+            bad(format!("tensor `{name}` is of type {:?}, which is not known here", view.dtype()))
+        })?;
         let data = TensorData::from_bytes_vec(view.data().to_vec(), view.shape().to_vec(), dtype);
         state.insert(name, data);
     }
@@ -56,7 +57,11 @@ pub fn write(path: &Path, tensors: &StateDict, metadata: &Metadata) -> Result<()
         .tempfile_in(folder)
         .map_err(Error::io("write in the folder", folder))?;
     file.write_all(&bytes).and_then(|()| file.as_file().sync_all()).map_err(Error::io("write", path))?;
-    file.persist(path).map_err(|e| Error::Io { action: "write", path: path.to_path_buf(), source: e.error })?;
+    file.persist(path).map_err(|e| Error::Io {
+        action: "write",
+        path: path.to_path_buf(),
+        source: e.error,
+    })?;
     Ok(())
 }
 

@@ -121,6 +121,17 @@ pub struct Score {
     pub trials: Vec<f64>,
 }
 
+impl Score {
+    /// Sums up the values of all trials.
+    pub fn of(trials: Vec<f64>) -> Self {
+        let n = trials.len().max(1) as f64;
+        let mean = trials.iter().sum::<f64>() / n;
+        let std = (trials.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / n).sqrt();
+        let min = trials.iter().copied().fold(f64::INFINITY, f64::min);
+        Self { mean, std, min, trials }
+    }
+}
+
 /// Whether a measured value is what the pipeline expects.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {

@@ -1,12 +1,14 @@
 //! `distill`: the loop around the trainer.
 
 use super::{
-    artifact::Artifact,
+    artifact::{Artifact, NetworkArtifact},
     context::Context,
-    rules,
+    distillation::{self, Distillation},
+    network_file, rules, snapshots,
     stage::{Input, Kind, Objection, Stage},
+    training_loop::{self, Cadence},
 };
-use crate::{Error, Result, distill::Distill};
+use crate::{Result, distill::Distill};
 
 impl Stage for Distill {
     fn inputs(&self) -> Vec<Input<'_>> {
@@ -79,7 +81,25 @@ impl Stage for Distill {
         objections
     }
 
-    fn run(&self, _context: &mut Context<'_>) -> Result<Artifact> {
-        Err(Error::Unusable("`distill` is not implemented".into()))
+    fn run(&self, context: &mut Context<'_>) -> Result<Artifact> {
+        let context = &*context;
+        let mut distillation = Distillation::new(self, context)?;
+        let cadence = Cadence::new(
+            self.duration_kimg,
+            self.status_every_kimg,
+            self.checkpoint_every_kimg,
+            Some(self.snapshots.every_kimg),
+        );
+        let memory = training_loop::run(&mut distillation, cadence, context)?;
+        let trainer = distillation.trainer();
+        let (_, teacher) = network_file::artifact(context, &self.teacher)?;
+        let handed_on = memory.best.map_or(trainer.nimg(), |(nimg, _)| nimg);
+        Ok(Artifact::Network(NetworkArtifact {
+            network: teacher.network.clone(),
+            weights: snapshots::weights(std::path::Path::new(""), handed_on),
+            sampler: distillation::sampler(self),
+            encoder: teacher.encoder.clone(),
+            nimg: handed_on,
+        }))
     }
 }

@@ -98,7 +98,11 @@ fn download(context: &Context<'_>, url: &str, path: &Path) -> Result<()> {
     if let Some(length) = length.filter(|length| *length != done) {
         return Err(failed(format!("the connection ended after {done} of {length} bytes")));
     }
-    file.persist(path).map_err(|e| Error::Io { action: "write", path: path.to_path_buf(), source: e.error })?;
+    file.persist(path).map_err(|e| Error::Io {
+        action: "write",
+        path: path.to_path_buf(),
+        source: e.error,
+    })?;
     Ok(())
 }
 

@@ -1,20 +1,27 @@
 //! `evaluate`: metrics of a network against a dataset, over trials.
 
+use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    artifact::Artifact,
+    artifact::{Artifact, Score, ScoresArtifact, Verdict},
     context::Context,
+    dataset_file, download, network_file,
+    progress::Progress,
     rules,
+    sampling::{Classes, Sampling},
+    scoring::{Reference, Scoring},
     seeds::Rng,
     stage::{Input, Kind, Objection, Stage},
+    statistics_file,
 };
 use crate::{
     Error, Result,
     diffusion::{Precision, Sampler},
     location::Location,
     metrics::Metric,
+    seed::Phase,
     stage_name::StageName,
 };
 
@@ -89,6 +96,24 @@ pub struct Expectation {
     pub source: Option<String>,
 }
 
+impl Expectation {
+    /// Compares the mean over the trials; a value that is not a number meets nothing.
+    fn judge(&self, scores: &IndexMap<String, Score>) -> Verdict {
+        let value = scores.get(&self.metric).map_or(f64::NAN, |score| score.mean);
+        let pass = !value.is_nan()
+            && self.at_most.is_none_or(|limit| value <= limit)
+            && self.at_least.is_none_or(|limit| value >= limit);
+        Verdict {
+            metric: self.metric.clone(),
+            at_most: self.at_most,
+            at_least: self.at_least,
+            value,
+            pass,
+            source: self.source.clone(),
+        }
+    }
+}
+
 impl Evaluate {
     /// The names of all measured values.
     pub fn metric_names(&self) -> Vec<String> {
@@ -137,8 +162,63 @@ impl Stage for Evaluate {
         objections
     }
 
-    fn run(&self, _context: &mut Context<'_>) -> Result<Artifact> {
-        Err(Error::Unusable("`evaluate` is not implemented".into()))
+    fn run(&self, context: &mut Context<'_>) -> Result<Artifact> {
+        let context = &*context;
+        let (_, artifact) = network_file::artifact(context, &self.network)?;
+        let network = network_file::load(context, &self.network, self.precision)?;
+        let codec = network_file::codec(context, &artifact.encoder)?;
+        let sampler = self.sampler.as_ref().unwrap_or(&artifact.sampler);
+        let dataset = self.reference.as_ref().map(|name| dataset_file::open(context, name)).transpose()?;
+        let labels = match self.class_labels {
+            ClassLabels::Dataset => dataset.as_ref().and_then(|dataset| dataset.classes()),
+            ClassLabels::Uniform => None,
+        };
+        let reference = match (&self.statistics, dataset) {
+            (Some(location), _) => {
+                let path = download::fetch(context, location, None)?;
+                Some(Reference::Statistics(statistics_file::read(&path)?))
+            }
+            (None, dataset) => dataset.map(Reference::Dataset),
+        };
+        let device = context.device.clone().without_autodiff();
+        let sampling = Sampling {
+            network: &network,
+            codec: &codec,
+            sampler,
+            rng: self.rng,
+            classes: labels.as_deref().map_or(Classes::Drawn, Classes::Among),
+            device: &device,
+        };
+        let mut scoring = Scoring::new(&self.metrics, reference, context)?;
+        let images = scoring.images() as u64;
+        let total = images * u64::from(self.trials);
+        let mut progress = Progress::new(context.name.as_str(), "images", 0, total);
+        let mut trials: IndexMap<String, Vec<f64>> = IndexMap::new();
+        for trial in 0..u64::from(self.trials) {
+            let first = self.first_seed + trial * images;
+            let make = |range: std::ops::Range<usize>| {
+                let seeds: Vec<u64> = range.map(|i| first + i as u64).collect();
+                Ok(sampling.images(&seeds))
+            };
+            let each = |done: usize| {
+                progress.at(trial * images + done as u64, "");
+                if context.stop.requested() { Err(Error::Interrupted) } else { Ok(()) }
+            };
+            let draw = context.seed.at(Phase::Sample, trial);
+            for (name, value) in scoring.measure(self.batch_size as usize, draw, make, each)? {
+                trials.entry(name).or_default().push(value);
+            }
+        }
+        progress.finish();
+        let scores: IndexMap<String, Score> =
+            trials.into_iter().map(|(name, values)| (name, Score::of(values))).collect();
+        let expectations = self.expect.iter().map(|expected| expected.judge(&scores)).collect();
+        Ok(Artifact::Scores(ScoresArtifact {
+            network: self.network.clone(),
+            nfe: sampler.nfe(),
+            scores,
+            expectations,
+        }))
     }
 }
 

@@ -1,16 +1,24 @@
 //! `generate`: images from a network, one seed each.
 
+use std::fs;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    artifact::Artifact,
+    artifact::{Artifact, ImagesArtifact},
     context::Context,
+    images_npz::ImagesNpz,
+    network_file,
+    progress::Progress,
+    sampling::{Classes, Sampling},
     seeds::{Rng, Seeds},
+    snapshots,
     stage::{Input, Kind, Objection, Stage},
 };
 use crate::{
     Error, Result,
+    data::{Pixels, write_png},
     diffusion::{Precision, Sampler},
     stage_name::StageName,
 };
@@ -84,8 +92,66 @@ impl Stage for Generate {
         objections
     }
 
-    fn run(&self, _context: &mut Context<'_>) -> Result<Artifact> {
-        Err(Error::Unusable("`generate` is not implemented".into()))
+    fn run(&self, context: &mut Context<'_>) -> Result<Artifact> {
+        let context = &*context;
+        let (_, artifact) = network_file::artifact(context, &self.network)?;
+        let network = network_file::load(context, &self.network, self.precision)?;
+        let codec = network_file::codec(context, &artifact.encoder)?;
+        let sampler = self.sampler.as_ref().unwrap_or(&artifact.sampler);
+        if let Some(class) = self.class
+            && class as usize >= network.label_dim()
+        {
+            let classes = network.label_dim();
+            return Err(Error::Unusable(format!("there is no class {class}: the network knows {classes}")));
+        }
+        let device = context.device.clone().without_autodiff();
+        let sampling = Sampling {
+            network: &network,
+            codec: &codec,
+            sampler,
+            rng: self.rng,
+            classes: self.class.map_or(Classes::Drawn, Classes::Fixed),
+            device: &device,
+        };
+        let seeds = self.seeds().list()?;
+        let folder = context.dir.join("images");
+        fs::create_dir_all(&folder).map_err(Error::io("create the folder", &folder))?;
+        let mut npz =
+            self.npz.then(|| ImagesNpz::create(&context.dir.join("images.npz"), seeds.len())).transpose()?;
+        let mut progress = Progress::new(context.name.as_str(), "images", 0, seeds.len() as u64);
+        let mut done = 0;
+        for chunk in seeds.chunks(self.batch_size as usize) {
+            if context.stop.requested() {
+                progress.finish();
+                return Err(Error::Interrupted);
+            }
+            let images = sampling.images(chunk);
+            let [_, c, h, w]: [usize; 4] = std::array::from_fn(|i| images.shape()[i]);
+            let pixels: Vec<Pixels> = images
+                .as_bytes()
+                .chunks(c * h * w)
+                .map(|planes| Pixels::from_chw(planes, [c, h, w]))
+                .collect();
+            for (seed, pixels) in chunk.iter().zip(&pixels) {
+                write_png(&folder.join(format!("{seed:06}.png")), pixels)?;
+            }
+            if let Some(npz) = &mut npz {
+                npz.add(&pixels)?;
+            }
+            done += chunk.len();
+            progress.at(done as u64, "");
+        }
+        progress.finish();
+        let npz = npz.map(ImagesNpz::finish).transpose()?;
+        let grid = snapshots::picture(&network, &codec, sampler, snapshots::GRID, &device);
+        grid.save(&context.dir.join("grid.png"))?;
+        Ok(Artifact::Images(ImagesArtifact {
+            images: seeds.len() as u64,
+            folder: "images".into(),
+            grid: "grid.png".into(),
+            npz: npz.map(|()| "images.npz".into()),
+            nfe: sampler.nfe(),
+        }))
     }
 }
 

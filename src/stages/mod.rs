@@ -5,11 +5,15 @@
 
 pub mod artifact;
 pub mod context;
+mod dataset_batches;
+mod dataset_file;
 pub mod distill;
+mod distillation;
 pub mod download;
 pub mod evaluate;
 pub mod generate;
 pub mod guard;
+mod images_npz;
 mod inception_weights;
 pub mod load_teacher;
 mod network_file;
@@ -25,6 +29,7 @@ mod snapshots;
 pub mod spec;
 pub mod stage;
 mod statistics;
+mod statistics_file;
 pub mod train_teacher;
 mod training_loop;
 

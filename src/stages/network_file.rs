@@ -48,7 +48,10 @@ pub(crate) fn open(path: &Path, device: &Device) -> Result<Network> {
 }
 
 /// A finished stage's network: what it says, and where its files are.
-pub(super) fn artifact<'a>(context: &'a Context<'_>, name: &StageName) -> Result<(&'a Finished, &'a NetworkArtifact)> {
+pub(super) fn artifact<'a>(
+    context: &'a Context<'_>,
+    name: &StageName,
+) -> Result<(&'a Finished, &'a NetworkArtifact)> {
     let finished = context.input(name)?;
     match &finished.artifact {
         Artifact::Network(network) => Ok((finished, network)),

@@ -6,9 +6,15 @@ use serde::{Deserialize, Serialize};
 use super::{
     artifact::Artifact,
     context::Context,
+    dataset_file, download,
+    snapshots::GRID,
     stage::{Input, Kind, Objection, Stage},
 };
-use crate::{Error, Result, location::Location};
+use crate::{
+    Error, Result,
+    data::{DatasetKind, DatasetOptions, ImageDataset, ImageGrid, PreviewGrid},
+    location::Location,
+};
 
 /// Makes an image dataset ready: finds it, or converts images into it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -126,6 +132,26 @@ impl PrepareDataset {
     }
 }
 
+impl EdmSource {
+    /// How the dataset is read.
+    fn options(&self) -> DatasetOptions {
+        DatasetOptions {
+            use_labels: self.use_labels,
+            max_size: self.max_images.map(|most| most as usize),
+            xflip: self.xflip,
+            random_seed: 0,
+        }
+    }
+}
+
+impl ConvertSource {
+    /// Writes `dataset.zip` into the stage's folder.
+    fn convert(&self, context: &Context<'_>) -> Result<std::path::PathBuf> {
+        let _source = download::fetch(context, &self.path, self.sha256.as_deref())?;
+        Err(Error::Unusable("images cannot be converted yet".into()))
+    }
+}
+
 impl Stage for PrepareDataset {
     fn inputs(&self) -> Vec<Input<'_>> {
         Vec::new()
@@ -161,7 +187,45 @@ impl Stage for PrepareDataset {
         objections
     }
 
-    fn run(&self, _context: &mut Context<'_>) -> Result<Artifact> {
-        Err(Error::Unusable("`prepare_dataset` is not implemented".into()))
+    fn run(&self, context: &mut Context<'_>) -> Result<Artifact> {
+        let (path, options) = match &self.source {
+            DatasetSource::Edm(source) => {
+                let path = download::fetch(context, &source.path, source.sha256.as_deref())?;
+                (path, source.options())
+            }
+            DatasetSource::Labels(source) => {
+                let path = download::fetch(context, &source.path, None)?;
+                (path, DatasetOptions { use_labels: true, ..DatasetOptions::default() })
+            }
+            DatasetSource::Convert(source) => {
+                let path = source.convert(context)?;
+                let options = DatasetOptions {
+                    use_labels: source.use_labels,
+                    xflip: source.xflip,
+                    ..DatasetOptions::default()
+                };
+                (path, options)
+            }
+        };
+        let path = std::path::absolute(&path).map_err(Error::io("find", &path))?;
+        let dataset = ImageDataset::open(&path, &options)?;
+        if !dataset.is_empty() && dataset.kind() == DatasetKind::Images {
+            let [rows, columns] = GRID;
+            let rows = if dataset.label_dim() > 0 { dataset.label_dim().min(10) } else { rows };
+            let classes = dataset.classes();
+            let chosen = PreviewGrid::choose(columns, rows, dataset.len(), classes.as_deref(), 0);
+            let mut bytes = Vec::new();
+            for sample in &chosen.indices {
+                bytes.extend_from_slice(&dataset.image(*sample)?);
+            }
+            let [c, h, w] = dataset.shape();
+            let grid =
+                ImageGrid::new(&bytes, [chosen.indices.len(), c, h, w], columns, ImageGrid::scale_for(w));
+            grid.save(&context.dir.join("reals.png"))?;
+        }
+        // What this stage wrote is named relative to its folder, so that the folder may move.
+        let within = path.strip_prefix(std::path::absolute(context.dir).unwrap_or_default());
+        let named = within.map(std::path::Path::to_path_buf).unwrap_or_else(|_| path.clone());
+        Ok(Artifact::Dataset(dataset_file::describe(&dataset, named, &options)))
     }
 }

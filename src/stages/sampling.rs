@@ -59,11 +59,13 @@ impl Sampling<'_> {
 
         let streams = RefCell::new(streams);
         let fresh_f64 = |step: usize| {
-            let values: Vec<f64> = streams.borrow_mut().iter_mut().flat_map(|s| s.step_f64(step, size)).collect();
+            let values: Vec<f64> =
+                streams.borrow_mut().iter_mut().flat_map(|s| s.step_f64(step, size)).collect();
             Tensor::from_data(TensorData::new(values, shape), (self.device, DType::F64))
         };
         let fresh_f32 = |step: usize| {
-            let values: Vec<f32> = streams.borrow_mut().iter_mut().flat_map(|s| s.step_f32(step, size)).collect();
+            let values: Vec<f32> =
+                streams.borrow_mut().iter_mut().flat_map(|s| s.step_f32(step, size)).collect();
             Tensor::from_data(TensorData::new(values, shape), self.device)
         };
         match self.sampler {

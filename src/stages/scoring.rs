@@ -46,7 +46,11 @@ pub(super) struct Scoring<'a> {
 
 impl<'a> Scoring<'a> {
     /// Looks at nothing yet; `context` says where Inception's weights are, should they be needed.
-    pub(super) fn new(metrics: &'a [Metric], reference: Option<Reference>, context: &Context<'_>) -> Result<Self> {
+    pub(super) fn new(
+        metrics: &'a [Metric],
+        reference: Option<Reference>,
+        context: &Context<'_>,
+    ) -> Result<Self> {
         let needs_inception = metrics.iter().any(|metric| metric.needs().detector == DetectorName::Inception);
         let inception = if needs_inception { Some(super::inception_weights::find(context)?) } else { None };
         Ok(Self {
@@ -159,7 +163,13 @@ impl<'a> Scoring<'a> {
         Ok(&self.real[&key])
     }
 
-    fn observe(&mut self, dataset: &ImageDataset, name: DetectorName, keep: Keep, most: usize) -> Result<Observed> {
+    fn observe(
+        &mut self,
+        dataset: &ImageDataset,
+        name: DetectorName,
+        keep: Keep,
+        most: usize,
+    ) -> Result<Observed> {
         let mut seen = Observed::new(keep);
         let count = dataset.len().min(most);
         for start in (0..count).step_by(BATCH) {

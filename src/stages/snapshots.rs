@@ -72,7 +72,12 @@ impl<'a> Snapshooter<'a> {
     }
 
     /// Keeps weights, a picture and metrics of this moment.
-    pub(super) fn take(&mut self, network: &Network, nimg: u64, memory: &mut Memory) -> Result<IndexMap<String, f64>> {
+    pub(super) fn take(
+        &mut self,
+        network: &Network,
+        nimg: u64,
+        memory: &mut Memory,
+    ) -> Result<IndexMap<String, f64>> {
         network_file::save(&weights(self.dir, nimg), network)?;
         self.picture(network).save(&self.dir.join(format!("fakes-{nimg:010}.png")))?;
         let measured = self.measure(network, nimg)?;
@@ -84,7 +89,8 @@ impl<'a> Snapshooter<'a> {
             memory.best = Some((nimg, value));
         }
         for old in old.into_iter().flatten() {
-            let is_best = self.settings.keep == Keep::BestAndLast && memory.best.is_some_and(|(best, _)| best == old);
+            let is_best =
+                self.settings.keep == Keep::BestAndLast && memory.best.is_some_and(|(best, _)| best == old);
             if self.settings.keep != Keep::All && old != nimg && !is_best {
                 // A leftover does no harm.
                 let _ = fs::remove_file(weights(self.dir, old));

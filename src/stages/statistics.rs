@@ -118,7 +118,10 @@ mod tests {
             period.add(all);
         }
         let line = period.line([("nimg", 192.0), ("odd", f64::NAN)]);
-        assert_eq!(Value::Object(line).to_string(), r#"{"nimg":192.0,"odd":null,"loss":3.0,"masked":9.0,"lr":6.0}"#);
+        assert_eq!(
+            Value::Object(line).to_string(),
+            r#"{"nimg":192.0,"odd":null,"loss":3.0,"masked":9.0,"lr":6.0}"#
+        );
     }
 
     #[test]

@@ -146,11 +146,7 @@ fn resume(
     Ok(checkpoint.progress)
 }
 
-fn snapshot(
-    training: &mut impl Training,
-    memory: &mut Memory,
-    metrics: &mut StatisticsFile,
-) -> Result<()> {
+fn snapshot(training: &mut impl Training, memory: &mut Memory, metrics: &mut StatisticsFile) -> Result<()> {
     let nimg = training.nimg();
     let measured = training.snapshot(memory)?;
     if !measured.is_empty() {

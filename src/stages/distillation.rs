@@ -1,0 +1,216 @@
+//! `Distillation`: a trainer with its dataset and its snapshots, as the training loop drives it.
+
+use burn::tensor::Device;
+use indexmap::IndexMap;
+
+use super::{
+    context::Context,
+    dataset_batches::{DatasetBatches, even_labels},
+    dataset_file,
+    guard::Vitals,
+    network_file,
+    snapshots::Snapshooter,
+    statistics::{Period, Quantity},
+    training_loop::{Memory, Training},
+};
+use crate::{
+    Error, Result,
+    data::{Augment, ImageDataset},
+    diffusion::{Codec, MultiStep, OneStep, Sampler},
+    distill::{Batch, Distill, Drawn, Iteration, Networks, Objective, Request, Trainer},
+    nn::Network,
+    seed::Seed,
+    state_dict::StateDict,
+};
+
+/// A distillation under way.
+pub(super) struct Distillation<'a> {
+    trainer: Trainer<Network>,
+    recipe: &'a Distill,
+    objective: Objective,
+    source: Source,
+    snapshooter: Snapshooter<'a>,
+    seed: Seed,
+    image_shape: [usize; 3],
+    device: Device,
+}
+
+/// Where labels and real images come from.
+struct Source {
+    dataset: Option<std::sync::Arc<ImageDataset>>,
+    codec: Codec,
+    label_dim: usize,
+    stream: Option<DatasetBatches>,
+}
+
+impl<'a> Distillation<'a> {
+    pub(super) fn new(recipe: &'a Distill, context: &'a Context<'_>) -> Result<Self> {
+        let (_, teacher_artifact) = network_file::artifact(context, &recipe.teacher)?;
+        let teacher = network_file::load(context, &recipe.teacher, recipe.precision)?;
+        let terms = recipe.method.terms();
+        let initial = terms
+            .initial_generator
+            .map(|name| initial_generator(context, name, &teacher, recipe))
+            .transpose()?;
+        let dataset = recipe.dataset.as_ref().map(|name| dataset_file::open(context, name)).transpose()?;
+        let codec = network_file::codec(context, &teacher_artifact.encoder)?;
+        let snapshooter =
+            Snapshooter::new(context, &recipe.snapshots, sampler(recipe), codec.clone(), dataset.as_ref())?;
+        let objective = Objective::new(recipe, &teacher_artifact.network);
+        let side = teacher.img_resolution();
+        Ok(Self {
+            image_shape: [teacher.img_channels(), side, side],
+            source: Source { dataset, codec, label_dim: teacher.label_dim(), stream: None },
+            trainer: Trainer::new(recipe.clone(), objective.clone(), Networks::of(teacher, initial)),
+            objective,
+            recipe,
+            snapshooter,
+            seed: context.seed,
+            device: context.device.clone().without_autodiff(),
+        })
+    }
+
+    /// The generator's average, and what else the stage hands on.
+    pub(super) fn trainer(&self) -> &Trainer<Network> {
+        &self.trainer
+    }
+
+    /// Sets the networks and the clock from a state of another program.
+    pub(super) fn trainer_mut(&mut self) -> &mut Trainer<Network> {
+        &mut self.trainer
+    }
+}
+
+/// How the distilled generator makes images.
+pub(super) fn sampler(recipe: &Distill) -> Sampler {
+    let init_sigma = recipe.generator.init_sigma;
+    match recipe.generator.num_steps {
+        1 => Sampler::OneStep(OneStep { init_sigma }),
+        num_steps => Sampler::MultiStep(MultiStep { init_sigma, num_steps }),
+    }
+}
+
+fn initial_generator(
+    context: &Context<'_>,
+    name: &crate::stage_name::StageName,
+    teacher: &Network,
+    recipe: &Distill,
+) -> Result<Network> {
+    let generator = network_file::load(context, name, recipe.precision)?;
+    let shape = |n: &Network| (n.img_resolution(), n.img_channels(), n.label_dim());
+    if shape(&generator) == shape(teacher) {
+        return Ok(generator);
+    }
+    let (side, channels, classes) = shape(&generator);
+    Err(Error::Unusable(format!(
+        "the initial generator `{name}` makes {side}x{side} images of {channels} channels and {classes} classes, \
+         which is not what the teacher makes"
+    )))
+}
+
+impl Training for Distillation<'_> {
+    fn nimg(&self) -> u64 {
+        self.trainer.nimg()
+    }
+
+    fn step(&mut self) -> Result<Vec<(&'static str, Quantity)>> {
+        let adversarial = self.objective.generator.adversarial;
+        if self.source.stream.is_none()
+            && let Some(dataset) = &self.source.dataset
+        {
+            // Both phases of an iteration read a batch each.
+            let skip = 2 * self.trainer.nimg();
+            let size = self.recipe.microbatch_size() as usize;
+            let stream =
+                DatasetBatches::new(dataset, self.seed, skip, size, self.source.label_dim, &self.device)?;
+            self.source.stream = Some(stream);
+        }
+        let source = &mut self.source;
+        let device = &self.device;
+        let mut supply = Drawn {
+            seed: self.seed,
+            image_shape: self.image_shape,
+            generator_steps: self.recipe.generator.num_steps,
+            noise_levels: self.objective.noise_levels,
+            augment: (self.recipe.augment > 0.0 && self.objective.augment_dim > 0)
+                .then(|| Augment::edm(self.recipe.augment)),
+            adversarial,
+            batches: |request: Request| source.answer(&request, device),
+            device: device.clone(),
+        };
+        let iteration = self.trainer.step(&mut supply)?;
+        Ok(quantities(&iteration, self.recipe.batch_size))
+    }
+
+    fn vitals(&self, period: &Period) -> Vitals {
+        let loss = |name| period.get(name).unwrap_or(f64::NAN);
+        let masked = |name| period.get(name).unwrap_or(0.0);
+        let share = (masked("fake_score_dropped_share")).max(masked("generator_dropped_share"));
+        let learns = period.get("generator_gradient_norm").is_some();
+        Vitals {
+            losses: [loss("fake_score_loss"), loss("generator_loss")],
+            masked_share: share,
+            spread: learns.then(|| self.snapshooter.spread(self.trainer.generator())),
+        }
+    }
+
+    fn headline(&self) -> &'static [&'static str] {
+        &["fake_score_loss", "generator_loss"]
+    }
+
+    fn state(&self) -> StateDict {
+        self.trainer.state()
+    }
+
+    fn restore(&mut self, state: &StateDict, origin: &str) -> Result<()> {
+        self.source.stream = None;
+        self.trainer.restore(state, origin)
+    }
+
+    fn snapshot(&mut self, memory: &mut Memory) -> Result<IndexMap<String, f64>> {
+        self.snapshooter.take(self.trainer.generator_ema(), self.trainer.nimg(), memory)
+    }
+}
+
+impl Source {
+    fn answer(&mut self, request: &Request, device: &Device) -> Result<Batch> {
+        let Some(stream) = &mut self.stream else {
+            let samples = request.samples.clone();
+            let labels =
+                (self.label_dim > 0).then(|| even_labels(request.draw, samples, self.label_dim, device));
+            return Ok(Batch { images: None, class_labels: labels });
+        };
+        let batch = stream.next()?;
+        let images = if request.images {
+            stream.images(&batch, &self.codec, request.draw, request.samples.clone())
+        } else {
+            None
+        };
+        Ok(Batch { images, class_labels: stream.labels(&batch) })
+    }
+}
+
+fn quantities(iteration: &Iteration, batch_size: u32) -> Vec<(&'static str, Quantity)> {
+    use Quantity::{Last, Mean, Total};
+    let share = |count: u64| count as f64 / f64::from(batch_size);
+    let mut all = vec![
+        ("fake_score_loss", Mean(iteration.fake_score_loss)),
+        ("generator_loss", Mean(iteration.generator_loss)),
+        ("fake_score_gradient_norm", Mean(iteration.fake_score_gradients.norm)),
+        ("fake_score_gradients_cleaned", Total(iteration.fake_score_gradients.cleaned as f64)),
+        ("fake_score_gradients_clipped", Total(iteration.fake_score_gradients.clipped as f64)),
+        ("fake_score_dropped", Total(iteration.fake_score_dropped as f64)),
+        ("generator_dropped", Total(iteration.generator_dropped as f64)),
+        ("fake_score_dropped_share", Mean(share(iteration.fake_score_dropped))),
+        ("generator_dropped_share", Mean(share(iteration.generator_dropped))),
+        ("ema_beta", Last(iteration.ema_beta)),
+        ("adversarial_active", Last(f64::from(u8::from(iteration.adversarial_active)))),
+    ];
+    all.extend(iteration.discriminator_loss.map(|loss| ("discriminator_loss", Mean(loss))));
+    all.extend(iteration.adversarial_loss.map(|loss| ("adversarial_loss", Mean(loss))));
+    if let Some(gradients) = &iteration.generator_gradients {
+        all.push(("generator_gradient_norm", Mean(gradients.norm)));
+        all.push(("generator_gradients_cleaned", Total(gradients.cleaned as f64)));
+    }
+    all
+}
