@@ -1,0 +1,92 @@
+//! Plain values of a pickle as JSON: constructor arguments, settings, labels.
+
+use serde_json::{Map, Number, Value as Json};
+
+use super::{
+    object::{Object, Value},
+    reader::Pickle,
+};
+use crate::Result;
+
+/// Arguments nest a few levels; a pickle may hold circles.
+const DEEPEST: usize = 16;
+/// Arguments are short; lists that refer to each other could unfold without end.
+const LONGEST: usize = 10_000;
+
+/// Tuples become arrays, numpy scalars numbers, infinities `"inf"` and `"-inf"`, and what is not a plain
+/// value its name, such as `"<torch float16>"`.
+pub(super) fn to_json(pickle: &Pickle, value: Value, depth: usize) -> Result<Json> {
+    unfold(pickle, value, depth, &mut LONGEST.clone())
+}
+
+fn unfold(pickle: &Pickle, value: Value, depth: usize, left: &mut usize) -> Result<Json> {
+    if depth > DEEPEST || *left == 0 {
+        return Err(pickle.bad("values nest too deeply or are too many for settings"));
+    }
+    *left -= 1;
+    Ok(match value {
+        Value::None => Json::Null,
+        Value::Bool(value) => Json::Bool(value),
+        Value::Int(value) => Json::Number(value.into()),
+        Value::Float(value) => float(value),
+        Value::Object(_) => {
+            if let Some(text) = pickle.text(value) {
+                return Ok(Json::String(text.into_owned()));
+            }
+            if let Some(items) = pickle.items(value) {
+                let items: Result<_> =
+                    items.iter().map(|&item| unfold(pickle, item, depth + 1, left)).collect();
+                return Ok(Json::Array(items?));
+            }
+            if let Some(fields) = pickle.fields(value) {
+                let field = |(key, value): (_, Value)| {
+                    Ok((String::from(key), unfold(pickle, value, depth + 1, left)?))
+                };
+                let fields: Result<Map<_, _>> =
+                    fields.into_iter().map(|(k, v)| (k.into_owned(), v)).map(field).collect();
+                return Ok(Json::Object(fields?));
+            }
+            match pickle.array(value)? {
+                Some(array) => numbers(array),
+                None => Json::String(name(pickle, value)),
+            }
+        }
+    })
+}
+
+fn float(value: f64) -> Json {
+    match Number::from_f64(value) {
+        Some(number) => Json::Number(number),
+        None if value.is_nan() => Json::String("nan".to_owned()),
+        None if value > 0.0 => Json::String("inf".to_owned()),
+        None => Json::String("-inf".to_owned()),
+    }
+}
+
+/// A scalar as a number, an array as a flat list.
+fn numbers(array: burn::tensor::TensorData) -> Json {
+    let scalar = array.shape().is_empty();
+    let whole = array.dtype().is_int() || array.dtype().is_uint();
+    let boolean = array.dtype().is_bool();
+    let values: Vec<f64> = array.convert::<f64>().try_into_vec().unwrap_or_default();
+    let one = |&value: &f64| match (boolean, whole) {
+        (true, _) => Json::Bool(value != 0.0),
+        (_, true) => Json::Number((value as i64).into()),
+        _ => float(value),
+    };
+    match (scalar, values.first()) {
+        (true, Some(value)) => one(value),
+        _ => Json::Array(values.iter().map(one).collect()),
+    }
+}
+
+fn name(pickle: &Pickle, value: Value) -> String {
+    let global = match pickle.object(value) {
+        Some(Object::Global { module, name }) => Some((module.as_str(), name.as_str())),
+        _ => pickle.callee(value),
+    };
+    match global {
+        Some((module, name)) => format!("<{module} {name}>"),
+        None => "<data>".to_owned(),
+    }
+}

@@ -1,0 +1,20 @@
+//! Pickles, read without executing anything.
+//!
+//! A pickle is a program for a stack machine. This reader runs only the instructions that build data; where
+//! the program would call a function or make an object, the request is kept as an inert `Instance`, and only
+//! if the function or class is on the list in `globals.rs`. Everything else is `Error::ForbiddenGlobal`.
+//! Memory, instructions, memo and nesting are bounded, and long byte strings stay in the file until wanted.
+
+mod budget;
+mod globals;
+mod json;
+mod machine;
+mod numpy;
+mod object;
+mod reader;
+mod tensor;
+mod torch_file;
+
+pub use object::{Blob, Id, Instance, Object, Storage, Value};
+pub use reader::Pickle;
+pub use tensor::TensorView;

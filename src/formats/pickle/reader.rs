@@ -1,0 +1,250 @@
+//! `Pickle`: a file that was read, and questions to it.
+
+use std::{borrow::Cow, collections::HashMap, path::Path};
+
+use burn::tensor::TensorData;
+use indexmap::IndexSet;
+use serde_json::Value as Json;
+
+use super::{
+    super::{
+        cursor::Cursor,
+        source::Source,
+        zip::{Limits, ZipArchive},
+    },
+    budget::Budget,
+    json,
+    machine::Machine,
+    numpy,
+    object::{Blob, Id, Instance, Object, Value},
+    tensor::TensorView,
+    torch_file::{self, Persistent},
+};
+use crate::{Error, Result};
+
+/// The data of a pickle, of a legacy torch archive or of a `.pt` zip.
+#[derive(Debug)]
+pub struct Pickle {
+    source: Source,
+    format: &'static str,
+    objects: Vec<Object>,
+    globals: IndexSet<String>,
+    root: Value,
+}
+
+impl Pickle {
+    /// Reads a file; whether it is a bare pickle, a legacy torch archive or a `.pt` zip is seen from its
+    /// first bytes. `format` is what error messages call it.
+    pub fn open(path: impl AsRef<Path>, format: &'static str) -> Result<Self> {
+        Self::read(Source::open(path)?, format)
+    }
+
+    /// Reads from an open source.
+    ///
+    /// # Errors
+    /// `ForbiddenGlobal` where it refers to anything but data, `BadFile` where it is damaged, truncated or
+    /// costs too much to read.
+    pub fn read(source: Source, format: &'static str) -> Result<Self> {
+        if source.read(source.span(0, source.len().min(4)).unwrap_or_else(|| source.whole()))?
+            == *b"PK\x03\x04"
+        {
+            return Self::read_zip(source, format);
+        }
+        let mut budget = Budget::default();
+        let whole = source.whole();
+        let (root, machine) = if torch_file::is_legacy(&source, whole)? {
+            let mut machine = torch_file::legacy_machine(&source, &mut budget);
+            (torch_file::load_legacy(&mut machine, whole)?, machine)
+        } else {
+            let mut machine = Machine::new(&source, Persistent::nowhere(), &mut budget, 0);
+            (machine.run(&mut Cursor::new(&source, whole, format))?, machine)
+        };
+        let Machine { objects, globals, .. } = machine;
+        Ok(Self { source, format, objects, globals, root })
+    }
+
+    fn read_zip(source: Source, format: &'static str) -> Result<Self> {
+        let archive = ZipArchive::new(source, format, Limits { entries: 1_000_000, ..Limits::default() })?;
+        let bad = |problem: &str| archive.source().bad(format, problem);
+        let name = |wanted: &str| {
+            let at = |name: &str| name.strip_suffix(wanted).is_some_and(|p| p.is_empty() || p.ends_with('/'));
+            archive.entries().iter().find(|entry| at(&entry.name))
+        };
+        let pickle = name("data.pkl").ok_or_else(|| bad("it has no `data.pkl`: it is not a torch file"))?;
+        let prefix = pickle.name.strip_suffix("data.pkl").unwrap_or_default().to_owned();
+        if let Some(order) = archive.entry(&format!("{prefix}byteorder"))
+            && archive.read(order)?.trim_ascii() != b"little"
+        {
+            return Err(bad("its numbers are big-endian"));
+        }
+        let mut budget = Budget::default();
+        let span = archive.span(pickle)?;
+        let persistent = Persistent::zip(&archive, prefix);
+        let mut machine = Machine::new(archive.source(), persistent, &mut budget, 0);
+        let root = machine.run(&mut Cursor::new(archive.source(), span, format))?;
+        let Machine { objects, globals, .. } = machine;
+        Ok(Self { source: archive.into_source(), format, objects, globals, root })
+    }
+
+    /// What the pickle holds.
+    pub fn root(&self) -> Value {
+        self.root
+    }
+
+    /// `module name` of everything that the (outer) pickle refers to, in order of appearance.
+    pub fn globals(&self) -> impl Iterator<Item = &str> {
+        self.globals.iter().map(String::as_str)
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        self.source.path()
+    }
+
+    /// The file's bytes.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// `Error::BadFile` about this file.
+    pub fn bad(&self, problem: impl Into<String>) -> Error {
+        self.source.bad(self.format, problem)
+    }
+
+    /// The object behind a value.
+    pub fn object(&self, value: Value) -> Option<&Object> {
+        match value {
+            Value::Object(Id(id)) => self.objects.get(id as usize),
+            _ => None,
+        }
+    }
+
+    /// An inert call or object.
+    pub fn instance(&self, value: Value) -> Option<&Instance> {
+        match self.object(value)? {
+            Object::Instance(instance) => Some(instance),
+            _ => None,
+        }
+    }
+
+    /// Module and name of a function or class.
+    pub fn global(&self, id: Id) -> Option<(&str, &str)> {
+        match self.objects.get(id.0 as usize)? {
+            Object::Global { module, name } => Some((module, name)),
+            _ => None,
+        }
+    }
+
+    /// Module and name of what an inert call would have called.
+    pub fn callee(&self, value: Value) -> Option<(&str, &str)> {
+        self.global(self.instance(value)?.callee)
+    }
+
+    /// Items of a tuple or a list.
+    pub fn items(&self, value: Value) -> Option<&[Value]> {
+        match self.object(value)? {
+            Object::Tuple(items) | Object::List(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// Text. The short byte strings of Python 2 pickles count as Latin-1 text.
+    pub fn text(&self, value: Value) -> Option<Cow<'_, str>> {
+        match self.object(value)? {
+            Object::Text(text) => Some(Cow::Borrowed(text)),
+            Object::Bytes(Blob::Held(bytes)) => {
+                Some(Cow::Owned(bytes.iter().map(|&b| char::from(b)).collect()))
+            }
+            _ => None,
+        }
+    }
+
+    /// Key-value pairs of a dict, an `OrderedDict`, a `defaultdict` or an `EasyDict`; of equal keys the last counts.
+    pub fn entries(&self, value: Value) -> Option<Cow<'_, [(Value, Value)]>> {
+        match self.object(value)? {
+            Object::Dict(items) => Some(Cow::Borrowed(items)),
+            Object::Instance(instance) => match self.global(instance.callee)? {
+                ("collections", "OrderedDict" | "defaultdict") | ("dnnlib.util", "EasyDict") => {
+                    let pairs = self.pairs_among(instance.args);
+                    if pairs.is_empty() {
+                        return Some(Cow::Borrowed(&instance.items));
+                    }
+                    Some(Cow::Owned([pairs, instance.items.clone()].concat()))
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// `OrderedDict([[key, value], ...])`
+    fn pairs_among(&self, args: Value) -> Vec<(Value, Value)> {
+        let first = self.items(args).and_then(|args| args.first());
+        let list = first.and_then(|&first| self.items(first)).unwrap_or_default();
+        let pair = |&item: &Value| match self.items(item) {
+            Some(&[key, value]) => Some((key, value)),
+            _ => None,
+        };
+        list.iter().filter_map(pair).collect()
+    }
+
+    /// A dict's entries with text for keys, in order of first insertion; other keys are left out.
+    pub fn fields(&self, value: Value) -> Option<Vec<(Cow<'_, str>, Value)>> {
+        let entries = self.entries(value)?;
+        let mut fields: Vec<(Cow<'_, str>, Value)> = Vec::with_capacity(entries.len());
+        let mut places: HashMap<Cow<'_, str>, usize> = HashMap::new();
+        for &(key, value) in entries.iter() {
+            let Some(key) = self.text(key) else { continue };
+            match places.get(&key) {
+                Some(&place) => fields[place].1 = value,
+                None => {
+                    places.insert(key.clone(), fields.len());
+                    fields.push((key, value));
+                }
+            }
+        }
+        Some(fields)
+    }
+
+    /// The value under a key of a dict.
+    pub fn get(&self, dict: Value, key: &str) -> Option<Value> {
+        let entries = self.entries(dict)?;
+        entries.iter().rev().find(|(k, _)| self.text(*k).as_deref() == Some(key)).map(|(_, value)| *value)
+    }
+
+    /// Bytes, read from the file if they are still there; also `_codecs.encode(text, "latin1")`, in which
+    /// protocol 2 wraps bytes.
+    pub fn bytes(&self, value: Value) -> Result<Option<Vec<u8>>> {
+        match self.object(value) {
+            Some(Object::Bytes(Blob::Held(bytes))) => Ok(Some(bytes.clone())),
+            Some(Object::Bytes(Blob::Filed(span))) => self.source.read(*span).map(Some),
+            Some(Object::Instance(instance)) => Ok(self.encoded(instance)),
+            _ => Ok(None),
+        }
+    }
+
+    fn encoded(&self, instance: &Instance) -> Option<Vec<u8>> {
+        if self.global(instance.callee)? != ("_codecs", "encode") {
+            return None;
+        }
+        let &[text, encoding] = self.items(instance.args)? else { return None };
+        let latin = matches!(&*self.text(encoding)?, "latin1" | "latin-1" | "iso-8859-1");
+        let text = self.text(text)?;
+        if latin { text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect() } else { None }
+    }
+
+    /// A plain value as JSON: see `json.rs`.
+    pub fn json(&self, value: Value) -> Result<Json> {
+        json::to_json(self, value, 0)
+    }
+
+    /// The tensor that a value describes, or `None` where it describes something else.
+    pub fn tensor(&self, value: Value) -> Result<Option<TensorView>> {
+        TensorView::parse(self, value)
+    }
+
+    /// A numpy array or scalar, or `None` where the value is something else.
+    pub fn array(&self, value: Value) -> Result<Option<TensorData>> {
+        numpy::array(self, value)
+    }
+}

@@ -1,0 +1,162 @@
+//! `TensorView`: a tensor as a pickle describes it, a strided view of a storage.
+
+use burn::tensor::{DType, TensorData};
+
+use super::{
+    super::source::{Source, Span},
+    object::{Object, Value},
+    reader::Pickle,
+};
+use crate::Result;
+
+/// A tensor whose elements are still in the file. `[shape]` and strides count elements.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TensorView {
+    /// Type of an element.
+    pub dtype: DType,
+    /// Extent of every dimension.
+    pub shape: Vec<usize>,
+    /// Steps through the storage.
+    pub strides: Vec<usize>,
+    /// Storage index of the first element.
+    pub offset: usize,
+    storage: Span,
+}
+
+/// More dimensions than any tensor of ours, and few enough for plain loops.
+const DIMENSIONS: usize = 16;
+
+impl TensorView {
+    /// Reads the description; checks that every element lies inside the storage.
+    pub(super) fn parse(pickle: &Pickle, value: Value) -> Result<Option<Self>> {
+        let mut value = value;
+        // A parameter wraps a tensor, and may be wrapped again.
+        for _ in 0..4 {
+            let Some(args) = pickle.instance(value).and_then(|i| pickle.items(i.args)) else {
+                return Ok(None);
+            };
+            match pickle.callee(value) {
+                Some((
+                    "torch._utils" | "torch.nn.parameter",
+                    "_rebuild_parameter" | "_rebuild_parameter_with_state" | "Parameter" | "Buffer",
+                )) => match args.first() {
+                    Some(&inner) => value = inner,
+                    None => return Err(pickle.bad("a parameter without a tensor")),
+                },
+                Some(("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2")) => {
+                    let view = Self::from_arguments(pickle, args);
+                    return view
+                        .map(Some)
+                        .ok_or_else(|| pickle.bad("a malformed tensor, or one larger than its storage"));
+                }
+                _ => return Ok(None),
+            }
+        }
+        Err(pickle.bad("a parameter of a parameter of a parameter"))
+    }
+
+    /// `(storage, offset, size, stride, ...)`
+    fn from_arguments(pickle: &Pickle, args: &[Value]) -> Option<Self> {
+        let [storage, Value::Int(offset), size, stride, ..] = args else { return None };
+        let Some(Object::Storage(storage)) = pickle.object(*storage) else { return None };
+        let (shape, strides) = (extents(pickle, *size)?, extents(pickle, *stride)?);
+        let offset = usize::try_from(*offset).ok()?;
+        if shape.len() != strides.len() || shape.len() > DIMENSIONS {
+            return None;
+        }
+        let numel = usize::try_from(storage.numel).ok()?;
+        let count = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d))?;
+        if count > 0 {
+            let last = shape
+                .iter()
+                .zip(&strides)
+                .try_fold(offset, |at, (&d, &s)| at.checked_add(d.checked_sub(1)?.checked_mul(s)?))?;
+            // An expanded tensor repeats elements; nobody saves weights so, and it could be of any size.
+            if last >= numel || count > numel {
+                return None;
+            }
+        }
+        Some(Self { dtype: storage.dtype, shape, strides, offset, storage: storage.data })
+    }
+
+    /// Number of elements.
+    pub fn count(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Length of the elements when copied out.
+    pub fn byte_len(&self) -> u64 {
+        self.count() as u64 * self.dtype.size() as u64
+    }
+
+    /// Whether the elements lie in the file in row-major order.
+    pub fn is_contiguous(&self) -> bool {
+        let mut expected = 1;
+        self.shape.iter().zip(&self.strides).rev().all(|(&d, &s)| {
+            let fits = d == 1 || s == expected;
+            expected *= d;
+            fits
+        })
+    }
+
+    /// Copies the elements out of the file, in row-major order.
+    pub fn read(&self, source: &Source) -> Result<TensorData> {
+        let size = self.dtype.size();
+        let count = self.count();
+        let first =
+            Span { start: self.storage.start + (self.offset * size) as u64, len: (count * size) as u64 };
+        let mut bytes = if count == 0 {
+            Vec::new()
+        } else if self.is_contiguous() {
+            source.read(first)?
+        } else {
+            self.gather(source, size)?
+        };
+        if matches!(self.dtype, DType::Bool(_)) {
+            bytes.iter_mut().for_each(|b| *b = u8::from(*b != 0));
+        }
+        let made = TensorData::try_from_bytes_vec(bytes, self.shape.clone(), self.dtype);
+        made.map_err(|e| source.bad("torch archive", format!("a malformed tensor: {e}")))
+    }
+
+    /// Reads the stretch of the storage that holds all elements, then picks them.
+    fn gather(&self, source: &Source, size: usize) -> Result<Vec<u8>> {
+        let reach: usize =
+            self.shape.iter().zip(&self.strides).map(|(&d, &s)| (d - 1) * s).sum::<usize>() + 1;
+        let start = self.storage.start + (self.offset * size) as u64;
+        let stretch = source.read(Span { start, len: (reach * size) as u64 })?;
+        let mut bytes = Vec::with_capacity(self.count() * size);
+        let mut index = vec![0; self.shape.len()];
+        let mut at = 0;
+        loop {
+            bytes.extend_from_slice(&stretch[at * size..(at + 1) * size]);
+            let mut d = self.shape.len();
+            loop {
+                if d == 0 {
+                    return Ok(bytes);
+                }
+                d -= 1;
+                index[d] += 1;
+                at += self.strides[d];
+                if index[d] < self.shape[d] {
+                    break;
+                }
+                at -= self.shape[d] * self.strides[d];
+                index[d] = 0;
+            }
+        }
+    }
+}
+
+fn extents(pickle: &Pickle, value: Value) -> Option<Vec<usize>> {
+    // `torch.Size` is a tuple in another coat.
+    let inner = match pickle.callee(value) {
+        Some(("torch", "Size")) => *pickle.items(pickle.instance(value)?.args)?.first()?,
+        _ => value,
+    };
+    let extent = |value: &Value| match value {
+        Value::Int(extent) => usize::try_from(*extent).ok(),
+        _ => None,
+    };
+    pickle.items(inner)?.iter().map(extent).collect()
+}

@@ -1,0 +1,140 @@
+//! `Source`: the bytes of a file, read where they are needed and only once.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
+
+use crate::{Error, Result};
+
+/// Bytes that can be read at any place: a file, or what came out of an archive.
+#[derive(Debug)]
+pub struct Source {
+    path: PathBuf,
+    len: u64,
+    bytes: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    File(File),
+    Memory(Vec<u8>),
+}
+
+/// A range of a `Source` that is known to lie inside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// First byte.
+    pub start: u64,
+    /// Number of bytes.
+    pub len: u64,
+}
+
+impl Source {
+    /// Opens a file. Its length is taken now; a file that shrinks later gives `Error::Io`.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref().to_path_buf();
+        let file = File::open(&path).map_err(Error::io("read", &path))?;
+        let metadata = file.metadata().map_err(Error::io("read", &path))?;
+        if !metadata.is_file() {
+            return Err(Error::bad_file(&path, "file", "it is not a regular file"));
+        }
+        Ok(Self { path, len: metadata.len(), bytes: Place::File(file) })
+    }
+
+    /// Bytes in memory; `path` is what error messages call them.
+    pub fn memory(path: impl AsRef<Path>, bytes: Vec<u8>) -> Self {
+        Self { path: path.as_ref().to_path_buf(), len: bytes.len() as u64, bytes: Place::Memory(bytes) }
+    }
+
+    /// The file's name, for messages.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Number of bytes.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// All of it.
+    pub fn whole(&self) -> Span {
+        Span { start: 0, len: self.len }
+    }
+
+    /// `start..start + len`, or `None` where that is not inside.
+    pub fn span(&self, start: u64, len: u64) -> Option<Span> {
+        (start.checked_add(len)? <= self.len).then_some(Span { start, len })
+    }
+
+    /// Reads a range into memory of its own.
+    pub fn read(&self, span: Span) -> Result<Vec<u8>> {
+        let checked = self.span(span.start, span.len).and_then(|span| usize::try_from(span.len).ok());
+        let len = checked.ok_or_else(|| self.bad("file", "a range outside of it was asked for"))?;
+        let mut bytes = vec![0; len];
+        self.read_at(span.start, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Fills `into` from `start` on; all of it must be there.
+    pub fn read_at(&self, start: u64, into: &mut [u8]) -> Result<()> {
+        match &self.bytes {
+            Place::File(file) => read_exact_at(file, into, start).map_err(Error::io("read", &self.path)),
+            Place::Memory(bytes) => {
+                let start = usize::try_from(start).unwrap_or(usize::MAX);
+                let found = bytes.get(start..).and_then(|rest| rest.get(..into.len()));
+                into.copy_from_slice(found.ok_or_else(|| self.bad("file", "it is truncated"))?);
+                Ok(())
+            }
+        }
+    }
+
+    /// `Error::BadFile` about this file.
+    pub fn bad(&self, format: &'static str, problem: impl Into<String>) -> Error {
+        Error::bad_file(&self.path, format, problem)
+    }
+}
+
+#[cfg(unix)]
+fn read_exact_at(file: &File, into: &mut [u8], start: u64) -> std::io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, into, start)
+}
+
+#[cfg(windows)]
+fn read_exact_at(file: &File, mut into: &mut [u8], mut start: u64) -> std::io::Result<()> {
+    use std::os::windows::fs::FileExt;
+    while !into.is_empty() {
+        match file.seek_read(into, start)? {
+            0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            n => {
+                into = &mut into[n..];
+                start += n as u64;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_and_its_bytes_read_alike_and_never_outside() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        std::fs::write(&path, b"0123456789").unwrap();
+        for source in [Source::open(&path).unwrap(), Source::memory(&path, b"0123456789".to_vec())] {
+            assert_eq!(source.read(source.span(3, 4).unwrap()).unwrap(), b"3456");
+            assert_eq!(source.span(8, 3), None);
+            assert_eq!(source.span(u64::MAX, 2), None);
+            assert!(source.read(Span { start: 8, len: 3 }).is_err());
+            assert!(source.read(Span { start: 0, len: u64::MAX }).is_err());
+        }
+    }
+}
