@@ -1,6 +1,14 @@
 //! What lies on disk: training checkpoints, snapshots, and the reference's own checkpoint files.
 
 pub mod atomic;
+mod reference_network;
+mod reference_snapshot;
+mod reference_training_state;
 mod store;
 
+pub use reference_network::{ReferenceNetwork, SourceFamily, check_shapes};
+pub use reference_snapshot::{ReferenceEncoder, ReferenceSnapshot};
+pub use reference_training_state::{
+    AdamMoments, ReferenceAdam, ReferenceTrainingState, TrainedNetwork, TrainingStateStyle,
+};
 pub use store::{Checkpoint, CheckpointStore};

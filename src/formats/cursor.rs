@@ -32,11 +32,6 @@ impl<'a> Cursor<'a> {
         self.end - self.position
     }
 
-    /// The source that is read.
-    pub(super) fn source(&self) -> &'a Source {
-        self.source
-    }
-
     /// A complaint about the file.
     pub(super) fn bad(&self, problem: impl Into<String>) -> crate::Error {
         self.source.bad(self.format, problem)

@@ -377,7 +377,12 @@ impl<'a> Machine<'a> {
     }
 
     fn bytes(&mut self, len: u64, cursor: &mut Cursor<'_>) -> Result<()> {
-        let blob = if len <= SHORT { Blob::Held(cursor.take(len)?) } else { Blob::Filed(cursor.skip(len)?) };
+        let blob = if len <= SHORT {
+            let span = Some(Span { start: cursor.position(), len });
+            Blob::Held { bytes: cursor.take(len)?, span }
+        } else {
+            Blob::Filed(cursor.skip(len)?)
+        };
         self.push_object(Object::Bytes(blob), cursor)
     }
 
@@ -463,34 +468,19 @@ impl<'a> Machine<'a> {
             return Err(cursor.bad("`_load_from_bytes` of what is not bytes"));
         };
         let span = match &self.objects[id.0 as usize] {
-            Object::Bytes(Blob::Filed(span)) => *span,
-            Object::Bytes(Blob::Held(bytes)) => return self.load_from_short(bytes.clone(), cursor),
+            Object::Bytes(Blob::Filed(span) | Blob::Held { span: Some(span), .. }) => *span,
             _ => return Err(cursor.bad("`_load_from_bytes` of what is not bytes")),
         };
         if let Some(&storage) = self.loaded.get(&(span.start, span.len)) {
             return Ok(storage);
         }
-        let storage = self.nested(self.source, span, cursor)?;
-        let storage = self.object(Object::Storage(storage), cursor)?;
-        self.loaded.insert((span.start, span.len), storage);
-        Ok(storage)
-    }
-
-    /// An archive that short holds no storage: it is read only to be judged.
-    fn load_from_short(&mut self, bytes: Vec<u8>, cursor: &Cursor<'_>) -> Result<Value> {
-        let source = Source::memory(self.source.path(), bytes);
-        let storage = self.nested(&source, source.whole(), cursor)?;
-        if storage.numel > 0 {
-            return Err(cursor.bad("a storage in an archive that is too short for one"));
-        }
-        self.object(Object::Storage(Storage { data: Span { start: 0, len: 0 }, ..storage }), cursor)
-    }
-
-    fn nested(&mut self, source: &Source, span: Span, cursor: &Cursor<'_>) -> Result<Storage> {
         if self.depth >= DEEPEST {
             return Err(cursor.bad("archives nested too deeply"));
         }
-        torch_file::load_storage(source, span, self.budget, self.depth + 1)
+        let storage = torch_file::load_storage(self.source, span, self.budget, self.depth + 1)?;
+        let storage = self.object(Object::Storage(storage), cursor)?;
+        self.loaded.insert((span.start, span.len), storage);
+        Ok(storage)
     }
 
     fn persistent_load(&mut self, reference: Value, cursor: &Cursor<'_>) -> Result<Value> {
@@ -535,7 +525,7 @@ impl<'a> Machine<'a> {
         let Value::Object(id) = value else { return None };
         match &self.objects[id.0 as usize] {
             Object::Text(text) => Some(text.clone()),
-            Object::Bytes(Blob::Held(bytes)) => Some(bytes.iter().map(|&b| char::from(b)).collect()),
+            Object::Bytes(Blob::Held { bytes, .. }) => Some(bytes.iter().map(|&b| char::from(b)).collect()),
             _ => None,
         }
     }
@@ -586,7 +576,7 @@ fn quoted(opcode: u8, line: &[u8]) -> Option<Object> {
     }
     let bytes: Option<Vec<u8>> =
         unescape(inner, false)?.into_iter().map(|c| u8::try_from(u32::from(c)).ok()).collect();
-    Some(Object::Bytes(Blob::Held(bytes?)))
+    Some(Object::Bytes(Blob::Held { bytes: bytes?, span: None }))
 }
 
 fn unescape(bytes: &[u8], unicode: bool) -> Option<Vec<char>> {

@@ -58,8 +58,13 @@ pub enum Object {
 pub enum Blob {
     /// Still in the file.
     Filed(Span),
-    /// Here.
-    Held(Vec<u8>),
+    /// Short, and here.
+    Held {
+        /// The bytes.
+        bytes: Vec<u8>,
+        /// Where they are in the file; unknown for escaped text.
+        span: Option<Span>,
+    },
 }
 
 /// A call of a function or class, and what the pickle would have done with the result.

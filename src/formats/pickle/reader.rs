@@ -152,7 +152,7 @@ impl Pickle {
     pub fn text(&self, value: Value) -> Option<Cow<'_, str>> {
         match self.object(value)? {
             Object::Text(text) => Some(Cow::Borrowed(text)),
-            Object::Bytes(Blob::Held(bytes)) => {
+            Object::Bytes(Blob::Held { bytes, .. }) => {
                 Some(Cow::Owned(bytes.iter().map(|&b| char::from(b)).collect()))
             }
             _ => None,
@@ -216,7 +216,7 @@ impl Pickle {
     /// protocol 2 wraps bytes.
     pub fn bytes(&self, value: Value) -> Result<Option<Vec<u8>>> {
         match self.object(value) {
-            Some(Object::Bytes(Blob::Held(bytes))) => Ok(Some(bytes.clone())),
+            Some(Object::Bytes(Blob::Held { bytes, .. })) => Ok(Some(bytes.clone())),
             Some(Object::Bytes(Blob::Filed(span))) => self.source.read(*span).map(Some),
             Some(Object::Instance(instance)) => Ok(self.encoded(instance)),
             _ => Ok(None),

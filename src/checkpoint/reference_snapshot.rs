@@ -1,0 +1,103 @@
+//! `ReferenceSnapshot`: a network pickle of EDM, EDM2, SiD or SiDA.
+
+use std::path::Path;
+
+use serde_json::{Map, Value as Json};
+
+use super::reference_network::{Persistent, ReferenceNetwork};
+use crate::{
+    Result,
+    formats::{
+        Source,
+        pickle::{Pickle, Value},
+    },
+};
+
+const FORMAT: &str = "network pickle";
+
+/// `network-snapshot-*.pkl`, `edm-*.pkl`, `edm2-*.pkl`: a dict of a network and what belongs to it.
+#[derive(Debug)]
+pub struct ReferenceSnapshot {
+    pickle: Pickle,
+    keys: Vec<(String, Value)>,
+}
+
+/// What turns pixels into the network's latents and back, as a snapshot describes it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReferenceEncoder {
+    /// `StabilityVAEEncoder` or `StandardRGBEncoder`.
+    pub class_name: String,
+    /// Keyword constructor arguments.
+    pub init_kwargs: Map<String, Json>,
+    /// Name of the autoencoder on the Hugging Face hub.
+    pub vae_name: Option<String>,
+    /// Factor of every latent channel.
+    pub scale: Vec<f32>,
+    /// Offset of every latent channel.
+    pub bias: Vec<f32>,
+}
+
+impl ReferenceSnapshot {
+    /// Opens a snapshot. Tensors stay in the file until a network is asked for.
+    ///
+    /// # Errors
+    /// `ForbiddenGlobal` for anything that is not data; `BadFile` for damage, or for a pickle of something else.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::read(Source::open(path)?)
+    }
+
+    /// The same from bytes in memory.
+    pub fn read(source: Source) -> Result<Self> {
+        let pickle = Pickle::read(source, FORMAT)?;
+        let keys = pickle.fields(pickle.root()).ok_or_else(|| pickle.bad("it does not hold a dict"))?;
+        let keys = keys.into_iter().map(|(name, value)| (name.into_owned(), value)).collect();
+        Ok(Self { pickle, keys })
+    }
+
+    /// Keys of the outer dict, in order.
+    pub fn top_keys(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// The pickle itself.
+    pub fn pickle(&self) -> &Pickle {
+        &self.pickle
+    }
+
+    /// The network whose weights are averaged: the one that everybody samples from.
+    pub fn ema(&self) -> Result<ReferenceNetwork> {
+        self.network("ema")
+    }
+
+    /// The network under a key. See `ReferenceNetwork::config` for its settings and the check of its shapes.
+    pub fn network(&self, key: &str) -> Result<ReferenceNetwork> {
+        let value =
+            self.value(key).ok_or_else(|| self.pickle.bad(format!("it has no network under `{key}`")))?;
+        ReferenceNetwork::read(&self.pickle, value)
+    }
+
+    /// The encoder of EDM2's snapshots; `None` where there is none.
+    pub fn encoder(&self) -> Result<Option<ReferenceEncoder>> {
+        let object = self.value("encoder").and_then(|value| Persistent::of(&self.pickle, value));
+        let Some(object) = object else { return Ok(None) };
+        let kwargs = object.get("_init_kwargs").map(|value| self.pickle.json(value)).transpose()?;
+        let floats = |name| -> Result<Vec<f32>> {
+            let array = object.get(name).map(|value| self.pickle.array(value)).transpose()?.flatten();
+            Ok(array.and_then(|array| array.convert::<f32>().try_into_vec().ok()).unwrap_or_default())
+        };
+        Ok(Some(ReferenceEncoder {
+            class_name: object.class_name.to_string(),
+            init_kwargs: kwargs.and_then(|kwargs| kwargs.as_object().cloned()).unwrap_or_default(),
+            vae_name: object
+                .get("vae_name")
+                .and_then(|name| self.pickle.text(name))
+                .map(|name| name.to_string()),
+            scale: floats("scale")?,
+            bias: floats("bias")?,
+        }))
+    }
+
+    fn value(&self, key: &str) -> Option<Value> {
+        self.keys.iter().find(|(name, _)| name == key).map(|(_, value)| *value)
+    }
+}

@@ -1,0 +1,233 @@
+//! `ReferenceTrainingState`: a `training-state-*.pt` of SiD or SiDA.
+
+use std::{collections::BTreeMap, path::Path};
+
+use burn::tensor::{DType, TensorData};
+use serde_json::{Map, Value as Json};
+
+use super::reference_network::{ReferenceNetwork, read_state_dict};
+use crate::{
+    Error, Result,
+    formats::{
+        Source,
+        pickle::{Pickle, Value},
+    },
+    state_dict::StateDict,
+};
+
+const FORMAT: &str = "training state";
+
+/// How a loop writes its state down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrainingStateStyle {
+    /// State dicts (SiDA).
+    State,
+    /// State dicts of networks in float16 (SiDA on EDM2); optimizer moments are whole.
+    StateFp16,
+    /// Whole networks (SiD).
+    Modules,
+}
+
+/// Networks and optimizers of a distillation.
+#[derive(Debug)]
+pub struct ReferenceTrainingState {
+    /// How it was written.
+    pub style: TrainingStateStyle,
+    /// Keys of the outer dict, in order.
+    pub top_keys: Vec<String>,
+    /// `module name` of everything the pickle refers to.
+    pub globals: Vec<String>,
+    /// The fake score network.
+    pub fake_score: TrainedNetwork,
+    /// The generator.
+    pub generator: TrainedNetwork,
+    /// The generator's moving average.
+    pub generator_ema: TrainedNetwork,
+    /// Adam of the fake score network.
+    pub fake_score_optimizer: ReferenceAdam,
+    /// Adam of the generator.
+    pub generator_optimizer: ReferenceAdam,
+    /// Thousands of images trained on, from the file's name.
+    pub resume_kimg: Option<u64>,
+}
+
+/// A network of a training state.
+#[derive(Clone, Debug)]
+pub struct TrainedNetwork {
+    /// Parameters and buffers.
+    pub state_dict: StateDict,
+    /// Names of the parameters in the index order of the optimizer.
+    pub parameters: Vec<String>,
+    /// Class and arguments; a state dict alone does not tell them.
+    pub network: Option<ReferenceNetwork>,
+}
+
+/// The state of a torch Adam optimizer.
+#[derive(Clone, Debug)]
+pub struct ReferenceAdam {
+    /// `param_groups` as written: `lr`, `betas`, `eps`, ..., and `params`, the indices of the group.
+    pub groups: Vec<Map<String, Json>>,
+    /// State of a parameter by its index; parameters that were never stepped have none.
+    pub state: BTreeMap<u64, AdamMoments>,
+}
+
+/// What Adam remembers of one parameter.
+#[derive(Clone, Debug)]
+pub struct AdamMoments {
+    /// Number of steps; `[]`.
+    pub step: TensorData,
+    /// First moment; shape of the parameter.
+    pub exp_avg: TensorData,
+    /// Second moment; shape of the parameter.
+    pub exp_avg_sq: TensorData,
+}
+
+impl ReferenceTrainingState {
+    /// Reads a training state.
+    ///
+    /// # Errors
+    /// `ForbiddenGlobal` for anything that is not data; `BadFile` for damage, or for a file of something else;
+    /// `ShapeMismatch` where an optimizer's moments do not fit its network.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::read(Source::open(path)?)
+    }
+
+    /// The same from bytes in memory.
+    pub fn read(source: Source) -> Result<Self> {
+        let pickle = Pickle::read(source, FORMAT)?;
+        let fields = pickle.fields(pickle.root()).ok_or_else(|| pickle.bad("it does not hold a dict"))?;
+        let top_keys: Vec<String> = fields.iter().map(|(name, _)| name.to_string()).collect();
+        let whole = top_keys.iter().any(|key| key == "fake_score");
+        let network = |name: &str| {
+            let key = if whole { name.to_owned() } else { format!("{name}_state") };
+            let value = field(&pickle, &key)?;
+            if whole {
+                TrainedNetwork::from_module(&pickle, value)
+            } else {
+                TrainedNetwork::from_state(&pickle, value)
+            }
+        };
+        let (fake_score, generator, generator_ema) =
+            (network("fake_score")?, network("G")?, network("G_ema")?);
+        let adam = |key: &str, network: &TrainedNetwork| {
+            let adam = ReferenceAdam::read(&pickle, field(&pickle, key)?)?;
+            adam.check(network, &pickle)?;
+            Ok::<_, Error>(adam)
+        };
+        let halved = |data: &TensorData| data.dtype() == DType::F16;
+        let style = match whole {
+            true => TrainingStateStyle::Modules,
+            false if fake_score.state_dict.values().any(halved) => TrainingStateStyle::StateFp16,
+            false => TrainingStateStyle::State,
+        };
+        Ok(Self {
+            style,
+            globals: pickle.globals().map(str::to_owned).collect(),
+            fake_score_optimizer: adam("fake_score_optimizer_state", &fake_score)?,
+            generator_optimizer: adam("g_optimizer_state", &generator)?,
+            fake_score,
+            generator,
+            generator_ema,
+            resume_kimg: resume_kimg(pickle.path()),
+            top_keys,
+        })
+    }
+}
+
+/// The number at the end of `training-state-000512.pt`.
+fn resume_kimg(path: &Path) -> Option<u64> {
+    let stem = path.file_stem()?.to_str()?;
+    stem.rsplit('-').next()?.parse().ok()
+}
+
+fn field(pickle: &Pickle, key: &str) -> Result<Value> {
+    pickle
+        .get(pickle.root(), key)
+        .ok_or_else(|| pickle.bad(format!("it has no `{key}`: it is not a training state")))
+}
+
+impl TrainedNetwork {
+    fn from_module(pickle: &Pickle, value: Value) -> Result<Self> {
+        let network = ReferenceNetwork::read(pickle, value)?;
+        network.config()?;
+        let (state_dict, parameters) = (network.state_dict.clone(), network.parameters.clone());
+        Ok(Self { state_dict, parameters, network: Some(network) })
+    }
+
+    fn from_state(pickle: &Pickle, value: Value) -> Result<Self> {
+        let state_dict = read_state_dict(pickle, value)?;
+        let parameters = state_dict.keys().filter(|name| !is_buffer(name)).cloned().collect();
+        Ok(Self { state_dict, parameters, network: None })
+    }
+}
+
+/// A state dict does not say which of its tensors are buffers; in the reference's networks their names do.
+fn is_buffer(name: &str) -> bool {
+    let last = name.rsplit('.').next().unwrap_or(name);
+    matches!(last, "resample_filter" | "freqs" | "phases") || name == "u"
+}
+
+impl ReferenceAdam {
+    fn read(pickle: &Pickle, value: Value) -> Result<Self> {
+        let bad = |what: &str| pickle.bad(format!("an optimizer without its {what}"));
+        let groups = pickle.get(value, "param_groups").ok_or_else(|| bad("`param_groups`"))?;
+        let Json::Array(groups) = pickle.json(groups)? else { return Err(bad("`param_groups`")) };
+        let groups: Option<Vec<_>> = groups.into_iter().map(|group| group.as_object().cloned()).collect();
+        let entries = pickle
+            .get(value, "state")
+            .and_then(|state| pickle.entries(state))
+            .ok_or_else(|| bad("`state`"))?;
+        let mut state = BTreeMap::new();
+        for &(index, moments) in entries.iter() {
+            let Value::Int(index) = index else { return Err(bad("parameter indices")) };
+            let index = u64::try_from(index).map_err(|_| bad("parameter indices"))?;
+            state.insert(index, AdamMoments::read(pickle, moments)?);
+        }
+        Ok(Self { groups: groups.ok_or_else(|| bad("`param_groups`"))?, state })
+    }
+
+    /// Every index names a parameter, and its moments have the parameter's shape.
+    fn check(&self, network: &TrainedNetwork, pickle: &Pickle) -> Result<()> {
+        let indices =
+            |group: &Map<String, Json>| group.get("params").and_then(Json::as_array).map_or(0, Vec::len);
+        let count: usize = self.groups.iter().map(indices).sum();
+        if count != network.parameters.len() {
+            let problem =
+                format!("its optimizer has {count} parameters, the network {}", network.parameters.len());
+            return Err(pickle.bad(problem));
+        }
+        for (&index, moments) in &self.state {
+            let name = usize::try_from(index).ok().and_then(|index| network.parameters.get(index));
+            let name = name.ok_or_else(|| pickle.bad(format!("its optimizer knows a parameter {index}")))?;
+            let expected = network.state_dict[name].shape();
+            for found in [&moments.exp_avg, &moments.exp_avg_sq] {
+                if found.shape() != expected {
+                    return Err(Error::ShapeMismatch {
+                        origin: format!("optimizer state of {}", pickle.path().display()),
+                        tensor: name.clone(),
+                        found: found.shape().to_vec(),
+                        expected: expected.to_vec(),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl AdamMoments {
+    fn read(pickle: &Pickle, value: Value) -> Result<Self> {
+        let tensor = |name: &str| {
+            let value = pickle.get(value, name).unwrap_or(Value::None);
+            // Torch before 1.12 counted steps in a plain number.
+            if let (Value::Int(step), "step") = (value, name) {
+                return Ok(TensorData::new(vec![step as f32], Vec::<usize>::new()));
+            }
+            match pickle.tensor(value)? {
+                Some(view) => view.read(pickle.source()),
+                None => Err(pickle.bad(format!("an optimizer state without its `{name}`"))),
+            }
+        };
+        Ok(Self { step: tensor("step")?, exp_avg: tensor("exp_avg")?, exp_avg_sq: tensor("exp_avg_sq")? })
+    }
+}
