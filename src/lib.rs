@@ -33,3 +33,15 @@ pub mod stages;
 pub mod state_dict;
 
 pub use error::{Error, Result};
+
+/// The version of Burn that this program stands on; `Cargo.toml` pins it.
+pub const BURN_VERSION: &str = "0.22.1";
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_version_of_burn_is_the_pinned_one() {
+        let pinned = format!("burn = {{ version = \"={}\"", super::BURN_VERSION);
+        assert!(include_str!("../Cargo.toml").contains(&pinned));
+    }
+}

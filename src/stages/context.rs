@@ -25,6 +25,14 @@ pub struct Context<'a> {
     pub name: &'a StageName,
     /// The pipeline.
     pub pipeline: &'a str,
+    /// What the pipeline does, in its own words.
+    pub description: &'a str,
+    /// The pipeline's seed.
+    pub pipeline_seed: u64,
+    /// The device, in words.
+    pub device_name: &'a str,
+    /// When this run began, such as `2026-11-22 23:59 UTC`.
+    pub date: &'a str,
     /// The stage's folder, which exists. An interrupted run's checkpoints are in it.
     pub dir: &'a Path,
     /// The pipeline's folder of runs: the report goes here too.
