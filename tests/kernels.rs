@@ -96,7 +96,7 @@ fn channels() -> impl Strategy<Value = usize> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn conv2d(set in instruction_set(), n in 1usize..4, h in 1usize..12, w in 1usize..12, c in channels(), k in channels(),
@@ -109,6 +109,71 @@ proptest! {
             if bias { f(x, weight, Some(t[2].clone())) } else { f(x, weight, None) + t[2].clone().sum().reshape([1, 1, 1, 1]) }
         };
         check(2e-5, &inputs, run(kernels::conv2d), run(reference::conv2d))?;
+    }
+
+    #[test]
+    fn conv2d_with(set in instruction_set(), n in 1usize..4, h in 3usize..12, w in 3usize..12, c in channels(), k in channels(),
+        kh in 1usize..4, kw in 1usize..4, stride in 1usize..4, padding in prop::array::uniform2(0usize..3), seed: u64)
+    {
+        let _set = force(set);
+        let inputs = [input(&[n, h, w, c], seed), input(&[k, c, kh, kw], seed ^ 1), input(&[k], seed ^ 2)];
+        type Conv = fn(Tensor<4>, Tensor<4>, Option<Tensor<1>>, usize, [usize; 2]) -> Tensor<4>;
+        let run = |f: Conv| move |t: &[Tensor<1>]| {
+            f(shaped(&t[0], [n, h, w, c]), shaped(&t[1], [k, c, kh, kw]), Some(t[2].clone()), stride, padding)
+        };
+        check(2e-5, &inputs, run(kernels::conv2d_with), run(reference::conv2d_with))?;
+    }
+
+    #[test]
+    fn attention(set in instruction_set(), n in 1usize..4, h in 1usize..10, w in 1usize..10, heads in 1usize..4, d in 1usize..40,
+        normalize: bool, seed: u64)
+    {
+        let _set = force(set);
+        let dims = [n, h, w, 3 * heads * d];
+        let eps = normalize.then_some(1e-4);
+        let run = |f: fn(Tensor<4>, usize, Option<f64>) -> Tensor<4>| {
+            move |t: &[Tensor<1>]| f(shaped(&t[0], dims) * 3.0, heads, eps)
+        };
+        check(1e-4, &[input(&dims, seed)], run(kernels::attention), run(reference::attention))?;
+    }
+
+    #[test]
+    fn resampling(set in instruction_set(), n in 1usize..4, h in 1usize..9, w in 1usize..9, c in channels(), down: bool,
+        filter in prop_oneof![Just(vec![1.0f32, 1.0]), Just(vec![1.0, 3.0, 3.0, 1.0]), Just(vec![1.0, 2.0, 5.0, 3.0, 1.0, 0.5]),
+            Just(vec![1.0, 2.0, 1.5])], seed: u64)
+    {
+        let _set = force(set);
+        let (h, w) = if down { (2 * h, 2 * w) } else { (h, w) };
+        let run = |f: fn(Tensor<4>, &[f32]) -> Tensor<4>| {
+            let filter = filter.clone();
+            move |t: &[Tensor<1>]| f(shaped(&t[0], [n, h, w, c]), &filter)
+        };
+        if down {
+            check(2e-6, &[input(&[n, h, w, c], seed)], run(kernels::downsample), run(reference::downsample))?;
+        } else {
+            check(2e-6, &[input(&[n, h, w, c], seed)], run(kernels::upsample), run(reference::upsample))?;
+        }
+    }
+
+    #[test]
+    fn mp_silu(set in instruction_set(), n in 1usize..4, h in 1usize..9, c in channels(), gain: bool, seed: u64) {
+        let _set = force(set);
+        let inputs = [input(&[n, h, h, c], seed), input(&[n, c], seed ^ 1)];
+        let run = |f: fn(Tensor<4>, Option<Tensor<2>>) -> Tensor<4>| move |t: &[Tensor<1>]| {
+            let gains = shaped(&t[1], [n, c]);
+            let unused = gains.clone().sum().reshape([1, 1, 1, 1]);
+            f(shaped(&t[0], [n, h, h, c]) * 4.0, gain.then_some(gains)) + unused
+        };
+        check(1e-5, &inputs, run(kernels::mp_silu), run(reference::mp_silu))?;
+    }
+
+    #[test]
+    fn pixel_norm(set in instruction_set(), n in 1usize..4, h in 1usize..9, c in channels(), seed: u64) {
+        let _set = force(set);
+        // With one channel the gradient is what is left of a difference of equals.
+        let dims = [n, h, h, c.max(4)];
+        let run = |f: fn(Tensor<4>, f64) -> Tensor<4>| move |t: &[Tensor<1>]| f(shaped(&t[0], dims), 1e-4);
+        check(2e-5, &[input(&dims, seed)], run(kernels::pixel_norm), run(reference::pixel_norm))?;
     }
 
     #[test]

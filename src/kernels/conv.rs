@@ -4,10 +4,7 @@ use burn::tensor::Tensor;
 
 use super::{
     array::Array,
-    cpu::{
-        dense,
-        winograd::{self, Extents},
-    },
+    cpu::{dense, im2col, winograd},
     reference,
     tape::{Operand, Operation, record},
 };
@@ -16,64 +13,106 @@ use super::{
 /// `kh` and `kw`, bias `[k]` => `[n, h, w, k]`
 pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>) -> Tensor<4> {
     let [_, _, kh, kw] = weight.dims();
-    if (kh, kw) != (1, 1) && (kh, kw) != (3, 3) {
-        return reference::conv2d(x, weight, bias);
-    }
+    conv2d_with(x, weight, bias, 1, [kh / 2, kw / 2])
+}
+
+/// A convolution with the given stride and zero padding `[top and bottom, left and right]`.
+/// x `[n, h, w, c]`, weight `[k, c, kh, kw]`, bias `[k]` => `[n, h', w', k]`
+pub fn conv2d_with(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    stride: usize,
+    padding: [usize; 2],
+) -> Tensor<4> {
     let x = match Operand::try_from(x) {
         Ok(x) => x,
-        Err(x) => return reference::conv2d(x, weight, bias),
+        Err(x) => return reference::conv2d_with(x, weight, bias, stride, padding),
     };
     let (weight, bias) = (Operand::of(weight), bias.map(Operand::of));
-    let [n, h, w, c] = x.array.dims();
-    let [k, weight_c, _, _] = weight.array.dims();
+    let dims @ [n, h, w, c] = x.array.dims();
+    let [k, weight_c, kh, kw] = weight.array.dims();
     assert_eq!(c, weight_c, "a convolution of {weight_c} channels got {c}");
-    let e = Extents { n, h, w, c, k };
-    let bias_values = bias.as_ref().map(|bias| bias.array.values());
-    let output = Array::build([n, h, w, k], |y| {
-        let (x, weight) = (x.array.values(), weight.array.values());
-        if kh == 3 {
-            winograd::forward(e, x, weight, false, bias_values, y);
-        } else {
-            dense::forward([n * h * w, c, k], x, weight, bias_values, y);
-        }
+    let out = |len: usize, kernel: usize, padding: usize| (len + 2 * padding - kernel) / stride + 1;
+    let out = [out(h, kh, padding[0]), out(w, kw, padding[1])];
+    let way = match ((kh, kw), stride, padding) {
+        ((3, 3), 1, [1, 1]) => Way::Winograd(winograd::Extents { n, h, w, c, k }),
+        ((1, 1), 1, [0, 0]) => Way::Dense([n * h * w, c, k]),
+        _ => Way::Windows(im2col::Extents { x: dims, out, k, kernel: [kh, kw], stride, padding }),
+    };
+    let output = Array::build([n, out[0], out[1], k], |y| {
+        let bias = bias.as_ref().map(|bias| bias.array.values());
+        way.forward(x.array.values(), weight.array.values(), bias, y);
     });
     let (x_tracked, weight_tracked) = (x.is_tracked(), weight.is_tracked());
     record([Some(x), Some(weight), bias], output, |[x, weight, _]| Conv {
-        e,
-        side: kh,
+        way,
+        x_dims: dims,
+        weight_dims: [k, c, kh, kw],
         // Each gradient needs the other operand.
         x: x.filter(|_| weight_tracked),
         weight: weight.filter(|_| x_tracked),
     })
 }
 
+/// How a convolution is computed.
+#[derive(Clone, Copy)]
+enum Way {
+    /// 3x3, "same".
+    Winograd(winograd::Extents),
+    /// 1x1.
+    Dense([usize; 3]),
+    /// All others.
+    Windows(im2col::Extents),
+}
+
+impl Way {
+    fn forward(self, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+        match self {
+            Self::Winograd(e) => winograd::forward(e, x, weight, false, bias, y),
+            Self::Dense(extents) => dense::forward(extents, x, weight, bias, y),
+            Self::Windows(e) => im2col::forward(e, x, weight, bias, y),
+        }
+    }
+
+    fn input_gradient(self, gradient: &[f32], weight: &[f32], dx: &mut [f32]) {
+        match self {
+            Self::Winograd(e) => {
+                let turned = winograd::Extents { c: e.k, k: e.c, ..e };
+                winograd::forward(turned, gradient, weight, true, None, dx);
+            }
+            Self::Dense(extents) => dense::input_gradient(extents, gradient, weight, dx),
+            Self::Windows(e) => im2col::input_gradient(e, gradient, weight, dx),
+        }
+    }
+
+    fn weight_gradient(self, x: &[f32], gradient: &[f32], dw: &mut [f32]) {
+        match self {
+            Self::Winograd(e) => winograd::weight_gradient(e, x, gradient, dw),
+            Self::Dense(extents) => dense::weight_gradient(extents, x, gradient, dw),
+            Self::Windows(e) => im2col::weight_gradient(e, x, gradient, dw),
+        }
+    }
+}
+
 /// The backward pass of a convolution.
 #[derive(Clone)]
 struct Conv {
-    e: Extents,
-    /// 1 or 3.
-    side: usize,
+    way: Way,
+    x_dims: [usize; 4],
+    weight_dims: [usize; 4],
     x: Option<Array>,
     weight: Option<Array>,
 }
 
 impl Operation<3> for Conv {
     fn backward(self, gradient: Array, wanted: [bool; 3]) -> [Option<Array>; 3] {
-        let e @ Extents { n, h, w, c, k } = self.e;
-        let rows = [n * h * w, c, k];
-        let dy = gradient.values();
-        let dx = self.weight.filter(|_| wanted[0]).map(|weight| {
-            Array::build([n, h, w, c], |dx| match self.side {
-                3 => winograd::forward(Extents { c: k, k: c, ..e }, dy, weight.values(), true, None, dx),
-                _ => dense::input_gradient(rows, dy, weight.values(), dx),
-            })
-        });
-        let dw = self.x.filter(|_| wanted[1]).map(|x| {
-            Array::build([k, c, self.side, self.side], |dw| match self.side {
-                3 => winograd::weight_gradient(e, x.values(), dy, dw),
-                _ => dense::weight_gradient(rows, x.values(), dy, dw),
-            })
-        });
+        let (way, dy) = (self.way, gradient.values());
+        let dx = self.weight.filter(|_| wanted[0]);
+        let dx = dx.map(|w| Array::build(self.x_dims, |dx| way.input_gradient(dy, w.values(), dx)));
+        let dw = self.x.filter(|_| wanted[1]);
+        let dw = dw.map(|x| Array::build(self.weight_dims, |dw| way.weight_gradient(x.values(), dy, dw)));
+        let k = self.weight_dims[0];
         let db = wanted[2].then(|| Array::build([k], |db| dense::column_sums(dy, k, db)));
         [dx, dw, db]
     }

@@ -7,23 +7,27 @@
 
 mod adam;
 mod array;
+mod attention;
 mod conv;
 mod cpu;
 mod dense;
+mod edm2;
 mod elementwise;
 mod norm;
 pub mod reference;
+mod resample;
 mod tape;
 
 pub use adam::{adam, lerp};
-pub use conv::conv2d;
+pub use attention::attention;
+pub use conv::{conv2d, conv2d_with};
 pub use cpu::{
     pool::{threads, with_threads},
     simd::InstructionSet,
 };
 pub use dense::dense;
+pub use edm2::{mp_silu, pixel_norm};
 pub use elementwise::{concat, silu, weighted_sum};
 pub use norm::group_norm;
-pub use reference::{
-    AdamStep, GroupNorm, attention, conv2d_with, downsample, mp_silu, pixel_norm, to_nchw, to_nhwc, upsample,
-};
+pub use reference::{AdamStep, GroupNorm, to_nchw, to_nhwc};
+pub use resample::{downsample, upsample};

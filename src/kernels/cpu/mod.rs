@@ -19,10 +19,14 @@
 )]
 
 pub(crate) mod adam;
+pub(crate) mod attention;
 pub(crate) mod dense;
+pub(crate) mod edm2;
 pub(crate) mod elementwise;
 pub(crate) mod gemm;
+pub(crate) mod im2col;
 pub(crate) mod norm;
 pub(crate) mod pool;
+pub(crate) mod resample;
 pub(crate) mod simd;
 pub(crate) mod winograd;

@@ -10,7 +10,7 @@ mod x86;
 
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
-pub(crate) use math::sigmoid;
+pub(crate) use math::{exp, sigmoid};
 pub(crate) use portable::Portable;
 
 /// A vector of `LANES` f32.

@@ -1,0 +1,71 @@
+//! What only EDM2 has: magnitude-preserving SiLU, and pixel norm.
+
+use burn::tensor::Tensor;
+
+use super::{
+    array::Array,
+    cpu::edm2 as cpu,
+    reference,
+    tape::{Operand, Operation, record},
+};
+
+/// Magnitude-preserving SiLU (EDM2): `silu(x * gain) / 0.596`, with an optional gain per sample and channel.
+/// x `[n, h, w, c]`, gain `[n, c]` => `[n, h, w, c]`
+pub fn mp_silu(x: Tensor<4>, gain: Option<Tensor<2>>) -> Tensor<4> {
+    let x = match Operand::try_from(x) {
+        Ok(x) => x,
+        Err(x) => return reference::mp_silu(x, gain),
+    };
+    let gain = gain.map(Operand::of);
+    let dims @ [n, h, w, c] = x.array.dims();
+    let output = Array::build(dims, |y| {
+        let gain = gain.as_ref().map(|gain| gain.array.values());
+        cpu::mp_silu([n, h * w, c], x.array.values(), gain, y);
+    });
+    record([Some(x), gain], output, |[x, gain]| MpSilu { dims, x: x.expect("always given"), gain })
+}
+
+#[derive(Clone)]
+struct MpSilu {
+    dims: [usize; 4],
+    x: Array,
+    gain: Option<Array>,
+}
+
+impl Operation<2> for MpSilu {
+    fn backward(self, gradient: Array, _: [bool; 2]) -> [Option<Array>; 2] {
+        let [n, h, w, c] = self.dims;
+        let mut dgain = vec![0.0; n * c];
+        let dx = Array::build(self.dims, |dx| {
+            let gain = self.gain.as_ref().map(Array::values);
+            cpu::mp_silu_gradient([n, h * w, c], self.x.values(), gain, gradient.values(), dx, &mut dgain);
+        });
+        [Some(dx), Some(Array::from_values(dgain, [n, c]))]
+    }
+}
+
+/// Pixel norm (EDM2): every position divided by `eps + rms over channels`. x `[n, h, w, c]` => `[n, h, w, c]`
+pub fn pixel_norm(x: Tensor<4>, eps: f64) -> Tensor<4> {
+    let x = match Operand::try_from(x) {
+        Ok(x) => x,
+        Err(x) => return reference::pixel_norm(x, eps),
+    };
+    let dims: [usize; 4] = x.array.dims();
+    let eps = eps as f32;
+    let output = Array::build(dims, |y| cpu::pixel_norm(dims[3], eps, x.array.values(), y));
+    record([Some(x)], output, |[x]| PixelNorm { dims, eps, x: x.expect("always given") })
+}
+
+#[derive(Clone)]
+struct PixelNorm {
+    dims: [usize; 4],
+    eps: f32,
+    x: Array,
+}
+
+impl Operation<1> for PixelNorm {
+    fn backward(self, gradient: Array, _: [bool; 1]) -> [Option<Array>; 1] {
+        let (x, dy) = (self.x.values(), gradient.values());
+        [Some(Array::build(self.dims, |dx| cpu::pixel_norm_gradient(self.dims[3], self.eps, x, dy, dx)))]
+    }
+}
