@@ -6,9 +6,9 @@ use indexmap::IndexMap;
 use super::{
     context::Context,
     dataset_batches::{DatasetBatches, even_labels},
-    dataset_file,
+    dataset_file, download,
     guard::Vitals,
-    network_file,
+    network_file, reference_state,
     snapshots::Snapshooter,
     statistics::{Period, Quantity},
     training_loop::{Memory, Training},
@@ -58,10 +58,17 @@ impl<'a> Distillation<'a> {
             Snapshooter::new(context, &recipe.snapshots, sampler(recipe), codec.clone(), dataset.as_ref())?;
         let objective = Objective::new(recipe, &teacher_artifact.network);
         let side = teacher.img_resolution();
+        let image_shape = [teacher.img_channels(), side, side];
+        let label_dim = teacher.label_dim();
+        let mut trainer = Trainer::new(recipe.clone(), objective.clone(), Networks::of(teacher, initial));
+        if let Some(start) = &recipe.start_from {
+            let path = download::fetch(context, &start.training_state, None)?;
+            trainer.restore(&reference_state::read(&path, start.kimg)?, &format!("`{}`", path.display()))?;
+        }
         Ok(Self {
-            image_shape: [teacher.img_channels(), side, side],
-            source: Source { dataset, codec, label_dim: teacher.label_dim(), stream: None },
-            trainer: Trainer::new(recipe.clone(), objective.clone(), Networks::of(teacher, initial)),
+            image_shape,
+            source: Source { dataset, codec, label_dim, stream: None },
+            trainer,
             objective,
             recipe,
             snapshooter,
@@ -73,11 +80,6 @@ impl<'a> Distillation<'a> {
     /// The generator's average, and what else the stage hands on.
     pub(super) fn trainer(&self) -> &Trainer<Network> {
         &self.trainer
-    }
-
-    /// Sets the networks and the clock from a state of another program.
-    pub(super) fn trainer_mut(&mut self) -> &mut Trainer<Network> {
-        &mut self.trainer
     }
 }
 

@@ -1,19 +1,25 @@
 //! `load_teacher`: fetches a published network and reads its weights.
 
+use std::path::Path;
+
+use burn::module::Module;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    artifact::Artifact,
+    artifact::{Artifact, NetworkArtifact},
     context::Context,
-    rules,
+    download, network_file, rules,
     stage::{Input, Kind, Objection, Stage},
 };
 use crate::{
     Error, Result,
-    diffusion::{Encoder, Sampler},
+    checkpoint::{ReferenceNetwork, ReferenceSnapshot, ReferenceTrainingState},
+    diffusion::{EdmSampler, Encoder, Sampler},
+    formats::safetensors,
     location::Location,
     nn::NetworkConfig,
+    state_dict::StateDict,
 };
 
 /// Fetches a published network and reads its weights: a teacher, or a generator that someone has distilled.
@@ -60,6 +66,27 @@ impl Weights {
     }
 }
 
+impl Weights {
+    /// The settings, where the file says them, and the tensors.
+    fn read(&self, path: &Path) -> Result<(Option<NetworkConfig>, StateDict)> {
+        match self {
+            Self::EdmPickle(_) => {
+                let network = ReferenceSnapshot::open(path)?.ema()?;
+                Ok((Some(network.config()?), network.state_dict))
+            }
+            Self::TrainingState(_) => {
+                let generator = ReferenceTrainingState::open(path)?.generator_ema;
+                let config = generator.network.as_ref().map(ReferenceNetwork::config).transpose()?;
+                Ok((config, generator.state_dict))
+            }
+            Self::Safetensors(_) => {
+                let (state, metadata) = safetensors::read(path)?;
+                Ok((network_file::settings(&metadata, path)?, state))
+            }
+        }
+    }
+}
+
 impl Stage for LoadTeacher {
     fn inputs(&self) -> Vec<Input<'_>> {
         Vec::new()
@@ -73,7 +100,37 @@ impl Stage for LoadTeacher {
         self.network.iter().flat_map(|network| rules::network("network", network)).collect()
     }
 
-    fn run(&self, _context: &mut Context<'_>) -> Result<Artifact> {
-        Err(Error::Unusable("`load_teacher` is not implemented".into()))
+    fn run(&self, context: &mut Context<'_>) -> Result<Artifact> {
+        let context = &*context;
+        let path = download::fetch(context, self.weights.location(), self.sha256.as_deref())?;
+        let origin = format!("`{}`", path.display());
+        let (written, state) = self.weights.read(&path)?;
+        let network = match (&self.network, written) {
+            (Some(given), _) => given.clone(),
+            (None, Some(written)) => written,
+            (None, None) => {
+                return Err(Error::Unusable(format!(
+                    "{origin} does not say which network it holds: give `network` in stage `{}`",
+                    context.name
+                )));
+            }
+        };
+        let device = context.device.clone().without_autodiff();
+        let loaded = network.load(&state, &origin, &device)?.valid();
+        drop(state);
+        let default = if network.is_edm2() {
+            Sampler::Edm2(EdmSampler { num_steps: 32, ..EdmSampler::default() })
+        } else {
+            Sampler::Edm(EdmSampler::default())
+        };
+        let weights = std::path::PathBuf::from("network.safetensors");
+        network_file::save(&context.dir.join(&weights), &loaded)?;
+        Ok(Artifact::Network(NetworkArtifact {
+            network,
+            weights,
+            sampler: self.sampler.clone().unwrap_or(default),
+            encoder: self.encoder.clone(),
+            nimg: 0,
+        }))
     }
 }

@@ -20,6 +20,7 @@ mod network_file;
 mod noise;
 pub mod prepare_dataset;
 pub mod progress;
+mod reference_state;
 pub mod report;
 pub mod rules;
 mod sampling;

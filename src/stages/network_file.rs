@@ -38,13 +38,21 @@ pub(super) fn save(path: &Path, network: &Network) -> Result<()> {
 /// The file has no settings, or its tensors are not those of the settings.
 pub(crate) fn open(path: &Path, device: &Device) -> Result<Network> {
     let (state, metadata) = safetensors::read(path)?;
-    let config = metadata.get(CONFIG_KEY).ok_or_else(|| {
+    let config = settings(&metadata, path)?.ok_or_else(|| {
         let problem = "its metadata do not say which network it is: give `network` in the pipeline";
         Error::bad_file(path, "network file", problem)
     })?;
-    let config: NetworkConfig = serde_json::from_str(config)
-        .map_err(|e| Error::bad_file(path, "network file", format!("its network settings: {e}")))?;
     config.load(&state, &format!("`{}`", path.display()), device)
+}
+
+/// The network settings in a file's metadata; `None` where it has none.
+///
+/// # Errors
+/// They cannot be read.
+pub(crate) fn settings(metadata: &Metadata, path: &Path) -> Result<Option<NetworkConfig>> {
+    let bad =
+        |e: serde_json::Error| Error::bad_file(path, "network file", format!("its network settings: {e}"));
+    metadata.get(CONFIG_KEY).map(|text| serde_json::from_str(text)).transpose().map_err(bad)
 }
 
 /// A finished stage's network: what it says, and where its files are.
