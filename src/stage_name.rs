@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// The name of a stage, unique within its pipeline: the key under `stages:`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
-pub struct StageName(#[schemars(regex(pattern = r"^[a-z][a-z0-9_]*$"), length(max = 64))] String);
+pub struct StageName(#[schemars(regex(pattern = r"^[a-z][a-z0-9_]{0,63}$"))] String);
 
 impl StageName {
     /// Wraps a name; the schema, not this constructor, says which names are well-formed.

@@ -1,5 +1,17 @@
 //! The pipeline language: parsing, checking, planning and running.
 
+mod document;
+mod facts;
+mod meaning;
+pub mod mistake;
+pub mod overlay;
+pub mod parse;
+pub mod schema;
 pub mod spec;
+pub mod suggestion;
+mod violations;
 
+pub use mistake::Mistake;
+pub use overlay::Setting;
+pub use parse::{Parsed, Source};
 pub use spec::{Axis, Cell, Pipeline, Sweep, SweepTable};

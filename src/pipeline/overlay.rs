@@ -1,0 +1,150 @@
+//! `--set` and sweep axes: a value put at a dotted path of a pipeline gives another pipeline.
+
+use serde_json::{Map, Value};
+
+use super::{
+    document::{Document, dotted, escape},
+    schema::PIPELINE_SCHEMA,
+    suggestion::advice,
+    violations::schema_at,
+};
+use crate::{Error, Result};
+
+/// A value for a dotted path.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Setting {
+    /// `stages.sid.distill.generator.lr`.
+    pub path: String,
+    /// The value.
+    pub value: Value,
+    /// Who says so: `--set`, or a sweep.
+    pub origin: String,
+}
+
+impl Setting {
+    /// From `PATH=VALUE`; the value is YAML, so that `1e-5`, `true` and `[1, 2]` mean what they mean in a file.
+    ///
+    /// # Errors
+    /// `Usage` without a `=`, without a path, or with a value that is not YAML.
+    pub fn parse(text: &str) -> Result<Self> {
+        let usage = |problem: String| Error::Usage(format!("`--set {text}`: {problem}"));
+        let (path, value) = text.split_once('=').ok_or_else(|| usage("write PATH=VALUE".to_owned()))?;
+        let path = path.trim();
+        if path.is_empty() {
+            return Err(usage("the path is empty".to_owned()));
+        }
+        let document = Document::read("", value.to_owned()).map_err(|error| usage(error.problem))?;
+        Ok(Self { path: path.to_owned(), value: document.value, origin: format!("`--set {text}`") })
+    }
+}
+
+/// Puts every value at its path.
+///
+/// # Errors
+/// `Usage` for a path that leads nowhere: the part that is unknown, and what is known there.
+pub(super) fn apply(document: &mut Document, settings: &[Setting]) -> Result<()> {
+    for setting in settings {
+        let pointer = put(&mut document.value, setting)?;
+        document.set_origin(&pointer, setting.origin.clone());
+    }
+    Ok(())
+}
+
+/// Puts a value at its path and returns the path as a pointer. A key that is not written yet may be set where the
+/// language has it: it had its default. Stages cannot be made this way.
+fn put(root: &mut Value, setting: &Setting) -> Result<String> {
+    let mut pointer = String::new();
+    let mut at = root;
+    let parts: Vec<&str> = setting.path.split('.').collect();
+    for (i, part) in parts.iter().enumerate() {
+        let nowhere = |known: Vec<String>| {
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            let place = if pointer.is_empty() { "a pipeline".to_owned() } else { format!("`{}`", dotted(&pointer)) };
+            let help = advice(part, &known).map_or_else(String::new, |help| format!("; {help}"));
+            Error::Usage(format!("{}: there is no `{part}` in {place}{help}", setting.origin))
+        };
+        let next = format!("{pointer}/{}", escape(part));
+        if at.is_null() {
+            // `sid:` and `sid: {}` mean the same to a path.
+            *at = Value::Object(Map::new());
+        }
+        match at {
+            Value::Object(map) => {
+                let written: Vec<String> = map.keys().cloned().collect();
+                if !map.contains_key(*part) {
+                    let known = properties(&pointer);
+                    let may_be_made = known.iter().any(|key| key == part) && !is_choice(&pointer);
+                    if !may_be_made {
+                        let known = if known.is_empty() || is_choice(&pointer) { written } else { known };
+                        return Err(nowhere(known));
+                    }
+                }
+                let slot = map.entry((*part).to_owned()).or_insert(Value::Null);
+                at = slot;
+            }
+            Value::Array(list) => {
+                let length = list.len();
+                let index = part.parse::<usize>().ok().filter(|index| *index < length);
+                let known = || (0..length).map(|i| i.to_string()).collect();
+                let Some(index) = index else { return Err(nowhere(known())) };
+                at = &mut list[index];
+            }
+            _ => return Err(nowhere(Vec::new())),
+        }
+        pointer = next;
+        if i + 1 == parts.len() {
+            at.clone_from(&setting.value);
+        }
+    }
+    Ok(pointer)
+}
+
+/// The keys that the language has at a place.
+fn properties(pointer: &str) -> Vec<String> {
+    let schema = schema_at(&PIPELINE_SCHEMA.schema, pointer);
+    schema.get("properties").and_then(Value::as_object).into_iter().flatten().map(|(key, _)| key.clone()).collect()
+}
+
+/// Whether exactly one of several keys is written at a place, so that another cannot be added.
+fn is_choice(pointer: &str) -> bool {
+    schema_at(&PIPELINE_SCHEMA.schema, pointer).get("maxProperties").is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn pipeline() -> Value {
+        json!({ "stages": { "sid": { "distill": { "teacher": "t", "method": { "sid": null } } } } })
+    }
+
+    fn set(text: &str) -> Result<Value> {
+        let mut root = pipeline();
+        put(&mut root, &Setting::parse(text)?)?;
+        Ok(root)
+    }
+
+    #[test]
+    fn written_and_defaulted_keys_can_be_set() {
+        assert_eq!(set("seed=7").unwrap()["seed"], 7);
+        let root = set("stages.sid.distill.generator.lr=1e-4").unwrap();
+        assert_eq!(root["stages"]["sid"]["distill"]["generator"]["lr"], 1e-4);
+        let root = set("stages.sid.distill.method.sid.alpha=0.5").unwrap();
+        assert_eq!(root["stages"]["sid"]["distill"]["method"]["sid"]["alpha"], 0.5);
+    }
+
+    #[test]
+    fn a_path_that_leads_nowhere_is_said_with_what_is_there() {
+        let said = |text: &str| set(text).unwrap_err().to_string();
+        assert_eq!(
+            said("stages.sid.distill.generator.rl=1"),
+            "`--set stages.sid.distill.generator.rl=1`: there is no `rl` in `stages.sid.distill.generator`; did you mean `lr`?"
+        );
+        assert!(said("stages.sad.distill.batch_size=1").contains("did you mean `sid`?"));
+        assert!(said("stages.sid.distill.method.sida.alpha=1").contains("there is no `sida`"));
+        assert!(said("seed.x=1").contains("there is no `x` in `seed`"));
+        assert!(said("seed").contains("write PATH=VALUE"));
+    }
+}

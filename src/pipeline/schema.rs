@@ -1,0 +1,110 @@
+//! The JSON schemas of pipelines and sweeps: made from the types, committed in `schemas/`, embedded in the program.
+
+use std::sync::LazyLock;
+
+use jsonschema::Validator;
+use schemars::{JsonSchema, Schema, generate::SchemaSettings, transform::{Transform, transform_subschemas}};
+use serde_json::{Map, Value, json};
+
+use super::spec::{Pipeline, Sweep};
+
+/// The committed schema of pipelines.
+pub const PIPELINE: &str = include_str!("../../schemas/pipeline.schema.json");
+
+/// The committed schema of sweeps.
+pub const SWEEP: &str = include_str!("../../schemas/sweep.schema.json");
+
+/// A schema, ready to validate with.
+pub(super) struct Compiled {
+    pub(super) schema: Value,
+    pub(super) validator: Validator,
+}
+
+/// The schema of pipelines, compiled on first use.
+pub(super) static PIPELINE_SCHEMA: LazyLock<Compiled> = LazyLock::new(|| compile(PIPELINE));
+
+/// The schema of sweeps, compiled on first use.
+pub(super) static SWEEP_SCHEMA: LazyLock<Compiled> = LazyLock::new(|| compile(SWEEP));
+
+fn compile(text: &str) -> Compiled {
+    let schema: Value = serde_json::from_str(text).expect("the embedded schema is JSON");
+    let validator = jsonschema::validator_for(&schema).expect("the embedded schema is a schema");
+    Compiled { schema, validator }
+}
+
+/// What the types say today: file name and content of each schema. `schemas/` has to equal it.
+pub fn generate() -> [(&'static str, String); 2] {
+    [
+        ("pipeline.schema.json", text::<Pipeline>("A sida pipeline")),
+        ("sweep.schema.json", text::<Sweep>("A sida sweep")),
+    ]
+}
+
+fn text<T: JsonSchema>(title: &str) -> String {
+    let mut schema = SchemaSettings::draft2020_12().with_transform(ExactlyOneKey).into_generator().into_root_schema_for::<T>();
+    schema.insert("title".into(), title.into());
+    let mut text = serde_json::to_string_pretty(&schema).expect("a schema is JSON");
+    text.push('\n');
+    text
+}
+
+/// Rewrites the `oneOf` that stands for an enum, so that validators and editors can say what is wrong inside it.
+///
+/// Variants with values become one object with exactly one key, variants without become one list of words. "Not
+/// valid under any of the schemas listed in `oneOf`" turns into "0 is less than the minimum of 1 at
+/// /stages/sid/distill/batch_size".
+#[derive(Clone, Debug)]
+struct ExactlyOneKey;
+
+impl Transform for ExactlyOneKey {
+    fn transform(&mut self, schema: &mut Schema) {
+        transform_subschemas(self, schema);
+        let Some(object) = schema.as_object_mut() else { return };
+        if let Some(Value::String(description)) = object.get_mut("description") {
+            *description = description.replace('\n', " ");
+        }
+        let Some(Value::Array(branches)) = object.get("oneOf") else { return };
+        let mut words = Vec::new();
+        let mut meanings = Vec::new();
+        let mut variants = Map::new();
+        for branch in branches {
+            if let Some(word) = branch.get("const").filter(|word| word.is_string()) {
+                words.push(word.clone());
+                meanings.push(branch.get("description").cloned().unwrap_or_default());
+            } else if let Some(Value::Array(more)) = branch.get("enum") {
+                words.extend(more.iter().cloned());
+                meanings.extend(more.iter().map(|_| Value::Null));
+            } else if let Some((key, value)) = single_property(branch) {
+                variants.insert(key, value);
+            } else {
+                return;
+            }
+        }
+        object.remove("oneOf");
+        let words = (!words.is_empty())
+            .then(|| json!({ "type": "string", "enum": words, "enumDescriptions": meanings }));
+        let variants = (!variants.is_empty()).then(|| {
+            json!({ "type": "object", "properties": variants, "additionalProperties": false, "minProperties": 1, "maxProperties": 1 })
+        });
+        match (words, variants) {
+            (Some(only), None) | (None, Some(only)) => {
+                let Value::Object(only) = only else { return };
+                object.extend(only);
+            }
+            (words, variants) => {
+                object.insert("anyOf".into(), words.into_iter().chain(variants).collect());
+            }
+        }
+    }
+}
+
+/// `{ type: object, properties: { key: value }, required: [key] }` => key and value, described.
+fn single_property(branch: &Value) -> Option<(String, Value)> {
+    let properties = branch.get("properties")?.as_object()?;
+    let (key, value) = properties.iter().next().filter(|_| properties.len() == 1)?;
+    let mut value = value.clone();
+    if let (Some(description), Some(value)) = (branch.get("description"), value.as_object_mut()) {
+        value.insert("description".into(), description.clone());
+    }
+    Some((key.clone(), value))
+}
