@@ -15,6 +15,7 @@
 //! ```
 
 pub mod checkpoint;
+pub mod cli;
 pub mod data;
 pub mod diffusion;
 pub mod distill;

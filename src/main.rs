@@ -1,3 +1,7 @@
 //! The `sida` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sida::cli::main()
+}

@@ -82,7 +82,7 @@ fn glance_zip(path: &Path) -> Option<Glance> {
         return None;
     }
     let mut zip = ZipArchive::new(BufReader::new(file)).ok()?;
-    let names: Vec<String> = zip.file_names().map(str::to_owned).collect();
+    let names: Vec<String> = zip.file_names().filter_map(|name| Some(name.ok()?.into_owned())).collect();
     let first = names.iter().filter(|name| is_image(name)).min()?;
     let latents = is_latent(first);
     let images = names.iter().filter(|name| is_image(name)).count() as u64;
@@ -155,7 +155,7 @@ pub(super) fn identity(path: &Path) -> Option<String> {
         let mut entries = Vec::with_capacity(zip.len());
         for i in 0..zip.len() {
             let entry = zip.by_index_raw(i).ok()?;
-            entries.push((entry.name().to_owned(), entry.size(), entry.crc32()));
+            entries.push((entry.name().ok()?.into_owned(), entry.size(), entry.crc32()));
         }
         entries.sort();
         for (name, size, crc) in entries {
