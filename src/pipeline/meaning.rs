@@ -49,6 +49,12 @@ impl Stages<'_> {
         mistakes
     }
 
+    /// Only what is wrong with the references of a stage, for one whose other values are wrong already.
+    pub(super) fn reference_mistakes(&self, name: &StageName, spec: &StageSpec) -> Vec<Mistake> {
+        let objections = self.references(name, spec);
+        objections.into_iter().map(|objection| self.mistake(name, spec, objection)).collect()
+    }
+
     fn pointer(name: &StageName, spec: &StageSpec, field: &str) -> String {
         let stage = format!("/stages/{}/{}", escape(name.as_str()), spec.verb());
         if field.is_empty() { stage } else { format!("{stage}/{field}") }
@@ -56,7 +62,8 @@ impl Stages<'_> {
 
     fn mistake(&self, name: &StageName, spec: &StageSpec, objection: Objection) -> Mistake {
         let pointer = Self::pointer(name, spec, &objection.field);
-        let span = self.document.value_span(&pointer);
+        let whole = self.document.value.pointer(&pointer).is_some_and(|value| value.is_object() || value.is_array());
+        let span = if whole { self.document.key_span(&pointer) } else { self.document.value_span(&pointer) };
         Mistake::new(self.document, span, &pointer, objection.problem).help(objection.help)
     }
 

@@ -9,6 +9,7 @@ pub mod parse;
 pub mod schema;
 pub mod spec;
 pub mod suggestion;
+pub mod sweep;
 mod violations;
 
 pub use mistake::Mistake;

@@ -38,13 +38,25 @@ impl Setting {
     }
 }
 
+/// A path that leads nowhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Nowhere {
+    /// Which part of the path is unknown, and where.
+    pub(super) problem: String,
+    /// What is known there.
+    pub(super) help: Option<String>,
+}
+
 /// Puts every value at its path.
 ///
 /// # Errors
 /// `Usage` for a path that leads nowhere: the part that is unknown, and what is known there.
 pub(super) fn apply(document: &mut Document, settings: &[Setting]) -> Result<()> {
     for setting in settings {
-        let pointer = put(&mut document.value, setting)?;
+        let pointer = put(&mut document.value, setting).map_err(|Nowhere { problem, help }| {
+            let help = help.map_or_else(String::new, |help| format!("; {help}"));
+            Error::Usage(format!("{}: {problem}{help}", setting.origin))
+        })?;
         document.set_origin(&pointer, setting.origin.clone());
     }
     Ok(())
@@ -52,7 +64,7 @@ pub(super) fn apply(document: &mut Document, settings: &[Setting]) -> Result<()>
 
 /// Puts a value at its path and returns the path as a pointer. A key that is not written yet may be set where the
 /// language has it: it had its default. Stages cannot be made this way.
-fn put(root: &mut Value, setting: &Setting) -> Result<String> {
+pub(super) fn put(root: &mut Value, setting: &Setting) -> std::result::Result<String, Nowhere> {
     let mut pointer = String::new();
     let mut at = root;
     let parts: Vec<&str> = setting.path.split('.').collect();
@@ -60,8 +72,7 @@ fn put(root: &mut Value, setting: &Setting) -> Result<String> {
         let nowhere = |known: Vec<String>| {
             let known: Vec<&str> = known.iter().map(String::as_str).collect();
             let place = if pointer.is_empty() { "a pipeline".to_owned() } else { format!("`{}`", dotted(&pointer)) };
-            let help = advice(part, &known).map_or_else(String::new, |help| format!("; {help}"));
-            Error::Usage(format!("{}: there is no `{part}` in {place}{help}", setting.origin))
+            Nowhere { problem: format!("there is no `{part}` in {place}"), help: advice(part, &known) }
         };
         let next = format!("{pointer}/{}", escape(part));
         if at.is_null() {
@@ -121,9 +132,9 @@ mod tests {
     }
 
     fn set(text: &str) -> Result<Value> {
-        let mut root = pipeline();
-        put(&mut root, &Setting::parse(text)?)?;
-        Ok(root)
+        let mut document = Document::read("t.yaml", pipeline().to_string()).unwrap();
+        apply(&mut document, &[Setting::parse(text)?])?;
+        Ok(document.value)
     }
 
     #[test]

@@ -12,9 +12,10 @@ use super::{
     overlay::{self, Setting},
     schema::{PIPELINE_SCHEMA, SWEEP_SCHEMA},
     spec::{Pipeline, Sweep},
+    sweep,
     violations::violations,
 };
-use crate::{Error, Result, stage_name::StageName};
+use crate::{Error, Result, stage_name::StageName, stages::StageSpec};
 
 /// A file of the pipeline language.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +25,9 @@ pub enum Parsed {
     /// A sweep.
     Sweep(Sweep),
 }
+
+/// What a file says, or all its mistakes.
+pub type Judged = std::result::Result<Parsed, Vec<Mistake>>;
 
 /// A file that was read but not judged.
 #[derive(Clone, Debug)]
@@ -69,19 +73,17 @@ impl Source {
     ///
     /// # Errors
     /// `Usage` for a setting of a path that does not exist.
-    pub fn judge(&self, settings: &[Setting]) -> Result<std::result::Result<Parsed, Vec<Mistake>>> {
+    pub fn judge(&self, settings: &[Setting]) -> Result<Judged> {
         let name = self.path.display().to_string();
         let mut document = match Document::read(&name, self.text.clone()) {
             Ok(document) => document,
             Err(error) => return Ok(Err(vec![syntax(&name, &self.text, error)])),
         };
-        let sweep = document.value.get("base").is_some() || document.value.get("axes").is_some();
-        if sweep && !settings.is_empty() {
-            // A setting of a sweep is one of its base: the sweep itself passes it on.
-            return Ok(judge_sweep(&document));
+        if document.value.get("base").is_some() || document.value.get("axes").is_some() {
+            return judge_sweep(&document, self, settings);
         }
         overlay::apply(&mut document, settings)?;
-        Ok(if sweep { judge_sweep(&document) } else { judge_pipeline(&document, &self.search) })
+        Ok(judge_pipeline(&document, &self.search))
     }
 }
 
@@ -96,11 +98,12 @@ fn duplicates(document: &Document) -> impl Iterator<Item = Mistake> {
     })
 }
 
-fn judge_pipeline(document: &Document, search: &[PathBuf]) -> std::result::Result<Parsed, Vec<Mistake>> {
+fn judge_pipeline(document: &Document, search: &[PathBuf]) -> Judged {
     let mut mistakes: Vec<Mistake> = duplicates(document).collect();
     let violations = violations(document, &PIPELINE_SCHEMA);
     let mut verbs = IndexMap::new();
     let mut specs = IndexMap::new();
+    let mut repairs: IndexMap<StageName, StageSpec> = IndexMap::new();
     for (name, value) in document.value.get("stages").and_then(Value::as_object).into_iter().flatten() {
         let pointer = format!("/stages/{}", super::document::escape(name));
         let spoiled = violations.iter().any(|(at, _)| *at == pointer || at.starts_with(&format!("{pointer}/")));
@@ -108,6 +111,10 @@ fn judge_pipeline(document: &Document, search: &[PathBuf]) -> std::result::Resul
             verbs.insert(name.clone(), verb.clone());
         }
         if spoiled {
+            let at = violations.iter().filter_map(|(at, _)| at.strip_prefix(&pointer));
+            if let Some(spec) = repaired(value, at) {
+                repairs.insert(StageName::new(name.clone()), spec);
+            }
             continue;
         }
         match serde_json::from_value(value.clone()) {
@@ -126,30 +133,33 @@ fn judge_pipeline(document: &Document, search: &[PathBuf]) -> std::result::Resul
     mistakes.extend(violations.into_iter().map(|(_, mistake)| mistake));
     let stages = Stages { document, verbs, specs, search };
     mistakes.extend(stages.mistakes());
+    mistakes.extend(repairs.iter().flat_map(|(name, spec)| stages.reference_mistakes(name, spec)));
     typed(document, mistakes).map(Parsed::Pipeline)
 }
 
-fn judge_sweep(document: &Document) -> std::result::Result<Parsed, Vec<Mistake>> {
-    let mut mistakes: Vec<Mistake> = duplicates(document).collect();
-    mistakes.extend(violations(document, &SWEEP_SCHEMA).into_iter().map(|(_, mistake)| mistake));
-    let sweep: Sweep = typed(document, mistakes)?;
-    let mut mistakes = Vec::new();
-    if sweep.axes.is_empty() {
-        mistakes.push(Mistake::new(document, document.key_span("/axes"), "/axes", "there are no axes"));
-    }
-    if let Some(table) = &sweep.table {
-        let axes: Vec<&str> = sweep.axes.keys().map(String::as_str).collect();
-        for (field, axis) in [("rows", Some(&table.rows)), ("columns", table.columns.as_ref())] {
-            if let Some(axis) = axis.filter(|axis| !sweep.axes.contains_key(*axis)) {
-                let pointer = format!("/table/{field}");
-                mistakes.push(
-                    Mistake::new(document, document.value_span(&pointer), &pointer, format!("there is no axis `{axis}`"))
-                        .help(super::suggestion::advice(axis, &axes)),
-                );
-            }
+/// A stage without its violations, so that its references can be judged all the same.
+fn repaired<'a>(stage: &Value, violations: impl Iterator<Item = &'a str>) -> Option<StageSpec> {
+    let mut stage = stage.clone();
+    for at in violations {
+        let (parent, key) = at.rsplit_once('/')?;
+        match stage.pointer_mut(parent) {
+            Some(Value::Object(map)) => drop(map.shift_remove(&super::document::unescape(key))),
+            Some(Value::Array(list)) => list.retain(|_| false),
+            _ => {}
         }
     }
-    if mistakes.is_empty() { Ok(Parsed::Sweep(sweep)) } else { Err(mistakes) }
+    serde_json::from_value(stage).ok()
+}
+
+fn judge_sweep(document: &Document, source: &Source, settings: &[Setting]) -> Result<Judged> {
+    let mut mistakes: Vec<Mistake> = duplicates(document).collect();
+    mistakes.extend(violations(document, &SWEEP_SCHEMA).into_iter().map(|(_, mistake)| mistake));
+    let sweep: Sweep = match typed(document, mistakes) {
+        Ok(sweep) => sweep,
+        Err(mistakes) => return Ok(Err(mistakes)),
+    };
+    let mistakes = sweep::mistakes(document, source, &sweep, settings)?;
+    Ok(if mistakes.is_empty() { Ok(Parsed::Sweep(sweep)) } else { Err(mistakes) })
 }
 
 /// The typed value: from the text itself where the text says all, so that an error has its place.

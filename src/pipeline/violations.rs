@@ -127,7 +127,9 @@ impl Judge<'_> {
             Value::String(word) if choices.contains(word) => Some(format!("write `{word}: {{}}`")),
             Value::Null if !choices.is_empty() => {
                 let choices: Vec<&str> = choices.iter().map(String::as_str).collect();
-                Some(format!("write `{{}}` for the defaults; known here: {}", listed(&choices)))
+                let defaults = schema.get("required").is_none() && schema.get("minProperties").is_none();
+                let defaults = if defaults { "write `{}` for the defaults; " } else { "" };
+                Some(format!("{defaults}known here: {}", listed(&choices)))
             }
             Value::String(word) if word.parse::<f64>().is_ok() => Some("write the number without quotes".to_owned()),
             _ => None,
