@@ -37,7 +37,8 @@ pub(super) fn check(files: &[PathBuf], json: bool) -> Result<()> {
     let rendered = if json {
         format!("{} mistakes, see standard output", mistakes.len())
     } else {
-        let of_file = |file: &Checked| (!file.ok).then(|| mistake::as_error(file.mistakes.clone()).to_string());
+        let of_file =
+            |file: &Checked| (!file.ok).then(|| mistake::as_error(file.mistakes.clone()).to_string());
         checked.iter().filter_map(of_file).collect::<Vec<_>>().join("\n\n")
     };
     Err(Error::Mistakes { count: mistakes.len(), rendered })

@@ -87,7 +87,9 @@ impl Document {
 
     /// What to say instead of a line, for values that do not come from the file.
     pub(super) fn origin(&self, pointer: &str) -> Option<&str> {
-        let covers = |set: &str| pointer.strip_prefix(set).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let covers = |set: &str| {
+            pointer.strip_prefix(set).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
         self.origins.iter().rev().find(|(set, _)| covers(set)).map(|(_, origin)| origin.as_str())
     }
 
@@ -309,7 +311,10 @@ mod tests {
     fn values_know_their_places() {
         let text = "a: 1\nb:\n  c: [x, 2.5, 'y']\n  d: { e: true }\n";
         let document = Document::read("t.yaml", text.into()).unwrap();
-        assert_eq!(document.value, serde_json::json!({"a": 1, "b": {"c": ["x", 2.5, "y"], "d": {"e": true}}}));
+        assert_eq!(
+            document.value,
+            serde_json::json!({"a": 1, "b": {"c": ["x", 2.5, "y"], "d": {"e": true}}})
+        );
         assert_eq!(document.value_span("/b/c/1"), Span { line: 3, column: 10, length: 3 });
         assert_eq!(document.key_span("/b/d/e"), Span { line: 4, column: 8, length: 1 });
         assert_eq!(document.value_span("/b/d/e"), Span { line: 4, column: 11, length: 4 });

@@ -107,14 +107,21 @@ fn glance_folder(path: &Path) -> Option<Glance> {
 }
 
 fn seen(images: u64, latents: bool, head: &[u8], labels: &[u8]) -> Glance {
-    let decoder = (!latents).then(|| ImageReader::new(Cursor::new(head)).with_guessed_format().ok()).flatten();
+    let decoder =
+        (!latents).then(|| ImageReader::new(Cursor::new(head)).with_guessed_format().ok()).flatten();
     let size = decoder.and_then(|reader| {
         use image::ImageDecoder as _;
         let decoder = reader.into_decoder().ok()?;
         let (width, _) = decoder.dimensions();
         Some((width as usize, decoder.color_type().channel_count() as usize))
     });
-    Glance { images, resolution: size.map(|s| s.0), channels: size.map(|s| s.1), classes: classes(labels), latents }
+    Glance {
+        images,
+        resolution: size.map(|s| s.0),
+        channels: size.map(|s| s.1),
+        classes: classes(labels),
+        latents,
+    }
 }
 
 /// `{"labels": [["name", 3], ...]}` => the greatest class + 1.
@@ -144,13 +151,16 @@ pub(super) fn identity(path: &Path) -> Option<String> {
         let with_bytes = sizes.iter().sum::<u64>() <= MAX_HASHED;
         for (file, size) in files.iter().zip(sizes) {
             let name = file.strip_prefix(path).unwrap_or(file).to_string_lossy().into_owned();
-            hash.update(&(name.len() as u64).to_le_bytes()).update(name.as_bytes()).update(&size.to_le_bytes());
+            hash.update(&(name.len() as u64).to_le_bytes())
+                .update(name.as_bytes())
+                .update(&size.to_le_bytes());
             if with_bytes {
                 hash.update_reader(File::open(file).ok()?).ok()?;
             }
         }
     } else if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("zip"))
-        && let Some(mut zip) = File::open(path).ok().and_then(|file| ZipArchive::new(BufReader::new(file)).ok())
+        && let Some(mut zip) =
+            File::open(path).ok().and_then(|file| ZipArchive::new(BufReader::new(file)).ok())
     {
         let mut entries = Vec::with_capacity(zip.len());
         for i in 0..zip.len() {

@@ -62,7 +62,8 @@ impl Stages<'_> {
 
     fn mistake(&self, name: &StageName, spec: &StageSpec, objection: Objection) -> Mistake {
         let pointer = Self::pointer(name, spec, &objection.field);
-        let whole = self.document.value.pointer(&pointer).is_some_and(|value| value.is_object() || value.is_array());
+        let whole =
+            self.document.value.pointer(&pointer).is_some_and(|value| value.is_object() || value.is_array());
         let span = if whole { self.document.key_span(&pointer) } else { self.document.value_span(&pointer) };
         Mistake::new(self.document, span, &pointer, objection.problem).help(objection.help)
     }
@@ -82,8 +83,12 @@ impl Stages<'_> {
             let objection = match self.verbs.get(wanted) {
                 None => {
                     let all: Vec<&str> = self.verbs.keys().map(String::as_str).collect();
-                    let known = if closest(wanted, fitting.iter().copied()).is_some() { &fitting } else { &all };
-                    Objection { help: advice(wanted, known), ..Objection::new(input.field, format!("there is no stage `{wanted}`")) }
+                    let known =
+                        if closest(wanted, fitting.iter().copied()).is_some() { &fitting } else { &all };
+                    Objection {
+                        help: advice(wanted, known),
+                        ..Objection::new(input.field, format!("there is no stage `{wanted}`"))
+                    }
                 }
                 Some(_) if wanted == name.as_str() => {
                     Objection::new(input.field, format!("stage `{wanted}` refers to itself"))
@@ -93,11 +98,23 @@ impl Stages<'_> {
                         let help = if fitting.is_empty() {
                             format!("no stage makes {}", input.kind)
                         } else {
-                            format!("{} {} made by {}", input.kind, if input.kind == Kind::Images || input.kind == Kind::Scores { "are" } else { "is" }, listed(&fitting))
+                            format!(
+                                "{} {} made by {}",
+                                input.kind,
+                                if input.kind == Kind::Images || input.kind == Kind::Scores {
+                                    "are"
+                                } else {
+                                    "is"
+                                },
+                                listed(&fitting)
+                            )
                         };
                         Objection::new(
                             input.field,
-                            format!("`{wanted}` is a `{verb}` stage and makes {kind}, but {} is needed here", input.kind),
+                            format!(
+                                "`{wanted}` is a `{verb}` stage and makes {kind}, but {} is needed here",
+                                input.kind
+                            ),
                         )
                         .help(help)
                     }
@@ -135,8 +152,12 @@ impl Stages<'_> {
                 // A stage that refers to itself is said elsewhere.
                 Some(_) if input.stage == name => {}
                 Some(start) => {
-                    let circle: Vec<&str> = path[start..].iter().map(|n| n.as_str()).chain([input.stage.as_str()]).collect();
-                    let objection = Objection::new(input.field, format!("stages wait for each other: {}", circle.join(" -> ")));
+                    let circle: Vec<&str> =
+                        path[start..].iter().map(|n| n.as_str()).chain([input.stage.as_str()]).collect();
+                    let objection = Objection::new(
+                        input.field,
+                        format!("stages wait for each other: {}", circle.join(" -> ")),
+                    );
                     mistakes.push(self.mistake(name, spec, objection));
                 }
                 None => self.descend(input.stage, path, finished, mistakes),
@@ -161,11 +182,15 @@ impl Stages<'_> {
 
     fn train_teacher(&self, stage: &TrainTeacher) -> Vec<Objection> {
         let Some(facts) = self.facts(&stage.dataset) else { return Vec::new() };
-        let mut objections = network_and_dataset("dataset", &stage.network, &Encoder::Rgb, &stage.dataset, &facts, true);
+        let mut objections =
+            network_and_dataset("dataset", &stage.network, &Encoder::Rgb, &stage.dataset, &facts, true);
         if !facts.has_images {
             objections.push(
-                Objection::new("dataset", format!("`{}` holds labels only, but a teacher learns from images", stage.dataset))
-                    .help("use a `prepare_dataset` stage with images"),
+                Objection::new(
+                    "dataset",
+                    format!("`{}` holds labels only, but a teacher learns from images", stage.dataset),
+                )
+                .help("use a `prepare_dataset` stage with images"),
             );
         }
         if let Some(snapshots) = &stage.snapshots {
@@ -181,8 +206,11 @@ impl Stages<'_> {
             if stage.method.terms().adversarial.is_some() && !facts.has_images {
                 let method = stage.method.name();
                 objections.push(
-                    Objection::new("dataset", format!("`{method}` judges against real images, but `{name}` holds labels only"))
-                        .help("use a `prepare_dataset` stage with images, or the method `sid`"),
+                    Objection::new(
+                        "dataset",
+                        format!("`{method}` judges against real images, but `{name}` holds labels only"),
+                    )
+                    .help("use a `prepare_dataset` stage with images, or the method `sid`"),
                 );
             }
             objections.extend(enough_images("snapshots/metrics", &stage.snapshots.metrics, name, facts));
@@ -194,14 +222,21 @@ impl Stages<'_> {
             objections.extend(network_and_dataset("dataset", &network, &encoder, name, facts, needs_labels));
         } else if network.label_dim() > 0 && stage.dataset.is_none() {
             objections.push(
-                Objection::new("", format!("the teacher knows {} classes, but there is no `dataset` to draw them from", network.label_dim()))
-                    .help("name a `prepare_dataset` stage in `dataset:`; its `labels` source needs no images"),
+                Objection::new(
+                    "",
+                    format!(
+                        "the teacher knows {} classes, but there is no `dataset` to draw them from",
+                        network.label_dim()
+                    ),
+                )
+                .help("name a `prepare_dataset` stage in `dataset:`; its `labels` source needs no images"),
             );
         }
         objections.extend(rules::augmentation(stage.augment, &network));
         if stage.edm2.is_some() && !network.is_edm2() {
             objections.push(
-                Objection::new("edm2", "`edm2` is for EDM2 networks, and the teacher is none").help("leave it out"),
+                Objection::new("edm2", "`edm2` is for EDM2 networks, and the teacher is none")
+                    .help("leave it out"),
             );
         }
         if let Some(initial) = stage.method.terms().initial_generator
@@ -209,15 +244,20 @@ impl Stages<'_> {
             && let Some(what) = difference(&network, &generator)
         {
             objections.push(
-                Objection::new("method/sid2a/initial_generator", format!("the generator of `{initial}` has {what} of the teacher `{}`", stage.teacher))
-                    .help("both have to be one architecture"),
+                Objection::new(
+                    "method/sid2a/initial_generator",
+                    format!("the generator of `{initial}` has {what} of the teacher `{}`", stage.teacher),
+                )
+                .help("both have to be one architecture"),
             );
         }
         objections
     }
 
     fn generate(&self, stage: &Generate) -> Vec<Objection> {
-        let (Some(class), Some(network)) = (stage.class, self.network(&stage.network)) else { return Vec::new() };
+        let (Some(class), Some(network)) = (stage.class, self.network(&stage.network)) else {
+            return Vec::new();
+        };
         let classes = network.label_dim();
         if (class as usize) < classes {
             return Vec::new();
@@ -242,13 +282,19 @@ impl Stages<'_> {
             if stage.reference.is_none() {
                 let instead = if needs.statistics_suffice() { ", or a file in `statistics:`" } else { "" };
                 objections.push(
-                    Objection::new(format!("metrics/{i}"), format!("`{name}` compares with real images, but there is no `reference`"))
-                        .help(format!("name a `prepare_dataset` stage in `reference:`{instead}")),
+                    Objection::new(
+                        format!("metrics/{i}"),
+                        format!("`{name}` compares with real images, but there is no `reference`"),
+                    )
+                    .help(format!("name a `prepare_dataset` stage in `reference:`{instead}")),
                 );
             } else if !has_images {
                 objections.push(
-                    Objection::new(format!("metrics/{i}"), format!("`{name}` compares with real images, but `reference` holds labels only"))
-                        .help("use a `prepare_dataset` stage with images, or precomputed `statistics:`"),
+                    Objection::new(
+                        format!("metrics/{i}"),
+                        format!("`{name}` compares with real images, but `reference` holds labels only"),
+                    )
+                    .help("use a `prepare_dataset` stage with images, or precomputed `statistics:`"),
                 );
             }
         }
@@ -283,7 +329,10 @@ impl Stages<'_> {
         let unknown = |(i, column): (usize, &String)| {
             (!known.contains(column)).then(|| Objection {
                 help: advice(column, &names),
-                ..Objection::new(format!("columns/{i}"), format!("no row has a value for the column `{column}`"))
+                ..Objection::new(
+                    format!("columns/{i}"),
+                    format!("no row has a value for the column `{column}`"),
+                )
             })
         };
         stage.columns.iter().enumerate().filter_map(unknown).collect()
@@ -406,14 +455,20 @@ fn network_and_dataset(
         && let Some(resolution) = facts.resolution
         && resolution != network.img_resolution()
     {
-        let problem = format!("the network's `img_resolution` is {}, but the images of `{name}` are {resolution}x{resolution}", network.img_resolution());
+        let problem = format!(
+            "the network's `img_resolution` is {}, but the images of `{name}` are {resolution}x{resolution}",
+            network.img_resolution()
+        );
         objections.push(Objection::new(field, problem));
     }
     if comparable
         && let Some(channels) = facts.channels
         && channels != network.img_channels()
     {
-        let problem = format!("the network's `img_channels` is {}, but the images of `{name}` have {channels}", network.img_channels());
+        let problem = format!(
+            "the network's `img_channels` is {}, but the images of `{name}` have {channels}",
+            network.img_channels()
+        );
         objections.push(Objection::new(field, problem));
     }
     if let Some(classes) = facts.label_dim
@@ -422,9 +477,18 @@ fn network_and_dataset(
         && classes != network.label_dim()
     {
         let objection = match classes {
-            0 => Objection::new(field, format!("the network's `label_dim` is {}, but `{name}` gives no labels", network.label_dim()))
-                .help("write `use_labels: true` in that stage, or `label_dim: 0` in the network"),
-            _ => Objection::new(field, format!("the network's `label_dim` is {}, but `{name}` has {classes} classes", network.label_dim())),
+            0 => Objection::new(
+                field,
+                format!("the network's `label_dim` is {}, but `{name}` gives no labels", network.label_dim()),
+            )
+            .help("write `use_labels: true` in that stage, or `label_dim: 0` in the network"),
+            _ => Objection::new(
+                field,
+                format!(
+                    "the network's `label_dim` is {}, but `{name}` has {classes} classes",
+                    network.label_dim()
+                ),
+            ),
         };
         objections.push(objection);
     }
@@ -435,7 +499,11 @@ fn enough_images(field: &str, metrics: &[Metric], name: &StageName, facts: &Fact
     let Some(images) = facts.images.filter(|_| facts.has_images) else { return Vec::new() };
     let too_few = |(i, metric): (usize, &Metric)| {
         let needs = metric.needs();
-        let least = if needs.detector == DetectorName::Inception && needs.keep_real.moments { INCEPTION_IMAGES } else { 4 };
+        let least = if needs.detector == DetectorName::Inception && needs.keep_real.moments {
+            INCEPTION_IMAGES
+        } else {
+            4
+        };
         (needs.reference() && images < least).then(|| {
             let objection = Objection::new(
                 format!("{field}/{i}"),

@@ -79,8 +79,11 @@ impl Mistake {
                 let number = self.line.to_string();
                 let margin = " ".repeat(number.len());
                 // A tab keeps its width only if it stays a tab.
-                let pad: String =
-                    source.chars().take(self.column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+                let pad: String = source
+                    .chars()
+                    .take(self.column - 1)
+                    .map(|c| if c == '\t' { '\t' } else { ' ' })
+                    .collect();
                 let carets = "^".repeat(self.length);
                 let _ = writeln!(text, " {margin} |\n {number} | {}", source.trim_end());
                 let _ = writeln!(text, "{}", format!(" {margin} | {pad}{carets} {help}").trim_end());

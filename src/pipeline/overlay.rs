@@ -71,7 +71,8 @@ pub(super) fn put(root: &mut Value, setting: &Setting) -> std::result::Result<St
     for (i, part) in parts.iter().enumerate() {
         let nowhere = |known: Vec<String>| {
             let known: Vec<&str> = known.iter().map(String::as_str).collect();
-            let place = if pointer.is_empty() { "a pipeline".to_owned() } else { format!("`{}`", dotted(&pointer)) };
+            let place =
+                if pointer.is_empty() { "a pipeline".to_owned() } else { format!("`{}`", dotted(&pointer)) };
             Nowhere { problem: format!("there is no `{part}` in {place}"), help: advice(part, &known) }
         };
         let next = format!("{pointer}/{}", escape(part));
@@ -113,7 +114,13 @@ pub(super) fn put(root: &mut Value, setting: &Setting) -> std::result::Result<St
 /// The keys that the language has at a place.
 fn properties(pointer: &str) -> Vec<String> {
     let schema = schema_at(&PIPELINE_SCHEMA.schema, pointer);
-    schema.get("properties").and_then(Value::as_object).into_iter().flatten().map(|(key, _)| key.clone()).collect()
+    schema
+        .get("properties")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+        .map(|(key, _)| key.clone())
+        .collect()
 }
 
 /// Whether exactly one of several keys is written at a place, so that another cannot be added.

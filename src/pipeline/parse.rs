@@ -1,6 +1,9 @@
 //! YAML text -> `Pipeline` or `Sweep`, or every mistake in it at once.
 
-use std::{fs, path::{Path, PathBuf}};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use indexmap::IndexMap;
 use serde_json::Value;
@@ -58,7 +61,9 @@ impl Source {
 
     /// The pipeline's name: the file's, without its extension.
     pub fn name(&self) -> String {
-        self.path.file_stem().map_or_else(|| "pipeline".to_owned(), |stem| stem.to_string_lossy().into_owned())
+        self.path
+            .file_stem()
+            .map_or_else(|| "pipeline".to_owned(), |stem| stem.to_string_lossy().into_owned())
     }
 
     /// What it says, after `settings` are made in it.
@@ -106,7 +111,8 @@ fn judge_pipeline(document: &Document, search: &[PathBuf]) -> Judged {
     let mut repairs: IndexMap<StageName, StageSpec> = IndexMap::new();
     for (name, value) in document.value.get("stages").and_then(Value::as_object).into_iter().flatten() {
         let pointer = format!("/stages/{}", super::document::escape(name));
-        let spoiled = violations.iter().any(|(at, _)| *at == pointer || at.starts_with(&format!("{pointer}/")));
+        let spoiled =
+            violations.iter().any(|(at, _)| *at == pointer || at.starts_with(&format!("{pointer}/")));
         if let Some(verb) = value.as_object().and_then(|map| map.keys().next()) {
             verbs.insert(name.clone(), verb.clone());
         }
@@ -172,7 +178,8 @@ where
     }
     let read = if document.is_overlaid() {
         let start = Span { line: 1, column: 1, length: 1 };
-        serde_json::from_value(document.value.clone()).map_err(|e| SyntaxError { span: start, problem: e.to_string() })
+        serde_json::from_value(document.value.clone())
+            .map_err(|e| SyntaxError { span: start, problem: e.to_string() })
     } else {
         Document::typed(&document.text)
     };

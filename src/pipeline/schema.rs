@@ -3,7 +3,11 @@
 use std::sync::LazyLock;
 
 use jsonschema::Validator;
-use schemars::{JsonSchema, Schema, generate::SchemaSettings, transform::{Transform, transform_subschemas}};
+use schemars::{
+    JsonSchema, Schema,
+    generate::SchemaSettings,
+    transform::{Transform, transform_subschemas},
+};
 use serde_json::{Map, Value, json};
 
 use super::spec::{Pipeline, Sweep};
@@ -41,7 +45,10 @@ pub fn generate() -> [(&'static str, String); 2] {
 }
 
 fn text<T: JsonSchema>(title: &str) -> String {
-    let mut schema = SchemaSettings::draft2020_12().with_transform(ExactlyOneKey).into_generator().into_root_schema_for::<T>();
+    let mut schema = SchemaSettings::draft2020_12()
+        .with_transform(ExactlyOneKey)
+        .into_generator()
+        .into_root_schema_for::<T>();
     schema.insert("title".into(), title.into());
     let mut text = serde_json::to_string_pretty(&schema).expect("a schema is JSON");
     text.push('\n');

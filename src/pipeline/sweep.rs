@@ -47,7 +47,8 @@ pub fn points(sweep: &Sweep, settings: &[Setting]) -> Result<Vec<Point>> {
         value: value.clone(),
         origin: format!("`set: {path}: {value}` of the sweep"),
     });
-    let mut points = vec![Point { at: Vec::new(), settings: fixed.chain(settings.iter().cloned()).collect() }];
+    let mut points =
+        vec![Point { at: Vec::new(), settings: fixed.chain(settings.iter().cloned()).collect() }];
     for (name, axis) in &sweep.axes {
         let extended = |point: &Point, value: &Value| {
             let mut point = point.clone();
@@ -59,7 +60,8 @@ pub fn points(sweep: &Sweep, settings: &[Setting]) -> Result<Vec<Point>> {
             }));
             point
         };
-        points = points.iter().flat_map(|point| axis.values.iter().map(|value| extended(point, value))).collect();
+        points =
+            points.iter().flat_map(|point| axis.values.iter().map(|value| extended(point, value))).collect();
     }
     Ok(points)
 }
@@ -74,7 +76,12 @@ pub fn base(source: &Source, sweep: &Sweep) -> Result<Source> {
 }
 
 /// What is wrong with a sweep whose own values are well-formed: its axes, its paths, its base, and each of its points.
-pub(super) fn mistakes(document: &Document, source: &Source, sweep: &Sweep, settings: &[Setting]) -> Result<Vec<Mistake>> {
+pub(super) fn mistakes(
+    document: &Document,
+    source: &Source,
+    sweep: &Sweep,
+    settings: &[Setting],
+) -> Result<Vec<Mistake>> {
     let wrong = |pointer: &str, message: String, help: Option<String>| {
         Mistake::new(document, document.value_span(pointer), pointer, message).help(help)
     };
@@ -86,14 +93,22 @@ pub(super) fn mistakes(document: &Document, source: &Source, sweep: &Sweep, sett
     if let Some(table) = &sweep.table {
         for (field, axis) in [("rows", Some(&table.rows)), ("columns", table.columns.as_ref())] {
             if let Some(axis) = axis.filter(|axis| !sweep.axes.contains_key(*axis)) {
-                mistakes.push(wrong(&format!("/table/{field}"), format!("there is no axis `{axis}`"), advice(axis, &axes)));
+                mistakes.push(wrong(
+                    &format!("/table/{field}"),
+                    format!("there is no axis `{axis}`"),
+                    advice(axis, &axes),
+                ));
             }
         }
     }
     let base = match base(source, sweep) {
         Ok(base) => base,
         Err(error) => {
-            mistakes.push(wrong("/base", error.to_string(), Some("the path is relative to the sweep's file".to_owned())));
+            mistakes.push(wrong(
+                "/base",
+                error.to_string(),
+                Some("the path is relative to the sweep's file".to_owned()),
+            ));
             return Ok(mistakes);
         }
     };
@@ -116,15 +131,21 @@ pub(super) fn mistakes(document: &Document, source: &Source, sweep: &Sweep, sett
                 let names: Vec<&str> = names.iter().map(String::as_str).collect();
                 if !names.contains(&cell.metric.as_str()) {
                     let message = format!("`{}` is not measured by `{}`", cell.metric, cell.stage);
-                    mistakes.push(wrong("/table/cell/metric", message, Some(format!("measured are {}", listed(&names)))));
+                    mistakes.push(wrong(
+                        "/table/cell/metric",
+                        message,
+                        Some(format!("measured are {}", listed(&names))),
+                    ));
                 }
             }
             Some(other) => {
-                let message = format!("`{}` is a `{}` stage, but a cell shows scores", cell.stage, other.verb());
+                let message =
+                    format!("`{}` is a `{}` stage, but a cell shows scores", cell.stage, other.verb());
                 mistakes.push(wrong("/table/cell/stage", message, None));
             }
             None => {
-                let names: Vec<&str> = parsed.stages.keys().map(crate::stage_name::StageName::as_str).collect();
+                let names: Vec<&str> =
+                    parsed.stages.keys().map(crate::stage_name::StageName::as_str).collect();
                 let message = format!("there is no stage `{}` in `{}`", cell.stage, sweep.base);
                 mistakes.push(wrong("/table/cell/stage", message, advice(cell.stage.as_str(), &names)));
             }
@@ -136,13 +157,34 @@ pub(super) fn mistakes(document: &Document, source: &Source, sweep: &Sweep, sett
     }
     for point in points(sweep, settings)? {
         if let Err(of_point) = base.judge(&point.settings)? {
-            mistakes.extend(of_point);
+            mistakes
+                .extend(of_point.into_iter().map(|mistake| at_its_value(document, sweep, &point, mistake)));
         }
         if mistakes.len() > 100 {
             break;
         }
     }
     Ok(mistakes)
+}
+
+/// A mistake that a value of the sweep makes in the base is shown at that value.
+fn at_its_value(document: &Document, sweep: &Sweep, point: &Point, mistake: Mistake) -> Mistake {
+    let Some(origin) = &mistake.origin else { return mistake };
+    let Some(setting) = point.settings.iter().find(|setting| setting.origin == *origin) else {
+        return mistake;
+    };
+    let of_axis = point.at.iter().find_map(|(name, value)| {
+        let axis = sweep.axes.get(name).filter(|axis| axis.paths.contains(&setting.path))?;
+        let i = axis.values.iter().position(|v| v == value)?;
+        Some(format!("/axes/{}/values/{i}", escape(name)))
+    });
+    let pointer = match of_axis {
+        Some(pointer) => pointer,
+        None if sweep.set.contains_key(&setting.path) => format!("/set/{}", escape(&setting.path)),
+        None => return mistake,
+    };
+    let message = format!("in `{}`: {}", mistake.path, mistake.message);
+    Mistake::new(document, document.value_span(&pointer), &pointer, message).help(mistake.help)
 }
 
 /// Paths that lead nowhere in the base pipeline.

@@ -27,12 +27,14 @@ struct Judge<'a> {
 
 impl Judge<'_> {
     fn at_value(&mut self, pointer: &str, message: String, help: Option<String>) {
-        let mistake = Mistake::new(self.document, self.document.value_span(pointer), pointer, message).help(help);
+        let mistake =
+            Mistake::new(self.document, self.document.value_span(pointer), pointer, message).help(help);
         self.found.push((pointer.to_owned(), mistake));
     }
 
     fn at_key(&mut self, pointer: &str, message: String, help: Option<String>) {
-        let mistake = Mistake::new(self.document, self.document.key_span(pointer), pointer, message).help(help);
+        let mistake =
+            Mistake::new(self.document, self.document.key_span(pointer), pointer, message).help(help);
         self.found.push((pointer.to_owned(), mistake));
     }
 
@@ -44,12 +46,19 @@ impl Judge<'_> {
             Kind::AdditionalProperties { unexpected } => {
                 unexpected.iter().for_each(|key| self.unknown_key(&pointer, key));
             }
-            Kind::Required { property } => self.missing(&pointer, &value, property.as_str().unwrap_or_default()),
+            Kind::Required { property } => {
+                self.missing(&pointer, &value, property.as_str().unwrap_or_default())
+            }
             Kind::Type { .. } => self.wrong_type(&pointer, &value, &name),
             Kind::Enum { options } => {
-                let options: Vec<&str> = options.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+                let options: Vec<&str> =
+                    options.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
                 let written = value.as_str().unwrap_or_default();
-                self.at_value(&pointer, format!("{name} cannot be {}", shown(&value)), advice(written, &options));
+                self.at_value(
+                    &pointer,
+                    format!("{name} cannot be {}", shown(&value)),
+                    advice(written, &options),
+                );
             }
             Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
                 // The branch that is meant is the one of the value's own type; the others' objections are noise.
@@ -66,23 +75,46 @@ impl Judge<'_> {
             Kind::MinProperties { .. } => {
                 let choices = self.choices(&pointer);
                 let choices: Vec<&str> = choices.iter().map(String::as_str).collect();
-                self.at_value(&pointer, format!("{name} is empty"), Some(format!("one of {}", listed(&choices))));
+                self.at_value(
+                    &pointer,
+                    format!("{name} is empty"),
+                    Some(format!("one of {}", listed(&choices))),
+                );
             }
             Kind::MaxProperties { .. } => {
-                let keys: Vec<&str> = value.as_object().into_iter().flatten().map(|(key, _)| key.as_str()).collect();
+                let keys: Vec<&str> =
+                    value.as_object().into_iter().flatten().map(|(key, _)| key.as_str()).collect();
                 let second = keys.get(1).copied().unwrap_or_default();
                 let place = format!("{pointer}/{}", escape(second));
-                self.at_key(&place, format!("{name} takes only one of {}", listed(&keys)), Some("keep one".to_owned()));
+                self.at_key(
+                    &place,
+                    format!("{name} takes only one of {}", listed(&keys)),
+                    Some("keep one".to_owned()),
+                );
             }
-            Kind::Minimum { limit } => self.out_of_range(&pointer, &value, &name, &format!("at least {limit}")),
-            Kind::Maximum { limit } => self.out_of_range(&pointer, &value, &name, &format!("at most {limit}")),
-            Kind::ExclusiveMinimum { limit } => self.out_of_range(&pointer, &value, &name, &format!("more than {limit}")),
-            Kind::ExclusiveMaximum { limit } => self.out_of_range(&pointer, &value, &name, &format!("less than {limit}")),
+            Kind::Minimum { limit } => {
+                self.out_of_range(&pointer, &value, &name, &format!("at least {limit}"))
+            }
+            Kind::Maximum { limit } => {
+                self.out_of_range(&pointer, &value, &name, &format!("at most {limit}"))
+            }
+            Kind::ExclusiveMinimum { limit } => {
+                self.out_of_range(&pointer, &value, &name, &format!("more than {limit}"))
+            }
+            Kind::ExclusiveMaximum { limit } => {
+                self.out_of_range(&pointer, &value, &name, &format!("less than {limit}"))
+            }
             Kind::MinItems { limit } => self.counted(&pointer, &value, &name, &format!("at least {limit}")),
             Kind::MaxItems { limit } => self.counted(&pointer, &value, &name, &format!("at most {limit}")),
-            Kind::MinLength { .. } => self.at_value(&pointer, format!("{name} is empty"), self.meaning(&pointer)),
+            Kind::MinLength { .. } => {
+                self.at_value(&pointer, format!("{name} is empty"), self.meaning(&pointer))
+            }
             Kind::Pattern { .. } => {
-                self.at_value(&pointer, format!("{name} cannot be {}", shown(&value)), self.meaning(&pointer));
+                self.at_value(
+                    &pointer,
+                    format!("{name} cannot be {}", shown(&value)),
+                    self.meaning(&pointer),
+                );
             }
             _ => self.at_value(&pointer, format!("{name}: {error}"), None),
         }
@@ -131,10 +163,16 @@ impl Judge<'_> {
                 let defaults = if defaults { "write `{}` for the defaults; " } else { "" };
                 Some(format!("{defaults}known here: {}", listed(&choices)))
             }
-            Value::String(word) if word.parse::<f64>().is_ok() => Some("write the number without quotes".to_owned()),
+            Value::String(word) if word.parse::<f64>().is_ok() => {
+                Some("write the number without quotes".to_owned())
+            }
             _ => None,
         };
-        self.at_value(pointer, format!("{name} has to be {}, not {}", expected(schema, self.schema), shown(value)), help);
+        self.at_value(
+            pointer,
+            format!("{name} has to be {}, not {}", expected(schema, self.schema), shown(value)),
+            help,
+        );
     }
 
     fn out_of_range(&mut self, pointer: &str, value: &Value, name: &str, limit: &str) {
@@ -150,7 +188,8 @@ impl Judge<'_> {
     fn meaning(&self, pointer: &str) -> Option<String> {
         let (parent, _) = pointer.rsplit_once('/')?;
         let key = super::document::unescape(&pointer[parent.len() + 1..]);
-        let described = self.at(parent).get("properties").and_then(|p| p.get(&key)).unwrap_or_else(|| self.at(pointer));
+        let described =
+            self.at(parent).get("properties").and_then(|p| p.get(&key)).unwrap_or_else(|| self.at(pointer));
         described.get("description")?.as_str().map(str::to_owned)
     }
 
@@ -184,7 +223,8 @@ pub(super) fn schema_at<'a>(root: &'a Value, pointer: &str) -> &'a Value {
 }
 
 fn branches<'a>(root: &'a Value, schema: &'a Value) -> impl Iterator<Item = &'a Value> {
-    let more = schema.get("anyOf").and_then(Value::as_array).into_iter().flatten().map(move |s| resolve(root, s));
+    let more =
+        schema.get("anyOf").and_then(Value::as_array).into_iter().flatten().map(move |s| resolve(root, s));
     std::iter::once(schema).chain(more)
 }
 
@@ -247,7 +287,11 @@ fn said(pointer: &str) -> String {
     match (parts.next(), parts.next()) {
         (None, _) => "the file".to_owned(),
         (Some(last), Some(list)) if last.parse::<usize>().is_ok() => {
-            format!("entry {} of `{}`", last.parse::<usize>().unwrap_or(0) + 1, super::document::unescape(list))
+            format!(
+                "entry {} of `{}`",
+                last.parse::<usize>().unwrap_or(0) + 1,
+                super::document::unescape(list)
+            )
         }
         (Some(last), _) => format!("`{}`", super::document::unescape(last)),
     }
