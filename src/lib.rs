@@ -7,7 +7,7 @@
 //! 7  main.rs  cli/                      words of the command line
 //! 6  pipeline/                          what was written -> what will run -> running it
 //! 5  stages/                            one file per verb of the language
-//! 4  distill/                           SiD, SiDA, SiD2A
+//! 4  distill/   report/                 SiD, SiDA, SiD2A; pages about what was measured
 //! 3  diffusion/ checkpoint/ metrics/    noise levels, samplers, EMA; what lies on disk; FID and its kin
 //! 2  nn/        data/                   networks; images
 //! 1  kernels/   formats/   rng/         tensor operations; file formats; the reference's random streams
@@ -27,6 +27,7 @@ pub mod location;
 pub mod metrics;
 pub mod nn;
 pub mod pipeline;
+pub mod report;
 pub mod rng;
 pub mod seed;
 pub mod stage_name;

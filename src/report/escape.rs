@@ -1,0 +1,147 @@
+//! Escaping: whatever a user wrote stays text in every format.
+
+use std::borrow::Cow;
+
+/// Control characters become spaces, and characters that would reorder or hide their neighbours vanish: no format
+/// has a use for them, and a terminal obeys them.
+pub(super) fn plain(text: &str) -> String {
+    let invisible = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+    let printable = |c: char| if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') { ' ' } else { c };
+    text.chars().filter(|c| !invisible(*c)).map(printable).collect()
+}
+
+/// Text and attribute values of HTML and XML.
+pub(super) fn markup(text: &str) -> String {
+    replace(&plain(text), |c| {
+        Some(match c {
+            '&' => "&amp;",
+            '<' => "&lt;",
+            '>' => "&gt;",
+            '"' => "&quot;",
+            '\'' => "&#39;",
+            _ => return None,
+        })
+    })
+}
+
+/// As `markup`, but lines stay lines.
+pub(super) fn markup_lines(text: &str) -> String {
+    text.lines().map(markup).collect::<Vec<_>>().join("\n")
+}
+
+/// Text of Markdown, also within table cells.
+pub(super) fn markdown(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let text = plain(text);
+    let mut rest = text.trim().chars().peekable();
+    while let Some(c) = rest.next() {
+        // Signs that mean something only at the start of a line, or after a number there.
+        let lists = match c {
+            '+' | '-' | '=' => out.is_empty(),
+            '.' => {
+                rest.peek().is_none_or(|next| next.is_whitespace()) && out.chars().all(|c| c.is_ascii_digit())
+            }
+            _ => false,
+        };
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            _ if lists || r"\`*_{}[]()#!|~$".contains(c) => {
+                out.push('\\');
+                out.push(c);
+            }
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+/// Text of LaTeX.
+pub(super) fn latex(text: &str) -> String {
+    replace(&plain(text), |c| {
+        Some(match c {
+            '\\' => r"\textbackslash{}",
+            '{' => r"\{",
+            '}' => r"\}",
+            '$' => r"\$",
+            '&' => r"\&",
+            '#' => r"\#",
+            '%' => r"\%",
+            '_' => r"\_",
+            '^' => r"\textasciicircum{}",
+            '~' => r"\textasciitilde{}",
+            '<' => r"\textless{}",
+            '>' => r"\textgreater{}",
+            '|' => r"\textbar{}",
+            '"' => r"\textquotedbl{}",
+            // Would join to a dash or another sign.
+            '-' => "-{}",
+            '`' => "`{}",
+            '\'' => "'{}",
+            _ => return None,
+        })
+    })
+}
+
+/// A field of CSV (RFC 4180). A field that a spreadsheet would take for a formula gets an apostrophe before it.
+pub(super) fn csv(text: &str) -> String {
+    let text = plain(text);
+    let formula = text.trim_start().starts_with(['=', '+', '-', '@']) && text.parse::<f64>().is_err();
+    let text = if formula { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text.as_str()) };
+    if text.contains(['"', ',', ';']) || text.starts_with(' ') || text.ends_with(' ') {
+        return format!("\"{}\"", text.replace('"', "\"\""));
+    }
+    text.into_owned()
+}
+
+fn replace(text: &str, with: impl Fn(char) -> Option<&'static str>) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match with(c) {
+            Some(escaped) => out.push_str(escaped),
+            None => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markup_is_inert() {
+        let hostile = "<script>alert('x')</script> & \"q\" \u{1b}[31m\0";
+        let escaped = markup(hostile);
+        assert_eq!(escaped, "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp; &quot;q&quot;  [31m ");
+    }
+
+    #[test]
+    fn markdown_is_inert() {
+        assert_eq!(markdown("a | b\n# c"), r"a \| b \# c");
+        assert_eq!(markdown("[x](javascript:y) <b>"), r"\[x\]\(javascript:y\) &lt;b&gt;");
+        assert_eq!(markdown("- no list"), r"\- no list");
+        assert_eq!(markdown("1. no list"), r"1\. no list");
+        assert_eq!(markdown("alpha = 1.2, SiD-A"), "alpha = 1.2, SiD-A");
+    }
+
+    #[test]
+    fn latex_is_inert() {
+        assert_eq!(latex(r"100% \input{x}_$1"), r"100\% \textbackslash{}input\{x\}\_\$1");
+        assert_eq!(latex("a--b ~^"), r"a-{}-{}b \textasciitilde{}\textasciicircum{}");
+    }
+
+    #[test]
+    fn csv_is_quoted_and_no_formula() {
+        assert_eq!(csv("a, \"b\""), "\"a, \"\"b\"\"\"");
+        assert_eq!(csv("=cmd|' /C calc'!A0"), "'=cmd|' /C calc'!A0");
+        assert_eq!(csv("-1.5"), "-1.5");
+        assert_eq!(csv("two\nlines"), "two lines");
+    }
+
+    #[test]
+    fn terminals_get_no_commands() {
+        assert_eq!(plain("a\u{1b}]0;x\u{7}b\u{202e}c"), "a ]0;x bc");
+    }
+}

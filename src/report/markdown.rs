@@ -1,0 +1,106 @@
+//! `report.md`: what a forge or a note shows.
+
+use std::fmt::Write as _;
+
+use super::{
+    data::{ReportData, Verdict},
+    escape::markdown as escape,
+    number::{DASH, duration},
+    table::Table,
+    words::Better,
+};
+
+/// The report as Markdown.
+pub fn markdown(data: &ReportData) -> String {
+    let table = Table::of(data);
+    let mut out = format!("# {}\n\n", escape(&data.caption));
+    let verdict = match data.verdict() {
+        Verdict::Pass => "PASS",
+        Verdict::Fail => "FAIL",
+    };
+    let _ =
+        writeln!(out, "**{verdict}**: {}. Pipeline {}.\n", data.verdict_sentence(), escape(&data.pipeline));
+    if !data.description.trim().is_empty() {
+        let _ = writeln!(out, "{}\n", escape(&data.description));
+    }
+
+    let heading = |h: &super::table::Heading| {
+        let arrow = match h.words.better {
+            Some(Better::Lower) => " ↓",
+            Some(Better::Higher) => " ↑",
+            None => "",
+        };
+        format!(" {}{arrow} |", escape(&h.name))
+    };
+    let _ = writeln!(out, "| |{}", table.headings.iter().map(heading).collect::<String>());
+    let _ = writeln!(out, "| :-- |{}", " --: |".repeat(table.headings.len()));
+    for row in &table.rows {
+        let _ = write!(out, "| {} |", escape(&row.label));
+        for cell in &row.cells {
+            let _ = write!(out, " {} |", cell.line("±", ["**", "**"]));
+        }
+        out.push('\n');
+    }
+    for note in table.notes() {
+        let _ = write!(out, "\n{note}\n");
+    }
+
+    expectations(&mut out, data);
+    let pictures: Vec<_> = data.grids.iter().filter_map(|g| Some((g, g.path.as_ref()?))).collect();
+    if !pictures.is_empty() {
+        out.push_str("\n## Images\n");
+    }
+    for (grid, path) in pictures {
+        let _ = write!(out, "\n{}\n\n![{0}]({})\n", escape(&grid.caption), link(path));
+    }
+    provenance(&mut out, data);
+    out
+}
+
+fn expectations(out: &mut String, data: &ReportData) {
+    if data.expectations.is_empty() {
+        return;
+    }
+    out.push_str("\n## Expectations\n\n| | stage | metric | value | expected | source |\n");
+    out.push_str("| :-- | :-- | :-- | --: | :-- | :-- |\n");
+    for e in &data.expectations {
+        let value = e.value.filter(|v| v.is_finite()).map_or(DASH.to_owned(), |v| format!("{v:.4}"));
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} | {value} | {} | {} |",
+            if e.pass { "pass" } else { "**FAIL**" },
+            escape(&e.stage),
+            escape(&e.metric),
+            e.limits(),
+            escape(e.source.as_deref().unwrap_or(""))
+        );
+    }
+}
+
+fn provenance(out: &mut String, data: &ReportData) {
+    let provenance = &data.provenance;
+    out.push_str("\n## Provenance\n\n");
+    let mut fact = |name: &str, value: &str| {
+        if !value.is_empty() {
+            let _ = writeln!(out, "- {}: {}", escape(name), escape(value));
+        }
+    };
+    fact("date", &provenance.date);
+    fact("device", &provenance.device);
+    fact("seed", &provenance.seed.to_string());
+    provenance.versions.iter().for_each(|(name, version)| fact(name, version));
+    if !provenance.stages.is_empty() {
+        out.push_str("\n| stage | verb | key | wall time |\n| :-- | :-- | :-- | --: |\n");
+    }
+    for stage in &provenance.stages {
+        let time = stage.seconds.map_or(DASH.to_owned(), duration);
+        let (name, verb, key) = (escape(&stage.stage), escape(&stage.verb), escape(&stage.key));
+        let _ = writeln!(out, "| {name} | {verb} | {key} | {time} |");
+    }
+}
+
+/// The target of a link: everything but plain letters, digits and a few signs percent-encoded.
+fn link(path: &str) -> String {
+    let keep = |b: &u8| b.is_ascii_alphanumeric() || b"/._-".contains(b);
+    path.bytes().map(|b| if keep(&b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+}

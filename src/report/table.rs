@@ -1,0 +1,153 @@
+//! The table, made once for all formats: headings, and cells whose numbers are already written.
+
+use super::{
+    data::{ReportData, Row, Score},
+    number::{DASH, Digits},
+    words::{Better, Words},
+};
+
+/// The table.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Table {
+    /// Without the first column, which is the label's.
+    pub(super) headings: Vec<Heading>,
+    pub(super) rows: Vec<TableRow>,
+    /// Most trials of any cell.
+    pub(super) trials: usize,
+    /// Whether the best cells are the best of the one-step rows only.
+    pub(super) best_of_one_step: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Heading {
+    /// `fd_pixels_2000`
+    pub(super) name: String,
+    pub(super) words: Words,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct TableRow {
+    pub(super) label: String,
+    pub(super) cells: Vec<Cell>,
+}
+
+/// One value, as written.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Cell {
+    /// `0.471`
+    pub(super) mean: Option<String>,
+    /// `0.054`, where there is more than one trial.
+    pub(super) std: Option<String>,
+    /// `1.499`
+    pub(super) published: Option<String>,
+    /// Of its column.
+    pub(super) best: bool,
+    /// `≤ 0.7`, and whether it is so.
+    pub(super) limits: Vec<(String, bool)>,
+    /// Share of the largest value of its column, where less is better.
+    pub(super) share: Option<f64>,
+}
+
+impl Cell {
+    /// In one line: `1.499 (published) / 1.512 ± 0.010`, or a dash. `emphasis` is put around the best measured value.
+    pub(super) fn line(&self, plus_minus: &str, emphasis: [&str; 2]) -> String {
+        let measured = self.mean.as_ref().map(|mean| match &self.std {
+            Some(std) => format!("{mean} {plus_minus} {std}"),
+            None => mean.clone(),
+        });
+        let [before, after] = if self.best { emphasis } else { [""; 2] };
+        let measured = measured.map(|m| format!("{before}{m}{after}"));
+        let published = self.published.as_ref().map(|p| format!("{p} (published)"));
+        match (published, measured) {
+            (Some(published), Some(measured)) => format!("{published} / {measured}"),
+            (Some(one), None) | (None, Some(one)) => one,
+            (None, None) => DASH.to_owned(),
+        }
+    }
+}
+
+impl Table {
+    pub(super) fn of(data: &ReportData) -> Self {
+        let mut table = Self {
+            headings: Vec::new(),
+            rows: data.rows.iter().map(|r| TableRow { label: r.label.clone(), cells: Vec::new() }).collect(),
+            trials: data
+                .rows
+                .iter()
+                .flat_map(|r| r.measured.values())
+                .map(|s| s.trials.len())
+                .max()
+                .unwrap_or(0),
+            best_of_one_step: data.rows.iter().any(|r| r.nfe == Some(1))
+                && data.rows.iter().any(|r| r.nfe.is_some_and(|n| n > 1)),
+        };
+        for name in &data.columns {
+            let words = Words::of(name);
+            let cells = if name == "nfe" {
+                data.rows
+                    .iter()
+                    .map(|row| Cell { mean: row.nfe.map(|n| n.to_string()), ..Cell::default() })
+                    .collect()
+            } else {
+                column(data, name, words.better, table.best_of_one_step)
+            };
+            table.rows.iter_mut().zip(cells).for_each(|(row, cell)| row.cells.push(cell));
+            table.headings.push(Heading { name: name.clone(), words });
+        }
+        table
+    }
+
+    /// What the signs in the table mean, in sentences.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        let cells = || self.rows.iter().flat_map(|r| &r.cells);
+        if cells().any(|c| c.std.is_some()) {
+            notes.push(format!("Mean ± standard deviation over up to {} trials.", self.trials));
+        }
+        if cells().any(|c| c.best) {
+            let of = if self.best_of_one_step { "the one-step rows" } else { "each column" };
+            notes.push(format!("Bold: best of {of}."));
+        }
+        notes
+    }
+}
+
+fn column(data: &ReportData, name: &str, better: Option<Better>, one_step: bool) -> Vec<Cell> {
+    let finite = |row: &Row| row.measured.get(name).map(|s| s.mean).filter(|m| m.is_finite());
+    let all = data.rows.iter().flat_map(|r| finite(r).into_iter().chain(r.published.get(name).copied()));
+    let digits = Digits::of(all);
+    let candidates = data.rows.iter().filter(|r| !one_step || r.nfe == Some(1)).filter_map(finite);
+    let best = match better {
+        Some(Better::Lower) => candidates.clone().reduce(f64::min),
+        Some(Better::Higher) => candidates.clone().reduce(f64::max),
+        None => None,
+    };
+    // The best of one is no news.
+    let best = if candidates.count() > 1 { best } else { None };
+    let largest = data.rows.iter().filter_map(finite).fold(0.0, f64::max);
+    let cell = |row: &Row| {
+        let score: Option<&Score> = row.measured.get(name);
+        let mean = finite(row);
+        let limits = data
+            .expectations
+            .iter()
+            .filter(|e| row.pipeline.is_none() && row.stage.as_ref() == Some(&e.stage) && e.metric == name);
+        Cell {
+            mean: score.map(|s| digits.write(s.mean)),
+            std: score.filter(|s| s.trials.len() > 1 && s.std.is_finite()).map(|s| digits.write(s.std)),
+            published: row.published.get(name).map(|p| digits.write(*p)),
+            best: mean.is_some() && mean == best && (!one_step || row.nfe == Some(1)),
+            limits: limits.map(|e| (signs(e.at_least, e.at_most), e.pass)).collect(),
+            share: mean
+                .filter(|_| better == Some(Better::Lower) && largest > 0.0)
+                .map(|m| (m / largest).max(0.0)),
+        }
+    };
+    data.rows.iter().map(cell).collect()
+}
+
+/// `≥ 0.5, ≤ 0.7`
+fn signs(at_least: Option<f64>, at_most: Option<f64>) -> String {
+    let limits = [at_least.map(|v| format!("≥ {v}")), at_most.map(|v| format!("≤ {v}"))];
+    limits.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
