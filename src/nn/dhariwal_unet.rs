@@ -10,9 +10,12 @@ use super::{
     masks::drop_labels,
     registry::Registry,
     song_unet::Encoded,
-    unet_block::{BlockSettings, Style, UNetBlock, silu},
+    unet_block::{BlockSettings, Style, UNetBlock},
 };
-use crate::{Result, kernels};
+use crate::{
+    Result,
+    kernels::{self, silu},
+};
 
 /// The raw network F of ADM.
 #[derive(Module, Debug)]

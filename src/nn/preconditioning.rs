@@ -78,8 +78,8 @@ impl Iddpm {
     pub fn table(&self) -> Vec<f32> {
         let m = self.timesteps;
         let alpha_bar = |j: usize| {
-            let angle = 0.5 * std::f64::consts::PI * j as f64 / m as f64 / (self.c_2 + 1.0);
-            (angle as f32).sin().powi(2)
+            let angle = std::f32::consts::FRAC_PI_2 * j as f32 / m as f32 / (self.c_2 + 1.0) as f32;
+            angle.sin().powi(2)
         };
         let mut table = vec![0f32; m + 1];
         for j in (1..=m).rev() {

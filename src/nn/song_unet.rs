@@ -10,9 +10,12 @@ use super::{
     registry::Registry,
     skeleton::{Kind, Layer},
     song_unet_config::{DecoderType, EmbeddingType, EncoderType, SongUNetConfig},
-    unet_block::{BlockSettings, Style, UNetBlock, silu},
+    unet_block::{BlockSettings, Style, UNetBlock},
 };
-use crate::{Result, kernels};
+use crate::{
+    Result,
+    kernels::{self, silu},
+};
 
 /// The raw network F of DDPM++ and NCSN++.
 #[derive(Module, Debug)]

@@ -1,9 +1,6 @@
 //! `UNetBlock`: the residual block of DDPM++, NCSN++ and ADM, with optional self-attention.
 
-use burn::{
-    module::Module,
-    tensor::{Tensor, activation},
-};
+use burn::{module::Module, tensor::Tensor};
 
 use super::{
     denoiser::Dropout,
@@ -188,9 +185,4 @@ impl UNetBlock {
         let attended = layers::attention(qkv.forward(norm2.forward(x.clone(), false)), self.heads, None);
         kernels::weighted_sum(x, scale, proj.forward(attended), scale)
     }
-}
-
-/// SiLU of a small matrix: embeddings.
-pub(crate) fn silu(x: Tensor<2>) -> Tensor<2> {
-    activation::silu(x)
 }
