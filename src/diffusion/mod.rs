@@ -12,8 +12,11 @@ pub mod parameters;
 pub mod phema;
 pub mod precision;
 pub mod quantize;
+pub mod sample;
 pub mod sampler_settings;
 pub mod teacher_loss;
+pub mod teacher_trainer;
+pub mod training_state;
 
 pub use adam::{Adam, AdamSettings};
 pub use codec::{Codec, LatentStatistics};
@@ -24,3 +27,4 @@ pub use noise_level::{LogNormal, RhoSchedule};
 pub use precision::Precision;
 pub use quantize::Rounding;
 pub use sampler_settings::{EdmSampler, MultiStep, OneStep, Sampler};
+pub use teacher_trainer::{TeacherBatch, TeacherDraws, TeacherIteration, TeacherSettings, TeacherTrainer};

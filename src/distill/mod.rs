@@ -2,8 +2,6 @@
 
 pub mod cross_entropy;
 pub mod fake_score_loss;
-#[cfg(test)]
-mod gaussian;
 pub mod generator_loss;
 pub mod kept;
 pub mod method;

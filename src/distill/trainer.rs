@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 
 use super::{
     kept::Kept,
@@ -11,8 +11,12 @@ use super::{
     recipe::Distill,
 };
 use crate::{
-    Error, Result,
-    diffusion::{Adam, AdamSettings, Gradients, Precision, Sanitized, ema, parameters},
+    Result,
+    diffusion::{
+        Adam, AdamSettings, Gradients, Precision, Sanitized, ema, parameters,
+        teacher_trainer::rounds,
+        training_state::{join, nimg, part},
+    },
     nn::Denoiser,
     seed::Phase,
     state_dict::StateDict,
@@ -265,10 +269,8 @@ impl<D: Denoiser> Trainer<D> {
         beta
     }
 
-    /// The samples of each micro-batch.
     fn rounds(&self) -> impl Iterator<Item = Range<u64>> + use<D> {
-        let (batch, micro) = (u64::from(self.recipe.batch_size), u64::from(self.recipe.microbatch_size()));
-        (0..batch.div_ceil(micro)).map(move |round| round * micro..((round + 1) * micro).min(batch))
+        rounds(u64::from(self.recipe.batch_size), u64::from(self.recipe.microbatch_size()))
     }
 
     /// Images seen so far.
@@ -306,13 +308,7 @@ impl<D: Denoiser> Trainer<D> {
             ("fake_score_optimizer", self.fake_score_optimizer.state()),
             ("generator_optimizer", self.generator_optimizer.state()),
         ];
-        let named = |(part, state): (&str, StateDict)| {
-            let part = part.to_owned();
-            state.into_iter().map(move |(name, data)| (format!("{part}/{name}"), data))
-        };
-        let mut state: StateDict = parts.into_iter().flat_map(named).collect();
-        state.insert("nimg".to_owned(), TensorData::new(vec![self.nimg as i64], [1]));
-        state
+        join(parts, self.nimg)
     }
 
     /// Continues from a `state`; `origin` names the file in errors. On an error nothing has changed.
@@ -320,28 +316,20 @@ impl<D: Denoiser> Trainer<D> {
     /// # Errors
     /// The state lacks something, or belongs to other networks.
     pub fn restore(&mut self, state: &StateDict, origin: &str) -> Result<()> {
-        let part = |part: &str| -> StateDict {
-            let prefix = format!("{part}/");
-            let strip = |(name, data): (&String, &TensorData)| {
-                Some((name.strip_prefix(&prefix)?.to_owned(), data.clone()))
-            };
-            state.iter().filter_map(strip).collect()
-        };
-        let nimg = state.get("nimg").and_then(|data| data.iter::<i64>().next());
-        let nimg = nimg
-            .ok_or_else(|| Error::MissingTensor { origin: origin.to_owned(), tensor: "nimg".to_owned() })?;
-        let network = |old: &D, name: &str| parameters::restore(old.clone(), &part(name), origin);
+        let nimg = nimg(state, origin)?;
+        let network = |old: &D, name: &str| parameters::restore(old.clone(), &part(state, name), origin);
         let fake_score = network(&self.fake_score, "fake_score")?;
         let generator = network(&self.generator, "generator")?;
         let generator_ema = network(&self.generator_ema, "generator_ema")?;
-        let optimizer =
-            |old: &Adam, network: &D, name: &str| Adam::restore(old.settings(), network, &part(name), origin);
+        let optimizer = |old: &Adam, network: &D, name: &str| {
+            Adam::restore(old.settings(), network, &part(state, name), origin)
+        };
         let fake_score_optimizer =
             optimizer(&self.fake_score_optimizer, &fake_score, "fake_score_optimizer")?;
         let generator_optimizer = optimizer(&self.generator_optimizer, &generator, "generator_optimizer")?;
         (self.fake_score_optimizer, self.generator_optimizer) = (fake_score_optimizer, generator_optimizer);
         (self.fake_score, self.generator, self.generator_ema) = (fake_score, generator, generator_ema);
-        self.nimg = nimg as u64;
+        self.nimg = nimg;
         Ok(())
     }
 }

@@ -2,12 +2,12 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::{gaussian::Gaussian, *};
+use super::*;
 use crate::{
     Error, Result,
     diffusion::LogNormal,
     kimg::Kimg,
-    nn::NetworkConfig,
+    nn::{NetworkConfig, gaussian::Gaussian},
     seed::{Phase, Seed},
     state_dict::StateDict,
 };

@@ -11,6 +11,8 @@ mod edm2_precond;
 mod edm2_unet;
 mod edm_precond;
 mod embedding;
+#[cfg(test)]
+pub(crate) mod gaussian;
 mod inception_blocks;
 pub mod inception_resize;
 mod inception_unit;

@@ -5,33 +5,37 @@ use burn::{
     tensor::{Device, Tensor},
 };
 
-use crate::nn::{Condition, Denoised, Denoiser, Dropout};
+use super::{Condition, Denoised, Denoiser, Dropout};
 
 /// Denoises independent normal values of one mean and variance; its "encoder" is the value itself.
 #[derive(Module, Debug)]
-pub(super) struct Gaussian {
+pub(crate) struct Gaussian {
     mean: Param<Tensor<1>>,
     std: Param<Tensor<1>>,
     logvar: Option<Param<Tensor<1>>>,
 }
 
 impl Gaussian {
-    pub(super) fn new(mean: f32, std: f32) -> Self {
+    pub(crate) fn new(mean: f32, std: f32) -> Self {
         let scalar = |value: f32| Param::from_tensor(Tensor::from_floats([value], &Device::flex()));
         Self { mean: scalar(mean), std: scalar(std), logvar: None }
     }
 
-    pub(super) fn with_logvar(mean: f32, std: f32, logvar: f32) -> Self {
+    pub(crate) fn with_logvar(mean: f32, std: f32, logvar: f32) -> Self {
         let logvar = Param::from_tensor(Tensor::from_floats([logvar], &Device::flex()));
         Self { logvar: Some(logvar), ..Self::new(mean, std) }
     }
 
-    pub(super) fn mean(&self) -> f32 {
+    pub(crate) fn mean(&self) -> f32 {
         self.mean.val().into_scalar()
     }
 
-    pub(super) fn std(&self) -> f32 {
+    pub(crate) fn std(&self) -> f32 {
         self.std.val().into_scalar()
+    }
+
+    pub(crate) fn logvar(&self) -> f32 {
+        self.logvar.as_ref().map_or(0.0, |logvar| logvar.val().into_scalar())
     }
 
     fn value(param: &Param<Tensor<1>>) -> Tensor<4> {

@@ -1,0 +1,95 @@
+//! Sampling: noise becomes images by any of the samplers.
+
+use burn::tensor::{DType, Tensor};
+
+use super::{
+    heun::{Churn, Denoise, Drawing, FreshNoise, Heun},
+    noise_level::RhoSchedule,
+    sampler_settings::{EdmSampler, MultiStep, Sampler},
+};
+use crate::nn::{Condition, Denoiser, Dropout, Network};
+
+impl Sampler {
+    /// Images of unit noise; in f64 where the sampler works in that (EDM). The network has no tape.
+    /// latents, noise and images `[n, c, h, w]`
+    pub fn sample(
+        &self,
+        network: &Network,
+        condition: &Condition,
+        latents: Tensor<4>,
+        noise: &mut FreshNoise<'_>,
+        drawing: Drawing,
+    ) -> Tensor<4> {
+        let mut denoise = |x: Tensor<4>, sigma: f64| ask(network, condition, x, sigma);
+        self.walk(network, latents, &mut denoise, noise, drawing)
+    }
+
+    /// The same through any denoiser; of `network` only its noise levels are asked.
+    pub fn walk(
+        &self,
+        network: &Network,
+        latents: Tensor<4>,
+        denoise: &mut Denoise<'_>,
+        noise: &mut FreshNoise<'_>,
+        drawing: Drawing,
+    ) -> Tensor<4> {
+        match self {
+            Self::OneStep(one) => denoise(latents * one.init_sigma, one.init_sigma),
+            Self::MultiStep(multi) => several_steps(multi, latents, denoise, noise),
+            Self::Edm(settings) => {
+                let round_sigma = |sigma: f64| network.round_sigma(sigma);
+                let within = RhoSchedule {
+                    sigma_min: settings.sigma_min.max(network.sigma_min()),
+                    sigma_max: settings.sigma_max.min(network.sigma_max()),
+                    rho: settings.rho,
+                };
+                let heun = heun(settings);
+                let heun = Heun {
+                    schedule: within,
+                    precision: DType::F64,
+                    round_sigma: &round_sigma,
+                    drawing,
+                    ..heun
+                };
+                heun.sample(latents, denoise, noise)
+            }
+            Self::Edm2(settings) => heun(settings).sample(latents, denoise, noise),
+        }
+    }
+}
+
+/// D(x; sigma) in the precision of x; the network works in its own.
+fn ask(network: &Network, condition: &Condition, x: Tensor<4>, sigma: f64) -> Tensor<4> {
+    let precision = x.dtype();
+    let n = x.dims()[0];
+    let sigma = Tensor::full([n, 1, 1, 1], sigma, (&x.device(), DType::F32));
+    network.denoise(x.cast(DType::F32), sigma, condition, Dropout::Off).images.cast(precision)
+}
+
+/// A distilled generator, each step from the last image with fresh noise, at level `init_sigma` (n - k) / n.
+fn several_steps(
+    multi: &MultiStep,
+    latents: Tensor<4>,
+    denoise: &mut Denoise<'_>,
+    noise: &mut FreshNoise<'_>,
+) -> Tensor<4> {
+    let n = multi.num_steps;
+    let first = denoise(latents * multi.init_sigma, multi.init_sigma);
+    (1..n).fold(first, |x, k| {
+        let sigma = multi.init_sigma * f64::from(n - k) / f64::from(n);
+        denoise(x + noise(k as usize - 1) * sigma, sigma)
+    })
+}
+
+/// Heun's method in f32, without rounding, drawing only where noise is added: EDM2's.
+fn heun(settings: &EdmSampler) -> Heun<'static> {
+    let &EdmSampler { num_steps, sigma_min, sigma_max, rho, s_churn, s_min, s_max, s_noise } = settings;
+    Heun {
+        num_steps: num_steps as usize,
+        schedule: RhoSchedule { sigma_min, sigma_max, rho },
+        churn: Churn { s_churn, s_min, s_max: s_max.unwrap_or(f64::INFINITY), s_noise },
+        precision: DType::F32,
+        round_sigma: &|sigma| sigma,
+        drawing: Drawing::WhereAdded,
+    }
+}
