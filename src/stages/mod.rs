@@ -22,6 +22,8 @@ pub mod prepare_dataset;
 pub mod progress;
 mod reference_state;
 pub mod report;
+mod report_curves;
+pub(crate) mod report_data;
 pub mod rules;
 mod sampling;
 mod scoring;

@@ -5,11 +5,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    artifact::Artifact,
+    artifact::{Artifact, TableArtifact},
     context::Context,
+    report_data,
     stage::{Input, Kind, Objection, Stage},
 };
-use crate::{Error, Result, stage_name::StageName};
+use crate::{Result, report, stage_name::StageName};
 
 /// A paper table with verdicts, curves and images, as HTML, Markdown, JSON and `JUnit`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -106,7 +107,14 @@ impl Stage for Report {
         objections
     }
 
-    fn run(&self, _context: &mut Context<'_>) -> Result<Artifact> {
-        Err(Error::Unusable("`report` is not implemented".into()))
+    fn run(&self, context: &mut Context<'_>) -> Result<Artifact> {
+        let data = report_data::gather(self, context)?;
+        let files = report::write(context.pipeline_dir, &data)?;
+        let files = files.into_iter().map(|name| context.pipeline_dir.join(name)).collect();
+        Ok(Artifact::Table(TableArtifact {
+            text: report::text(&data),
+            pass: data.verdict() == report::Verdict::Pass,
+            files,
+        }))
     }
 }

@@ -1,0 +1,87 @@
+//! The charts of a training, from its `stats.jsonl` and `metrics.jsonl`.
+
+use serde_json::{Map, Value};
+
+use super::{context::Finished, statistics};
+use crate::{
+    report::{Chart, Line, Mark, Scale, StageCurves},
+    stage_name::StageName,
+};
+
+/// What is drawn: title, unit, axis, and the quantities with what the legend calls them.
+const CHARTS: [(&str, &str, Scale, &[(&str, &str)]); 5] = [
+    (
+        "Loss of the network that learns to denoise",
+        "per image",
+        Scale::Auto,
+        &[("loss", "denoising"), ("fake_score_loss", "denoising"), ("discriminator_loss", "discriminator")],
+    ),
+    (
+        "Loss of the generator",
+        "per image",
+        Scale::Linear,
+        &[("generator_loss", "score identity"), ("adversarial_loss", "adversarial")],
+    ),
+    (
+        "Gradient norm",
+        "",
+        Scale::Auto,
+        &[
+            ("gradient_norm", "network"),
+            ("fake_score_gradient_norm", "fake score network"),
+            ("generator_gradient_norm", "generator"),
+        ],
+    ),
+    ("Speed", "images/s", Scale::Linear, &[("images_per_second", "training")]),
+    ("Peak memory", "MiB", Scale::Linear, &[("peak_memory_mib", "process")]),
+];
+
+/// The charts of a finished stage; `None` where it trained nothing.
+pub(super) fn of(name: &StageName, finished: &Finished) -> Option<StageCurves> {
+    let statuses = statistics::read(&finished.dir.join("stats.jsonl"));
+    let metrics = statistics::read(&finished.dir.join("metrics.jsonl"));
+    if statuses.is_empty() && metrics.is_empty() {
+        return None;
+    }
+    let marks = marks(&statuses);
+    let mut charts = Vec::new();
+    if let Some(chart) = distances(&metrics) {
+        charts.push(chart);
+    }
+    for (title, unit, scale, quantities) in CHARTS {
+        let lines: Vec<Line> = quantities
+            .iter()
+            .map(|(field, label)| Line { label: (*label).to_owned(), points: points(&statuses, field) })
+            .filter(|line| !line.points.is_empty())
+            .collect();
+        if !lines.is_empty() {
+            let marks = if title.starts_with("Loss") { marks.clone() } else { Vec::new() };
+            charts.push(Chart { title: title.to_owned(), unit: unit.to_owned(), scale, lines, marks });
+        }
+    }
+    let verb = finished.record.get("verb").and_then(Value::as_str).unwrap_or("training");
+    Some(StageCurves { stage: name.to_string(), title: verb.replace('_', " "), charts })
+}
+
+/// Metrics of snapshots, if any were measured.
+fn distances(metrics: &[Map<String, Value>]) -> Option<Chart> {
+    let names = metrics.first()?.keys().filter(|name| !["nimg", "kimg"].contains(&name.as_str()));
+    let lines = names.map(|name| Line { label: name.clone(), points: points(metrics, name) }).collect();
+    Some(Chart { title: "Metrics of snapshots".to_owned(), lines, ..Chart::default() })
+}
+
+fn points(lines: &[Map<String, Value>], field: &str) -> Vec<[f64; 2]> {
+    let point = |line: &Map<String, Value>| {
+        let value = line.get(field)?;
+        Some([line.get("kimg")?.as_f64()?, value.as_f64().unwrap_or(f64::NAN)])
+    };
+    lines.iter().filter_map(point).collect()
+}
+
+/// When the adversarial term began to teach the generator.
+fn marks(statuses: &[Map<String, Value>]) -> Vec<Mark> {
+    let active =
+        |line: &&Map<String, Value>| line.get("adversarial_active").and_then(Value::as_f64) == Some(1.0);
+    let kimg = statuses.iter().find(active).and_then(|line| line.get("kimg")?.as_f64());
+    kimg.map(|kimg| Mark { kimg, label: "adversarial term".to_owned() }).into_iter().collect()
+}

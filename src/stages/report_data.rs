@@ -1,0 +1,185 @@
+//! What a report says, gathered from finished stages.
+
+use std::{fs, path::Path};
+
+use indexmap::IndexMap;
+use serde_json::{Map, Value};
+
+use super::{
+    artifact::{Artifact, Score},
+    context::{Context, Finished},
+    report::{Report, Row},
+    report_curves,
+};
+use crate::{
+    Result,
+    report::{self, Expectation, Grid, Provenance, ReportData, StageRun, StageSettings},
+    stage_name::StageName,
+};
+
+/// Everything that the report of `context` says.
+pub(super) fn gather(report: &Report, context: &Context<'_>) -> Result<ReportData> {
+    let mut data = ReportData {
+        caption: report.caption.clone(),
+        pipeline: context.pipeline.to_owned(),
+        description: context.description.to_owned(),
+        columns: report.columns.clone(),
+        ..ReportData::default()
+    };
+    for (name, finished) in context.finished {
+        if let Artifact::Scores(artifact) = &finished.artifact {
+            let scores = artifact.scores.iter().map(|(metric, score)| (metric.clone(), converted(score)));
+            data.scores.insert(name.to_string(), scores.collect());
+            data.expectations.extend(artifact.expectations.iter().map(|verdict| Expectation {
+                stage: name.to_string(),
+                metric: verdict.metric.clone(),
+                at_most: verdict.at_most,
+                at_least: verdict.at_least,
+                value: verdict.value.is_finite().then_some(verdict.value),
+                pass: verdict.pass,
+                source: verdict.source.clone(),
+            }));
+        }
+        data.curves.extend(report_curves::of(name, finished));
+        data.settings.push(StageSettings {
+            stage: name.to_string(),
+            verb: text(&finished.record, "verb"),
+            values: finished.record.get("values").cloned().unwrap_or(Value::Null),
+        });
+    }
+    for row in &report.rows {
+        data.rows.push(self::row(row, context)?);
+    }
+    data.grids = grids(report, context);
+    data.provenance = provenance(context);
+    Ok(data)
+}
+
+fn row(row: &Row, context: &Context<'_>) -> Result<report::Row> {
+    let mut shown =
+        report::Row { label: row.label.clone(), published: row.published.clone(), ..report::Row::default() };
+    let Some(scores) = &row.scores else { return Ok(shown) };
+    shown.stage = Some(scores.stage.to_string());
+    shown.pipeline.clone_from(&scores.pipeline);
+    let found = match &scores.pipeline {
+        None => Some(context.input(&scores.stage)?.artifact.clone()),
+        Some(pipeline) => newest(&context.runs.join(pipeline), &scores.stage),
+    };
+    if let Some(Artifact::Scores(artifact)) = found {
+        shown.nfe = Some(artifact.nfe);
+        let measured = artifact.scores.iter().map(|(metric, score)| (metric.clone(), converted(score)));
+        shown.measured = measured.collect();
+    }
+    Ok(shown)
+}
+
+/// The newest finished run of a stage of another pipeline; `None` where there is none yet.
+fn newest(pipeline: &Path, stage: &StageName) -> Option<Artifact> {
+    let mut found: Vec<_> = fs::read_dir(pipeline)
+        .ok()?
+        .flatten()
+        .filter(|entry| {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            name.rsplit_once('-').is_some_and(|(name, _)| name == stage.as_str())
+        })
+        .filter_map(|entry| {
+            let path = entry.path().join("artifact.json");
+            Some((fs::metadata(&path).ok()?.modified().ok()?, path))
+        })
+        .collect();
+    found.sort();
+    let (_, path) = found.pop()?;
+    let file: Value = serde_json::from_str(&fs::read_to_string(path).ok()?).ok()?;
+    serde_json::from_value(file.get("artifact")?.clone()).ok()
+}
+
+/// The real images first, then those of each row: of its `generate` stage, else the last picture of the training.
+fn grids(report: &Report, context: &Context<'_>) -> Vec<Grid> {
+    let mut grids = Vec::new();
+    let real = report.real_images.clone().or_else(|| {
+        let is_dataset = |(_, finished): &(&StageName, &Finished)| {
+            matches!(&finished.artifact, Artifact::Dataset(dataset) if dataset.has_images)
+        };
+        context.finished.iter().find(is_dataset).map(|(name, _)| name.clone())
+    });
+    if let Some(finished) = real.and_then(|name| context.finished.get(&name)) {
+        grids.extend(grid(context, &finished.dir.join("reals.png"), "Real images", String::new(), true));
+    }
+    for row in &report.rows {
+        let picture = match &row.images {
+            Some(images) => {
+                context.finished.get(images).map(|finished| (finished.dir.join("grid.png"), finished))
+            }
+            None => row
+                .scores
+                .as_ref()
+                .filter(|scores| scores.pipeline.is_none())
+                .and_then(|scores| context.finished.get(&scores.stage))
+                .and_then(|finished| match &finished.artifact {
+                    Artifact::Scores(scores) => context.finished.get(&scores.network),
+                    _ => None,
+                })
+                .and_then(|network| Some((last_picture(&network.dir)?, network))),
+        };
+        let Some((path, finished)) = picture else { continue };
+        let note = match &finished.artifact {
+            Artifact::Images(images) if images.nfe == 1 => "one network evaluation per image".to_owned(),
+            Artifact::Images(images) => format!("{} network evaluations per image", images.nfe),
+            _ => String::new(),
+        };
+        grids.extend(grid(context, &path, &row.label, note, false));
+    }
+    grids
+}
+
+fn last_picture(dir: &Path) -> Option<std::path::PathBuf> {
+    let names = fs::read_dir(dir).ok()?.flatten().map(|entry| entry.path());
+    names
+        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("fakes-")))
+        .max()
+}
+
+fn grid(context: &Context<'_>, path: &Path, caption: &str, note: String, real: bool) -> Option<Grid> {
+    let png = fs::read(path).ok()?;
+    let relative = path.strip_prefix(context.pipeline_dir).ok().map(|path| path.display().to_string());
+    Some(Grid { caption: caption.to_owned(), note, real, png, path: relative })
+}
+
+fn provenance(context: &Context<'_>) -> Provenance {
+    let stages = context.finished.iter().map(|(name, finished)| StageRun {
+        stage: name.to_string(),
+        verb: text(&finished.record, "verb"),
+        key: text(&finished.record, "key"),
+        seconds: finished.record.get("seconds").and_then(Value::as_f64),
+        device: text(&finished.record, "device"),
+        date: text(&finished.record, "date"),
+    });
+    Provenance {
+        date: context.date.to_owned(),
+        seed: context.pipeline_seed,
+        device: context.device_name.to_owned(),
+        versions: versions(),
+        stages: stages.collect(),
+    }
+}
+
+/// This program, what it stands on, and what it was built with.
+pub(crate) fn versions() -> IndexMap<String, String> {
+    let cuda = if cfg!(feature = "cuda") { "on" } else { "off" };
+    [("sida", env!("CARGO_PKG_VERSION")), ("burn", crate::BURN_VERSION), ("cuda feature", cuda)]
+        .into_iter()
+        .map(|(name, version)| (name.to_owned(), version.to_owned()))
+        .collect()
+}
+
+fn converted(score: &Score) -> report::Score {
+    report::Score { mean: score.mean, std: score.std, min: score.min, trials: score.trials.clone() }
+}
+
+fn text(record: &Value, field: &str) -> String {
+    record
+        .as_object()
+        .and_then(|record: &Map<_, _>| record.get(field)?.as_str())
+        .unwrap_or_default()
+        .to_owned()
+}
