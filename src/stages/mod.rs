@@ -33,6 +33,7 @@ pub mod spec;
 pub mod stage;
 mod statistics;
 mod statistics_file;
+mod teaching;
 pub mod train_teacher;
 mod training_loop;
 

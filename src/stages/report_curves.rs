@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{context::Finished, statistics};
+use super::{context::Finished, report_data, statistics};
 use crate::{
     report::{Chart, Line, Mark, Scale, StageCurves},
     stage_name::StageName,
@@ -59,8 +59,8 @@ pub(super) fn of(name: &StageName, finished: &Finished) -> Option<StageCurves> {
             charts.push(Chart { title: title.to_owned(), unit: unit.to_owned(), scale, lines, marks });
         }
     }
-    let verb = finished.record.get("verb").and_then(Value::as_str).unwrap_or("training");
-    Some(StageCurves { stage: name.to_string(), title: verb.replace('_', " "), charts })
+    let title = report_data::verb(&finished.record).replace('_', " ");
+    Some(StageCurves { stage: name.to_string(), title, charts })
 }
 
 /// Metrics of snapshots, if any were measured.

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use indexmap::IndexMap;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{
     artifact::{Artifact, Score},
@@ -43,8 +43,8 @@ pub(super) fn gather(report: &Report, context: &Context<'_>) -> Result<ReportDat
         data.curves.extend(report_curves::of(name, finished));
         data.settings.push(StageSettings {
             stage: name.to_string(),
-            verb: text(&finished.record, "verb"),
-            values: finished.record.get("values").cloned().unwrap_or(Value::Null),
+            verb: verb(&finished.record),
+            values: values(&finished.record),
         });
     }
     for row in &report.rows {
@@ -148,11 +148,11 @@ fn grid(context: &Context<'_>, path: &Path, caption: &str, note: String, real: b
 fn provenance(context: &Context<'_>) -> Provenance {
     let stages = context.finished.iter().map(|(name, finished)| StageRun {
         stage: name.to_string(),
-        verb: text(&finished.record, "verb"),
-        key: text(&finished.record, "key"),
+        verb: verb(&finished.record),
+        key: text(&finished.record, "/key"),
         seconds: finished.record.get("seconds").and_then(Value::as_f64),
-        device: text(&finished.record, "device"),
-        date: text(&finished.record, "date"),
+        device: text(&finished.record, "/provenance/device"),
+        date: text(&finished.record, "/provenance/date"),
     });
     Provenance {
         date: context.date.to_owned(),
@@ -176,10 +176,17 @@ fn converted(score: &Score) -> report::Score {
     report::Score { mean: score.mean, std: score.std, min: score.min, trials: score.trials.clone() }
 }
 
-fn text(record: &Value, field: &str) -> String {
-    record
-        .as_object()
-        .and_then(|record: &Map<_, _>| record.get(field)?.as_str())
-        .unwrap_or_default()
-        .to_owned()
+fn text(record: &Value, pointer: &str) -> String {
+    record.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+/// The verb of a stage, from its record: the only key of `spec`.
+pub(super) fn verb(record: &Value) -> String {
+    let spec = record.get("spec").and_then(Value::as_object);
+    spec.and_then(|spec| spec.keys().next()).cloned().unwrap_or_default()
+}
+
+fn values(record: &Value) -> Value {
+    let spec = record.get("spec").and_then(Value::as_object);
+    spec.and_then(|spec| spec.values().next()).cloned().unwrap_or_default()
 }

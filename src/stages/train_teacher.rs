@@ -1,17 +1,21 @@
 //! `train_teacher`: trains a diffusion model from nothing.
 
+use std::path::{Path, PathBuf};
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    artifact::Artifact,
+    artifact::{Artifact, NetworkArtifact},
     context::Context,
-    rules,
+    network_file, rules, snapshots,
     stage::{Input, Kind, Objection, Stage},
+    teaching::Teaching,
+    training_loop::{self, Cadence, Training},
 };
 use crate::{
-    Error, Result,
-    diffusion::{Ema, Precision, Sampler},
+    Result,
+    diffusion::{EdmSampler, Ema, Encoder, Precision, Sampler},
     distill::Snapshots,
     kimg::Kimg,
     nn::NetworkConfig,
@@ -122,8 +126,36 @@ impl Stage for TrainTeacher {
         objections
     }
 
-    fn run(&self, _context: &mut Context<'_>) -> Result<Artifact> {
-        Err(Error::Unusable("`train_teacher` is not implemented".into()))
+    fn run(&self, context: &mut Context<'_>) -> Result<Artifact> {
+        let context = &*context;
+        let default = || match self.network.is_edm2() {
+            true => Sampler::Edm2(EdmSampler { num_steps: 32, ..EdmSampler::default() }),
+            false => Sampler::Edm(EdmSampler::default()),
+        };
+        let sampler = self.sampler.clone().unwrap_or_else(default);
+        let mut teaching = Teaching::new(self, sampler.clone(), context)?;
+        let cadence = Cadence::new(
+            self.duration_kimg,
+            self.status_every_kimg,
+            self.checkpoint_every_kimg,
+            self.snapshots.as_ref().map(|snapshots| snapshots.every_kimg),
+        );
+        let memory = training_loop::run(&mut teaching, cadence, context)?;
+        let nimg = teaching.nimg();
+        let (weights, nimg) = match memory.best {
+            Some((best, _)) => (snapshots::weights(Path::new(""), best), best),
+            None => (PathBuf::from("network.safetensors"), nimg),
+        };
+        if memory.best.is_none() {
+            network_file::save(&context.dir.join(&weights), teaching.ema())?;
+        }
+        Ok(Artifact::Network(NetworkArtifact {
+            network: self.network.clone(),
+            weights,
+            sampler,
+            encoder: Encoder::Rgb,
+            nimg,
+        }))
     }
 }
 
