@@ -4,8 +4,14 @@ pub mod pickle;
 pub mod safetensors;
 pub mod zip;
 
+mod atomic_file;
 mod cursor;
+mod fid_reference;
 mod ndarray;
+mod npy;
+mod npz;
 mod source;
 
+pub use fid_reference::FidReference;
+pub use npz::{NpzImageWriter, NpzReader};
 pub use source::{Source, Span};

@@ -1,0 +1,63 @@
+//! `AtomicFile`: a file that appears under its name only when it is whole.
+
+use std::{
+    fs::File,
+    io::{BufWriter, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+};
+
+use tempfile::NamedTempFile;
+
+use crate::{Error, Result};
+
+const BUFFER: usize = 1 << 20;
+
+/// Writes beside the target; `commit` puts the file in its place, dropping it leaves nothing.
+pub(super) struct AtomicFile {
+    target: PathBuf,
+    writer: BufWriter<NamedTempFile>,
+}
+
+impl AtomicFile {
+    /// Begins a file in the target's folder, which must exist.
+    pub(super) fn create(target: &Path) -> Result<Self> {
+        let folder = folder_of(target);
+        let file = tempfile::Builder::new()
+            .prefix(".tmp-")
+            .tempfile_in(folder)
+            .map_err(Error::io("write in the folder", folder))?;
+        Ok(Self { target: target.to_path_buf(), writer: BufWriter::with_capacity(BUFFER, file) })
+    }
+
+    /// Flushes to disk and renames. A file that was there before is replaced.
+    pub(super) fn commit(self) -> Result<()> {
+        let target = self.target;
+        let file = self.writer.into_inner().map_err(std::io::IntoInnerError::into_error);
+        let file = file.map_err(Error::io("write", &target))?;
+        file.as_file().sync_all().map_err(Error::io("write", &target))?;
+        file.persist(&target).map_err(|e| e.error).map_err(Error::io("write", &target))?;
+        // A rename survives a power cut only once its folder is on disk; not every file system can do that.
+        let _ = File::open(folder_of(&target)).and_then(|folder| folder.sync_all());
+        Ok(())
+    }
+}
+
+impl Write for AtomicFile {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.writer.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+impl Seek for AtomicFile {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        self.writer.seek(to)
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}

@@ -1,0 +1,117 @@
+//! `FidReference`: mean and covariance of a dataset's features, in the two public formats.
+
+use std::path::Path;
+
+use burn::tensor::TensorData;
+
+use super::{
+    npz::NpzReader,
+    pickle::{Pickle, Value},
+    source::Source,
+};
+use crate::Result;
+
+const FORMAT: &str = "file of FID reference statistics";
+
+/// What the Fréchet distance compares with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FidReference {
+    /// Mean of the features, `[d]`.
+    pub mu: Vec<f64>,
+    /// Their covariance, row by row, `[d, d]`.
+    pub sigma: Vec<f64>,
+    /// How many images they were taken from, where the file says so.
+    pub num_images: Option<u64>,
+}
+
+impl FidReference {
+    /// Reads EDM's `.npz` (`mu`, `sigma`) or EDM2's `.pkl` (`{num_images, fid: {mu, sigma}}`); which of them
+    /// is seen from the first bytes.
+    ///
+    /// # Errors
+    /// `Io`; `BadFile` where it is something else, or the shapes do not fit each other.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::read(Source::open(path)?)
+    }
+
+    /// The same from an open source.
+    pub fn read(source: Source) -> Result<Self> {
+        let head = source.read(source.span(0, source.len().min(2)).unwrap_or_else(|| source.whole()))?;
+        if head == b"PK" { Self::from_npz(&NpzReader::read(source)?) } else { Self::from_pickle(source) }
+    }
+
+    fn from_npz(npz: &NpzReader) -> Result<Self> {
+        let bad = |problem| npz.bad(FORMAT, problem);
+        let array = |name| npz.array(name);
+        Self::new(array("mu")?, array("sigma")?, None).map_err(bad)
+    }
+
+    fn from_pickle(source: Source) -> Result<Self> {
+        let pickle = Pickle::read(source, FORMAT)?;
+        // Some tools write the statistics at the top, without `fid`.
+        let fid = pickle.get(pickle.root(), "fid").unwrap_or(pickle.root());
+        let array = |name| match pickle.get(fid, name) {
+            Some(value) => pickle.array(value),
+            None => Ok(None),
+        };
+        let num_images = match pickle.get(pickle.root(), "num_images") {
+            Some(Value::Int(count)) => u64::try_from(count).ok(),
+            _ => None,
+        };
+        Self::new(array("mu")?, array("sigma")?, num_images).map_err(|problem| pickle.bad(problem))
+    }
+
+    fn new(
+        mu: Option<TensorData>,
+        sigma: Option<TensorData>,
+        num_images: Option<u64>,
+    ) -> Result<Self, &'static str> {
+        let (mu, sigma) = (mu.ok_or("it has no `mu`")?, sigma.ok_or("it has no `sigma`")?);
+        let &[d] = mu.shape().as_slice() else { return Err("its `mu` is not a vector") };
+        if d == 0 || sigma.shape().as_slice() != [d, d] {
+            return Err("its `sigma` is not a square of `mu`'s length");
+        }
+        let floats =
+            |data: TensorData| data.convert::<f64>().try_into_vec::<f64>().map_err(|_| "it holds no numbers");
+        let (mu, sigma) = (floats(mu)?, floats(sigma)?);
+        if mu.iter().chain(&sigma).all(|x| x.is_finite()) {
+            Ok(Self { mu, sigma, num_images })
+        } else {
+            Err("it holds infinities or NaN")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Cursor, Write};
+
+    use super::*;
+
+    #[test]
+    fn both_public_formats_say_the_same() {
+        let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/metrics-01-fid");
+        let npz = FidReference::open(case.join("ref.npz")).unwrap();
+        let pkl = FidReference::open(case.join("ref.pkl")).unwrap();
+        assert_eq!((&npz.mu, &npz.sigma), (&pkl.mu, &pkl.sigma));
+        let (recorded, _) = crate::formats::safetensors::read(&case.join("io.safetensors")).unwrap();
+        assert_eq!(npz.mu, recorded["out.edm.mu_real"].as_slice::<f64>().unwrap());
+        assert_eq!(npz.sigma, recorded["out.edm.sigma_real"].as_slice::<f64>().unwrap());
+        assert_eq!((npz.num_images, pkl.num_images), (None, Some(350)));
+    }
+
+    #[test]
+    fn other_files_are_errors() {
+        let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        let options = zip::write::SimpleFileOptions::default();
+        for (name, shape) in [("mu.npy", &[2][..]), ("sigma.npy", &[2, 3])] {
+            zip.start_file(name, options).unwrap();
+            zip.write_all(&crate::formats::npy::header_u8(shape)).unwrap();
+            zip.write_all(&vec![0; shape.iter().product()]).unwrap();
+        }
+        let crooked = zip.finish().unwrap().into_inner();
+        for bytes in [crooked, b"}.".to_vec(), b"N.".to_vec(), b"PK".to_vec(), Vec::new()] {
+            assert!(FidReference::read(Source::memory("x", bytes)).is_err());
+        }
+    }
+}

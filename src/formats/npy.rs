@@ -1,0 +1,156 @@
+//! `.npy`: one numpy array behind a header that is a Python dict.
+
+use burn::tensor::TensorData;
+
+use super::ndarray::{self, ElementType};
+
+/// Real headers are a hundred bytes.
+const LONGEST_HEADER: usize = 1 << 16;
+
+/// Reads an array of numbers.
+///
+/// # Errors
+/// A sentence about what is wrong: another format, an array of objects, a length that does not fit.
+pub(super) fn parse(bytes: &[u8]) -> Result<TensorData, String> {
+    let (header, data) = split(bytes).ok_or("it is truncated or not a numpy array")?;
+    let header = std::str::from_utf8(header).map_err(|_| "its header is not text")?;
+    let fields =
+        Fields::parse(header).ok_or_else(|| format!("its header is malformed: {}", header.trim()))?;
+    let element = ElementType::parse(&fields.descr);
+    let element = element.ok_or_else(|| format!("it holds `{}`, not numbers", fields.descr))?;
+    let made = ndarray::tensor(data.to_vec(), &fields.shape, fields.fortran_order, element);
+    made.ok_or_else(|| format!("it is truncated: its data do not fill the shape {:?}", fields.shape))
+}
+
+/// A header of version 1.0 for `u1` elements of that shape.
+pub(super) fn header_u8(shape: &[usize]) -> Vec<u8> {
+    let extents: Vec<String> = shape.iter().map(usize::to_string).collect();
+    let comma = if shape.len() == 1 { "," } else { "" };
+    let dict =
+        format!("{{'descr': '|u1', 'fortran_order': False, 'shape': ({}{comma}), }}", extents.join(", "));
+    // Magic, version, length and dict with a final line feed fill whole blocks of 64 bytes.
+    let padded = (10 + dict.len() + 1).next_multiple_of(64) - 10;
+    let mut header = b"\x93NUMPY\x01\x00".to_vec();
+    header.extend((padded as u16).to_le_bytes());
+    header.extend(dict.as_bytes());
+    header.resize(10 + padded - 1, b' ');
+    header.push(b'\n');
+    header
+}
+
+/// The header's text and the data.
+fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let rest = bytes.strip_prefix(b"\x93NUMPY")?;
+    let (version, rest) = rest.split_at_checked(2)?;
+    let width = match version[0] {
+        1 => 2,
+        2 | 3 => 4,
+        _ => return None,
+    };
+    let (len, rest) = rest.split_at_checked(width)?;
+    let len = len.iter().rev().fold(0, |n, &byte| n << 8 | usize::from(byte));
+    if len > LONGEST_HEADER { None } else { rest.split_at_checked(len) }
+}
+
+struct Fields {
+    descr: String,
+    fortran_order: bool,
+    shape: Vec<usize>,
+}
+
+impl Fields {
+    /// `{'descr': '<f8', 'fortran_order': False, 'shape': (3, 4), }`, keys in any order.
+    fn parse(text: &str) -> Option<Self> {
+        let mut rest = text.trim().strip_prefix('{')?.strip_suffix('}')?.trim();
+        let (mut descr, mut fortran_order, mut shape) = (None, None, None);
+        while !rest.is_empty() {
+            let (key, after) = quoted(rest)?;
+            let value = after.trim_start().strip_prefix(':')?.trim_start();
+            let after = match key {
+                "descr" => {
+                    let (code, after) = quoted(value)?;
+                    descr = Some(code.to_owned());
+                    after
+                }
+                "fortran_order" => {
+                    let (flag, after) = match value.strip_prefix("False") {
+                        Some(after) => (false, after),
+                        None => (true, value.strip_prefix("True")?),
+                    };
+                    fortran_order = Some(flag);
+                    after
+                }
+                "shape" => {
+                    let (inside, after) = value.strip_prefix('(')?.split_once(')')?;
+                    let extents = inside.split(',').map(str::trim).filter(|extent| !extent.is_empty());
+                    shape = Some(
+                        extents
+                            .map(|extent| extent.trim_end_matches('L').parse().ok())
+                            .collect::<Option<_>>()?,
+                    );
+                    after
+                }
+                _ => return None,
+            };
+            let after = after.trim_start();
+            rest = after.strip_prefix(',').unwrap_or(after).trim_start();
+        }
+        Some(Self { descr: descr?, fortran_order: fortran_order?, shape: shape? })
+    }
+}
+
+/// A Python text without escapes, and what follows it.
+fn quoted(text: &str) -> Option<(&str, &str)> {
+    let quote = text.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
+    text[1..].split_once(quote)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(dict: &str, data: &[u8]) -> Vec<u8> {
+        [b"\x93NUMPY\x01\x00", &(dict.len() as u16).to_le_bytes()[..], dict.as_bytes(), data].concat()
+    }
+
+    #[test]
+    fn arrays_of_numbers_are_read() {
+        let data: Vec<u8> = [1.0f64, 2.0].iter().flat_map(|x| x.to_le_bytes()).collect();
+        let read =
+            parse(&file("{'descr': '<f8', 'fortran_order': False, 'shape': (2,), }  \n", &data)).unwrap();
+        assert_eq!(read.as_slice::<f64>().unwrap(), [1.0, 2.0]);
+        let read = parse(&file("{'shape': (), 'descr': '|u1', 'fortran_order': False}", &[7])).unwrap();
+        assert_eq!((read.shape().len(), read.as_slice::<u8>().unwrap()), (0, &[7][..]));
+    }
+
+    #[test]
+    fn our_own_header_is_numpys() {
+        let header = header_u8(&[50_000, 32, 32, 3]);
+        assert_eq!(header.len() % 64, 0);
+        assert_eq!(header.last(), Some(&b'\n'));
+        let read = parse(&[header_u8(&[2, 3]), vec![1, 2, 3, 4, 5, 6]].concat()).unwrap();
+        assert_eq!(
+            (read.shape().as_slice(), read.as_slice::<u8>().unwrap()),
+            (&[2, 3][..], &[1, 2, 3, 4, 5, 6][..])
+        );
+    }
+
+    #[test]
+    fn objects_and_damage_are_errors() {
+        for (dict, data) in [
+            ("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }", &[0; 8][..]),
+            ("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }", &[0; 4]),
+            ("{'descr': '<f8', 'fortran_order': False, 'shape': (2,), }", &[0; 15]),
+            ("{'descr': '<f8', 'fortran_order': False, 'shape': (18446744073709551615, 2), }", &[]),
+            ("{'descr': '<f8', 'fortran_order': False, 'shape': (-1,), }", &[]),
+            ("{'descr': '<f8', 'fortran_order': 0, 'shape': (1,), }", &[0; 8]),
+            ("{'descr': '<f8', 'shape': (1,), }", &[0; 8]),
+            ("{é", &[]),
+            ("", &[]),
+        ] {
+            assert!(parse(&file(dict, data)).is_err(), "{dict}");
+        }
+        assert!(parse(b"\x93NUMPY\x01\x00\xff\xff{").is_err());
+        assert!(parse(b"").is_err());
+    }
+}

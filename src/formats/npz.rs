@@ -1,0 +1,140 @@
+//! `.npz`: a zip of numpy arrays. Reading takes the arrays that are asked for; writing streams to disk.
+
+use std::{io::Write, path::Path};
+
+use burn::tensor::TensorData;
+use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
+
+use super::{
+    atomic_file::AtomicFile,
+    npy,
+    source::Source,
+    zip::{Limits, ZipArchive},
+};
+use crate::{Error, Result};
+
+const FORMAT: &str = "npz file";
+
+/// An open `.npz`.
+#[derive(Debug)]
+pub struct NpzReader(ZipArchive);
+
+impl NpzReader {
+    /// Opens a file; no array is read yet.
+    ///
+    /// # Errors
+    /// `Io`, or `BadFile` where it is not a zip.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::read(Source::open(path)?)
+    }
+
+    /// The same from an open source.
+    pub fn read(source: Source) -> Result<Self> {
+        Ok(Self(ZipArchive::new(source, FORMAT, Limits { entries: 10_000, ..Limits::default() })?))
+    }
+
+    /// Names of the arrays.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.entries().iter().filter_map(|entry| entry.name.strip_suffix(".npy"))
+    }
+
+    /// The array of that name; `None` where there is none.
+    ///
+    /// # Errors
+    /// `BadFile` for a damaged entry or an array of something else than numbers.
+    pub fn array(&self, name: &str) -> Result<Option<TensorData>> {
+        let Some(entry) = self.0.entry(&format!("{name}.npy")) else { return Ok(None) };
+        let array = npy::parse(&self.0.read(entry)?);
+        array.map(Some).map_err(|why| self.0.source().bad(FORMAT, format!("array `{name}`: {why}")))
+    }
+
+    /// `Error::BadFile` about this file.
+    pub(super) fn bad(&self, format: &'static str, problem: &str) -> Error {
+        self.0.source().bad(format, problem)
+    }
+}
+
+/// Writes images as the array `arr_0`, uint8 `[n, h, w, c]`, one after another, without holding them. The file
+/// appears under its name with `finish`.
+pub struct NpzImageWriter {
+    path: std::path::PathBuf,
+    zip: ZipWriter<AtomicFile>,
+    image_len: usize,
+    missing: usize,
+}
+
+impl NpzImageWriter {
+    /// Begins a file for exactly `n` images of `h` by `w` pixels and `c` channels.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn create(path: &Path, [n, h, w, c]: [usize; 4]) -> Result<Self> {
+        let mut zip = ZipWriter::new(AtomicFile::create(path)?);
+        let options =
+            SimpleFileOptions::default().compression_method(CompressionMethod::Stored).large_file(true);
+        zip.start_file("arr_0.npy", options).map_err(|e| Error::bad_file(path, FORMAT, e.to_string()))?;
+        zip.write_all(&npy::header_u8(&[n, h, w, c])).map_err(Error::io("write", path))?;
+        Ok(Self { path: path.to_path_buf(), zip, image_len: h * w * c, missing: n })
+    }
+
+    /// Adds one image, or several, `[h, w, c]` each.
+    ///
+    /// # Errors
+    /// `Io`; `BadFile` for pixels that are no whole number of images, or more images than announced.
+    pub fn write(&mut self, pixels: &[u8]) -> Result<()> {
+        let count = pixels.len() / self.image_len.max(1);
+        if count * self.image_len != pixels.len() || count > self.missing {
+            return Err(Error::bad_file(&self.path, FORMAT, "other images than announced are written"));
+        }
+        self.zip.write_all(pixels).map_err(Error::io("write", &self.path))?;
+        self.missing -= count;
+        Ok(())
+    }
+
+    /// Puts the file in its place.
+    ///
+    /// # Errors
+    /// `Io`; `BadFile` where images are missing.
+    pub fn finish(self) -> Result<()> {
+        if self.missing > 0 {
+            return Err(Error::bad_file(&self.path, FORMAT, format!("{} images are missing", self.missing)));
+        }
+        self.zip.finish().map_err(|e| Error::bad_file(&self.path, FORMAT, e.to_string()))?.commit()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_are_streamed_and_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("images.npz");
+        let images: Vec<Vec<u8>> = (0..5u8).map(|i| vec![i; 12]).collect();
+        let mut writer = NpzImageWriter::create(&path, [5, 2, 2, 3]).unwrap();
+        writer.write(&images[0]).unwrap();
+        writer.write(&images[1..3].concat()).unwrap();
+        assert!(writer.write(&[0; 13]).is_err());
+        assert!(writer.write(&[0; 36]).is_err());
+        assert!(!path.exists(), "nothing appears before the end");
+        writer.write(&images[3..].concat()).unwrap();
+        writer.finish().unwrap();
+        let reader = NpzReader::open(&path).unwrap();
+        assert_eq!(reader.names().collect::<Vec<_>>(), ["arr_0"]);
+        let array = reader.array("arr_0").unwrap().unwrap();
+        assert_eq!(array.shape().as_slice(), [5, 2, 2, 3]);
+        assert_eq!(array.as_slice::<u8>().unwrap(), images.concat());
+        assert!(reader.array("mu").unwrap().is_none());
+    }
+
+    #[test]
+    fn an_unfinished_file_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("images.npz");
+        let writer = NpzImageWriter::create(&path, [2, 1, 1, 1]).unwrap();
+        assert!(writer.finish().is_err());
+        drop(NpzImageWriter::create(&path, [2, 1, 1, 1]).unwrap());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}

@@ -1,0 +1,16 @@
+//! `.safetensors` files: named tensors behind a JSON header, with a map of texts as metadata.
+
+mod dtype;
+mod reader;
+mod writer;
+
+use indexmap::IndexMap;
+
+pub use reader::{read, read_source};
+pub use writer::write;
+
+/// What error messages call such a file.
+const FORMAT: &str = "safetensors file";
+
+/// The texts beside the tensors.
+pub type Metadata = IndexMap<String, String>;
