@@ -4,6 +4,7 @@ pub mod atomic;
 mod reference_network;
 mod reference_snapshot;
 mod reference_training_state;
+mod state_dict_file;
 mod store;
 
 pub use reference_network::{ReferenceNetwork, SourceFamily, check_shapes};
@@ -11,4 +12,5 @@ pub use reference_snapshot::{ReferenceEncoder, ReferenceSnapshot};
 pub use reference_training_state::{
     AdamMoments, ReferenceAdam, ReferenceTrainingState, TrainedNetwork, TrainingStateStyle,
 };
+pub use state_dict_file::read_state_dict_file;
 pub use store::{Checkpoint, CheckpointStore};

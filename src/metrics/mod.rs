@@ -7,6 +7,7 @@
 mod detector;
 mod features;
 mod frechet;
+mod inception;
 mod inception_score;
 mod kernel_distance;
 mod measure;
@@ -19,6 +20,7 @@ mod random_conv;
 pub use detector::{Detect, Detected, Pixels};
 pub use features::Features;
 pub use frechet::frechet_distance;
+pub use inception::Inception;
 pub use inception_score::{InceptionScore, inception_score};
 pub use kernel_distance::{KernelPrecision, Subset, kernel_distance};
 pub use metric::{DetectorName, FrechetDistance, Metric, Needs};

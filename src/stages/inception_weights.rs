@@ -5,7 +5,12 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 
 use super::{context::Context, download};
-use crate::{Error, Result, location::Location, metrics::Detect};
+use crate::{
+    Result,
+    checkpoint::read_state_dict_file,
+    location::Location,
+    metrics::{Detect, Inception},
+};
 
 /// The public weights with the reference's names. `SIDA_INCEPTION` names another copy, path or address.
 const WEIGHTS: &str = "${SIDA_INCEPTION:-https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth}";
@@ -16,6 +21,7 @@ pub(super) fn find(context: &Context<'_>) -> Result<PathBuf> {
 }
 
 /// The detector.
-pub(super) fn load(path: &Path, _device: &Device) -> Result<Box<dyn Detect>> {
-    Err(Error::Unusable(format!("the detector in `{}` cannot be read yet", path.display())))
+pub(super) fn load(path: &Path, device: &Device) -> Result<Box<dyn Detect>> {
+    let weights = read_state_dict_file(path)?;
+    Ok(Box::new(Inception::load(&weights, &format!("`{}`", path.display()), device)?))
 }

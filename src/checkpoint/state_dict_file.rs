@@ -1,0 +1,23 @@
+//! A state dict on disk: `.safetensors`, or torch's `.pt` and `.pth`.
+
+use std::path::Path;
+
+use super::reference_network::read_state_dict;
+use crate::{
+    Result,
+    formats::{pickle::Pickle, safetensors},
+    state_dict::StateDict,
+};
+
+/// Reads named tensors; a `.safetensors` file is known by its name, a torch file by its first bytes.
+///
+/// # Errors
+/// `Io`, `BadFile` where it holds anything but tensors, `ForbiddenGlobal` where it asks for code.
+pub fn read_state_dict_file(path: &Path) -> Result<StateDict> {
+    if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("safetensors")) {
+        return Ok(safetensors::read(path)?.0);
+    }
+    let pickle = Pickle::open(path, "file of weights")?;
+    let root = pickle.root();
+    read_state_dict(&pickle, root)
+}

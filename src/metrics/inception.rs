@@ -1,0 +1,57 @@
+//! Inception v3 as a detector: the features and class probabilities of the published numbers.
+
+use burn::tensor::{Device, Tensor};
+
+use super::detector::{Detect, Detected};
+use crate::{
+    Error, Result,
+    nn::{InceptionInput, InceptionV3},
+    state_dict::StateDict,
+};
+
+/// The detector `inception`: 2048 features and 1008 class probabilities, images resized as the TensorFlow graph
+/// of 2015 did (Heusel et al. 2017).
+#[derive(Debug)]
+pub struct Inception {
+    network: InceptionV3,
+}
+
+impl Inception {
+    /// From the public state dict; `origin` names it in errors.
+    ///
+    /// # Errors
+    /// A tensor is missing, of another shape, or one too many.
+    pub fn load(weights: &StateDict, origin: &str, device: &Device) -> Result<Self> {
+        Ok(Self { network: InceptionV3::load(weights, origin, device)? })
+    }
+}
+
+impl Detect for Inception {
+    fn detect(&self, images: Tensor<4>) -> Result<Detected> {
+        let outputs = self.network.outputs(to_rgb(images)?, InceptionInput::Tensorflow);
+        Ok(Detected { features: outputs.features_2048, probabilities: Some(outputs.probs_no_bias) })
+    }
+}
+
+/// Grey becomes three equal channels. `[n, 1 | 3, h, w]` => `[n, 3, h, w]`
+fn to_rgb(images: Tensor<4>) -> Result<Tensor<4>> {
+    match images.dims()[1] {
+        1 => Ok(images.repeat_dim(1, 3)),
+        3 => Ok(images),
+        channels => Err(Error::Unusable(format!("Inception sees colour images, not {channels} channels"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grey_is_three_equal_channels_and_latents_are_refused() {
+        let device = Device::flex();
+        let rgb = to_rgb(Tensor::<4>::full([2, 1, 3, 4], 7.0, &device)).unwrap();
+        assert_eq!(rgb.dims(), [2, 3, 3, 4]);
+        assert!(rgb.into_data().try_to_vec::<f32>().unwrap().iter().all(|v| v.to_bits() == 7f32.to_bits()));
+        assert!(to_rgb(Tensor::zeros([1, 4, 3, 4], &device)).is_err());
+    }
+}
