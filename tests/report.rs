@@ -175,14 +175,14 @@ fn distillation(stage: &str, title: &str, adversarial: bool) -> StageCurves {
 fn grids() -> Vec<Grid> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/datasets/digits-8x8.zip");
     let mut archive = zip::ZipArchive::new(File::open(path).expect("the digits")).expect("a zip");
-    let mut sheet = |first: usize| {
+    let mut sheet = |first: u32| {
         let mut grid = image::GrayImage::new(80, 80);
-        for i in 0..100 {
+        for i in 0..100u32 {
             let mut bytes = Vec::new();
             let name = format!("00000/img{:08}.png", first + i);
             archive.by_name(&name).expect("an image").read_to_end(&mut bytes).expect("readable");
             let tile = image::load_from_memory(&bytes).expect("a PNG").into_luma8();
-            image::imageops::replace(&mut grid, &tile, (i % 10 * 8) as i64, (i / 10 * 8) as i64);
+            image::imageops::replace(&mut grid, &tile, i64::from(i % 10 * 8), i64::from(i / 10 * 8));
         }
         let mut png = std::io::Cursor::new(Vec::new());
         grid.write_to(&mut png, image::ImageFormat::Png).expect("a PNG");
@@ -201,7 +201,7 @@ fn grids() -> Vec<Grid> {
         caption: caption.into(),
         note: note.into(),
         real,
-        png: sheet(i * 100),
+        png: sheet(i as u32 * 100),
         path: Some(format!("{caption} grid.png")),
     })
     .collect()

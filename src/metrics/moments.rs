@@ -133,7 +133,9 @@ impl Moments {
         for row in rows.chunks_exact(d) {
             mean.iter_mut().zip(row).for_each(|(m, &v)| *m += f64::from(v));
         }
-        mean.iter_mut().for_each(|m| *m /= n as f64);
+        for m in &mut mean {
+            *m /= n as f64;
+        }
 
         let total = (self.count + n) as f64;
         let shift: Vec<f64> = mean.iter().zip(&self.mean).map(|(block, all)| block - all).collect();
@@ -171,7 +173,7 @@ mod tests {
         (0..n * d).map(|i| ((i * 7919 + i / d * 31) % 17) as f32 - 8.0).collect()
     }
 
-    /// (E[x_i x_j] - E[x_i] E[x_j]) N / divisor
+    /// `(E[x_i x_j] - E[x_i] E[x_j]) N / divisor`
     fn plain(rows: &[f32], d: usize, i: usize, j: usize, divisor: f64) -> f64 {
         let n = (rows.len() / d) as f64;
         let mean = |k: usize| rows.chunks(d).map(|r| f64::from(r[k])).sum::<f64>() / n;

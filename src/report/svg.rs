@@ -46,7 +46,9 @@ pub(super) fn chart(chart: &Chart) -> Option<String> {
     }
     for (i, (line, segments)) in chart.lines.iter().zip(&lines).enumerate() {
         let _ = write!(svg, "<g class=\"c{}\"><title>{}</title>", i % COLOURS, markup(&line.label));
-        segments.iter().for_each(|segment| place.line(&mut svg, segment));
+        for segment in segments {
+            place.line(&mut svg, segment);
+        }
         svg.push_str("</g>");
     }
     svg.push_str("</svg>");

@@ -82,7 +82,7 @@ fn label(value: f64, decimals: usize) -> String {
     let size = value.abs();
     let text = match size {
         0.0 => "0".to_owned(),
-        _ if size >= 1e9 || size < 1e-4 => format!("{value:e}"),
+        _ if !(1e-4..1e9).contains(&size) => format!("{value:e}"),
         _ if size >= 1e6 => format!("{}M", value / 1e6),
         _ if size >= 1e4 => format!("{}k", value / 1e3),
         _ if decimals > 0 => format!("{value:.decimals$}"),

@@ -37,7 +37,7 @@ enum Config {
     },
 }
 
-pub fn run(case: &mut Case) -> Result<(), String> {
+pub(crate) fn run(case: &mut Case) -> Result<(), String> {
     match case.config()? {
         Config::Fid { feature_dim, num_gen, num_real } => {
             let (generated, real) =
