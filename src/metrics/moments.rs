@@ -1,11 +1,13 @@
 //! Mean and covariance of features, accumulated in f64 while the images come.
 
+use std::path::Path;
+
 use faer::{
     Accum, Mat, MatRef, Par,
     linalg::matmul::triangular::{BlockStructure, matmul},
 };
 
-use crate::{Error, Result};
+use crate::{Error, Result, formats::FidReference};
 
 /// Rows that are gathered before the covariance is touched: enough to make the update a matrix product, and a
 /// function of the row count alone, so that the result does not depend on the batch size.
@@ -44,6 +46,15 @@ impl Statistics {
         let statistics = Self { mean, covariance };
         statistics.check_finite("reference")?;
         Ok(statistics)
+    }
+
+    /// Published statistics: EDM's `.npz` or EDM2's `.pkl`.
+    ///
+    /// # Errors
+    /// `Io`, or `BadFile` where the file holds something else.
+    pub fn open(path: &Path) -> Result<Self> {
+        let reference = FidReference::open(path)?;
+        Self::new(reference.mu, &reference.sigma)
     }
 
     /// Number of features.

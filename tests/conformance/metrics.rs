@@ -43,7 +43,8 @@ pub(crate) fn run(case: &mut Case) -> Result<(), String> {
             let (generated, real) =
                 (features(case, "in.gen_features", num_gen)?, features(case, "in.real_features", num_real)?);
             case.expect(generated.dim() == feature_dim, || "feature_dim".to_owned());
-            fid(case, &generated, &real)
+            fid(case, &generated, &real)?;
+            published(case)
         }
         Config::Is { num_gen, num_splits } => {
             let probabilities = features(case, "in.probs", num_gen)?;
@@ -79,16 +80,34 @@ fn fid(case: &mut Case, generated: &Features, real: &Features) -> Result<(), Str
     for (tool, divisor) in [("sid", Divisor::Population), ("edm", Divisor::Sample)] {
         let (generated, real) = (statistics(generated, divisor)?, statistics(real, divisor)?);
         for (whose, statistics) in [("gen", &generated), ("real", &real)] {
-            let d = statistics.dim();
-            case.check(&format!("out.{tool}.mu_{whose}"), TensorData::new(statistics.mean.clone(), [d]))?;
-            let covariance = (0..d * d).map(|i| statistics.covariance[(i / d, i % d)]).collect::<Vec<_>>();
-            case.check(&format!("out.{tool}.sigma_{whose}"), TensorData::new(covariance, [d, d]))?;
+            check_statistics(case, tool, whose, statistics)?;
         }
         let distance = frechet_distance(&generated, &real).map_err(|e| e.to_string())?;
         case.check(&format!("out.fid_{tool}"), scalar(distance))?;
         case.check(&format!("out.fid_{tool}_eigh"), scalar(distance))?;
     }
     Ok(())
+}
+
+/// The reference's statistics of the real features in both public file formats.
+fn published(case: &mut Case) -> Result<(), String> {
+    let Some(files) = case.json["native_files"].as_object().cloned() else { return Ok(()) };
+    for (format, file) in files {
+        if !matches!(format.as_str(), "npz" | "pkl") {
+            return Err(format!("unknown file format `{format}`"));
+        }
+        let file = file.as_str().ok_or("native_files: a name")?;
+        let statistics = Statistics::open(&case.dir.join(file)).map_err(|e| e.to_string())?;
+        check_statistics(case, "edm", "real", &statistics)?;
+    }
+    Ok(())
+}
+
+fn check_statistics(case: &mut Case, tool: &str, whose: &str, statistics: &Statistics) -> Result<(), String> {
+    let d = statistics.dim();
+    case.check(&format!("out.{tool}.mu_{whose}"), TensorData::new(statistics.mean.clone(), [d]))?;
+    let covariance = (0..d * d).map(|i| statistics.covariance[(i / d, i % d)]).collect::<Vec<_>>();
+    case.check(&format!("out.{tool}.sigma_{whose}"), TensorData::new(covariance, [d, d]))
 }
 
 fn features(case: &mut Case, name: &str, rows: usize) -> Result<Features, String> {
