@@ -3,6 +3,8 @@
 use burn::tensor::{Bytes, DType, Shape};
 use burn_flex::{FlexTensor, Layout};
 
+use super::cpu::memory::filled;
+
 /// A contiguous array of f32. Clones share their memory.
 #[derive(Clone, Debug)]
 pub(crate) struct Array(FlexTensor);
@@ -15,9 +17,7 @@ impl Array {
 
     /// An array with these extents, filled by `fill`, which must write every element.
     pub(crate) fn build<const D: usize>(extents: [usize; D], fill: impl FnOnce(&mut [f32])) -> Self {
-        let mut values = vec![0.0; extents.iter().product()];
-        fill(&mut values);
-        Self::from_values(values, extents)
+        Self::from_values(filled(extents.iter().product(), fill), extents)
     }
 
     /// These values, row-major.

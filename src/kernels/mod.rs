@@ -22,6 +22,7 @@ pub use adam::{adam, lerp};
 pub use attention::attention;
 pub use conv::{conv2d, conv2d_with};
 pub use cpu::{
+    memory::Recycler,
     pool::{threads, with_threads},
     simd::InstructionSet,
 };

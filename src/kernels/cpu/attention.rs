@@ -132,21 +132,21 @@ pub(crate) fn forward(e: Extents, qkv: &[f32], y: &mut [f32], log_sums: &mut [f3
 unsafe fn softmax_body<V: Simd>(rows: usize, columns: usize, x: *mut f32, scale: f32, log_sums: *mut f32) {
     for r in 0..rows {
         let row = x.add(r * columns);
-        let mut largest = f32::NEG_INFINITY;
-        for_lanes!(V, columns, |i, count| {
-            if count == V::LANES {
-                largest = largest.max(V::load(row.add(i)).largest());
-            } else {
-                (i..columns).for_each(|i| largest = largest.max(*row.add(i)));
-            }
+        let mut maxima = V::splat(f32::NEG_INFINITY);
+        let whole = columns / V::LANES * V::LANES;
+        for_lanes!(V, whole, |i, _count| {
+            maxima = maxima.max(V::load(row.add(i)));
         });
+        let largest = (whole..columns).fold(maxima.largest(), |largest, i| largest.max(*row.add(i)));
         let shift = V::splat(scale * largest);
-        let mut sum = 0.0;
+        let mut sums = V::splat(0.0);
         for_lanes!(V, columns, |i, count| {
             let z = V::load_part(row.add(i), count).mul(V::splat(scale)).sub(shift);
             exp(z).store_part(row.add(i), count);
-            sum += V::load_part(row.add(i), count).sum();
+            // Loaded again: lanes beyond the row count as zero.
+            sums = sums.add(V::load_part(row.add(i), count));
         });
+        let sum = sums.sum();
         let factor = V::splat(1.0 / sum);
         for_lanes!(V, columns, |i, count| {
             V::load_part(row.add(i), count).mul(factor).store_part(row.add(i), count);

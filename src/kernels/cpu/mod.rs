@@ -25,6 +25,7 @@ pub(crate) mod edm2;
 pub(crate) mod elementwise;
 pub(crate) mod gemm;
 pub(crate) mod im2col;
+pub(crate) mod memory;
 pub(crate) mod norm;
 pub(crate) mod pool;
 pub(crate) mod resample;
