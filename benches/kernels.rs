@@ -52,7 +52,9 @@ fn main() {
             kernels::upsample(kernels::downsample(x, &[1.0, 1.0]), &[1.0, 1.0])
         });
         if side <= 16 {
-            bench.both(&name("attention"), [n, side, side, 3 * c], [1; 4], |x, _| kernels::attention(x, 1, None));
+            bench.both(&name("attention"), [n, side, side, 3 * c], [1; 4], |x, _| {
+                kernels::attention(x, 1, None)
+            });
         }
         bench.both(&name("mp_silu"), x, [1; 4], |x, _| kernels::mp_silu(x, None));
     }
@@ -62,7 +64,8 @@ fn main() {
         let (mut state, gradient) = ((new(), new(), new()), new());
         let settings = AdamStep { lr: 1e-4, betas: [0.0, 0.999], eps: 1e-8, step: 5 };
         bench.time(&format!("adam           [{len}]"), || {
-            let (p, m, v) = std::mem::replace(&mut state, (gradient.clone(), gradient.clone(), gradient.clone()));
+            let (p, m, v) =
+                std::mem::replace(&mut state, (gradient.clone(), gradient.clone(), gradient.clone()));
             state = kernels::adam(p, m, v, gradient.clone(), settings);
         });
     }

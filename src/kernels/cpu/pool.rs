@@ -112,8 +112,15 @@ fn post(workers: &[Worker], parts: usize, run: &(dyn Fn(usize) + Sync)) {
         fn drop(&mut self) {
             SHARED.next.store(usize::MAX / 2, SeqCst);
             SHARED.open.store(false, SeqCst);
+            let mut spins = 0u32;
             while SHARED.active.load(SeqCst) != 0 {
-                std::hint::spin_loop();
+                // A worker that lost its processor gets no further while we spin.
+                if spins < SPINS {
+                    std::hint::spin_loop()
+                } else {
+                    thread::yield_now()
+                }
+                spins = spins.saturating_add(1);
             }
         }
     }

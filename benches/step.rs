@@ -1,0 +1,207 @@
+//! Times of whole steps with everything that belongs to them: networks, tape, losses, Adam, EMA.
+//!
+//! `cargo bench --bench step [-- NETWORK] [WORK]` prints medians. `--serve NETWORK WORK` waits for numbers on stdin and
+//! answers each with the seconds that so many steps took, so that `compare.py` can take turns with PyTorch; its
+//! first line is the number of parameters.
+
+use std::{
+    io::{BufRead, Write},
+    ops::Range,
+    time::Instant,
+};
+
+use burn::{
+    module::Module,
+    tensor::{Device, Tensor, TensorData},
+};
+use serde_json::{Value, json};
+use sida::{
+    Result,
+    diffusion::{Adam, AdamSettings, Gradients, ema, teacher_loss},
+    distill::{Distill, MicroBatch, Networks, Objective, Real, Supply, Trainer},
+    kernels::{self, Recycler},
+    nn::{Condition, Denoiser, Dropout, Network, NetworkConfig},
+    seed::{Draw, Phase, Seed},
+};
+
+#[global_allocator]
+static ALLOCATOR: Recycler = Recycler;
+
+/// Name, batch and settings. `compare.py` builds the same in PyTorch.
+fn networks() -> Vec<(&'static str, usize, Value)> {
+    let ddpmpp = |resolution, channels, mult: &[usize], blocks, attention: &[usize], images| {
+        json!({ "ddpmpp": { "img_resolution": resolution, "img_channels": images, "model_channels": channels,
+            "channel_mult": mult, "num_blocks": blocks, "attn_resolutions": attention, "dropout": 0.0 } })
+    };
+    vec![
+        ("digits", 64, ddpmpp(8, 16, &[1, 2], 1, &[], 1)),
+        ("small32", 16, ddpmpp(32, 32, &[1, 2, 2], 2, &[16], 3)),
+        ("wide32", 8, ddpmpp(32, 128, &[1, 2, 2], 2, &[16], 3)),
+        (
+            "adm",
+            4,
+            json!({ "adm": { "img_resolution": 64, "model_channels": 64, "channel_mult": [1, 2, 3, 4], "num_blocks": 1,
+                "dropout": 0.0 } }),
+        ),
+        (
+            "edm2",
+            4,
+            json!({ "edm2": { "img_resolution": 64, "img_channels": 4, "model_channels": 64, "num_blocks": 1 } }),
+        ),
+    ]
+}
+
+const WORKS: [&str; 4] = ["generate", "teacher", "sid", "sida"];
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    if args.first().is_some_and(|arg| arg == "--serve") {
+        return serve(&args[1], &args[2]);
+    }
+    let wanted = |name: &str, i: usize| args.get(i).is_none_or(|arg| arg == name);
+    println!("{} threads, {:?}", kernels::threads(), kernels::InstructionSet::current());
+    for (name, _, _) in networks() {
+        for work in WORKS {
+            if !wanted(name, 0) || !wanted(work, 1) {
+                continue;
+            }
+            let mut step = prepare(name, work);
+            step();
+            let mut times: Vec<f64> = (0..5).map(|_| seconds(&mut step, 1)).collect();
+            times.sort_by(f64::total_cmp);
+            println!("{name:<10} {work:<10} {:>10.2} ms", times[2] * 1e3);
+        }
+    }
+}
+
+fn serve(name: &str, work: &str) {
+    let mut step = prepare(name, work);
+    // The twin must be as large.
+    println!("{}", parameters(name));
+    for line in std::io::stdin().lock().lines() {
+        let count = line.expect("stdin can be read").trim().parse().expect("a number of steps");
+        println!("{}", seconds(&mut step, count));
+        std::io::stdout().flush().expect("stdout can be written");
+    }
+}
+
+fn parameters(name: &str) -> usize {
+    let (_, _, config) = networks().into_iter().find(|(n, _, _)| *n == name).expect("prepared before");
+    let config: NetworkConfig = serde_json::from_value(config).expect("settings of a network");
+    config.init(Seed(0).at(Phase::Sample, 0), &Device::flex()).expect("settings that make sense").num_params()
+}
+
+fn seconds(step: &mut impl FnMut(), count: usize) -> f64 {
+    let start = Instant::now();
+    (0..count).for_each(|_| step());
+    start.elapsed().as_secs_f64()
+}
+
+/// One step of `work` on the network called `name`, ready to run.
+fn prepare(name: &str, work: &str) -> Box<dyn FnMut()> {
+    let (_, batch, config) =
+        networks().into_iter().find(|(n, _, _)| *n == name).unwrap_or_else(|| panic!("no network `{name}`"));
+    let config: NetworkConfig = serde_json::from_value(config).expect("settings of a network");
+    let draw = Seed(0).at(Phase::Sample, 0);
+    let network = config.init(draw, &Device::flex()).expect("settings that make sense");
+    let mut supply = Constant { shape: [batch, config.img_channels(), config.img_resolution()], draw };
+    match work {
+        "generate" => {
+            let latents = supply.normals("z") * 2.5;
+            Box::new(move || drop(denoise(&network, latents.clone(), 2.5).into_data()))
+        }
+        "teacher" => {
+            let mut training = Training::new(network, supply);
+            Box::new(move || training.step())
+        }
+        _ => {
+            let recipe = recipe(work, batch);
+            let objective = Objective::new(&recipe, &config);
+            let mut trainer = Trainer::new(recipe, objective, Networks::of(network, None));
+            Box::new(move || drop(trainer.step(&mut supply).expect("constant draws")))
+        }
+    }
+}
+
+fn recipe(work: &str, batch: usize) -> Distill {
+    let method = match work {
+        "sid" => json!({ "sid": {} }),
+        // The adversarial term takes part from the second step on.
+        "sida" => {
+            json!({ "sida": { "adversarial": { "generator_starts_at_kimg": 0, "starts_at_kimg": 0 } } })
+        }
+        _ => panic!("no work `{work}`"),
+    };
+    serde_json::from_value(
+        json!({ "teacher": "teacher", "method": method, "batch_size": batch, "augment": 0.0 }),
+    )
+    .expect("a recipe")
+}
+
+fn denoise(network: &Network, noisy: Tensor<4>, sigma: f64) -> Tensor<4> {
+    let sigma = Tensor::full([noisy.dims()[0], 1, 1, 1], sigma, &noisy.device());
+    network.denoise(noisy, sigma, &Condition::default(), Dropout::Off).images
+}
+
+/// A teacher in training.
+struct Training {
+    network: Network,
+    ema: Network,
+    adam: Adam,
+    clean: Tensor<4>,
+    noise: Tensor<4>,
+}
+
+impl Training {
+    fn new(network: Network, supply: Constant) -> Self {
+        let adam = Adam::new(AdamSettings { betas: [0.9, 0.999], eps: 1e-8 });
+        let [clean, noise] = ["clean", "noise"].map(|what| supply.normals(what));
+        Self { ema: network.clone(), network, adam, clean, noise }
+    }
+
+    fn step(&mut self) {
+        let student = self.network.clone().train();
+        let clean = self.clean.clone().autodiff();
+        let noisy = clean.clone() + self.noise.clone().autodiff();
+        let denoised = denoise(&student, noisy, 1.0);
+        let sigma = Tensor::ones([clean.dims()[0], 1, 1, 1], &clean.device());
+        let weight = teacher_loss::weight(&sigma, 0.5);
+        let loss = teacher_loss::denoising_loss(clean, denoised, weight, None).mean();
+        let mut gradients = Gradients::collect(&student, &student.parameter_names(), &mut loss.backward());
+        drop(student);
+        gradients.sanitize(None);
+        self.network = self.adam.step(self.network.clone(), gradients, 1e-4);
+        self.ema = ema::update(self.ema.clone(), &self.network, 0.999);
+    }
+}
+
+/// The same draws for every iteration: what is timed is what follows.
+struct Constant {
+    shape: [usize; 3],
+    draw: Draw,
+}
+
+impl Constant {
+    fn normals(&self, what: &str) -> Tensor<4> {
+        let [n, c, side] = self.shape;
+        let values = self.draw.purpose(what).normals(0..n as u64, c * side * side);
+        Tensor::from_data(TensorData::new(values, [n, c, side, side]), &Device::flex())
+    }
+}
+
+impl Supply for Constant {
+    fn micro_batch(&mut self, phase: Phase, _: u64, _: Range<u64>) -> Result<MicroBatch> {
+        let latents = self.normals("z");
+        let real = Real { images: self.normals("real"), augment_labels: None };
+        Ok(MicroBatch {
+            sigma: Tensor::full([self.shape[0], 1, 1, 1], 1.0, &latents.device()),
+            noise: self.normals("noise"),
+            step_noise: Vec::new(),
+            class_labels: None,
+            augmentation: None,
+            real: (phase == Phase::FakeScore).then_some(real),
+            dropout: (self.draw, 0),
+            latents,
+        })
+    }
+}
