@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use super::{check, schema};
+use super::{check, compare, doctor, export, inspect, schema};
 use crate::{Error, Result};
 
 /// Turns pretrained EDM and EDM2 diffusion models into one-step generators with SiD, SiDA and SiD2A.
@@ -25,6 +25,31 @@ enum Verb {
         /// Print the mistakes as JSON.
         #[arg(long)]
         json: bool,
+    },
+    /// Show metrics, settings and images of two runs side by side.
+    Compare {
+        /// A pipeline's folder of runs, or a report.json.
+        a: PathBuf,
+        /// Another one.
+        b: PathBuf,
+    },
+    /// Show what a network pickle, .pt, .safetensors or dataset holds; runs no code from it.
+    Inspect {
+        /// The file or folder.
+        file: PathBuf,
+    },
+    /// Write weights under the reference's own parameter names, with the settings as metadata.
+    Export {
+        /// A finished stage's folder, a .pkl or a .safetensors file.
+        from: PathBuf,
+        /// The .safetensors file to write.
+        to: PathBuf,
+    },
+    /// Show devices, libraries and memory, and test the device for a second.
+    Doctor {
+        /// `auto`, `cpu`, or `cuda:N`.
+        #[arg(long, default_value = "auto")]
+        device: String,
     },
     /// Write the JSON schemas of pipelines and sweeps.
     Schema {
@@ -53,6 +78,10 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<()> {
     match cli.verb {
         Verb::Check { files, json } => check::check(&files, json),
+        Verb::Compare { a, b } => compare::compare(&a, &b),
+        Verb::Inspect { file } => inspect::inspect(&file),
+        Verb::Export { from, to } => export::export(&from, &to),
+        Verb::Doctor { device } => doctor::doctor(&device),
         Verb::Schema { out } => schema::write(&out),
     }
 }

@@ -2,6 +2,11 @@
 
 mod args;
 mod check;
+mod compare;
+mod device;
+mod doctor;
+mod export;
+mod inspect;
 mod schema;
 
 pub use args::{Cli, main};

@@ -16,7 +16,7 @@ pub mod guard;
 mod images_npz;
 mod inception_weights;
 pub mod load_teacher;
-mod network_file;
+pub(crate) mod network_file;
 mod noise;
 pub mod prepare_dataset;
 pub mod progress;

@@ -1,0 +1,126 @@
+//! `sida compare`: metrics, settings and images of two runs side by side.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
+
+use serde_json::Value;
+
+use crate::{Error, Result};
+
+/// What is compared of one run: a pipeline's folder of runs, or a `report.json`.
+struct Run {
+    scores: BTreeMap<String, f64>,
+    settings: BTreeMap<String, String>,
+    pictures: BTreeMap<String, blake3::Hash>,
+}
+
+/// Prints what differs.
+pub(super) fn compare(a: &Path, b: &Path) -> Result<()> {
+    let (left, right) = (read(a)?, read(b)?);
+    println!("A  {}\nB  {}", a.display(), b.display());
+    scores(&left.scores, &right.scores);
+    settings(&left.settings, &right.settings);
+    pictures(&left.pictures, &right.pictures);
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Run> {
+    let file = if path.is_dir() { path.join("report.json") } else { path.to_path_buf() };
+    let text = fs::read_to_string(&file).map_err(Error::io("read the report", &file))?;
+    let report: Value = serde_json::from_str(&text)
+        .map_err(|e| Error::bad_file(&file, "report", format!("{e}; a finished run has one")))?;
+    let mut scores = BTreeMap::new();
+    for (stage, metrics) in report["scores"].as_object().into_iter().flatten() {
+        for (metric, score) in metrics.as_object().into_iter().flatten() {
+            scores.insert(format!("{stage}.{metric}"), score["mean"].as_f64().unwrap_or(f64::NAN));
+        }
+    }
+    let mut run = Run { scores, settings: BTreeMap::new(), pictures: BTreeMap::new() };
+    let folder = file.parent().unwrap_or(Path::new("."));
+    // The newest folder of each stage is the one that the report is about.
+    let mut folders: Vec<_> = fs::read_dir(folder)
+        .map_err(Error::io("read the folder", folder))?
+        .flatten()
+        .filter(|entry| entry.path().join("artifact.json").is_file())
+        .map(|entry| {
+            let modified = entry.metadata().and_then(|meta| meta.modified()).ok();
+            (modified, entry.path())
+        })
+        .collect();
+    folders.sort();
+    for (_, dir) in folders {
+        let Some(record) = fs::read_to_string(dir.join("stage.json")).ok() else { continue };
+        let Ok(record) = serde_json::from_str::<Value>(&record) else { continue };
+        let stage = record["stage"].as_str().unwrap_or_default().to_owned();
+        run.settings.retain(|name, _| !name.starts_with(&format!("{stage}.")));
+        flatten(&stage, &record["spec"], &mut run.settings);
+        for name in ["grid.png", "reals.png"] {
+            if let Ok(bytes) = fs::read(dir.join(name)) {
+                run.pictures.insert(format!("{stage}/{name}"), blake3::hash(&bytes));
+            }
+        }
+    }
+    Ok(run)
+}
+
+fn flatten(path: &str, value: &Value, into: &mut BTreeMap<String, String>) {
+    match value {
+        Value::Object(fields) => fields.iter().for_each(|(k, v)| flatten(&format!("{path}.{k}"), v, into)),
+        other => {
+            into.insert(path.to_owned(), other.to_string());
+        }
+    }
+}
+
+fn scores(a: &BTreeMap<String, f64>, b: &BTreeMap<String, f64>) {
+    let names: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+    if names.is_empty() {
+        println!("\nno scores in either");
+        return;
+    }
+    let width = names.iter().map(|name| name.len()).max().unwrap_or(0);
+    println!("\n{:width$}  {:>12} {:>12} {:>12} {:>8}", "score", "A", "B", "B - A", "change");
+    for name in names {
+        let show = |value: Option<&f64>| value.map_or("-".to_owned(), |value| format!("{value:.5}"));
+        let (difference, change) = match (a.get(name), b.get(name)) {
+            (Some(a), Some(b)) => (format!("{:+.5}", b - a), format!("{:+.1} %", 100.0 * (b - a) / a.abs())),
+            _ => ("-".to_owned(), "-".to_owned()),
+        };
+        println!(
+            "{name:width$}  {:>12} {:>12} {difference:>12} {change:>8}",
+            show(a.get(name)),
+            show(b.get(name))
+        );
+    }
+}
+
+fn settings(a: &BTreeMap<String, String>, b: &BTreeMap<String, String>) {
+    let names: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+    let differing: Vec<_> = names.into_iter().filter(|name| a.get(*name) != b.get(*name)).collect();
+    if differing.is_empty() {
+        println!("\nall settings are the same");
+        return;
+    }
+    println!("\nsettings that differ");
+    for name in differing {
+        let show = |value: Option<&String>| value.map_or("absent", |value| value.as_str()).to_owned();
+        println!("  {name}: {} -> {}", show(a.get(name)), show(b.get(name)));
+    }
+}
+
+fn pictures(a: &BTreeMap<String, blake3::Hash>, b: &BTreeMap<String, blake3::Hash>) {
+    println!();
+    for (name, hash) in a {
+        match b.get(name) {
+            Some(other) if other == hash => println!("{name}: the same images, byte by byte"),
+            Some(_) => println!("{name}: different images"),
+            None => println!("{name}: only in A"),
+        }
+    }
+    for name in b.keys().filter(|name| !a.contains_key(*name)) {
+        println!("{name}: only in B");
+    }
+}

@@ -1,0 +1,138 @@
+//! `sida inspect`: what a file holds, without running anything in it.
+
+use std::path::Path;
+
+use crate::{
+    Error, Result,
+    checkpoint::{ReferenceSnapshot, ReferenceTrainingState},
+    data::{DatasetKind, DatasetOptions, ImageDataset},
+    formats::safetensors,
+    state_dict::StateDict,
+};
+
+/// Tensors that are listed one by one; of more, the first and the last.
+const LISTED: usize = 40;
+
+/// Prints what a network pickle, a training state, a safetensors file, a dataset or a reference file holds.
+pub(super) fn inspect(path: &Path) -> Result<()> {
+    if !path.exists() {
+        let source = std::io::Error::new(std::io::ErrorKind::NotFound, "there is no such file or folder");
+        return Err(Error::Io { action: "read", path: path.to_path_buf(), source });
+    }
+    let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    match extension.as_str() {
+        "safetensors" => weights(path),
+        "pkl" => snapshot(path),
+        "pt" | "pth" => training_state(path),
+        "zip" | "json" | "" => dataset(path),
+        _ if path.is_dir() => dataset(path),
+        _ => Err(Error::Usage(format!(
+            "`{}`: inspect knows .pkl, .pt, .safetensors and datasets (.zip, a folder, dataset.json)",
+            path.display()
+        ))),
+    }
+}
+
+fn weights(path: &Path) -> Result<()> {
+    let (state, metadata) = safetensors::read(path)?;
+    println!("{}: safetensors", path.display());
+    for (key, value) in &metadata {
+        println!("  {key}: {value}");
+    }
+    tensors(&state);
+    Ok(())
+}
+
+fn snapshot(path: &Path) -> Result<()> {
+    let snapshot = ReferenceSnapshot::open(path)?;
+    println!(
+        "{}: network pickle, keys {}",
+        path.display(),
+        snapshot.top_keys().collect::<Vec<_>>().join(", ")
+    );
+    let network = snapshot.ema()?;
+    let family = network.family().map_or("unknown family", |family| family.name());
+    println!("  ema: {} ({family})", network.class_name);
+    for (name, value) in &network.init_kwargs {
+        println!("    {name}: {value}");
+    }
+    match network.config() {
+        Ok(config) => {
+            let yaml = serde_saphyr::to_string(&config).map_err(|e| Error::Unusable(e.to_string()))?;
+            println!("  as a pipeline writes it:\n    {}", yaml.trim_end().replace('\n', "\n    "));
+        }
+        Err(error) => println!("  its settings cannot be used here: {error}"),
+    }
+    if let Some(encoder) = snapshot.encoder()? {
+        println!("  encoder: {}", encoder.class_name);
+    }
+    tensors(&network.state_dict);
+    Ok(())
+}
+
+fn training_state(path: &Path) -> Result<()> {
+    let state = ReferenceTrainingState::open(path)?;
+    println!("{}: training state ({:?}), keys {}", path.display(), state.style, state.top_keys.join(", "));
+    if let Some(kimg) = state.resume_kimg {
+        println!("  at {kimg} kimg, by its name");
+    }
+    let parts = [
+        ("fake score network", &state.fake_score, Some(&state.fake_score_optimizer)),
+        ("generator", &state.generator, Some(&state.generator_optimizer)),
+        ("generator's EMA", &state.generator_ema, None),
+    ];
+    for (name, network, optimizer) in parts {
+        println!("  {name}: {} tensors, {} parameters", network.state_dict.len(), count(&network.state_dict));
+        if let Some(optimizer) = optimizer {
+            println!("    Adam has stepped {} of its tensors", optimizer.state.len());
+        }
+    }
+    Ok(())
+}
+
+fn dataset(path: &Path) -> Result<()> {
+    let dataset =
+        ImageDataset::open(path, &DatasetOptions { use_labels: true, ..DatasetOptions::default() })?;
+    let [c, h, w] = dataset.shape();
+    let what = match dataset.kind() {
+        DatasetKind::Images => format!("{} images, {w}x{h}, {c} channel{}", dataset.len(), plural(c)),
+        DatasetKind::RawLatents => {
+            format!("{} latents, {w}x{h}, mean and std of {} channels", dataset.len(), c / 2)
+        }
+        DatasetKind::LabelsOnly => format!("{} labels without images", dataset.len()),
+    };
+    println!("{}: dataset, {what}", path.display());
+    match dataset.classes() {
+        None => println!("  no labels"),
+        Some(classes) => {
+            let mut counts = vec![0usize; dataset.label_dim()];
+            classes.iter().for_each(|class| counts[*class as usize] += 1);
+            let shown: Vec<String> = counts.iter().take(20).map(ToString::to_string).collect();
+            let more = if counts.len() > 20 { ", ..." } else { "" };
+            println!("  {} classes with {}{more} samples", counts.len(), shown.join(", "));
+        }
+    }
+    println!("  identity {}", dataset.identity());
+    Ok(())
+}
+
+fn tensors(state: &StateDict) {
+    println!("  {} tensors, {} values", state.len(), count(state));
+    let skipped = state.len().saturating_sub(LISTED);
+    for (i, (name, data)) in state.iter().enumerate() {
+        if skipped > 0 && i == LISTED / 2 {
+            println!("    ... {skipped} more ...");
+        }
+        if skipped == 0 || i < LISTED / 2 || i >= state.len() - LISTED / 2 {
+            println!("    {name} {:?} {:?}", data.dtype(), data.shape().as_slice());
+        }
+    }
+}
+
+fn count(state: &StateDict) -> usize {
+    state.values().map(burn::tensor::TensorData::num_elements).sum()
+}
+
+fn plural(n: usize) -> &'static str {
+    if n == 1 { "" } else { "s" }
+}
