@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use super::{
     artifact::{Artifact, ImagesArtifact},
     context::Context,
-    images_npz::ImagesNpz,
     network_file,
     progress::Progress,
     sampling::{Classes, Sampling},
@@ -20,6 +19,7 @@ use crate::{
     Error, Result,
     data::{Pixels, write_png},
     diffusion::{Precision, Sampler},
+    formats::NpzImageWriter,
     stage_name::StageName,
 };
 
@@ -116,8 +116,7 @@ impl Stage for Generate {
         let seeds = self.seeds().list()?;
         let folder = context.dir.join("images");
         fs::create_dir_all(&folder).map_err(Error::io("create the folder", &folder))?;
-        let mut npz =
-            self.npz.then(|| ImagesNpz::create(&context.dir.join("images.npz"), seeds.len())).transpose()?;
+        let mut npz: Option<NpzImageWriter> = None;
         let mut progress = Progress::new(context.name.as_str(), "images", 0, seeds.len() as u64);
         let mut done = 0;
         for chunk in seeds.chunks(self.batch_size as usize) {
@@ -135,14 +134,21 @@ impl Stage for Generate {
             for (seed, pixels) in chunk.iter().zip(&pixels) {
                 write_png(&folder.join(format!("{seed:06}.png")), pixels)?;
             }
-            if let Some(npz) = &mut npz {
-                npz.add(&pixels)?;
+            if self.npz {
+                let npz = match &mut npz {
+                    Some(npz) => npz,
+                    empty => {
+                        let path = context.dir.join("images.npz");
+                        empty.insert(NpzImageWriter::create(&path, [seeds.len(), h, w, c])?)
+                    }
+                };
+                pixels.iter().try_for_each(|image| npz.write(&image.data))?;
             }
             done += chunk.len();
             progress.at(done as u64, "");
         }
         progress.finish();
-        let npz = npz.map(ImagesNpz::finish).transpose()?;
+        let npz = npz.map(NpzImageWriter::finish).transpose()?;
         let grid = snapshots::picture(&network, &codec, sampler, snapshots::GRID, &device);
         grid.save(&context.dir.join("grid.png"))?;
         Ok(Artifact::Images(ImagesArtifact {

@@ -13,7 +13,6 @@ pub mod download;
 pub mod evaluate;
 pub mod generate;
 pub mod guard;
-mod images_npz;
 mod inception_weights;
 pub mod load_teacher;
 pub(crate) mod network_file;

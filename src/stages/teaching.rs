@@ -23,7 +23,7 @@ use crate::{
         AdamSettings, Codec, LogNormal, Precision, Sampler, TeacherDraws, TeacherIteration, TeacherSettings,
         TeacherTrainer,
     },
-    nn::{Denoiser, Network},
+    nn::Network,
     seed::{Phase, Seed},
     state_dict::StateDict,
 };
