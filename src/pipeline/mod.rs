@@ -2,17 +2,25 @@
 
 mod document;
 mod facts;
+pub mod key;
 mod meaning;
 pub mod mistake;
 pub mod overlay;
 pub mod parse;
+pub mod plan;
+mod reason;
+pub mod runs;
 pub mod schema;
 pub mod spec;
 pub mod suggestion;
 pub mod sweep;
 mod violations;
+mod work;
 
 pub use mistake::Mistake;
 pub use overlay::Setting;
+pub use key::StageKey;
 pub use parse::{Parsed, Source};
+pub use plan::{Places, Plan, PlannedStage, Status};
+pub use work::{Download, Work};
 pub use spec::{Axis, Cell, Pipeline, Sweep, SweepTable};
