@@ -1,14 +1,17 @@
 //! The pipeline language: parsing, checking, planning and running.
 
 mod document;
+pub mod execute;
 mod facts;
 pub mod key;
+pub mod lock;
 mod meaning;
 pub mod mistake;
 pub mod overlay;
 pub mod parse;
 pub mod plan;
 mod reason;
+pub mod run;
 pub mod runs;
 pub mod schema;
 pub mod spec;
@@ -19,8 +22,11 @@ mod work;
 
 pub use mistake::Mistake;
 pub use overlay::Setting;
+pub use execute::Stages;
 pub use key::StageKey;
+pub use lock::Lock;
 pub use parse::{Parsed, Source};
 pub use plan::{Places, Plan, PlannedStage, Status};
 pub use work::{Download, Work};
+pub use run::{Begin, Execute, Failed, Running, Selection, Summary, run};
 pub use spec::{Axis, Cell, Pipeline, Sweep, SweepTable};
