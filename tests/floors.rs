@@ -10,7 +10,7 @@ const FLOORS: [&[&str]; 8] = [
     &["main", "cli"],
     &["pipeline"],
     &["stages"],
-    &["distill"],
+    &["distill", "report"],
     &["diffusion", "checkpoint", "metrics"],
     &["nn", "data"],
     &["kernels", "formats", "rng"],

@@ -1,18 +1,33 @@
 //! What can be typed, and where it goes.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{env, path::PathBuf, process::ExitCode, sync::LazyLock};
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{check, compare, doctor, export, inspect, schema};
-use crate::{Error, Result};
+use super::{check, compare, doctor, export, inspect, log, plan, run, schema};
+use crate::{BURN_VERSION, Error, Result, pipeline::Setting};
 
-/// Turns pretrained EDM and EDM2 diffusion models into one-step generators with SiD, SiDA and SiD2A.
+/// Turns pretrained EDM and EDM2 diffusion models into one-step generators with SiD, SiDA and SiD2A, from YAML pipelines.
+///
+/// Results go to standard output, progress and logs to standard error. Exit codes: 0 done, 1 failed while running, 2 the
+/// file or the command is wrong, 3 an expectation was not met, 4 training diverged, 130 interrupted (state saved).
 #[derive(Debug, Parser)]
-#[command(name = "sida", version)]
+#[command(name = "sida", version = version(), max_term_width = 110)]
 pub struct Cli {
     #[command(subcommand)]
     verb: Verb,
+    /// How the log is written to standard error.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -26,30 +41,53 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Show stages in order, what is done, and what would run and why.
+    Plan {
+        /// A pipeline or a sweep.
+        file: PathBuf,
+        #[command(flatten)]
+        places: PlaceArgs,
+        /// Print the plan as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run a pipeline or a sweep; stages that are done are skipped.
+    Run {
+        /// A pipeline or a sweep.
+        file: PathBuf,
+        #[command(flatten)]
+        places: PlaceArgs,
+        /// `auto` (a GPU if there is one), `cpu`, or `cuda:N`.
+        #[arg(long, default_value = "auto")]
+        device: String,
+        /// Run this stage alone; what it reads has to be done.
+        #[arg(long, value_name = "STAGE")]
+        only: Option<String>,
+        /// Run this stage and what it reads.
+        #[arg(long, value_name = "STAGE")]
+        until: Option<String>,
+        /// Run this stage again though it is done. Can be repeated.
+        #[arg(long, value_name = "STAGE")]
+        force: Vec<String>,
+    },
     /// Show metrics, settings and images of two runs side by side.
     Compare {
-        /// A pipeline's folder of runs, or a report.json.
-        a: PathBuf,
+        /// A pipeline's folder of runs, or a `report.json`.
+        left: PathBuf,
         /// Another one.
-        b: PathBuf,
+        right: PathBuf,
     },
-    /// Show what a network pickle, .pt, .safetensors or dataset holds; runs no code from it.
+    /// Show what a network pickle, .pt, .safetensors, or dataset holds; runs no code from it.
     Inspect {
         /// The file or folder.
         file: PathBuf,
     },
-    /// Write weights under the reference's own parameter names, with the settings as metadata.
+    /// Write weights under the reference's own names, with the settings as metadata.
     Export {
-        /// A finished stage's folder, a .pkl or a .safetensors file.
+        /// A stage's folder of a run, or a file with weights.
         from: PathBuf,
-        /// The .safetensors file to write.
+        /// The `.safetensors` file to write.
         to: PathBuf,
-    },
-    /// Show devices, libraries and memory, and test the device for a second.
-    Doctor {
-        /// `auto`, `cpu`, or `cuda:N`.
-        #[arg(long, default_value = "auto")]
-        device: String,
     },
     /// Write the JSON schemas of pipelines and sweeps.
     Schema {
@@ -57,17 +95,66 @@ enum Verb {
         #[arg(long, default_value = "schemas")]
         out: PathBuf,
     },
+    /// Show devices, versions and memory, and test them for a second.
+    Doctor {
+        /// `auto`, `cpu`, or `cuda:N`.
+        #[arg(long, default_value = "auto")]
+        device: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PlaceArgs {
+    /// Folder of runs. Default: `$SIDA_RUNS`, else `runs`.
+    #[arg(long, value_name = "DIR")]
+    runs: Option<PathBuf>,
+    /// Set a value by its dotted path, such as `stages.sid.distill.generator.lr=1e-5`. Can be repeated.
+    #[arg(long, value_name = "PATH=VALUE")]
+    set: Vec<String>,
+}
+
+impl PlaceArgs {
+    /// The settings.
+    pub(super) fn settings(&self) -> Result<Vec<Setting>> {
+        self.set.iter().map(|text| Setting::parse(text)).collect()
+    }
+
+    /// The folder of runs.
+    pub(super) fn runs(&self) -> PathBuf {
+        let from_environment = || set_variable("SIDA_RUNS").unwrap_or_else(|| PathBuf::from("runs"));
+        self.runs.clone().unwrap_or_else(from_environment)
+    }
+}
+
+/// Folder for downloads: `$SIDA_CACHE`, else the user's cache.
+pub(super) fn cache() -> PathBuf {
+    let home = || env::home_dir().unwrap_or_default().join(".cache");
+    set_variable("SIDA_CACHE")
+        .unwrap_or_else(|| set_variable("XDG_CACHE_HOME").unwrap_or_else(home).join("sida"))
+}
+
+fn set_variable(name: &str) -> Option<PathBuf> {
+    env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+fn version() -> &'static str {
+    static VERSION: LazyLock<String> = LazyLock::new(|| {
+        let features = if cfg!(feature = "cuda") { "cpu, cuda" } else { "cpu" };
+        format!("{} (Burn {BURN_VERSION}, features: {features})", env!("CARGO_PKG_VERSION"))
+    });
+    &VERSION
 }
 
 /// The program.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let done = run(cli);
-    match done {
+    log::start(cli.log_format);
+    match dispatch(cli.verb) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             match &error {
                 Error::Mistakes { rendered, .. } => eprintln!("{rendered}"),
+                _ if cli.log_format == LogFormat::Json => tracing::error!("{error}"),
                 _ => eprintln!("error: {error}"),
             }
             ExitCode::from(error.exit_code())
@@ -75,13 +162,18 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> Result<()> {
-    match cli.verb {
+fn dispatch(verb: Verb) -> Result<()> {
+    match verb {
         Verb::Check { files, json } => check::check(&files, json),
-        Verb::Compare { a, b } => compare::compare(&a, &b),
+        Verb::Plan { file, places, json } => plan::plan(&file, &places, json),
+        Verb::Run { file, places, device, only, until, force } => {
+            let choice = run::Choice { only, until, force };
+            run::run(&file, &places, &device, &choice)
+        }
+        Verb::Compare { left, right } => compare::compare(&left, &right),
         Verb::Inspect { file } => inspect::inspect(&file),
         Verb::Export { from, to } => export::export(&from, &to),
-        Verb::Doctor { device } => doctor::doctor(&device),
         Verb::Schema { out } => schema::write(&out),
+        Verb::Doctor { device } => doctor::doctor(&device),
     }
 }

@@ -11,7 +11,7 @@ use crate::{
 ///
 /// # Errors
 /// `NoDevice` for a word that names none, and for a GPU that is not there.
-pub(super) fn resolve(asked: &str) -> Result<(Device, String)> {
+pub(super) fn choose(asked: &str) -> Result<(Device, String)> {
     match asked {
         "cpu" => Ok(cpu()),
         "auto" => Ok(gpus().into_iter().next().unwrap_or_else(cpu)),
@@ -62,8 +62,14 @@ fn gpu(asked: &str) -> Result<(Device, String)> {
 /// All GPUs that can be used.
 #[cfg(feature = "cuda")]
 pub(super) fn gpus() -> Vec<(Device, String)> {
-    let devices = Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec();
-    devices.into_iter().enumerate().map(|(i, device)| (device, format!("CUDA GPU {i}"))).collect()
+    // Without a driver there are none; whatever else may happen, it is not worth ending a run on the CPU.
+    let devices = std::panic::catch_unwind(|| Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec());
+    devices
+        .unwrap_or_default()
+        .into_iter()
+        .enumerate()
+        .map(|(i, device)| (device, format!("CUDA GPU {i}")))
+        .collect()
 }
 
 /// All GPUs that can be used: none, since this program was built without CUDA.
@@ -79,10 +85,10 @@ mod tests {
     #[test]
     fn a_word_that_names_no_device_is_refused_with_what_there_is() {
         for asked in ["gpu", "cuda:x", "cuda:99"] {
-            let error = resolve(asked).unwrap_err();
+            let error = choose(asked).unwrap_err();
             assert_eq!(error.exit_code(), 2);
             assert!(error.to_string().contains(asked), "{error}");
         }
-        assert!(resolve("cpu").unwrap().1.starts_with("CPU"));
+        assert!(choose("cpu").unwrap().1.starts_with("CPU"));
     }
 }

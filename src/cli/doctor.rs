@@ -17,7 +17,7 @@ pub(super) fn doctor(asked: &str) -> Result<()> {
     line("sida", &format!("{} on Burn {BURN_VERSION}", env!("CARGO_PKG_VERSION")));
     line("system", &format!("{} {}", env::consts::OS, env::consts::ARCH));
     line("memory", &memory());
-    line("CPU", &device::resolve("cpu")?.1);
+    line("CPU", &device::choose("cpu")?.1);
     line("CUDA", cuda);
     for advice in cuda_advice() {
         line("", &advice);
@@ -25,7 +25,7 @@ pub(super) fn doctor(asked: &str) -> Result<()> {
     for (_, name) in device::gpus() {
         line("GPU", &name);
     }
-    let (device, name) = device::resolve(asked)?;
+    let (device, name) = device::choose(asked)?;
     line("device", &format!("`{asked}` means {name}"));
     let (error, speed) = self_test(&device);
     line(

@@ -2,11 +2,16 @@
 
 mod args;
 mod check;
+mod columns;
 mod compare;
 mod device;
 mod doctor;
 mod export;
 mod inspect;
+mod log;
+mod plan;
+mod run;
+mod run_sweep;
 mod schema;
 
-pub use args::{Cli, main};
+pub use args::{Cli, LogFormat, main};

@@ -1,18 +1,32 @@
 //! The pipeline language: parsing, checking, planning and running.
 
 mod document;
+pub mod execute;
 mod facts;
+pub mod key;
+pub mod lock;
 mod meaning;
 pub mod mistake;
 pub mod overlay;
 pub mod parse;
+pub mod plan;
+mod reason;
+pub mod run;
+pub mod runs;
 pub mod schema;
 pub mod spec;
 pub mod suggestion;
 pub mod sweep;
 mod violations;
+mod work;
 
+pub use execute::Stages;
+pub use key::StageKey;
+pub use lock::Lock;
 pub use mistake::Mistake;
 pub use overlay::Setting;
 pub use parse::{Parsed, Source};
+pub use plan::{Places, Plan, PlannedStage, Status};
+pub use run::{Begin, Execute, Failed, Running, Selection, Summary, run};
 pub use spec::{Axis, Cell, Pipeline, Sweep, SweepTable};
+pub use work::{Download, Work};

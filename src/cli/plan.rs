@@ -1,0 +1,159 @@
+//! `sida plan`: stages in order, with what is done and what would run and why.
+
+use std::{collections::BTreeSet, path::Path};
+
+use serde_json::{Value, json};
+
+use super::{
+    args::{PlaceArgs, cache},
+    columns::{aligned, bytes, grouped},
+};
+use crate::{
+    Result,
+    pipeline::{Parsed, Places, Plan, PlannedStage, Source, Status, sweep},
+};
+
+/// Shows the plan of a pipeline, or of every point of a sweep.
+///
+/// # Errors
+/// `Mistakes` of the file; `NewerFormat` for a folder of runs that a newer program wrote.
+pub(super) fn plan(file: &Path, args: &PlaceArgs, json: bool) -> Result<()> {
+    let source = Source::read(file)?;
+    let settings = args.settings()?;
+    let places = Places { runs: args.runs(), cache: cache(), search: source.search.clone() };
+    match source.parse(&settings)? {
+        Parsed::Pipeline(pipeline) => {
+            let plan = Plan::new(&pipeline, &source.name(), &places)?;
+            if json {
+                println!("{:#}", as_json(&plan));
+            } else {
+                println!("{}", as_text(&plan));
+            }
+        }
+        Parsed::Sweep(sweep) => {
+            let base = sweep::base(&source, &sweep)?;
+            let mut points = Vec::new();
+            for point in sweep::points(&sweep, &settings)? {
+                let Parsed::Pipeline(pipeline) = base.parse(&point.settings)? else { continue };
+                points.push((point.label(), Plan::new(&pipeline, &source.name(), &places)?));
+            }
+            if json {
+                let points: Vec<Value> = points
+                    .iter()
+                    .map(|(label, plan)| json!({ "point": label, "plan": as_json(plan) }))
+                    .collect();
+                println!("{:#}", json!({ "sweep": source.name(), "points": points }));
+            } else {
+                println!("{}", sweep_text(&source.name(), &points));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn as_text(plan: &Plan) -> String {
+    let open = plan.stages.iter().filter(|stage| stage.status != Status::Done).count();
+    let mut text = format!(
+        "{}: {} stages, {open} to run, in {}\n\n",
+        plan.pipeline,
+        plan.stages.len(),
+        plan.dir.display()
+    );
+    let rows: Vec<Vec<String>> = plan.stages.iter().map(row).collect();
+    text += &aligned(&rows);
+    let downloads = downloads(plan.stages.iter());
+    if !downloads.is_empty() {
+        text += "\n\nto download:";
+        let total: u64 = downloads.iter().filter_map(|(_, bytes)| *bytes).sum();
+        for (what, size) in &downloads {
+            let size =
+                size.map_or_else(|| "size not known".to_owned(), |size| format!("about {}", bytes(size)));
+            text += &format!("\n  {what} ({size})");
+        }
+        text += &format!("\n  {} in all", bytes(total));
+    }
+    text
+}
+
+fn row(stage: &PlannedStage) -> Vec<String> {
+    let (status, reason) = match &stage.status {
+        Status::Done => ("done", String::new()),
+        Status::ToRun(reason) => ("to run", reason.clone()),
+    };
+    let work = &stage.work;
+    let mut notes = Vec::new();
+    notes.extend(work.parameters.map(|count| format!("{} parameters", grouped(count))));
+    notes.extend(work.steps.map(|steps| format!("{} steps", grouped(steps))));
+    notes.extend(work.rounds.filter(|rounds| *rounds > 1).map(|rounds| format!("{rounds} rounds each")));
+    notes.extend(work.images.map(|images| format!("{} images", grouped(images))));
+    if let Some(shorter) = stage.continue_from.as_ref().and_then(|dir| dir.file_name())
+        && status == "to run"
+    {
+        notes.push(format!("continues {}", shorter.to_string_lossy()));
+    }
+    let note =
+        [reason, notes.join(", ")].into_iter().filter(|note| !note.is_empty()).collect::<Vec<_>>().join("; ");
+    vec![
+        stage.name.to_string(),
+        stage.spec.verb().to_owned(),
+        stage.key.short().to_owned(),
+        status.to_owned(),
+        note,
+    ]
+}
+
+/// Each file once, though several stages need it.
+fn downloads<'a>(stages: impl Iterator<Item = &'a PlannedStage>) -> Vec<(String, Option<u64>)> {
+    let mut known = BTreeSet::new();
+    let open = stages.filter(|stage| stage.status != Status::Done);
+    let files = open.flat_map(|stage| &stage.work.downloads);
+    let new = files.filter(|file| known.insert(file.what.clone()));
+    new.map(|file| (file.what.clone(), file.bytes)).collect()
+}
+
+fn as_json(plan: &Plan) -> Value {
+    let stage = |stage: &PlannedStage| {
+        let (status, reason) = match &stage.status {
+            Status::Done => ("done", None),
+            Status::ToRun(reason) => ("to run", Some(reason)),
+        };
+        json!({
+            "stage": stage.name,
+            "verb": stage.spec.verb(),
+            "key": stage.key.short(),
+            "status": status,
+            "reason": reason,
+            "folder": stage.dir,
+            "inputs": stage.inputs.iter().map(|i| plan.stages[*i].name.to_string()).collect::<Vec<_>>(),
+            "continues": stage.continue_from,
+            "parameters": stage.work.parameters,
+            "steps": stage.work.steps,
+            "rounds": stage.work.rounds,
+            "images": stage.work.images,
+            "downloads": stage.work.downloads,
+        })
+    };
+    let total: u64 = downloads(plan.stages.iter()).iter().filter_map(|(_, bytes)| *bytes).sum();
+    json!({
+        "pipeline": plan.pipeline,
+        "seed": plan.seed,
+        "folder": plan.dir,
+        "stages": plan.stages.iter().map(stage).collect::<Vec<_>>(),
+        "to_run": plan.stages.iter().filter(|stage| stage.status != Status::Done).count(),
+        "download_bytes": total,
+    })
+}
+
+fn sweep_text(name: &str, points: &[(String, Plan)]) -> String {
+    let mut known = BTreeSet::new();
+    let mut rows = Vec::new();
+    for (label, plan) in points {
+        let open: Vec<&PlannedStage> =
+            plan.stages.iter().filter(|stage| stage.status != Status::Done).collect();
+        let new: Vec<&str> =
+            open.iter().filter(|s| known.insert(s.key.clone())).map(|s| s.name.as_str()).collect();
+        let what = if new.is_empty() { "nothing of its own".to_owned() } else { new.join(", ") };
+        rows.push(vec![label.clone(), format!("{} to run", new.len()), what]);
+    }
+    format!("{name}: {} points, {} stages to run in all\n\n{}", points.len(), known.len(), aligned(&rows))
+}

@@ -1,0 +1,167 @@
+//! `sida run`: a pipeline or a sweep.
+
+use std::{
+    path::Path,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use signal_hook::{
+    consts::{SIGINT, SIGTERM},
+    flag,
+};
+
+use super::{
+    args::{PlaceArgs, cache},
+    device, run_sweep,
+};
+use crate::{
+    Error, Result,
+    pipeline::{Lock, Parsed, Pipeline, Places, Plan, Selection, Source, Stages, Summary, run as walk},
+    stages::{Artifact, Stop},
+};
+
+/// Which stages to run.
+#[derive(Debug)]
+pub(super) struct Choice {
+    pub(super) only: Option<String>,
+    pub(super) until: Option<String>,
+    pub(super) force: Vec<String>,
+}
+
+/// Runs a file.
+///
+/// # Errors
+/// Everything that the exit codes tell apart.
+pub(super) fn run(file: &Path, args: &PlaceArgs, asked: &str, choice: &Choice) -> Result<()> {
+    let source = Source::read(file)?;
+    let settings = args.settings()?;
+    let parsed = source.parse(&settings)?;
+    let (device, device_name) = device::choose(asked)?;
+    let places = Places { runs: args.runs(), cache: cache(), search: source.search.clone() };
+    let mut executor =
+        Stages { device, device_name, places: &places, date: date(SystemTime::now()), stop: stop()? };
+    let dir = places.runs.join(source.name());
+    match parsed {
+        Parsed::Pipeline(pipeline) => {
+            // A wrong stage name is said before a folder is made.
+            let _ = plan_and_choose(&pipeline, &source.name(), &places, choice)?;
+            let _lock = Lock::take(&dir)?;
+            let (plan, selection) = plan_and_choose(&pipeline, &source.name(), &places, choice)?;
+            let summary = walk(&plan, &selection, &plan.dir, &mut executor)?;
+            print(&plan, &summary);
+            summary.judge()
+        }
+        Parsed::Sweep(sweep) => {
+            if choice.only.is_some() {
+                return Err(Error::Usage(
+                    "`--only` is for pipelines: of a sweep, `--until` runs a part".to_owned(),
+                ));
+            }
+            let _lock = Lock::take(&dir)?;
+            run_sweep::run(&source, &sweep, &settings, choice, &places, &mut executor)
+        }
+    }
+}
+
+pub(super) fn plan_and_choose(
+    pipeline: &Pipeline,
+    name: &str,
+    places: &Places,
+    choice: &Choice,
+) -> Result<(Plan, Selection)> {
+    let plan = Plan::new(pipeline, name, places)?;
+    let selection = Selection::new(&plan, choice.only.as_deref(), choice.until.as_deref(), &choice.force)?;
+    Ok((plan, selection))
+}
+
+/// The tables, the verdicts, and what was done.
+fn print(plan: &Plan, summary: &Summary) {
+    let tables = summary.finished.values().filter_map(|finished| match &finished.artifact {
+        Artifact::Table(table) => Some(table.text.trim_end()),
+        _ => None,
+    });
+    let tables: Vec<&str> = tables.collect();
+    if tables.is_empty() {
+        scores(summary);
+    }
+    for table in tables {
+        println!("{table}");
+    }
+    for (stage, verdict) in summary.verdicts() {
+        if !verdict.pass {
+            let limit = match (verdict.at_most, verdict.at_least) {
+                (Some(most), _) if verdict.value > most => format!("at most {most}"),
+                (_, Some(least)) => format!("at least {least}"),
+                _ => "a number".to_owned(),
+            };
+            println!("FAIL {stage}: {} is {}, expected {limit}", verdict.metric, verdict.value);
+        }
+    }
+    let report = plan.dir.join("report.html");
+    if report.is_file() {
+        println!("report: {}", report.display());
+    }
+    if summary.ran.is_empty() {
+        println!("nothing to do: {} stages were done before", summary.skipped.len());
+    } else {
+        println!(
+            "{} stages ran, {} were done before, in {}",
+            summary.ran.len(),
+            summary.skipped.len(),
+            plan.dir.display()
+        );
+    }
+}
+
+fn scores(summary: &Summary) {
+    for (name, finished) in &summary.finished {
+        if let Artifact::Scores(scores) = &finished.artifact {
+            for (metric, score) in &scores.scores {
+                println!("{name}: {metric} {:.4} +- {:.4}", score.mean, score.std);
+            }
+        }
+    }
+}
+
+/// SIGINT and SIGTERM ask for a stop; a second one ends the program at once.
+fn stop() -> Result<Stop> {
+    let stop = Stop::default();
+    for signal in [SIGINT, SIGTERM] {
+        let failed =
+            |error| Error::Io { action: "listen to signals, not even", path: "SIGINT".into(), source: error };
+        flag::register_conditional_shutdown(signal, 130, stop.flag()).map_err(failed)?;
+        flag::register(signal, stop.flag()).map_err(failed)?;
+    }
+    Ok(stop)
+}
+
+/// `2026-11-22 23:59 UTC`, by the proleptic Gregorian calendar.
+fn date(time: SystemTime) -> String {
+    let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let (day, of_day) = (seconds / 86_400, seconds % 86_400);
+    // Days since 0000-03-01, so that leap days come last in a year.
+    let day = day + 719_468;
+    let (era, of_era) = (day / 146_097, day % 146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let march_month = (5 * of_year + 2) / 153;
+    let day_of_month = of_year - (153 * march_month + 2) / 5 + 1;
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    format!("{year}-{month:02}-{day_of_month:02} {:02}:{:02} UTC", of_day / 3600, of_day / 60 % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn dates_across_leap_years() {
+        let at = |seconds| date(UNIX_EPOCH + Duration::from_secs(seconds));
+        assert_eq!(at(0), "1970-01-01 00:00 UTC");
+        assert_eq!(at(951_827_696), "2000-02-29 12:34 UTC");
+        assert_eq!(at(1_795_391_940), "2026-11-22 23:59 UTC");
+    }
+}

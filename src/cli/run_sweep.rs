@@ -1,0 +1,187 @@
+//! Running a sweep: one point after another, shared stages once, a failing point does not stop the others.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::{
+    columns::aligned,
+    run::{Choice, plan_and_choose},
+};
+use crate::{
+    Error, Result,
+    checkpoint::atomic,
+    pipeline::{
+        Failed, Parsed, Places, Plan, Setting, Source, Stages, Summary, Sweep, run as walk,
+        run::point_dir,
+        sweep::{self, Point},
+    },
+    stages::{Artifact, Score},
+};
+
+/// What came of a point.
+struct Outcome {
+    point: Point,
+    result: std::result::Result<Summary, String>,
+}
+
+/// Runs all points and prints the table.
+///
+/// # Errors
+/// `Interrupted` at once; `SweepPointsFailed` and `ExpectationsNotMet` at the end.
+pub(super) fn run(
+    source: &Source,
+    sweep: &Sweep,
+    settings: &[Setting],
+    choice: &Choice,
+    places: &Places,
+    executor: &mut Stages<'_>,
+) -> Result<()> {
+    let base = sweep::base(source, sweep)?;
+    let points = sweep::points(sweep, settings)?;
+    let (count, dir) = (points.len(), places.runs.join(source.name()));
+    let mut failed = Failed::default();
+    let mut outcomes: Vec<Outcome> = Vec::new();
+    for (i, point) in points.into_iter().enumerate() {
+        let label = point.label();
+        tracing::info!("point {} of {count}: {label}", i + 1);
+        let Parsed::Pipeline(pipeline) = base.parse(&point.settings)? else { continue };
+        let (plan, selection) = plan_and_choose(&pipeline, &source.name(), places, choice)?;
+        let result = match failed.known(&plan) {
+            Some(error) => Err(error),
+            None => walk(&plan, &selection, &point_dir(&dir, &label), executor),
+        };
+        let result = match result {
+            Err(Error::Interrupted) => return Err(Error::Interrupted),
+            Err(error) => {
+                tracing::error!("point {label}: {error}");
+                note(&mut failed, &plan, &error);
+                Err(error.to_string())
+            }
+            Ok(summary) => Ok(summary),
+        };
+        outcomes.push(Outcome { point, result });
+        // Written after every point: a later one may be the last.
+        let table = table(sweep, &outcomes);
+        atomic::write(&dir.join("sweep.md"), (table + "\n").as_bytes())?;
+        atomic::write(&dir.join("sweep.json"), format!("{:#}\n", as_json(source, &outcomes)).as_bytes())?;
+    }
+    println!("{}", table(sweep, &outcomes));
+    let bad = outcomes.iter().filter(|outcome| outcome.result.is_err()).count();
+    if bad > 0 {
+        return Err(Error::SweepPointsFailed { failed: bad, total: count });
+    }
+    let verdicts =
+        outcomes.iter().filter_map(|outcome| outcome.result.as_ref().ok()).flat_map(Summary::verdicts);
+    let (mut total, mut unmet) = (0, 0);
+    for (_, verdict) in verdicts {
+        total += 1;
+        unmet += usize::from(!verdict.pass);
+    }
+    if unmet > 0 { Err(Error::ExpectationsNotMet { failed: unmet, total }) } else { Ok(()) }
+}
+
+fn note(failed: &mut Failed, plan: &Plan, error: &Error) {
+    // A disk that was full may have room again; a stage that diverged will diverge again.
+    if !matches!(error, Error::Io { .. } | Error::Download { .. }) {
+        failed.note(plan, error);
+    }
+}
+
+/// The grid that the sweep asks for, else a line per point.
+fn table(sweep: &Sweep, outcomes: &[Outcome]) -> String {
+    match &sweep.table {
+        Some(table) => {
+            let rows = axis_values(sweep, &table.rows);
+            let columns =
+                table.columns.as_ref().map_or_else(|| vec![Value::Null], |name| axis_values(sweep, name));
+            let heading = match &table.columns {
+                Some(name) => columns.iter().map(|value| format!("{name}={value}")).collect(),
+                None => vec![table.cell.metric.clone()],
+            };
+            let mut text = vec![[vec![table.rows.clone()], heading].concat()];
+            for row in &rows {
+                let mut line = vec![row.to_string()];
+                for column in &columns {
+                    let here = |outcome: &&Outcome| {
+                        let at = |axis: &str, value: &Value| {
+                            outcome.point.at.iter().any(|(a, v)| a == axis && v == value)
+                        };
+                        at(&table.rows, row) && table.columns.as_ref().is_none_or(|axis| at(axis, column))
+                    };
+                    // More than one point where the grid has a third axis: all of them are shown.
+                    let cells: Vec<String> = outcomes
+                        .iter()
+                        .filter(here)
+                        .map(|outcome| cell(outcome, &table.cell.stage, &table.cell.metric))
+                        .collect();
+                    line.push(if cells.is_empty() { "-".to_owned() } else { cells.join(" / ") });
+                }
+                text.push(line);
+            }
+            let mut shown = aligned(&text);
+            let _ = write!(shown, "\n({} of `{}`)", table.cell.metric, table.cell.stage);
+            shown
+        }
+        None => {
+            let line = |outcome: &Outcome| vec![outcome.point.label(), all_scores(outcome)];
+            aligned(&outcomes.iter().map(line).collect::<Vec<_>>())
+        }
+    }
+}
+
+fn axis_values(sweep: &Sweep, axis: &str) -> Vec<Value> {
+    sweep.axes.get(axis).map(|axis| axis.values.clone()).unwrap_or_default()
+}
+
+fn cell(outcome: &Outcome, stage: &crate::stage_name::StageName, metric: &str) -> String {
+    match &outcome.result {
+        Err(_) => "failed".to_owned(),
+        Ok(summary) => match summary.finished.get(stage).map(|finished| &finished.artifact) {
+            Some(Artifact::Scores(scores)) => scores.scores.get(metric).map_or_else(|| "-".to_owned(), shown),
+            _ => "-".to_owned(),
+        },
+    }
+}
+
+fn all_scores(outcome: &Outcome) -> String {
+    let summary = match &outcome.result {
+        Ok(summary) => summary,
+        Err(why) => return format!("failed: {why}"),
+    };
+    let mut parts = Vec::new();
+    for (name, finished) in &summary.finished {
+        if let Artifact::Scores(scores) = &finished.artifact {
+            parts.extend(
+                scores.scores.iter().map(|(metric, score)| format!("{name}.{metric} {}", shown(score))),
+            );
+        }
+    }
+    parts.join(", ")
+}
+
+fn shown(score: &Score) -> String {
+    if score.trials.len() > 1 {
+        format!("{:.4} +- {:.4}", score.mean, score.std)
+    } else {
+        format!("{:.4}", score.mean)
+    }
+}
+
+fn as_json(source: &Source, outcomes: &[Outcome]) -> Value {
+    let point = |outcome: &Outcome| {
+        let at: serde_json::Map<String, Value> = outcome.point.at.iter().cloned().collect();
+        match &outcome.result {
+            Err(why) => json!({ "at": at, "failed": why }),
+            Ok(summary) => {
+                let scores =
+                    summary.finished.iter().filter_map(|(name, finished)| match &finished.artifact {
+                        Artifact::Scores(scores) => Some((name.to_string(), json!(scores.scores))),
+                        _ => None,
+                    });
+                json!({ "at": at, "scores": scores.collect::<serde_json::Map<_, _>>() })
+            }
+        }
+    };
+    json!({ "sweep": source.name(), "points": outcomes.iter().map(point).collect::<Vec<_>>() })
+}
