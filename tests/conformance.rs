@@ -2,6 +2,7 @@
 //!
 //! Cases come from `tests/fixtures/` and from every directory in `SIDA_FIXTURES` (separated by `:`); cases that
 //! use a full-size network run with `SIDA_HEAVY=1`. `tests/fixtures/README.md` is the specification.
+#![allow(unreachable_pub, reason = "a test binary has no outside")]
 
 #[path = "conformance/augment.rs"]
 mod augment;

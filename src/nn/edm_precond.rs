@@ -45,6 +45,7 @@ pub(crate) struct Scalings {
 }
 
 /// The scalings at given noise levels, each `[n, 1, 1, 1]` but `c_noise` `[n]`.
+#[expect(clippy::struct_field_names, reason = "the names of the paper")]
 pub(crate) struct Scaled {
     /// `None` stands for 1.
     c_skip: Option<Tensor<4>>,

@@ -31,6 +31,7 @@ pub struct Network {
 
 /// The two families, each with its own preconditioning.
 #[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there are a handful of networks in a process")]
 pub(crate) enum Body {
     Edm(EdmPrecond),
     Edm2(Edm2Precond),

@@ -113,7 +113,6 @@ impl Preconditioning {
     pub(crate) fn problem(&self) -> Option<String> {
         let positive = |x: f64| x > 0.0 && x.is_finite();
         match self {
-            Self::Edm | Self::Ve => None,
             Self::Vp(vp) if vp.timesteps == 0 => Some("`timesteps` must be at least 1".to_owned()),
             Self::Vp(vp) if !positive(vp.beta_d) || vp.beta_min < 0.0 => {
                 Some("`beta_d` must be positive and `beta_min` at least 0".to_owned())
@@ -121,12 +120,11 @@ impl Preconditioning {
             Self::Vp(vp) if !(0.0..1.0).contains(&vp.epsilon_t) => {
                 Some("`epsilon_t` must be between 0 and 1".to_owned())
             }
-            Self::Vp(_) => None,
             Self::Iddpm(iddpm) if iddpm.timesteps == 0 => Some("`timesteps` must be at least 1".to_owned()),
             Self::Iddpm(iddpm) if !positive(iddpm.c_1) || !positive(iddpm.c_2) => {
                 Some("`c_1` and `c_2` must be positive".to_owned())
             }
-            Self::Iddpm(_) => None,
+            Self::Edm | Self::Ve | Self::Vp(_) | Self::Iddpm(_) => None,
         }
     }
 }

@@ -146,14 +146,12 @@ impl<'a> Registry<'a> {
             }
         };
         self.entries.push(Entry { name, shape: reference_shape, buffer: None });
-        Ok(match data {
-            Some(data) => Param::from_data(data, &self.device),
-            // Never made unless somebody looks at it, which nobody does: only the shape is wanted.
-            None => {
-                let zeros = move |device: &Device, _| Tensor::zeros(shape, device);
-                Param::uninitialized(ParamId::new(), zeros, self.device.clone(), true, shape.into())
-            }
-        })
+        if let Some(data) = data {
+            return Ok(Param::from_data(data, &self.device));
+        }
+        // Never made unless somebody looks at it, which nobody does: only the shape is wanted.
+        let zeros = move |device: &Device, _| Tensor::zeros(shape, device);
+        Ok(Param::uninitialized(ParamId::new(), zeros, self.device.clone(), true, shape.into()))
     }
 
     /// A drawn tensor that is not trained, kept on the host: it is small.
@@ -237,13 +235,12 @@ pub(crate) fn state_dict(module: &impl Module, entries: &[Entry]) -> StateDict {
     let mut values = values.0.into_iter();
     let mut state = IndexMap::with_capacity(entries.len());
     for entry in entries {
-        let data = match &entry.buffer {
-            Some(buffer) => TensorData::new(buffer.clone(), entry.shape.clone()),
-            None => {
-                let data = values.next().expect("the visit meets every registered parameter");
-                let dtype = data.dtype();
-                TensorData::from_bytes(data.into_bytes(), entry.shape.clone(), dtype)
-            }
+        let data = if let Some(buffer) = &entry.buffer {
+            TensorData::new(buffer.clone(), entry.shape.clone())
+        } else {
+            let data = values.next().expect("the visit meets every registered parameter");
+            let dtype = data.dtype();
+            TensorData::from_bytes(data.into_bytes(), entry.shape.clone(), dtype)
         };
         state.insert(entry.name.clone(), data);
     }

@@ -32,6 +32,7 @@ pub(crate) struct SongUNet {
 }
 
 #[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "most layers are blocks")]
 enum EncoderLayer {
     Conv(Conv2d),
     Block(UNetBlock),
@@ -41,6 +42,7 @@ enum EncoderLayer {
 }
 
 #[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "most layers are blocks")]
 enum DecoderLayer {
     Block(UNetBlock),
     AuxUp(Resampler),

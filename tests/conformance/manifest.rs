@@ -67,8 +67,8 @@ fn judge(released: &Released) -> Result<Vec<String>, String> {
         same("the order of parameters", names.join(" "), recorded.join(" "));
     }
     if let Some(recorded) = &released.state_dict_sha256 {
-        let lines: String = entries.iter().map(|e| format!("{} {}\n", e.name, by_x(&e.shape))).collect();
-        same("the hash of the state dict", sha256(&lines), recorded.clone());
+        let lines: Vec<String> = entries.iter().map(|e| format!("{} {}", e.name, by_x(&e.shape))).collect();
+        same("the hash of the state dict", sha256(&(lines.join("\n") + "\n")), recorded.clone());
     }
     if let Some(recorded) = &released.param_order_sha256 {
         same("the hash of the order of parameters", sha256(&names.join("\n")), recorded.clone());
@@ -81,5 +81,6 @@ fn by_x(shape: &[usize]) -> String {
 }
 
 fn sha256(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    let bytes: Vec<String> = Sha256::digest(text.as_bytes()).iter().map(|b| format!("{b:02x}")).collect();
+    bytes.concat()
 }
