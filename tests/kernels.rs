@@ -236,6 +236,20 @@ proptest! {
     }
 
     #[test]
+    fn pools(set in instruction_set(), n in 1usize..4, h in 3usize..12, w in 3usize..12, c in channels(), stride in 1usize..4, padding in 0usize..2, seed: u64) {
+        let _set = force(set);
+        let x = tensor([n, h, w, c], seed, &Device::flex());
+        for (fast, slow) in [
+            (kernels::max_pool(x.clone(), stride, padding), reference::max_pool(x.clone(), stride, padding)),
+            (kernels::average_pool(x.clone()), reference::average_pool(x)),
+        ] {
+            prop_assert_eq!(fast.dims(), slow.dims());
+            let d = distance(&host(fast), &host(slow));
+            prop_assert!(d < 1e-6, "relative difference {d}");
+        }
+    }
+
+    #[test]
     fn silu(set in instruction_set(), len in 1usize..200, seed: u64) {
         let _set = force(set);
         let run = |f: fn(Tensor<1>) -> Tensor<1>| move |t: &[Tensor<1>]| f(t[0].clone() * 20.0);

@@ -5,7 +5,7 @@ use burn::tensor::{
     Tensor,
     activation::{self, softmax},
     module,
-    ops::ConvOptions,
+    ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions},
 };
 
 /// `[n, c, h, w]` to `[n, h, w, c]`.
@@ -168,6 +168,20 @@ pub fn attention(qkv: Tensor<4>, heads: usize, normalize_eps: Option<f64>) -> Te
     let part = |i: usize| -> Tensor<4> { qkv.clone().narrow(4, i, 1).reshape([n, heads, h * w, d]) };
     let weights = softmax(part(0).matmul(part(1).swap_dims(2, 3)) / (d as f64).sqrt(), 3);
     weights.matmul(part(2)).swap_dims(1, 2).reshape([n, h, w, heads * d])
+}
+
+/// The largest value of every 3x3 window; padding (0 or 1 on every side) never is.
+/// x `[n, h, w, c]` => `[n, h', w', c]` with `h' = (h + 2 padding - 3) / stride + 1`
+pub fn max_pool(x: Tensor<4>, stride: usize, padding: usize) -> Tensor<4> {
+    let options = MaxPoolOptions::new([3, 3]).with_stride([stride; 2]).with_padding([padding; 2]);
+    to_nhwc(module::max_pool2d(to_nchw(x), options))
+}
+
+/// The average of every 3x3 window of stride 1, over the pixels that lie within the image.
+/// x `[n, h, w, c]` => `[n, h, w, c]`
+pub fn average_pool(x: Tensor<4>) -> Tensor<4> {
+    let options = AvgPoolOptions::new([3, 3]).with_stride([1, 1]).with_padding([1, 1]);
+    to_nhwc(module::avg_pool2d(to_nchw(x), options.with_count_include_pad(false)))
 }
 
 /// One step of Adam: what the recipe says, and how many steps there have been.

@@ -2,11 +2,8 @@
 
 use burn::tensor::Tensor;
 
-use super::{
-    inception_unit::{Unit, halving_max_pool, max_pool},
-    weights::Weights,
-};
-use crate::Result;
+use super::{inception_unit::Unit, weights::Weights};
+use crate::{Result, kernels};
 
 /// Loads a block's units by the name within the block.
 struct Loader<'a> {
@@ -159,7 +156,7 @@ impl Reduction {
 
     pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let [first, second] = self.branches.each_ref().map(|branch| branch.forward(x.clone()));
-        concat(vec![first, second, halving_max_pool(x)])
+        concat(vec![first, second, kernels::max_pool(x, 2, 0)])
     }
 }
 
@@ -228,7 +225,7 @@ impl Forked {
         let [c, d] = self.branch3x3dbl.forward(x.clone());
         let pooled = match self.pool {
             Pool::Average => self.branch_pool.forward_average_pooled(x.clone()),
-            Pool::Max => self.branch_pool.forward(max_pool(x.clone())),
+            Pool::Max => self.branch_pool.forward(kernels::max_pool(x.clone(), 1, 1)),
         };
         concat(vec![self.branch1x1.forward(x), a, b, c, d, pooled])
     }

@@ -1,11 +1,6 @@
-//! The unit of Inception v3 (convolution, batch normalisation, ReLU, folded into one convolution) and its pools.
+//! The unit of Inception v3 (convolution, batch normalisation, ReLU, folded into one convolution).
 
-use burn::tensor::{
-    Tensor, TensorData,
-    activation::relu,
-    module,
-    ops::{AvgPoolOptions, MaxPoolOptions},
-};
+use burn::tensor::{Tensor, TensorData, activation::relu};
 
 use super::weights::Weights;
 use crate::{Error, Result, kernels};
@@ -78,7 +73,7 @@ impl Unit {
     /// The unit behind an average pool. Pool and 1x1 convolution commute, because the weights of each average
     /// sum to one; so the pool runs on the fewer channels. `[n, h, w, c]` => `[n, h, w, k]`
     pub(super) fn forward_average_pooled(&self, x: Tensor<4>) -> Tensor<4> {
-        relu(average_pool(self.linear(x)))
+        relu(kernels::average_pool(self.linear(x)))
     }
 
     fn linear(&self, x: Tensor<4>) -> Tensor<4> {
@@ -86,30 +81,82 @@ impl Unit {
     }
 }
 
-/// 3x3 average of stride 1, padding left out of the count. `[n, h, w, c]` => `[n, h, w, c]`
-fn average_pool(x: Tensor<4>) -> Tensor<4> {
-    let options =
-        AvgPoolOptions::new([3, 3]).with_stride([1, 1]).with_padding([1, 1]).with_count_include_pad(false);
-    kernels::to_nhwc(module::avg_pool2d(kernels::to_nchw(x), options))
-}
-
-/// 3x3 maximum of stride 1, padded. `[n, h, w, c]` => `[n, h, w, c]`
-pub(super) fn max_pool(x: Tensor<4>) -> Tensor<4> {
-    max_pool_with(x, 1, 1)
-}
-
-/// 3x3 maximum of stride 2 without padding. `[n, h, w, c]` => `[n, (h - 1) / 2, (w - 1) / 2, c]`
-pub(super) fn halving_max_pool(x: Tensor<4>) -> Tensor<4> {
-    max_pool_with(x, 2, 0)
-}
-
-fn max_pool_with(x: Tensor<4>, stride: usize, padding: usize) -> Tensor<4> {
-    let options = MaxPoolOptions::new([3, 3]).with_stride([stride; 2]).with_padding([padding; 2]);
-    kernels::to_nhwc(module::max_pool2d(kernels::to_nchw(x), options))
-}
-
 /// Mean over all positions. `[n, h, w, c]` => `[n, c]`
 pub(super) fn global_average(x: Tensor<4>) -> Tensor<2> {
     let [n, h, w, c] = x.dims();
     x.reshape([n, h * w, c]).mean_dim(1).reshape([n, c])
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+    use crate::{
+        seed::{Phase, Seed},
+        stage_name::StageName,
+        state_dict::StateDict,
+    };
+
+    const SHAPE: [usize; 4] = [5, 4, 1, 1];
+
+    fn uniforms(what: &str, count: usize) -> Vec<f32> {
+        Seed(5).stage(&StageName::new("unit")).at(Phase::Init, 0).purpose(what).uniforms(0..1, count)
+    }
+
+    fn weights() -> StateDict {
+        let vector = |what: &str| TensorData::new(uniforms(what, 5), [5]);
+        StateDict::from_iter([
+            ("u.conv.weight".to_owned(), TensorData::new(uniforms("weight", 20), SHAPE)),
+            ("u.bn.weight".to_owned(), vector("gamma")),
+            ("u.bn.bias".to_owned(), vector("beta")),
+            ("u.bn.running_mean".to_owned(), vector("mean")),
+            ("u.bn.running_var".to_owned(), vector("variance")),
+        ])
+    }
+
+    fn input() -> Tensor<4> {
+        let values = uniforms("x", 2 * 6 * 6 * 4).into_iter().map(|u| 4.0 * u - 2.0).collect::<Vec<_>>();
+        Tensor::from_data(TensorData::new(values, [2, 6, 6, 4]), &Device::flex())
+    }
+
+    fn load(dict: &StateDict, inputs: usize) -> Result<Unit> {
+        Unit::load(&Weights::new(dict, "here", &Device::flex()), "u", inputs, [1, 1])
+    }
+
+    fn largest(x: Tensor<4>) -> f32 {
+        x.abs().max().into_scalar()
+    }
+
+    #[test]
+    fn folding_is_convolution_then_normalisation_then_relu() {
+        let dict = weights();
+        let row = |name: &str| {
+            Tensor::<1>::from_data(dict[&format!("u.bn.{name}")].clone(), &Device::flex())
+                .reshape([1, 1, 1, 5])
+        };
+        let weight = Tensor::<4>::from_data(dict["u.conv.weight"].clone(), &Device::flex());
+        let y = kernels::conv2d(input(), weight, None);
+        let y = (y - row("running_mean")) / (row("running_var") + EPS).sqrt() * row("weight") + row("bias");
+        let unit = load(&dict, 4).unwrap();
+        assert!(largest(unit.forward(input()) - relu(y.clone())) < 1e-5);
+        assert!(largest(relu(-y)) > 0.1, "the ReLU has something to do");
+    }
+
+    #[test]
+    fn average_pool_and_unit_commute() {
+        let unit = load(&weights(), 4).unwrap();
+        let pooled_first = unit.forward(kernels::average_pool(input()));
+        assert!(largest(unit.forward_average_pooled(input()) - pooled_first) < 1e-5);
+    }
+
+    #[test]
+    fn other_shapes_and_absent_tensors_are_errors() {
+        let shape = load(&weights(), 3).unwrap_err();
+        assert!(matches!(shape, Error::ShapeMismatch { tensor, .. } if tensor == "u.conv.weight"));
+        let mut dict = weights();
+        dict.shift_remove("u.bn.running_var");
+        let absent = load(&dict, 4).unwrap_err();
+        assert!(matches!(absent, Error::MissingTensor { tensor, .. } if tensor == "u.bn.running_var"));
+    }
 }

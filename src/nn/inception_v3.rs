@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor, activation::softmax};
 use super::{
     inception_blocks::{Forked, Mixed, Pool, Reduction},
     inception_resize::InceptionInput,
-    inception_unit::{Unit, global_average, halving_max_pool},
+    inception_unit::{Unit, global_average},
     weights::Weights,
 };
 use crate::{Result, kernels, state_dict::StateDict};
@@ -125,11 +125,11 @@ impl InceptionV3 {
     fn after_first_pool(&self, images: Tensor<4>, input: InceptionInput) -> Tensor<4> {
         let x = kernels::to_nhwc(input.scale(input.resize(images)));
         let x = self.conv2d_2a.forward(self.conv2d_1a.forward(x));
-        halving_max_pool(self.conv2d_2b.forward(x))
+        kernels::max_pool(self.conv2d_2b.forward(x), 2, 0)
     }
 
     fn until_second_pool(&self, x: Tensor<4>) -> Tensor<4> {
-        halving_max_pool(self.conv2d_4a.forward(self.conv2d_3b.forward(x)))
+        kernels::max_pool(self.conv2d_4a.forward(self.conv2d_3b.forward(x)), 2, 0)
     }
 
     fn until_6e(&self, x: Tensor<4>) -> Tensor<4> {

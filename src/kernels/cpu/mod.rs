@@ -28,6 +28,7 @@ pub(crate) mod im2col;
 pub(crate) mod memory;
 pub(crate) mod norm;
 pub(crate) mod pool;
+pub(crate) mod pooling;
 pub(crate) mod resample;
 pub(crate) mod simd;
 pub(crate) mod winograd;
