@@ -1,0 +1,329 @@
+//! The runner with a mock for the stages: order, skipping, reasons, resuming, continuing, failing, sweeping.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use indexmap::IndexMap;
+use sida::{
+    Error, Result,
+    diffusion::{Encoder, OneStep, Sampler},
+    pipeline::{
+        Execute, Parsed, Places, Plan, PlannedStage, Running, Selection, Setting, Source, Status, Summary, run,
+        runs, sweep,
+    },
+    stages::{
+        Artifact, DatasetArtifact, ImagesArtifact, NetworkArtifact, Score, ScoresArtifact, StageSpec, TableArtifact,
+        Verdict,
+    },
+};
+
+const PIPELINE: &str = "
+stages:
+  scores:
+    evaluate:
+      network: sid
+      reference: digits
+      metrics: [{ frechet_distance: { detector: pixels, images: 100 } }]
+      expect: [{ metric: fd_pixels_100, at_most: 1.0 }]
+  digits:
+    prepare_dataset: { source: { edm: { path: digits.zip, use_labels: true } } }
+  teacher:
+    train_teacher:
+      dataset: digits
+      network: { ddpmpp: { img_resolution: 8, img_channels: 1, label_dim: 10, model_channels: 16, channel_mult: [1], num_blocks: 1, attn_resolutions: [] } }
+      duration_kimg: 1
+      batch_size: 64
+      augment: 0
+  sid:
+    distill:
+      teacher: teacher
+      dataset: digits
+      method: { sid: {} }
+      duration_kimg: 2
+      batch_size: 64
+      augment: 0
+";
+
+/// Makes artifacts without doing anything, notes what it was asked for, and fails where it is told to.
+#[derive(Default)]
+struct Mock {
+    asked: Vec<String>,
+    continued: Vec<(String, PathBuf)>,
+    fails_at: Option<&'static str>,
+    value: f64,
+}
+
+impl Execute for Mock {
+    fn execute(&mut self, stage: &PlannedStage, running: &Running<'_>) -> Result<Artifact> {
+        self.asked.push(stage.name.to_string());
+        if let Some(from) = &stage.continue_from {
+            self.continued.push((stage.name.to_string(), from.clone()));
+        }
+        for input in stage.spec.stage().inputs() {
+            assert!(running.finished.contains_key(input.stage), "{} runs before {}", stage.name, input.stage);
+        }
+        if self.fails_at == Some(stage.name.as_str()) {
+            fs::create_dir_all(stage.dir.join("checkpoint-0000000640")).unwrap();
+            return Err(Error::Interrupted);
+        }
+        let value = self.value;
+        Ok(match &stage.spec {
+            StageSpec::PrepareDataset(_) => Artifact::Dataset(DatasetArtifact {
+                path: stage.dir.clone(),
+                images: 1,
+                has_images: true,
+                resolution: 8,
+                channels: 1,
+                label_dim: 10,
+                xflip: false,
+                max_images: None,
+                identity: String::new(),
+            }),
+            StageSpec::TrainTeacher(teacher) => network(&teacher.network),
+            StageSpec::Distill(distill) => match &running.finished[&distill.teacher].artifact {
+                Artifact::Network(teacher) => network(&teacher.network),
+                other => panic!("a teacher is a network, not {other:?}"),
+            },
+            StageSpec::Evaluate(evaluate) => Artifact::Scores(ScoresArtifact {
+                network: evaluate.network.clone(),
+                nfe: 1,
+                scores: IndexMap::from([("fd_pixels_100".to_owned(), Score { mean: value, std: 0.0, min: value, trials: vec![value] })]),
+                expectations: vec![Verdict {
+                    metric: "fd_pixels_100".into(),
+                    at_most: Some(1.0),
+                    at_least: None,
+                    value,
+                    pass: value <= 1.0,
+                    source: None,
+                }],
+            }),
+            StageSpec::Generate(_) => Artifact::Images(ImagesArtifact {
+                images: 1,
+                folder: "images".into(),
+                grid: "grid.png".into(),
+                npz: None,
+                nfe: 1,
+            }),
+            StageSpec::Report(_) => Artifact::Table(TableArtifact { text: String::new(), pass: true, files: Vec::new() }),
+            StageSpec::LoadTeacher(_) => panic!("nothing is loaded here"),
+        })
+    }
+}
+
+fn network(config: &sida::nn::NetworkConfig) -> Artifact {
+    Artifact::Network(NetworkArtifact {
+        network: config.clone(),
+        weights: "weights.safetensors".into(),
+        sampler: Sampler::OneStep(OneStep::default()),
+        encoder: Encoder::Rgb,
+        nimg: 0,
+    })
+}
+
+/// A pipeline file in a folder of its own, with the digits beside it.
+struct Bench {
+    folder: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let digits = Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets/digits-8x8.zip");
+        fs::copy(digits, folder.path().join("digits.zip")).unwrap();
+        fs::write(folder.path().join("p.yaml"), PIPELINE).unwrap();
+        Self { folder }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("p.yaml")
+    }
+
+    fn places(&self) -> Places {
+        let path = self.folder.path();
+        Places { runs: path.join("runs"), cache: path.join("cache"), search: vec![path.to_path_buf()] }
+    }
+
+    fn plan(&self, set: &[&str]) -> Plan {
+        let settings: Vec<Setting> = set.iter().map(|text| Setting::parse(text).unwrap()).collect();
+        let source = Source::read(&self.file()).unwrap();
+        let Parsed::Pipeline(pipeline) = source.parse(&settings).unwrap() else { panic!("a pipeline") };
+        Plan::new(&pipeline, "p", &self.places()).unwrap()
+    }
+
+    fn run(&self, set: &[&str], mock: &mut Mock) -> Result<Summary> {
+        let plan = self.plan(set);
+        run(&plan, &Selection::default(), &plan.dir.clone(), mock)
+    }
+}
+
+fn reason(plan: &Plan, stage: &str) -> String {
+    match &plan.stages[plan.find("", stage).unwrap()].status {
+        Status::Done => "done".to_owned(),
+        Status::ToRun(reason) => reason.clone(),
+    }
+}
+
+#[test]
+fn stages_run_after_what_they_read_and_never_twice() {
+    let bench = Bench::new();
+    let mut mock = Mock::default();
+    assert_eq!(bench.run(&[], &mut mock).unwrap().ran.len(), 4);
+    assert_eq!(mock.asked, ["digits", "teacher", "sid", "scores"]);
+    let again = bench.run(&[], &mut mock).unwrap();
+    assert_eq!((again.ran.len(), again.skipped.len()), (0, 4));
+    assert_eq!(mock.asked.len(), 4);
+}
+
+#[test]
+fn a_changed_value_runs_its_stage_and_all_that_read_it_and_says_why() {
+    let bench = Bench::new();
+    let mut mock = Mock::default();
+    bench.run(&[], &mut mock).unwrap();
+    let changed = ["stages.sid.distill.generator.lr=1e-4"];
+    let plan = bench.plan(&changed);
+    assert_eq!(reason(&plan, "teacher"), "done");
+    assert_eq!(reason(&plan, "sid"), "`generator.lr` was 0.00001, is 0.0001");
+    assert_eq!(reason(&plan, "scores"), "what `network` names changed");
+    mock.asked.clear();
+    bench.run(&changed, &mut mock).unwrap();
+    assert_eq!(mock.asked, ["sid", "scores"]);
+    // The first values are still done: nothing was overwritten.
+    assert_eq!(reason(&bench.plan(&[]), "scores"), "done");
+}
+
+#[test]
+fn changed_contents_of_a_dataset_run_everything_again() {
+    let bench = Bench::new();
+    bench.run(&[], &mut Mock::default()).unwrap();
+    let zip = bench.folder.path().join("digits.zip");
+    let mut writer = zip::ZipWriter::new(fs::File::create(&zip).unwrap());
+    writer.start_file::<_, ()>("new.png".to_owned(), zip::write::FileOptions::default()).unwrap();
+    writer.finish().unwrap();
+    // The label check would object now, so the plan is made from the typed value.
+    let text = fs::read_to_string(bench.file()).unwrap();
+    let pipeline = serde_saphyr::from_str(&text).unwrap();
+    let plan = Plan::new(&pipeline, "p", &bench.places()).unwrap();
+    assert_eq!(reason(&plan, "digits"), "the contents of `source/edm/path` changed");
+    assert!(plan.stages.iter().all(|stage| stage.status != Status::Done));
+}
+
+#[test]
+fn an_interrupted_stage_leaves_no_artifact_and_continues() {
+    let bench = Bench::new();
+    let mut mock = Mock { fails_at: Some("sid"), ..Mock::default() };
+    assert!(matches!(bench.run(&[], &mut mock), Err(Error::Interrupted)));
+    let plan = bench.plan(&[]);
+    let sid = &plan.stages[plan.find("", "sid").unwrap()];
+    assert!(!sid.dir.join("artifact.json").exists());
+    assert_eq!(reason(&plan, "sid"), "stopped, continues at 0.64 kimg");
+    assert_eq!(reason(&plan, "teacher"), "done");
+    let mut mock = Mock::default();
+    bench.run(&[], &mut mock).unwrap();
+    assert_eq!(mock.asked, ["sid", "scores"]);
+}
+
+#[test]
+fn a_longer_training_continues_the_longest_shorter_one() {
+    let bench = Bench::new();
+    let mut mock = Mock::default();
+    bench.run(&[], &mut mock).unwrap();
+    bench.run(&["stages.sid.distill.duration_kimg=3"], &mut mock).unwrap();
+    bench.run(&["stages.sid.distill.duration_kimg=9"], &mut mock).unwrap();
+    // Another learning rate is another training.
+    bench.run(&["stages.sid.distill.duration_kimg=10", "stages.sid.distill.generator.lr=1e-4"], &mut mock).unwrap();
+    bench.run(&["stages.sid.distill.duration_kimg=5"], &mut mock).unwrap();
+    let three = bench.plan(&["stages.sid.distill.duration_kimg=3"]);
+    let three = three.stages[three.find("", "sid").unwrap()].dir.clone();
+    let two = bench.plan(&[]);
+    let two = two.stages[two.find("", "sid").unwrap()].dir.clone();
+    let sid = |dir: &PathBuf| ("sid".to_owned(), dir.clone());
+    assert_eq!(mock.continued, [sid(&two), sid(&three), sid(&three)]);
+}
+
+#[test]
+fn a_missed_expectation_is_known_even_when_nothing_runs() {
+    let bench = Bench::new();
+    let mut mock = Mock { value: 2.0, ..Mock::default() };
+    assert!(matches!(bench.run(&[], &mut mock).unwrap().judge(), Err(Error::ExpectationsNotMet { failed: 1, total: 1 })));
+    let again = bench.run(&[], &mut mock).unwrap();
+    assert!(again.ran.is_empty());
+    assert_eq!(again.judge().unwrap_err().exit_code(), 3);
+}
+
+#[test]
+fn only_until_and_force() {
+    let bench = Bench::new();
+    let plan = bench.plan(&[]);
+    let said = |only, until, force: &[String]| Selection::new(&plan, only, until, force).unwrap_err().to_string();
+    assert!(said(Some("sid"), None, &[]).contains("`--until sid` runs both"));
+    assert!(said(None, Some("sod"), &[]).contains("did you mean `sid`?"));
+    let mut mock = Mock::default();
+    let until = Selection::new(&plan, None, Some("teacher"), &[]).unwrap();
+    run(&plan, &until, &plan.dir, &mut mock).unwrap();
+    assert_eq!(mock.asked, ["digits", "teacher"]);
+    let plan = bench.plan(&[]);
+    let only = Selection::new(&plan, Some("sid"), None, &[]).unwrap();
+    run(&plan, &only, &plan.dir, &mut mock).unwrap();
+    assert_eq!(mock.asked, ["digits", "teacher", "sid"]);
+    let plan = bench.plan(&[]);
+    let force = Selection::new(&plan, None, None, &["teacher".to_owned()]).unwrap();
+    run(&plan, &force, &plan.dir, &mut mock).unwrap();
+    assert_eq!(mock.asked[3..], ["teacher", "scores"]);
+}
+
+#[test]
+fn a_folder_of_a_newer_program_is_refused() {
+    let bench = Bench::new();
+    bench.run(&[], &mut Mock::default()).unwrap();
+    let plan = bench.plan(&[]);
+    let record = plan.stages[0].dir.join("stage.json");
+    let text = fs::read_to_string(&record).unwrap();
+    fs::write(&record, text.replacen("\"format\": 1", "\"format\": 99", 1)).unwrap();
+    let source = Source::read(&bench.file()).unwrap();
+    let Parsed::Pipeline(pipeline) = source.parse(&[]).unwrap() else { panic!("a pipeline") };
+    let error = Plan::new(&pipeline, "p", &bench.places()).unwrap_err();
+    assert!(matches!(error, Error::NewerFormat { found: 99, .. }), "{error}");
+    assert_eq!(error.exit_code(), 1);
+}
+
+#[test]
+fn a_damaged_artifact_runs_its_stage_again() {
+    let bench = Bench::new();
+    bench.run(&[], &mut Mock::default()).unwrap();
+    let plan = bench.plan(&[]);
+    let scores = plan.find("", "scores").unwrap();
+    fs::write(plan.stages[scores].dir.join("artifact.json"), "{").unwrap();
+    let mut mock = Mock::default();
+    bench.run(&[], &mut mock).unwrap();
+    assert_eq!(mock.asked, ["scores"]);
+}
+
+#[test]
+fn points_of_a_sweep_share_stages_with_the_same_key() {
+    let bench = Bench::new();
+    let text = "base: p.yaml\naxes:\n  alpha: { paths: [stages.sid.distill.method.sid.alpha], values: [0.5, 1.0] }\n  lr: { paths: [stages.sid.distill.generator.lr], values: [1e-5, 1e-4] }\n";
+    fs::write(bench.folder.path().join("s.yaml"), text).unwrap();
+    let source = Source::read(&bench.folder.path().join("s.yaml")).unwrap();
+    let Parsed::Sweep(sweep) = source.parse(&[]).unwrap() else { panic!("a sweep") };
+    let base = sweep::base(&source, &sweep).unwrap();
+    let mut mock = Mock::default();
+    for point in sweep::points(&sweep, &[]).unwrap() {
+        let Parsed::Pipeline(pipeline) = base.parse(&point.settings).unwrap() else { panic!("a pipeline") };
+        let plan = Plan::new(&pipeline, "s", &bench.places()).unwrap();
+        run(&plan, &Selection::default(), &plan.dir, &mut mock).unwrap();
+    }
+    let count = |name: &str| mock.asked.iter().filter(|asked| *asked == name).count();
+    assert_eq!((count("digits"), count("teacher"), count("sid"), count("scores")), (1, 1, 4, 4));
+}
+
+#[test]
+fn another_pipelines_scores_are_found() {
+    let bench = Bench::new();
+    bench.run(&[], &mut Mock { value: 0.25, ..Mock::default() }).unwrap();
+    let name = sida::stage_name::StageName::new("scores");
+    let found = runs::newest_finished(&bench.places().runs, "p", &name).unwrap().unwrap();
+    assert!(matches!(found.artifact, Artifact::Scores(scores) if scores.scores["fd_pixels_100"].mean == 0.25));
+    assert!(runs::newest_finished(&bench.places().runs, "q", &name).unwrap().is_none());
+}
