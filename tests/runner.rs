@@ -10,12 +10,12 @@ use sida::{
     Error, Result,
     diffusion::{Encoder, OneStep, Sampler},
     pipeline::{
-        Execute, Parsed, Places, Plan, PlannedStage, Running, Selection, Setting, Source, Status, Summary, run,
-        runs, sweep,
+        Execute, Parsed, Places, Plan, PlannedStage, Running, Selection, Setting, Source, Status, Summary,
+        run, runs, sweep,
     },
     stages::{
-        Artifact, DatasetArtifact, ImagesArtifact, NetworkArtifact, Score, ScoresArtifact, StageSpec, TableArtifact,
-        Verdict,
+        Artifact, DatasetArtifact, ImagesArtifact, NetworkArtifact, Score, ScoresArtifact, StageSpec,
+        TableArtifact, Verdict,
     },
 };
 
@@ -89,7 +89,10 @@ impl Execute for Mock {
             StageSpec::Evaluate(evaluate) => Artifact::Scores(ScoresArtifact {
                 network: evaluate.network.clone(),
                 nfe: 1,
-                scores: IndexMap::from([("fd_pixels_100".to_owned(), Score { mean: value, std: 0.0, min: value, trials: vec![value] })]),
+                scores: IndexMap::from([(
+                    "fd_pixels_100".to_owned(),
+                    Score { mean: value, std: 0.0, min: value, trials: vec![value] },
+                )]),
                 expectations: vec![Verdict {
                     metric: "fd_pixels_100".into(),
                     at_most: Some(1.0),
@@ -106,7 +109,9 @@ impl Execute for Mock {
                 npz: None,
                 nfe: 1,
             }),
-            StageSpec::Report(_) => Artifact::Table(TableArtifact { text: String::new(), pass: true, files: Vec::new() }),
+            StageSpec::Report(_) => {
+                Artifact::Table(TableArtifact { text: String::new(), pass: true, files: Vec::new() })
+            }
             StageSpec::LoadTeacher(_) => panic!("nothing is loaded here"),
         })
     }
@@ -232,7 +237,9 @@ fn a_longer_training_continues_the_longest_shorter_one() {
     bench.run(&["stages.sid.distill.duration_kimg=3"], &mut mock).unwrap();
     bench.run(&["stages.sid.distill.duration_kimg=9"], &mut mock).unwrap();
     // Another learning rate is another training.
-    bench.run(&["stages.sid.distill.duration_kimg=10", "stages.sid.distill.generator.lr=1e-4"], &mut mock).unwrap();
+    bench
+        .run(&["stages.sid.distill.duration_kimg=10", "stages.sid.distill.generator.lr=1e-4"], &mut mock)
+        .unwrap();
     bench.run(&["stages.sid.distill.duration_kimg=5"], &mut mock).unwrap();
     let three = bench.plan(&["stages.sid.distill.duration_kimg=3"]);
     let three = three.stages[three.find("", "sid").unwrap()].dir.clone();
@@ -246,7 +253,10 @@ fn a_longer_training_continues_the_longest_shorter_one() {
 fn a_missed_expectation_is_known_even_when_nothing_runs() {
     let bench = Bench::new();
     let mut mock = Mock { value: 2.0, ..Mock::default() };
-    assert!(matches!(bench.run(&[], &mut mock).unwrap().judge(), Err(Error::ExpectationsNotMet { failed: 1, total: 1 })));
+    assert!(matches!(
+        bench.run(&[], &mut mock).unwrap().judge(),
+        Err(Error::ExpectationsNotMet { failed: 1, total: 1 })
+    ));
     let again = bench.run(&[], &mut mock).unwrap();
     assert!(again.ran.is_empty());
     assert_eq!(again.judge().unwrap_err().exit_code(), 3);
@@ -256,7 +266,8 @@ fn a_missed_expectation_is_known_even_when_nothing_runs() {
 fn only_until_and_force() {
     let bench = Bench::new();
     let plan = bench.plan(&[]);
-    let said = |only, until, force: &[String]| Selection::new(&plan, only, until, force).unwrap_err().to_string();
+    let said =
+        |only, until, force: &[String]| Selection::new(&plan, only, until, force).unwrap_err().to_string();
     assert!(said(Some("sid"), None, &[]).contains("`--until sid` runs both"));
     assert!(said(None, Some("sod"), &[]).contains("did you mean `sid`?"));
     let mut mock = Mock::default();
@@ -324,6 +335,8 @@ fn another_pipelines_scores_are_found() {
     bench.run(&[], &mut Mock { value: 0.25, ..Mock::default() }).unwrap();
     let name = sida::stage_name::StageName::new("scores");
     let found = runs::newest_finished(&bench.places().runs, "p", &name).unwrap().unwrap();
-    assert!(matches!(found.artifact, Artifact::Scores(scores) if scores.scores["fd_pixels_100"].mean == 0.25));
+    assert!(
+        matches!(found.artifact, Artifact::Scores(scores) if scores.scores["fd_pixels_100"].mean == 0.25)
+    );
     assert!(runs::newest_finished(&bench.places().runs, "q", &name).unwrap().is_none());
 }

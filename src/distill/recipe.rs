@@ -18,7 +18,7 @@ use crate::{
 pub struct Distill {
     /// The stage that makes the teacher: `load_teacher` or `train_teacher`.
     pub teacher: StageName,
-    /// The stage that makes the dataset. SiD reads only its labels and may do without; SiDA and SiD2A need its images.
+    /// The stage that makes the dataset. SiD reads only its labels and may do without; SiDA and SiD2A need its images. Left out while snapshots have metrics: the pipeline's only dataset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dataset: Option<StageName>,
     /// SiD, SiDA or SiD2A.

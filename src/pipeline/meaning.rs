@@ -214,6 +214,17 @@ impl Stages<'_> {
                 );
             }
             objections.extend(enough_images("snapshots/metrics", &stage.snapshots.metrics, name, facts));
+            let measured = stage.snapshots.metrics.iter().position(|metric| metric.needs().reference());
+            if let Some(i) = measured.filter(|_| !facts.has_images) {
+                let metric = &stage.snapshots.metrics[i].names()[0];
+                objections.push(
+                    Objection::new(
+                        format!("snapshots/metrics/{i}"),
+                        format!("`{metric}` compares with real images, but `{name}` holds labels only"),
+                    )
+                    .help("measure in an `evaluate` stage with precomputed `statistics:` instead"),
+                );
+            }
         }
         let Some(network) = self.network(&stage.teacher) else { return objections };
         let encoder = self.encoder(&stage.teacher);

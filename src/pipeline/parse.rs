@@ -14,7 +14,7 @@ use super::{
     mistake::{Mistake, as_error},
     overlay::{self, Setting},
     schema::{PIPELINE_SCHEMA, SWEEP_SCHEMA},
-    spec::{Pipeline, Sweep},
+    spec::{Pipeline, Sweep, complete},
     sweep,
     violations::violations,
 };
@@ -137,10 +137,13 @@ fn judge_pipeline(document: &Document, search: &[PathBuf]) -> Judged {
         mistakes.push(Mistake::new(document, span, "/stages", "there are no stages"));
     }
     mistakes.extend(violations.into_iter().map(|(_, mistake)| mistake));
+    complete(&mut specs);
     let stages = Stages { document, verbs, specs, search };
     mistakes.extend(stages.mistakes());
     mistakes.extend(repairs.iter().flat_map(|(name, spec)| stages.reference_mistakes(name, spec)));
-    typed(document, mistakes).map(Parsed::Pipeline)
+    let mut pipeline: Pipeline = typed(document, mistakes)?;
+    pipeline.complete();
+    Ok(Parsed::Pipeline(pipeline))
 }
 
 /// A stage without its violations, so that its references can be judged all the same.

@@ -23,6 +23,32 @@ pub struct Pipeline {
     pub stages: IndexMap<StageName, StageSpec>,
 }
 
+impl Pipeline {
+    /// Fills in what is left out because there is only one choice: the dataset whose images score the snapshots of a
+    /// distillation that needs none to learn from.
+    pub fn complete(&mut self) {
+        complete(&mut self.stages);
+    }
+}
+
+/// See `Pipeline::complete`.
+pub(super) fn complete(stages: &mut IndexMap<StageName, StageSpec>) {
+    let datasets = stages.iter().filter_map(|(name, spec)| match spec {
+        StageSpec::PrepareDataset(dataset) if dataset.has_images() => Some(name),
+        _ => None,
+    });
+    let datasets: Vec<StageName> = datasets.cloned().collect();
+    let [only] = &datasets[..] else { return };
+    for spec in stages.values_mut() {
+        if let StageSpec::Distill(distill) = spec
+            && distill.method.terms().adversarial.is_none()
+            && !distill.snapshots.metrics.is_empty()
+        {
+            distill.dataset.get_or_insert_with(|| only.clone());
+        }
+    }
+}
+
 /// A sweep of sida: many pipelines made by setting values in one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
