@@ -7,6 +7,8 @@ use image::{
     codecs::png::{CompressionType, FilterType, PngEncoder},
 };
 
+use super::jpeg::{self, Refusal};
+
 /// Above this many pixels an image is taken for a decompression bomb.
 const MAX_PIXELS: u64 = 100_000_000;
 
@@ -111,6 +113,15 @@ pub(in crate::data) fn decode(bytes: &[u8]) -> Result<Decoded, String> {
     }
     let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| e.to_string())?;
     let format = reader.format().ok_or("is no image that can be read: PNG, JPEG, BMP and WebP can")?;
+    if format == ImageFormat::Jpeg {
+        match jpeg::decode(bytes, MAX_PIXELS) {
+            Ok(pixels) => return Ok(Decoded { pixels, palette: false, bilevel: false }),
+            Err(Refusal::Damaged(why)) => {
+                return Err(format!("cannot be decoded ({why}): replace or remove it"));
+            }
+            Err(Refusal::Foreign) => {}
+        }
+    }
     let damaged = |e: image::ImageError| format!("cannot be decoded ({e}): replace or remove it");
     let decoder = reader.into_decoder().map_err(damaged)?;
     let (width, height) = decoder.dimensions();

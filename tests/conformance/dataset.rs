@@ -1,13 +1,24 @@
 //! Kind `dataset` of the fixtures' README.
 
+use std::path::{Path, PathBuf};
+
 use burn::tensor::TensorData;
 use serde::Deserialize;
-use sida::data::{DatasetOptions, ImageDataset, Order, OrderOptions, PreviewGrid, Samples, epoch_seed};
+use serde_json::Value;
+use sida::data::{
+    DatasetOptions, ImageDataset, Order, OrderOptions, Pixels, PrepareOptions, PreviewGrid, Rules, Samples,
+    Transform, epoch_seed, prepare, read_image,
+};
 
-use crate::case::Case;
+use crate::{
+    case::Case,
+    compare::{Tolerance, to_f64},
+};
 
 pub fn run(case: &mut Case) -> Result<(), String> {
     match case.json["config"]["sub"].as_str() {
+        Some("tool") => tool(case),
+        Some("cifar10") => cifar10(case),
         Some("class") => class(case),
         Some("sampler") => sampler(case),
         Some("grid") => grid(case),
@@ -19,6 +30,239 @@ fn indices(values: impl IntoIterator<Item = usize>) -> TensorData {
     let values: Vec<i64> = values.into_iter().map(|v| v as i64).collect();
     let n = values.len();
     TensorData::new(values, [n])
+}
+
+// ---------------------------------------------------------------------------------------------------- tool
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ToolConfig {
+    #[serde(rename = "sub")]
+    _sub: String,
+    source: String,
+    outputs: Vec<Output>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Output {
+    tool: String,
+    transform: Option<String>,
+    #[serde(default)]
+    resolution: Option<[usize; 2]>,
+    #[serde(default)]
+    max_images: Option<usize>,
+    key: String,
+    expect: String,
+    #[serde(default)]
+    zip: Option<String>,
+    #[serde(default)]
+    archive_names: Vec<String>,
+    #[serde(default)]
+    dataset_json: Value,
+    /// The reference's words; ours are our own.
+    #[serde(default, rename = "error")]
+    _error: Option<String>,
+}
+
+impl Output {
+    fn options(&self) -> Result<PrepareOptions, String> {
+        let rules = match self.tool.as_str() {
+            "edm" => Rules::Edm,
+            "edm2" => Rules::Edm2,
+            other => return Err(format!("unknown tool `{other}`")),
+        };
+        let transform = match self.transform.as_deref() {
+            None => None,
+            Some("center-crop") => Some(Transform::CenterCrop),
+            Some("center-crop-wide") => Some(Transform::CenterCropWide),
+            Some("center-crop-dhariwal") => Some(Transform::CenterCropDhariwal),
+            Some(other) => return Err(format!("unknown transform `{other}`")),
+        };
+        let (resolution, max_images) = (self.resolution, self.max_images);
+        Ok(PrepareOptions { rules, transform, resolution, max_images, expected_images: None })
+    }
+}
+
+fn tool(case: &mut Case) -> Result<(), String> {
+    let config: ToolConfig = case.config()?;
+    let source = case.dir.join(&config.source);
+    let scratch = tempfile::tempdir().map_err(|e| e.to_string())?;
+    let tight = case.json["tolerances"]["default"].clone();
+    let mut loose = case.json["tolerances"]["jpeg"].clone();
+    loose.as_object_mut().map(|fields| fields.remove("note"));
+    decoders_agree(case, &source, &tight, &loose)?;
+    for output in config.outputs {
+        let options = output.options()?;
+        let made = scratch.path().join(format!("{}.zip", output.key));
+        let prepared = prepare(&source, &made, &options, &|_, _| {});
+        match (output.expect.as_str(), prepared) {
+            ("error", prepared) => {
+                case.expect(prepared.is_err(), || format!("{}: prepared, but should fail", output.key));
+                case.expect(!made.exists(), || format!("{}: a failure left a file", output.key));
+            }
+            ("ok", Err(e)) => case.expect(false, || format!("{}: {e}", output.key)),
+            ("ok", Ok(_)) => {
+                archive_is(case, &made, &output, &|jpeg| if jpeg { loose.clone() } else { tight.clone() })?;
+                // The transform on what the reference decoded: no tolerance for decoders is needed.
+                let decoded = decoded_source(case, &source, &scratch.path().join(&config.source))?;
+                let made = scratch.path().join(format!("{}-decoded.zip", output.key));
+                prepare(&decoded, &made, &options, &|_, _| {}).map_err(|e| format!("{}: {e}", output.key))?;
+                archive_is(case, &made, &output, &|_| tight.clone())?;
+                // What the reference wrote is a dataset too.
+                let zip = case.dir.join(output.zip.as_ref().ok_or("an output without zip")?);
+                archive_is(case, &zip, &output, &|_| serde_json::json!({ "metric": "exact" }))?;
+            }
+            (other, _) => return Err(format!("unknown expectation `{other}`")),
+        }
+    }
+    Ok(())
+}
+
+/// Our decoders against the reference's.
+fn decoders_agree(case: &mut Case, source: &Path, tight: &Value, loose: &Value) -> Result<(), String> {
+    let listed: Vec<String> = case.listed().iter().map(|t| t.name.clone()).collect();
+    for name in listed.iter().filter_map(|name| name.strip_prefix("decoded.")) {
+        let pixels = read_image(&source.join(name)).map_err(|e| e.to_string())?;
+        let Pixels { width, height, channels, data } = pixels;
+        let shape = if channels == 1 { vec![height, width] } else { vec![height, width, channels] };
+        let tolerance = if is_jpeg(name) { loose } else { tight };
+        let tolerance: Tolerance = serde_json::from_value(tolerance.clone()).map_err(|e| e.to_string())?;
+        case.check_within(&format!("decoded.{name}"), TensorData::new(data, shape), &tolerance)?;
+    }
+    Ok(())
+}
+
+/// The source folder with every image replaced by the decoded one, as PNG under the same name.
+fn decoded_source(case: &mut Case, source: &Path, copy: &Path) -> Result<PathBuf, String> {
+    let write = |name: &str, bytes: &[u8]| {
+        let path = copy.join(name);
+        std::fs::create_dir_all(path.parent().expect("a file in a folder"))
+            .and_then(|()| std::fs::write(path, bytes))
+            .map_err(|e| e.to_string())
+    };
+    let listed: Vec<String> = case.listed().iter().map(|t| t.name.clone()).collect();
+    for name in listed.iter().filter_map(|name| name.strip_prefix("decoded.")) {
+        let tensor = case.tensor(&format!("decoded.{name}"))?;
+        let dims = tensor.shape().to_vec();
+        let bytes: Vec<u8> = to_f64(&tensor).into_iter().map(|v| v as u8).collect();
+        let pixels = Pixels::new(dims[1], dims[0], dims.get(2).copied().unwrap_or(1), bytes);
+        write(name, &pixels.to_png())?;
+    }
+    if let Ok(json) = std::fs::read(source.join("dataset.json")) {
+        write("dataset.json", &json)?;
+    }
+    Ok(copy.to_path_buf())
+}
+
+/// Names, labels and images of an archive; `tolerance` depends on whether an image comes from a JPEG file.
+fn archive_is(
+    case: &mut Case,
+    zip: &Path,
+    output: &Output,
+    tolerance: &dyn Fn(bool) -> Value,
+) -> Result<(), String> {
+    let key = &output.key;
+    let dataset = ImageDataset::open(zip, &DatasetOptions::default()).map_err(|e| format!("{key}: {e}"))?;
+    case.expect(dataset.names() == output.archive_names, || format!("{key}: names {:?}", dataset.names()));
+    let json = dataset_json(zip)?;
+    case.expect(json == output.dataset_json, || format!("{key}: dataset.json is {json}"));
+
+    let expected = case.tensor(&format!("{key}.images"))?;
+    case.mark_checked(&format!("{key}.images"));
+    let [n, h, w, c] = *expected.shape().to_vec() else { return Err(format!("{key}: not [n, h, w, c]")) };
+    case.expect(dataset.len() == n, || format!("{key}: {} images, not {n}", dataset.len()));
+    let jpegs = sources(case, output)?;
+    let size = h * w * c;
+    let expected = to_f64(&expected);
+    // JPEG and other images are judged apart, each kind as a whole.
+    for jpeg in [false, true] {
+        let (mut found, mut wanted) = (Vec::new(), Vec::new());
+        for i in 0..dataset.len().min(n) {
+            let number: usize = dataset.names()[i][9..17]
+                .parse()
+                .map_err(|_| format!("{key}: name {}", dataset.names()[i]))?;
+            if jpegs[number] == jpeg {
+                let image = dataset.image(i).map_err(|e| e.to_string())?;
+                found.extend(Pixels::from_chw(&image, dataset.shape()).data);
+                wanted.extend(expected[i * size..][..size].iter().map(|&v| v as u8));
+            }
+        }
+        if wanted.is_empty() {
+            continue;
+        }
+        let tolerance: Tolerance = serde_json::from_value(tolerance(jpeg)).map_err(|e| e.to_string())?;
+        let count = wanted.len();
+        case.expect(found.len() == count, || format!("{key}: other size, {:?}", dataset.shape()));
+        let data = |values: Vec<u8>| {
+            let n = values.len();
+            TensorData::new(values, [n])
+        };
+        let verdict = tolerance.compare(&data(found), &data(wanted));
+        case.expect(verdict.is_ok(), || format!("{key}, from JPEG {jpeg}: {verdict:?}"));
+    }
+    Ok(())
+}
+
+fn is_jpeg(name: &str) -> bool {
+    [".jpg", ".jpeg"].iter().any(|end| name.to_lowercase().ends_with(end))
+}
+
+/// Whether each source image, in the tool's order, is a JPEG file.
+fn sources(case: &Case, output: &Output) -> Result<Vec<bool>, String> {
+    let mut names: Vec<&str> =
+        case.listed().iter().filter_map(|tensor| tensor.name.strip_prefix("decoded.")).collect();
+    match output.tool.as_str() {
+        "edm" => names.sort_by_key(|name| name.split('/').collect::<Vec<_>>()),
+        "edm2" => names.sort_unstable(),
+        other => return Err(format!("unknown tool `{other}`")),
+    }
+    Ok(names.into_iter().map(is_jpeg).collect())
+}
+
+fn dataset_json(zip: &Path) -> Result<Value, String> {
+    let file = std::fs::File::open(zip).map_err(|e| e.to_string())?;
+    let mut archive = zip::ZipArchive::new(file).map_err(|e| e.to_string())?;
+    let entry = archive.by_name("dataset.json").map_err(|e| e.to_string())?;
+    serde_json::from_reader(entry).map_err(|e| e.to_string())
+}
+
+// ---------------------------------------------------------------------------------------------------- cifar10
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CifarConfig {
+    #[serde(rename = "sub")]
+    _sub: String,
+    source: String,
+    zip: String,
+    archive_names: Vec<String>,
+    dataset_json: Value,
+    num_per_batch: usize,
+}
+
+fn cifar10(case: &mut Case) -> Result<(), String> {
+    let config: CifarConfig = case.config()?;
+    let scratch = tempfile::tempdir().map_err(|e| e.to_string())?;
+    let made = scratch.path().join("made.zip");
+    let options =
+        PrepareOptions { expected_images: Some(5 * config.num_per_batch), ..PrepareOptions::default() };
+    prepare(&case.dir.join(&config.source), &made, &options, &|_, _| {}).map_err(|e| e.to_string())?;
+    for zip in [made, case.dir.join(&config.zip)] {
+        let dataset = ImageDataset::open(&zip, &DatasetOptions::default()).map_err(|e| e.to_string())?;
+        case.expect(dataset.names() == config.archive_names, || format!("names {:?}", dataset.names()));
+        let json = dataset_json(&zip)?;
+        case.expect(json == config.dataset_json, || format!("dataset.json is {json}"));
+        let mut images = Vec::new();
+        for i in 0..dataset.len() {
+            images.extend(
+                Pixels::from_chw(&dataset.image(i).map_err(|e| e.to_string())?, dataset.shape()).data,
+            );
+        }
+        let [c, h, w] = dataset.shape();
+        case.check("images", TensorData::new(images, [dataset.len(), h, w, c]))?;
+    }
+    Ok(())
 }
 
 // ---------------------------------------------------------------------------------------------------- class
