@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 
+use burn::tensor::TensorData;
 use serde_json::{Map, Value as Json};
 
 use crate::{
     Error, Result,
-    formats::pickle::{Object, Pickle, Value},
+    formats::pickle::{Object, Pickle, TensorView, Value},
     nn::NetworkConfig,
     state_dict::StateDict,
 };
@@ -15,6 +16,10 @@ use crate::{
 const DEEPEST: usize = 32;
 /// Modules of one network; the largest published has about a thousand.
 const MODULES: usize = 100_000;
+/// Entries of all dicts that are looked through.
+const ENTRIES: usize = 20_000_000;
+/// Names of tensors are shorter.
+const LONGEST_NAME: usize = 1024;
 /// A hostile file could describe the same storage as many tensors: the copies must stay in proportion.
 const COPIES: u64 = 4;
 
@@ -73,7 +78,7 @@ pub struct ReferenceNetwork {
 
 impl ReferenceNetwork {
     /// Reads a pickled network.
-    pub(super) fn read(pickle: &Pickle, value: Value) -> Result<Self> {
+    pub(super) fn read(pickle: &Pickle, value: Value, allowance: &mut Allowance) -> Result<Self> {
         let bad = |what: &str| pickle.bad(format!("a network without its {what}"));
         let object =
             Persistent::of(pickle, value).ok_or_else(|| pickle.bad("what should be a network is none"))?;
@@ -83,7 +88,7 @@ impl ReferenceNetwork {
         else {
             return Err(bad("constructor arguments"));
         };
-        let mut collected = Collected::new(pickle);
+        let mut collected = Collected::new(pickle, allowance);
         collected.module(value, "", 0)?;
         Ok(Self {
             origin: pickle.path().display().to_string(),
@@ -105,7 +110,14 @@ impl ReferenceNetwork {
     /// # Errors
     /// An unknown class or argument; `ShapeMismatch`, `MissingTensor`, `UnexpectedTensor`.
     pub fn config(&self) -> Result<NetworkConfig> {
-        let config = NetworkConfig::from_reference(&self.class_name, &self.keywords()?, &self.origin)?;
+        let keywords = self.keywords()?;
+        if !is_plausible(&keywords) {
+            return Err(Error::Unusable(format!(
+                "{}: no network has such constructor arguments",
+                self.origin
+            )));
+        }
+        let config = NetworkConfig::from_reference(&self.class_name, &keywords, &self.origin)?;
         check_shapes(&self.state_dict, &config, &self.origin)?;
         Ok(config)
     }
@@ -182,28 +194,56 @@ impl<'a> Persistent<'a> {
     }
 }
 
+/// What the contents of one file may still cost. Objects of a pickle may be mentioned again and again, so that
+/// a small file could describe more work and more tensors than there is room for.
+pub(super) struct Allowance {
+    bytes: u64,
+    entries: usize,
+    modules: usize,
+}
+
+impl Allowance {
+    pub(super) fn new(pickle: &Pickle) -> Self {
+        Self { bytes: pickle.source().len().saturating_mul(COPIES), entries: ENTRIES, modules: MODULES }
+    }
+
+    /// Copies a tensor out of the file.
+    pub(super) fn read(&mut self, pickle: &Pickle, view: &TensorView) -> Result<TensorData> {
+        let left = self.bytes.checked_sub(view.byte_len());
+        self.bytes = left.ok_or_else(|| pickle.bad("its tensors are far larger than the file"))?;
+        view.read(pickle.source())
+    }
+
+    /// Pays for looking through a dict.
+    pub(super) fn dict(&mut self, pickle: &Pickle, value: Value) -> Result<()> {
+        let len = pickle.entries(value).map_or(0, |entries| entries.len());
+        let left = self.entries.checked_sub(len + 1);
+        self.entries = left.ok_or_else(|| pickle.bad("its dicts are far larger than a network's"))?;
+        Ok(())
+    }
+}
+
 /// The tensors of a tree of modules.
 struct Collected<'a> {
     pickle: &'a Pickle,
+    allowance: &'a mut Allowance,
     tensors: StateDict,
     parameters: Vec<String>,
-    modules_left: usize,
-    bytes_left: u64,
 }
 
 impl<'a> Collected<'a> {
-    fn new(pickle: &'a Pickle) -> Self {
-        let bytes_left = pickle.source().len().saturating_mul(COPIES);
-        Self { pickle, tensors: StateDict::new(), parameters: Vec::new(), modules_left: MODULES, bytes_left }
+    fn new(pickle: &'a Pickle, allowance: &'a mut Allowance) -> Self {
+        Self { pickle, allowance, tensors: StateDict::new(), parameters: Vec::new() }
     }
 
     /// A module's parameters, then its buffers, then its children.
     fn module(&mut self, value: Value, prefix: &str, depth: usize) -> Result<()> {
-        if depth > DEEPEST || self.modules_left == 0 {
+        if depth > DEEPEST || self.allowance.modules == 0 || prefix.len() > LONGEST_NAME {
             return Err(self.pickle.bad("modules nest too deeply or are too many"));
         }
-        self.modules_left -= 1;
+        self.allowance.modules -= 1;
         let state = self.attributes(value).ok_or_else(|| self.no_module(prefix))?;
+        self.allowance.dict(self.pickle, state)?;
         for (name, value) in self.dict(state, "_parameters", prefix)? {
             if self.tensor(value, format!("{prefix}{name}"))? {
                 self.parameters.push(format!("{prefix}{name}"));
@@ -239,12 +279,13 @@ impl<'a> Collected<'a> {
         self.pickle.bad(format!("`{}` is not a network module", prefix.trim_end_matches('.')))
     }
 
-    fn dict(&self, state: Value, name: &str, prefix: &str) -> Result<Vec<(Cow<'a, str>, Value)>> {
-        let dict = self.pickle.get(state, name).and_then(|dict| self.pickle.fields(dict));
-        dict.ok_or_else(|| self.no_module(prefix))
+    fn dict(&mut self, state: Value, name: &str, prefix: &str) -> Result<Vec<(Cow<'a, str>, Value)>> {
+        let dict = self.pickle.get(state, name).ok_or_else(|| self.no_module(prefix))?;
+        self.allowance.dict(self.pickle, dict)?;
+        self.pickle.fields(dict).ok_or_else(|| self.no_module(prefix))
     }
 
-    /// The texts of a set.
+    /// The first texts of a set; modules have two or three.
     fn names(&self, state: Value, name: &str) -> Vec<Cow<'a, str>> {
         let Some(set) = self.pickle.get(state, name) else { return Vec::new() };
         let items = match self.pickle.object(set) {
@@ -255,7 +296,7 @@ impl<'a> Collected<'a> {
             }
             _ => None,
         };
-        items.unwrap_or_default().iter().filter_map(|&item| self.pickle.text(item)).collect()
+        items.unwrap_or_default().iter().take(64).filter_map(|&item| self.pickle.text(item)).collect()
     }
 
     /// Reads a tensor; `false` for None, which stands for a parameter that the module does without.
@@ -265,19 +306,39 @@ impl<'a> Collected<'a> {
         }
         let view = self.pickle.tensor(value)?;
         let view = view.ok_or_else(|| self.pickle.bad(format!("`{name}` is not a tensor")))?;
-        let left = self.bytes_left.checked_sub(view.byte_len());
-        self.bytes_left = left.ok_or_else(|| self.pickle.bad("its tensors are far larger than the file"))?;
-        self.tensors.insert(name, view.read(self.pickle.source())?);
+        let data = self.allowance.read(self.pickle, &view)?;
+        self.tensors.insert(name, data);
         Ok(true)
     }
 }
 
 /// A dict of tensors, as `state_dict()` makes it.
-pub(super) fn read_state_dict(pickle: &Pickle, value: Value) -> Result<StateDict> {
+pub(super) fn read_state_dict(pickle: &Pickle, value: Value, allowance: &mut Allowance) -> Result<StateDict> {
+    allowance.dict(pickle, value)?;
     let fields = pickle.fields(value).ok_or_else(|| pickle.bad("what should be a state dict is none"))?;
-    let mut collected = Collected::new(pickle);
+    let mut collected = Collected::new(pickle, allowance);
     for (name, value) in fields {
         collected.tensor(value, name.into_owned())?;
     }
     Ok(collected.tensors)
+}
+
+/// Refuses settings no network has, before anybody makes tables of their size.
+fn is_plausible(keywords: &Map<String, Json>) -> bool {
+    keywords.iter().all(|(name, value)| match value {
+        Json::Number(number) => plausible_number(name, number.as_f64()),
+        Json::Array(items) => {
+            items.len() <= 64 && items.iter().all(|item| plausible_number(name, item.as_f64()))
+        }
+        _ => true,
+    })
+}
+
+fn plausible_number(name: &str, number: Option<f64>) -> bool {
+    let most = match name {
+        "channel_mult" | "channel_mult_emb" | "channel_mult_noise" | "num_blocks" => 256.0,
+        "model_channels" | "logvar_channels" | "channels_per_head" | "img_channels" => 16_384.0,
+        _ => 1e9,
+    };
+    number.is_none_or(|number| number.abs() <= most)
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value as Json};
 
-use super::reference_network::{Persistent, ReferenceNetwork};
+use super::reference_network::{Allowance, Persistent, ReferenceNetwork};
 use crate::{
     Result,
     formats::{
@@ -73,7 +73,7 @@ impl ReferenceSnapshot {
     pub fn network(&self, key: &str) -> Result<ReferenceNetwork> {
         let value =
             self.value(key).ok_or_else(|| self.pickle.bad(format!("it has no network under `{key}`")))?;
-        ReferenceNetwork::read(&self.pickle, value)
+        ReferenceNetwork::read(&self.pickle, value, &mut Allowance::new(&self.pickle))
     }
 
     /// The encoder of EDM2's snapshots; `None` where there is none.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use burn::tensor::{DType, TensorData};
 use serde_json::{Map, Value as Json};
 
-use super::reference_network::{ReferenceNetwork, read_state_dict};
+use super::reference_network::{Allowance, ReferenceNetwork, read_state_dict};
 use crate::{
     Error, Result,
     formats::{
@@ -98,19 +98,20 @@ impl ReferenceTrainingState {
         let fields = pickle.fields(pickle.root()).ok_or_else(|| pickle.bad("it does not hold a dict"))?;
         let top_keys: Vec<String> = fields.iter().map(|(name, _)| name.to_string()).collect();
         let whole = top_keys.iter().any(|key| key == "fake_score");
-        let network = |name: &str| {
+        let mut allowance = Allowance::new(&pickle);
+        let mut network = |name: &str| {
             let key = if whole { name.to_owned() } else { format!("{name}_state") };
             let value = field(&pickle, &key)?;
             if whole {
-                TrainedNetwork::from_module(&pickle, value)
+                TrainedNetwork::from_module(&pickle, value, &mut allowance)
             } else {
-                TrainedNetwork::from_state(&pickle, value)
+                TrainedNetwork::from_state(&pickle, value, &mut allowance)
             }
         };
         let (fake_score, generator, generator_ema) =
             (network("fake_score")?, network("G")?, network("G_ema")?);
-        let adam = |key: &str, network: &TrainedNetwork| {
-            let adam = ReferenceAdam::read(&pickle, field(&pickle, key)?)?;
+        let mut adam = |key: &str, network: &TrainedNetwork| {
+            let adam = ReferenceAdam::read(&pickle, field(&pickle, key)?, &mut allowance)?;
             adam.check(network, &pickle)?;
             Ok::<_, Error>(adam)
         };
@@ -147,15 +148,15 @@ fn field(pickle: &Pickle, key: &str) -> Result<Value> {
 }
 
 impl TrainedNetwork {
-    fn from_module(pickle: &Pickle, value: Value) -> Result<Self> {
-        let network = ReferenceNetwork::read(pickle, value)?;
+    fn from_module(pickle: &Pickle, value: Value, allowance: &mut Allowance) -> Result<Self> {
+        let network = ReferenceNetwork::read(pickle, value, allowance)?;
         network.config()?;
         let (state_dict, parameters) = (network.state_dict.clone(), network.parameters.clone());
         Ok(Self { state_dict, parameters, network: Some(network) })
     }
 
-    fn from_state(pickle: &Pickle, value: Value) -> Result<Self> {
-        let state_dict = read_state_dict(pickle, value)?;
+    fn from_state(pickle: &Pickle, value: Value, allowance: &mut Allowance) -> Result<Self> {
+        let state_dict = read_state_dict(pickle, value, allowance)?;
         let parameters = state_dict.keys().filter(|name| !is_buffer(name)).cloned().collect();
         Ok(Self { state_dict, parameters, network: None })
     }
@@ -168,7 +169,7 @@ fn is_buffer(name: &str) -> bool {
 }
 
 impl ReferenceAdam {
-    fn read(pickle: &Pickle, value: Value) -> Result<Self> {
+    fn read(pickle: &Pickle, value: Value, allowance: &mut Allowance) -> Result<Self> {
         let bad = |what: &str| pickle.bad(format!("an optimizer without its {what}"));
         let groups = pickle.get(value, "param_groups").ok_or_else(|| bad("`param_groups`"))?;
         let Json::Array(groups) = pickle.json(groups)? else { return Err(bad("`param_groups`")) };
@@ -181,7 +182,7 @@ impl ReferenceAdam {
         for &(index, moments) in entries.iter() {
             let Value::Int(index) = index else { return Err(bad("parameter indices")) };
             let index = u64::try_from(index).map_err(|_| bad("parameter indices"))?;
-            state.insert(index, AdamMoments::read(pickle, moments)?);
+            state.insert(index, AdamMoments::read(pickle, moments, allowance)?);
         }
         Ok(Self { groups: groups.ok_or_else(|| bad("`param_groups`"))?, state })
     }
@@ -216,15 +217,16 @@ impl ReferenceAdam {
 }
 
 impl AdamMoments {
-    fn read(pickle: &Pickle, value: Value) -> Result<Self> {
-        let tensor = |name: &str| {
+    fn read(pickle: &Pickle, value: Value, allowance: &mut Allowance) -> Result<Self> {
+        let mut tensor = |name: &str| {
+            allowance.dict(pickle, value)?;
             let value = pickle.get(value, name).unwrap_or(Value::None);
             // Torch before 1.12 counted steps in a plain number.
             if let (Value::Int(step), "step") = (value, name) {
                 return Ok(TensorData::new(vec![step as f32], Vec::<usize>::new()));
             }
             match pickle.tensor(value)? {
-                Some(view) => view.read(pickle.source()),
+                Some(view) => allowance.read(pickle, &view),
                 None => Err(pickle.bad(format!("an optimizer state without its `{name}`"))),
             }
         };

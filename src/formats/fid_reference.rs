@@ -12,6 +12,8 @@ use super::{
 use crate::Result;
 
 const FORMAT: &str = "file of FID reference statistics";
+/// A covariance of 8192 features; Inception has 2048.
+const LONGEST_ARRAY: u64 = 8192 * 8192 * 8 + (1 << 16);
 
 /// What the Fréchet distance compares with.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,7 +39,11 @@ impl FidReference {
     /// The same from an open source.
     pub fn read(source: Source) -> Result<Self> {
         let head = source.read(source.span(0, source.len().min(2)).unwrap_or_else(|| source.whole()))?;
-        if head == b"PK" { Self::from_npz(&NpzReader::read(source)?) } else { Self::from_pickle(source) }
+        if head == b"PK" {
+            Self::from_npz(&NpzReader::limited(source, LONGEST_ARRAY)?)
+        } else {
+            Self::from_pickle(source)
+        }
     }
 
     fn from_npz(npz: &NpzReader) -> Result<Self> {

@@ -30,7 +30,12 @@ impl NpzReader {
 
     /// The same from an open source.
     pub fn read(source: Source) -> Result<Self> {
-        Ok(Self(ZipArchive::new(source, FORMAT, Limits { entries: 10_000, ..Limits::default() })?))
+        Self::limited(source, Limits::default().entry_size)
+    }
+
+    /// The same for arrays of at most `array_len` bytes each.
+    pub(super) fn limited(source: Source, array_len: u64) -> Result<Self> {
+        Ok(Self(ZipArchive::new(source, FORMAT, Limits { entries: 10_000, entry_size: array_len })?))
     }
 
     /// Names of the arrays.

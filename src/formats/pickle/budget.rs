@@ -1,9 +1,9 @@
 //! What reading a pickle may cost, whatever is in it.
 
 /// Instructions of one file, those of nested archives included. The largest published snapshots need some 10^5.
-const INSTRUCTIONS: u32 = 16_000_000;
+const INSTRUCTIONS: u32 = 8_000_000;
 /// Objects of one file.
-const OBJECTS: u32 = 4_000_000;
+const OBJECTS: u32 = 2_000_000;
 /// Bytes of text of one file: the sources of modules are in there.
 const TEXT: u64 = 256 << 20;
 

@@ -3,6 +3,7 @@
 use serde_json::{Map, Number, Value as Json};
 
 use super::{
+    numpy,
     object::{Object, Value},
     reader::Pickle,
 };
@@ -12,6 +13,8 @@ use crate::Result;
 const DEEPEST: usize = 16;
 /// Arguments are short; lists that refer to each other could unfold without end.
 const LONGEST: usize = 10_000;
+/// Settings are words.
+const LONGEST_TEXT: usize = 1 << 16;
 
 /// Tuples become arrays, numpy scalars numbers, infinities `"inf"` and `"-inf"`, and what is not a plain
 /// value its name, such as `"<torch float16>"`.
@@ -31,6 +34,11 @@ fn unfold(pickle: &Pickle, value: Value, depth: usize, left: &mut usize) -> Resu
         Value::Float(value) => float(value),
         Value::Object(_) => {
             if let Some(text) = pickle.text(value) {
+                // The same text may be mentioned again and again.
+                *left = left.saturating_sub(text.len() / 64);
+                if text.len() > LONGEST_TEXT {
+                    return Err(pickle.bad("a text too long for a setting"));
+                }
                 return Ok(Json::String(text.into_owned()));
             }
             if let Some(items) = pickle.items(value) {
@@ -38,7 +46,11 @@ fn unfold(pickle: &Pickle, value: Value, depth: usize, left: &mut usize) -> Resu
                     items.iter().map(|&item| unfold(pickle, item, depth + 1, left)).collect();
                 return Ok(Json::Array(items?));
             }
+            if pickle.entries(value).is_some_and(|entries| entries.len() > *left) {
+                return Err(pickle.bad("too many values for settings"));
+            }
             if let Some(fields) = pickle.fields(value) {
+                *left = left.saturating_sub(pickle.entries(value).map_or(0, |entries| entries.len()));
                 let field = |(key, value): (_, Value)| {
                     Ok((String::from(key), unfold(pickle, value, depth + 1, left)?))
                 };
@@ -46,7 +58,7 @@ fn unfold(pickle: &Pickle, value: Value, depth: usize, left: &mut usize) -> Resu
                     fields.into_iter().map(|(k, v)| (k.into_owned(), v)).map(field).collect();
                 return Ok(Json::Object(fields?));
             }
-            match pickle.array(value)? {
+            match numpy::short_array(pickle, value)? {
                 Some(array) => numbers(array),
                 None => Json::String(name(pickle, value)),
             }

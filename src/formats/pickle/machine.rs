@@ -23,7 +23,11 @@ const LINE: usize = 4096;
 /// The longest integer, in bytes.
 const LONGEST_INT: u64 = 64;
 /// Values on the stack; writers flush containers every thousand items.
-const DEEPEST_STACK: usize = 4_000_000;
+const DEEPEST_STACK: usize = 2_000_000;
+/// Numbered values that may be asked for again.
+const LARGEST_MEMO: usize = 2_000_000;
+/// The longest text that is a name: of a global, of a storage.
+const LONGEST_NAME: usize = 4096;
 /// Archives in byte strings in archives in byte strings: real files have one level.
 const DEEPEST: u32 = 2;
 
@@ -344,6 +348,9 @@ impl<'a> Machine<'a> {
 
     fn put(&mut self, key: u32, cursor: &Cursor<'_>) -> Result<()> {
         let top = self.top(cursor)?;
+        if self.memo.len() >= LARGEST_MEMO {
+            return Err(cursor.bad("its memo grows too large"));
+        }
         self.memo.insert(key, top);
         Ok(())
     }
@@ -520,11 +527,11 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// Text, or short bytes read as Latin-1.
+    /// A name: short text, or short bytes read as Latin-1.
     pub(super) fn to_text(&self, value: Value) -> Option<String> {
         let Value::Object(id) = value else { return None };
         match &self.objects[id.0 as usize] {
-            Object::Text(text) => Some(text.clone()),
+            Object::Text(text) => (text.len() <= LONGEST_NAME).then(|| text.clone()),
             Object::Bytes(Blob::Held { bytes, .. }) => Some(bytes.iter().map(|&b| char::from(b)).collect()),
             _ => None,
         }

@@ -4,10 +4,13 @@ use burn::tensor::TensorData;
 
 use super::{
     super::ndarray::{self, ElementType},
-    object::Value,
+    object::{Blob, Object, Value},
     reader::Pickle,
 };
 use crate::Result;
+
+/// Bytes of an array that may stand in a setting.
+const SHORT: usize = 1024;
 
 /// A numpy array or scalar; `None` where the value is something else.
 pub(super) fn array(pickle: &Pickle, value: Value) -> Result<Option<TensorData>> {
@@ -19,6 +22,22 @@ pub(super) fn array(pickle: &Pickle, value: Value) -> Result<Option<TensorData>>
         _ => return Ok(None),
     };
     made.map(Some).ok_or_else(|| pickle.bad("a malformed numpy array"))
+}
+
+/// The same for arrays of a few numbers, as settings hold them; longer ones are left in the file.
+pub(super) fn short_array(pickle: &Pickle, value: Value) -> Result<Option<TensorData>> {
+    let Some(instance) = pickle.instance(value) else { return Ok(None) };
+    let state = instance.state.and_then(|state| pickle.items(state)).unwrap_or_default();
+    let args = pickle.items(instance.args).unwrap_or_default();
+    let short = |&value: &Value| match pickle.object(value) {
+        Some(Object::Bytes(Blob::Filed(_))) => false,
+        Some(Object::Instance(inner)) => {
+            let text = pickle.items(inner.args).and_then(|args| args.first().copied());
+            text.and_then(|text| pickle.text(text)).is_none_or(|text| text.len() <= SHORT)
+        }
+        _ => true,
+    };
+    if state.iter().chain(args).all(short) { array(pickle, value) } else { Ok(None) }
 }
 
 /// `scalar(dtype, bytes)`

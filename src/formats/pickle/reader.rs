@@ -22,6 +22,9 @@ use super::{
 };
 use crate::{Error, Result};
 
+/// Names of tensors and settings are shorter.
+const LONGEST_KEY: usize = 512;
+
 /// The data of a pickle, of a legacy torch archive or of a `.pt` zip.
 #[derive(Debug)]
 pub struct Pickle {
@@ -64,7 +67,7 @@ impl Pickle {
     }
 
     fn read_zip(source: Source, format: &'static str) -> Result<Self> {
-        let archive = ZipArchive::new(source, format, Limits { entries: 1_000_000, ..Limits::default() })?;
+        let archive = ZipArchive::new(source, format, Limits { entries: 1_000_000, entry_size: 4096 })?;
         let bad = |problem: &str| archive.source().bad(format, problem);
         let name = |wanted: &str| {
             let at = |name: &str| name.strip_suffix(wanted).is_some_and(|p| p.is_empty() || p.ends_with('/'));
@@ -188,13 +191,13 @@ impl Pickle {
         list.iter().filter_map(pair).collect()
     }
 
-    /// A dict's entries with text for keys, in order of first insertion; other keys are left out.
+    /// A dict's entries with short text for keys, in order of first insertion; other keys are left out.
     pub fn fields(&self, value: Value) -> Option<Vec<(Cow<'_, str>, Value)>> {
         let entries = self.entries(value)?;
         let mut fields: Vec<(Cow<'_, str>, Value)> = Vec::with_capacity(entries.len());
         let mut places: HashMap<Cow<'_, str>, usize> = HashMap::new();
         for &(key, value) in entries.iter() {
-            let Some(key) = self.text(key) else { continue };
+            let Some(key) = self.text(key).filter(|key| key.len() <= LONGEST_KEY) else { continue };
             match places.get(&key) {
                 Some(&place) => fields[place].1 = value,
                 None => {

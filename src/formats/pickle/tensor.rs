@@ -61,7 +61,7 @@ impl TensorView {
         let Some(Object::Storage(storage)) = pickle.object(*storage) else { return None };
         let (shape, strides) = (extents(pickle, *size)?, extents(pickle, *stride)?);
         let offset = usize::try_from(*offset).ok()?;
-        if shape.len() != strides.len() || shape.len() > DIMENSIONS {
+        if shape.len() != strides.len() {
             return None;
         }
         let numel = usize::try_from(storage.numel).ok()?;
@@ -158,5 +158,5 @@ fn extents(pickle: &Pickle, value: Value) -> Option<Vec<usize>> {
         Value::Int(extent) => usize::try_from(*extent).ok(),
         _ => None,
     };
-    pickle.items(inner)?.iter().map(extent).collect()
+    pickle.items(inner).filter(|items| items.len() <= DIMENSIONS)?.iter().map(extent).collect()
 }
