@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::reference_network::read_state_dict;
+use super::reference_network::{Allowance, read_state_dict};
 use crate::{
     Result,
     formats::{pickle::Pickle, safetensors},
@@ -19,5 +19,5 @@ pub fn read_state_dict_file(path: &Path) -> Result<StateDict> {
     }
     let pickle = Pickle::open(path, "file of weights")?;
     let root = pickle.root();
-    read_state_dict(&pickle, root)
+    read_state_dict(&pickle, root, &mut Allowance::new(&pickle))
 }
