@@ -53,7 +53,7 @@ fn concat(branches: Vec<Tensor<4>>) -> Tensor<4> {
     Tensor::cat(branches, 3)
 }
 
-/// Mixed_5b to 5d and 6b to 6e: branches side by side, the last one behind an average pool.
+/// `Mixed_5b` to 5d and 6b to 6e: branches side by side, the last one behind an average pool.
 #[derive(Clone, Debug)]
 pub(super) struct Mixed {
     branches: Vec<Chain>,
@@ -61,7 +61,7 @@ pub(super) struct Mixed {
 }
 
 impl Mixed {
-    /// Mixed_5b, 5c, 5d, at 35 x 35.
+    /// `Mixed_5b`, 5c, 5d, at 35 x 35.
     pub(super) fn load_a(weights: &Weights<'_>, block: &str, inputs: usize) -> Result<Self> {
         let loader = Loader { weights, block };
         let branches = vec![
@@ -75,7 +75,7 @@ impl Mixed {
         Ok(Self { branches, branch_pool: loader.unit("branch_pool", inputs, [1, 1])? })
     }
 
-    /// Mixed_6b to 6e, at 17 x 17.
+    /// `Mixed_6b` to 6e, at 17 x 17.
     pub(super) fn load_c(weights: &Weights<'_>, block: &str, inputs: usize) -> Result<Self> {
         let loader = Loader { weights, block };
         let branches = vec![
@@ -107,7 +107,7 @@ impl Mixed {
     }
 }
 
-/// Mixed_6a and 7a: two branches that halve the resolution, and a maximum pool of the input.
+/// `Mixed_6a` and 7a: two branches that halve the resolution, and a maximum pool of the input.
 #[derive(Clone, Debug)]
 pub(super) struct Reduction {
     branches: [Chain; 2],
@@ -115,7 +115,7 @@ pub(super) struct Reduction {
 }
 
 impl Reduction {
-    /// Mixed_6a, from 35 x 35 to 17 x 17.
+    /// `Mixed_6a`, from 35 x 35 to 17 x 17.
     pub(super) fn load_b(weights: &Weights<'_>, block: &str, inputs: usize) -> Result<Self> {
         let loader = Loader { weights, block };
         let branches = [
@@ -130,7 +130,7 @@ impl Reduction {
         Ok(Self { branches, inputs })
     }
 
-    /// Mixed_7a, from 17 x 17 to 8 x 8.
+    /// `Mixed_7a`, from 17 x 17 to 8 x 8.
     pub(super) fn load_d(weights: &Weights<'_>, block: &str, inputs: usize) -> Result<Self> {
         let loader = Loader { weights, block };
         let branches = [
@@ -160,7 +160,7 @@ impl Reduction {
     }
 }
 
-/// Mixed_7b and 7c, at 8 x 8: two branches fork into a 1x3 and a 3x1 unit each.
+/// `Mixed_7b` and 7c, at 8 x 8: two branches fork into a 1x3 and a 3x1 unit each.
 #[derive(Clone, Debug)]
 pub(super) struct Forked {
     branch1x1: Unit,
@@ -173,9 +173,9 @@ pub(super) struct Forked {
 /// What stands before the last 1x1 unit of a forked block.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Pool {
-    /// Mixed_7b.
+    /// `Mixed_7b`.
     Average,
-    /// Mixed_7c, in the graph of 2015-12-05 only.
+    /// `Mixed_7c`, in the graph of 2015-12-05 only.
     Max,
 }
 

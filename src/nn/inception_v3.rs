@@ -37,7 +37,7 @@ pub struct InceptionOutputs {
     pub features_64: Tensor<2>,
     /// The same behind the second maximum pool. `[n, 192]`
     pub features_192: Tensor<2>,
-    /// The same behind Mixed_6e. `[n, 768]`
+    /// The same behind `Mixed_6e`. `[n, 768]`
     pub features_768: Tensor<2>,
     /// The features of FID. `[n, 2048]`
     pub features_2048: Tensor<2>,

@@ -59,8 +59,8 @@ fn for_windows(e: Extents, x: &[f32], y: &mut [f32], f: impl Fn(&[*const f32], u
                     count += 1;
                 }
             }
-            // SAFETY: one part, one row of the output, whose length was checked above.
-            f(&taps[..count], c, unsafe { shares.at((row * columns + column) * c) });
+            // One part, one row of the output, whose length was checked above.
+            f(&taps[..count], c, shares.at((row * columns + column) * c));
         }
     });
 }
