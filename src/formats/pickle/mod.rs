@@ -6,12 +6,15 @@
 //! Memory, instructions, memo and nesting are bounded, and long byte strings stay in the file until wanted.
 
 mod budget;
+mod calls;
 mod globals;
 mod json;
+mod literals;
 mod machine;
 mod numpy;
 mod object;
 mod reader;
+mod stack;
 mod tensor;
 mod torch_file;
 
