@@ -7,6 +7,9 @@ use crate::{
     data::{atomic_file::AtomicFile, pixels::Pixels},
 };
 
+/// The grey between images.
+const GROUND: u8 = 96;
+
 /// Images of one size, side by side and one above the other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageGrid {
@@ -14,8 +17,8 @@ pub struct ImageGrid {
 }
 
 impl ImageGrid {
-    /// Lays out 8-bit images `[n, c, h, w]` with 1 or 3 channels, row by row; cells without an image stay black.
-    /// Every pixel becomes a square of `scale` by `scale`, so that small images can be seen.
+    /// Lays out 8-bit images `[n, c, h, w]` with 1 or 3 channels, row by row, on a grey ground. Every pixel becomes
+    /// a square of `scale` by `scale`, so that small images can be seen, and a line of `scale` keeps them apart.
     ///
     /// # Panics
     /// If the images do not fill their shape, or a size is 0.
@@ -23,10 +26,11 @@ impl ImageGrid {
         assert_eq!(images.len(), n * c * h * w, "images fill their shape");
         assert!(columns > 0 && scale > 0 && n * c * h * w > 0, "a grid has cells");
         let rows = n.div_ceil(columns);
-        let (width, height) = (columns * w * scale, rows * h * scale);
-        let mut data = vec![0; width * height * c];
+        let (cell_width, cell_height) = ((w + 1) * scale, (h + 1) * scale);
+        let (width, height) = (columns * cell_width - scale, rows * cell_height - scale);
+        let mut data = vec![GROUND; width * height * c];
         for (i, image) in images.chunks(c * h * w).enumerate() {
-            let (left, top) = (i % columns * w * scale, i / columns * h * scale);
+            let (left, top) = (i % columns * cell_width, i / columns * cell_height);
             for y in 0..h * scale {
                 let row = &mut data[((top + y) * width + left) * c..][..w * scale * c];
                 for (x, pixel) in row.chunks_mut(c).enumerate() {
@@ -89,11 +93,13 @@ mod tests {
             let images: Vec<u8> = (0..n * c * h * w).map(|i| i as u8).collect();
             let grid = ImageGrid::new(&images, [n, c, h, w], columns, scale);
             let pixels = grid.pixels();
-            prop_assert_eq!((pixels.width, pixels.height), (columns * w * scale, n.div_ceil(columns) * h * scale));
+            let size = (columns * (w + 1) * scale - scale, n.div_ceil(columns) * (h + 1) * scale - scale);
+            prop_assert_eq!((pixels.width, pixels.height), size);
             for i in 0..n {
                 for y in 0..h * scale {
                     for x in 0..w * scale {
-                        let at = (i / columns * h * scale + y) * pixels.width + i % columns * w * scale + x;
+                        let (left, top) = (i % columns * (w + 1) * scale, i / columns * (h + 1) * scale);
+                        let at = (top + y) * pixels.width + left + x;
                         for k in 0..c {
                             let expected = images[((i * c + k) * h + y / scale) * w + x / scale];
                             prop_assert_eq!(pixels.data[at * c + k], expected);
