@@ -213,12 +213,12 @@ impl Default for Snapshots {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Keep {
-    /// The best by the first metric, and the last; without metrics, the last.
+    /// The best by the first metric, which the stage hands on, and the last; without metrics, the last.
     #[default]
     BestAndLast,
     /// Every one.
     All,
-    /// Only the last.
+    /// Only the last, which the stage hands on.
     Last,
 }
 

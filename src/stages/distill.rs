@@ -8,7 +8,10 @@ use super::{
     stage::{Input, Kind, Objection, Stage},
     training_loop::{self, Cadence},
 };
-use crate::{Result, distill::Distill};
+use crate::{
+    Result,
+    distill::{Distill, Keep},
+};
 
 impl Stage for Distill {
     fn inputs(&self) -> Vec<Input<'_>> {
@@ -93,7 +96,8 @@ impl Stage for Distill {
         let memory = training_loop::run(&mut distillation, cadence, context)?;
         let trainer = distillation.trainer();
         let (_, teacher) = network_file::artifact(context, &self.teacher)?;
-        let handed_on = memory.best.map_or(trainer.nimg(), |(nimg, _)| nimg);
+        let best = memory.best.filter(|_| self.snapshots.keep != Keep::Last);
+        let handed_on = best.map_or(trainer.nimg(), |(nimg, _)| nimg);
         Ok(Artifact::Network(NetworkArtifact {
             network: teacher.network.clone(),
             weights: snapshots::weights(std::path::Path::new(""), handed_on),

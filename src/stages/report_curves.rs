@@ -9,9 +9,9 @@ use crate::{
 };
 
 /// What is drawn: title, unit, axis, and the quantities with what the legend calls them.
-const CHARTS: [(&str, &str, Scale, &[(&str, &str)]); 5] = [
+const CHARTS: [(&str, &str, Scale, &[(&str, &str)]); 4] = [
     (
-        "Loss of the network that learns to denoise",
+        "Loss of denoising",
         "per image",
         Scale::Auto,
         &[("loss", "denoising"), ("fake_score_loss", "denoising"), ("discriminator_loss", "discriminator")],
@@ -33,7 +33,6 @@ const CHARTS: [(&str, &str, Scale, &[(&str, &str)]); 5] = [
         ],
     ),
     ("Speed", "images/s", Scale::Linear, &[("images_per_second", "training")]),
-    ("Peak memory", "MiB", Scale::Linear, &[("peak_memory_mib", "process")]),
 ];
 
 /// The charts of a finished stage; `None` where it trained nothing.
