@@ -86,8 +86,8 @@ pub(super) fn samples(data: &ReportData) -> String {
         return String::new();
     }
     let grids: String = data.grids.iter().map(grid).collect();
-    // Up to five fit beside one another.
-    let side = (1000 / data.grids.len()).saturating_sub(20).clamp(180, 300);
+    // Three beside one another are large enough to be read.
+    let side = (1000 / data.grids.len()).saturating_sub(20).clamp(300, 460);
     format!(
         "<section>\n<h2>Samples</h2>\n<div class=\"grids\" style=\"--side:{side}px\">\n{grids}</div>\n</section>\n"
     )
