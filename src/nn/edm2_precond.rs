@@ -234,4 +234,20 @@ mod tests {
         let alone = network.denoise(x, sigma, &second, Dropout::On(draw(), 1)).images;
         assert!(largest(alone - whole.narrow(0, 1, 1)) < 1e-5);
     }
+
+    #[test]
+    fn reduced_precision_is_close_and_its_results_are_float32() {
+        let device = Device::flex();
+        let network = network(config(256.0), &device);
+        let (x, sigma, condition) = batch(&device);
+        let exact = network.denoise(x.clone(), sigma.clone(), &condition, Dropout::Off);
+        for (dtype, tolerance) in [(DType::F16, 0.02), (DType::BF16, 0.15)] {
+            let close = network.clone().with_compute(dtype);
+            let denoised = close.denoise(x.clone(), sigma.clone(), &condition, Dropout::Off);
+            assert_eq!((denoised.images.dtype(), denoised.logits.dtype()), (DType::F32, DType::F32));
+            let scale = largest(exact.images.clone());
+            let error = largest(denoised.images - exact.images.clone()) / scale;
+            assert!(error > 0.0 && error < tolerance, "{dtype:?}: {error}");
+        }
+    }
 }
