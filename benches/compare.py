@@ -1,0 +1,221 @@
+"""Our steps against PyTorch's, in turns in one go: ratios, spread, peak memory.
+
+    cargo bench --bench step --no-run          # prints the path of the binary
+    python benches/compare.py BINARY [--networks digits,small32] [--works generate,sida] [--rounds 7] [--compile]
+                                     [--threads 2] [--device cpu] [--cpu-time]
+
+Each side is a process of its own that waits while the other works. A ratio is the median over rounds of our time over
+PyTorch's in the same round; below 1 we are ahead. Absolute times belong to the machine, ratios less so.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+WORKS = ["generate", "teacher", "sid", "sida"]
+
+
+class Side:
+    """A process that runs so many steps when told to, and says how long they took."""
+
+    def __init__(self, command, env, count_cpu):
+        self.count_cpu = count_cpu
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env={**os.environ, **env})
+        self.parameters = int(self.process.stdout.readline())
+
+    def run(self, steps):
+        before = self.cpu_seconds()
+        self.process.stdin.write(f"{steps}\n")
+        self.process.stdin.flush()
+        seconds = float(self.process.stdout.readline())
+        return self.cpu_seconds() - before if self.count_cpu else seconds
+
+    def cpu_seconds(self):
+        """Processor time of all threads."""
+        with open(f"/proc/{self.process.pid}/stat") as stat:
+            user, system = stat.read().rsplit(")", 1)[1].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+    def peak_mib(self):
+        """Peak resident memory; None where the system does not say."""
+        try:
+            with open(f"/proc/{self.process.pid}/status") as status:
+                return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM"))
+        except OSError:
+            return None
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def compare(args, network, work):
+    threads = str(args.threads)
+    ours = Side([args.binary, "--serve", network, work], {"RAYON_NUM_THREADS": threads}, args.cpu_time)
+    modes = ["eager"] + (["compile"] if args.compile else [])
+    twin = [sys.executable, __file__, "--serve", network, work, args.device, threads]
+    theirs = [Side([*twin, mode], {"OMP_NUM_THREADS": threads}, args.cpu_time) for mode in modes]
+    for side in theirs:
+        # All but the running counts of optimizers is the same; so the twins must be equally large.
+        assert side.parameters == ours.parameters, f"{side.parameters} and {ours.parameters} parameters"
+    sides = [ours, *theirs]
+    for side in sides:
+        side.run(2)
+    steps = [max(1, round(args.seconds / max(side.run(1), 1e-3))) for side in sides]
+    times = [[] for _ in sides]
+    for _ in range(args.rounds):
+        for side, count, seconds in zip(sides, steps, times):
+            time.sleep(0.05)  # spinning workers of the other side go to sleep
+            side.run(1)
+            seconds.append(side.run(count) / count)
+    for mode, side, seconds in zip(modes, theirs, times[1:]):
+        ratios = sorted(a / b for a, b in zip(times[0], seconds))
+        ratio, low, high = statistics.median(ratios), ratios[len(ratios) // 4], ratios[-1 - len(ratios) // 4]
+        ms = [statistics.median(t) * 1e3 for t in (times[0], seconds)]
+        memory = "-".join("?" if mib is None else f"{mib:.0f}" for mib in (ours.peak_mib(), side.peak_mib()))
+        print(
+            f"| {network} | {work} | {mode} | **{ratio:.2f}** ({low:.2f}-{high:.2f}) | {ms[0]:.1f} | {ms[1]:.1f} "
+            f"| {memory.replace('-', ' | ')} |",
+            flush=True,
+        )
+    for side in sides:
+        side.close()
+
+
+def serve(network, work, device, threads, mode):
+    """PyTorch's side."""
+    import torch
+    from twin import NETWORKS, Preconditioned
+
+    torch.manual_seed(0)
+    torch.set_num_threads(int(threads))
+    n, images, side = NETWORKS[network][:3]
+    make = lambda: Preconditioned(network).to(device)
+    compiled = (lambda net: torch.compile(net)) if mode == "compile" else (lambda net: net)
+    normals = lambda: torch.randn(n, images, side, side, device=device)
+    synchronize = torch.cuda.synchronize if device.startswith("cuda") else lambda: None
+    print(sum(p.numel() for p in make().parameters()), flush=True)
+    step = prepare(work, make, compiled, normals)
+    for line in sys.stdin:
+        synchronize()
+        start = time.perf_counter()
+        for _ in range(int(line)):
+            step()
+        synchronize()
+        print(time.perf_counter() - start, flush=True)
+
+
+def prepare(work, make, compiled, normals):
+    """One step of `work`, as step.rs does it."""
+    import torch
+    import torch.nn.functional as F
+
+    def adam(network, betas):
+        return torch.optim.Adam(network.parameters(), lr=1e-4, betas=betas, eps=1e-8, fused=True)
+
+    def update(network, optimizer):
+        for p in network.parameters():
+            if p.grad is not None:
+                torch.nan_to_num(p.grad, nan=0.0, posinf=1e5, neginf=-1e5, out=p.grad)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    def average(ema, network):
+        with torch.no_grad():
+            torch._foreach_lerp_(list(ema.parameters()), list(network.parameters()), 1e-3)
+
+    network = make()
+    x, noise = normals(), normals()
+    sigma = torch.full([len(x), 1, 1, 1], 1.0, device=x.device)
+    initial = torch.full([len(x), 1, 1, 1], 2.5, device=x.device)
+    forward = compiled(network)
+    if work == "generate":
+
+        def generate():
+            with torch.no_grad():
+                forward(x * 2.5, initial)
+
+        return generate
+    ema = make()
+    if work == "teacher":
+        optimizer = adam(network, (0.9, 0.999))
+
+        def train():
+            denoised = forward(x + noise, sigma)[0]
+            weight = (sigma.square() + 0.25) / (sigma * 0.5).square()
+            (weight * (denoised - x).square()).mean().backward()
+            update(network, optimizer)
+            average(ema, network)
+
+        return train
+
+    adversarial = work == "sida"
+    teacher, fake, generator = make().eval().requires_grad_(False), make(), network
+    teach, judge, generate = compiled(teacher), compiled(fake), forward
+    fake_optimizer, generator_optimizer = adam(fake, (0.0, 0.999)), adam(generator, (0.0, 0.999))
+    real = normals()
+
+    def step():
+        with torch.no_grad():
+            images = generate(x * 2.5, initial)[0]
+        fake.requires_grad_(True)
+        judged, logits, logvar = judge(images + noise * sigma, sigma)
+        weight = (sigma.square() + 0.25) / (sigma * 0.5).square()
+        uncertainty = 1.0 if logvar is None else logvar.exp()
+        loss = weight / uncertainty * (judged - images).square() + (0.0 if logvar is None else logvar)
+        loss = loss.sum() / len(x)
+        if adversarial:
+            real_logits = judge(real + noise * sigma, sigma, encoder_only=True)
+            told_apart = F.softplus(-real_logits).mean() + F.softplus(logits).mean()
+            loss = loss + (weight / uncertainty * told_apart / 2).sum() / len(x)
+        loss.backward()
+        update(fake, fake_optimizer)
+
+        fake.requires_grad_(False)
+        images = generate(x * 2.5, initial)[0]
+        noisy = images + noise * sigma
+        truth = teach(noisy, sigma)[0]
+        judged, logits, logvar = judge(noisy, sigma)
+        with torch.no_grad():
+            divisor = (images - truth).abs().mean([1, 2, 3], keepdim=True).clip(min=1e-5)
+        divisor = divisor if logvar is None else divisor * logvar.exp()
+        gap = truth - judged
+        loss = (gap * ((truth - images) - gap) / divisor).sum() / len(x)
+        if adversarial:
+            loss = loss * 0.5 + 0.5 * (F.softplus(-logits.clip(-10, 10)).mean() / divisor).sum()
+        loss.backward()
+        update(generator, generator_optimizer)
+        average(ema, generator)
+
+    return step
+
+
+def main():
+    if sys.argv[1:2] == ["--serve"]:
+        return serve(*sys.argv[2:])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("binary", help="the benchmark `step`, as cargo built it")
+    parser.add_argument("--networks", default="digits,small32,wide32,adm,edm2")
+    parser.add_argument("--works", default=",".join(WORKS))
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=0.5, help="of each side in a round, roughly")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--device", default="cpu", help="PyTorch's; ours is what the binary was built for")
+    parser.add_argument("--compile", action="store_true", help="against torch.compile too")
+    parser.add_argument(
+        "--cpu-time", action="store_true", help="compare processor time: for busy machines, with --threads 1 (Linux)"
+    )
+    args = parser.parse_args()
+    print("| network | work | PyTorch | ours / PyTorch (quartiles) | ours, ms | PyTorch, ms | ours, MiB | PyTorch, MiB |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    for network in args.networks.split(","):
+        for work in args.works.split(","):
+            compare(args, network, work)
+
+
+if __name__ == "__main__":
+    main()
