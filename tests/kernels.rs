@@ -328,3 +328,40 @@ fn adam_and_lerp() {
         }
     }
 }
+
+/// A sample with a NaN becomes NaN, and the others do not notice: losses leave such samples out.
+#[test]
+fn one_sample_is_not_a_number() {
+    let device = Device::flex();
+    let mut values = values(2 * 4 * 4 * 24, 7);
+    values[3] = f32::NAN;
+    let x = || Tensor::<4>::from_data(TensorData::new(values.clone(), [2, 4, 4, 24]), &device);
+    let norm = || GroupNorm {
+        groups: 1,
+        eps: 1e-5,
+        weight: Tensor::ones([24], &device),
+        bias: Tensor::ones([24], &device),
+        shift_before: None,
+        scale_shift: None,
+        silu: true,
+    };
+    let weight = || tensor([8, 24, 3, 3], 9, &device);
+    for set in [InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512] {
+        let _set = force(set);
+        for (fast, slow) in [
+            (kernels::group_norm(x(), norm()), reference::group_norm(x(), norm())),
+            (kernels::attention(x(), 1, None), reference::attention(x(), 1, None)),
+            (kernels::attention(x(), 2, Some(1e-4)), reference::attention(x(), 2, Some(1e-4))),
+            (kernels::silu(x()), reference::silu(x())),
+            (kernels::pixel_norm(x(), 1e-4), reference::pixel_norm(x(), 1e-4)),
+            (kernels::conv2d(x(), weight(), None), reference::conv2d(x(), weight(), None)),
+        ] {
+            let (fast, slow) = (host(fast), host(slow));
+            let half = fast.len() / 2;
+            // Winograd's tiles spread a NaN a little further than the window does.
+            let spread = fast[..half].iter().zip(&slow).all(|(fast, slow)| fast.is_nan() || !slow.is_nan());
+            assert!(spread && fast[..half].iter().any(|v| v.is_nan()), "{set:?}");
+            assert!(distance(&fast[half..], &slow[half..]) < 1e-5, "{set:?}");
+        }
+    }
+}

@@ -58,8 +58,8 @@ pub fn concat(a: Tensor<4>, weight_a: f64, b: Tensor<4>, weight_b: f64) -> Tenso
     let [_, _, _, cb] = b.array.dims();
     assert_eq!(b.array.dims(), [n, h, w, cb], "a concatenation needs equal positions");
     let sides = [
-        Columns { wide: ca + cb, offset: 0, columns: ca, weight: weight_a as f32 },
-        Columns { wide: ca + cb, offset: ca, columns: cb, weight: weight_b as f32 },
+        Columns { wide: ca + cb, offset: 0, width: ca, weight: weight_a as f32 },
+        Columns { wide: ca + cb, offset: ca, width: cb, weight: weight_b as f32 },
     ];
     let output = Array::build([n, h, w, ca + cb], |out| {
         cpu::put_columns(a.array.values(), out, sides[0]);
@@ -80,7 +80,7 @@ impl Operation<2> for Concat {
         std::array::from_fn(|i| {
             let side = self.sides[i];
             let take = |out: &mut [f32]| cpu::take_columns(gradient.values(), out, side);
-            wanted[i].then(|| Array::build([n, h, w, side.columns], take))
+            wanted[i].then(|| Array::build([n, h, w, side.width], take))
         })
     }
 }

@@ -50,7 +50,9 @@ fn take_head(e: &Extents, qkv: &[f32], head: usize, parts: &mut [f32], rms: &mut
                 let r = (part.iter().map(|x| x * x).sum::<f32>() / d as f32).sqrt();
                 rms[j * e.hw + p] = r;
                 let factor = 1.0 / (r + eps);
-                part.iter_mut().for_each(|x| *x *= factor);
+                for x in part {
+                    *x *= factor;
+                }
             }
         }
     }

@@ -10,6 +10,8 @@ use super::{
 
 /// Rows of x that one part takes.
 const ROWS: usize = 64;
+/// Rows that a sum over rows takes at a time.
+const BATCH: usize = 128;
 
 /// y `[m, k]` = x `[m, c]` * weight `[k, c]` transposed + bias.
 pub(crate) fn forward([m, c, k]: [usize; 3], x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
@@ -45,7 +47,7 @@ fn by_rows([m, inner, columns]: [usize; 3], x: &[f32], packed: &[f32], bias: Opt
                 packed.as_ptr(),
                 (shares.at(first * columns), columns),
             );
-            multiply(product.from_row(bias as *const f32));
+            multiply(product.starting_from(bias as *const f32));
         }
     });
 }
@@ -55,7 +57,6 @@ pub(crate) fn weight_gradient([m, c, k]: [usize; 3], x: &[f32], gradient: &[f32]
     assert!(x.len() == m * c && gradient.len() == m * k && dw.len() == k * c);
     // Rows are summed in batches within slices; both depend on the extents alone, so the result does not depend
     // on the number of threads.
-    const BATCH: usize = 128;
     let slices = m.div_ceil(BATCH).min(16).min((4 << 20) / (c * k)).max(1);
     let slice = m.div_ceil(slices);
     with_scratch(if slices == 1 { 0 } else { slices * c * k }, |sums| {
@@ -89,9 +90,8 @@ pub(crate) fn weight_gradient([m, c, k]: [usize; 3], x: &[f32], gradient: &[f32]
 /// Sums over rows: out `[columns]` = the sum of x `[rows, columns]`, in an order that depends on the extents alone.
 pub(crate) fn column_sums(x: &[f32], columns: usize, out: &mut [f32]) {
     assert_eq!(out.len(), columns);
-    const BATCH: usize = 512;
     let rows = x.len() / columns.max(1);
-    let slices = rows.div_ceil(BATCH).clamp(1, 32);
+    let slices = rows.div_ceil(4 * BATCH).clamp(1, 32);
     if slices == 1 {
         return add_rows(x, columns, out);
     }

@@ -24,7 +24,7 @@ pub(super) unsafe fn store<V: Simd>(value: V, to: *mut f32, count: usize) {
     if count == V::LANES { value.store(to) } else { value.store_part(to, count) }
 }
 
-/// out = a * weight_a + b * weight_b.
+/// `out = a * weight_a + b * weight_b`.
 pub(crate) fn weighted_sum(a: &[f32], weight_a: f32, b: &[f32], weight_b: f32, out: &mut [f32]) {
     assert!(a.len() == out.len() && b.len() == out.len());
     let shares = Shares::new(out);
@@ -78,56 +78,48 @@ unsafe fn scale_body<V: Simd>(x: *const f32, weight: f32, out: *mut f32, len: us
 }
 dispatch!(fn scale_raw(x: *const f32, weight: f32, out: *mut f32, len: usize) = scale_body);
 
-/// One side of a concatenation along the last axis: `columns` of every row of `wide`, starting at `offset`, are
+/// One side of a concatenation along the last axis: `width` columns of every row of `wide`, starting at `offset`, are
 /// the rows of `narrow` times `weight`.
 #[derive(Clone, Copy)]
 pub(crate) struct Columns {
     pub(crate) wide: usize,
     pub(crate) offset: usize,
-    pub(crate) columns: usize,
+    pub(crate) width: usize,
     pub(crate) weight: f32,
 }
 
 /// Writes `narrow` `[rows, columns]` into its columns of `wide` `[rows, wide]`.
 pub(crate) fn put_columns(narrow: &[f32], wide: &mut [f32], at: Columns) {
-    assert!(wide.len().is_multiple_of(at.wide) && at.offset + at.columns <= at.wide);
-    assert_eq!(narrow.len() / at.columns, wide.len() / at.wide);
+    assert!(wide.len().is_multiple_of(at.wide) && at.offset + at.width <= at.wide);
+    assert_eq!(narrow.len() / at.width, wide.len() / at.wide);
     let to = Shares::new(wide);
     by_rows(narrow.len(), at, |row, rows| {
         // SAFETY: parts are disjoint rows; lengths as just checked.
         unsafe {
-            let from = narrow.as_ptr().add(row * at.columns);
-            copy_raw(
-                from,
-                at.columns,
-                to.at(row * at.wide + at.offset),
-                at.wide,
-                rows,
-                at.columns,
-                at.weight,
-            );
+            let from = narrow.as_ptr().add(row * at.width);
+            copy_raw(from, at.width, to.at(row * at.wide + at.offset), at.wide, rows, at.width, at.weight);
         }
     });
 }
 
 /// Reads `narrow` `[rows, columns]` out of its columns of `wide` `[rows, wide]`.
 pub(crate) fn take_columns(wide: &[f32], narrow: &mut [f32], at: Columns) {
-    assert!(wide.len().is_multiple_of(at.wide) && at.offset + at.columns <= at.wide);
-    assert_eq!(narrow.len() / at.columns, wide.len() / at.wide);
+    assert!(wide.len().is_multiple_of(at.wide) && at.offset + at.width <= at.wide);
+    assert_eq!(narrow.len() / at.width, wide.len() / at.wide);
     let len = narrow.len();
     let to = Shares::new(narrow);
     by_rows(len, at, |row, rows| {
         // SAFETY: parts are disjoint rows; lengths as just checked.
         unsafe {
             let from = wide.as_ptr().add(row * at.wide + at.offset);
-            copy_raw(from, at.wide, to.at(row * at.columns), at.columns, rows, at.columns, at.weight);
+            copy_raw(from, at.wide, to.at(row * at.width), at.width, rows, at.width, at.weight);
         }
     });
 }
 
 fn by_rows(len: usize, at: Columns, f: impl Fn(usize, usize) + Sync) {
-    let rows = len / at.columns;
-    let per_part = (PART / at.columns).max(1);
+    let rows = len / at.width;
+    let per_part = (PART / at.width).max(1);
     pool::for_each(rows.div_ceil(per_part), len * 8, |part| {
         let first = part * per_part;
         f(first, per_part.min(rows - first));
@@ -179,7 +171,7 @@ pub(crate) fn silu_gradient(x: &[f32], gradient: &[f32], dx: &mut [f32]) {
     in_parts(x.len(), 5, |start, len| {
         // SAFETY: parts are disjoint, lengths as just checked.
         unsafe {
-            silu_gradient_raw(x.as_ptr().add(start), gradient.as_ptr().add(start), shares.at(start), len)
+            silu_gradient_raw(x.as_ptr().add(start), gradient.as_ptr().add(start), shares.at(start), len);
         }
     });
 }

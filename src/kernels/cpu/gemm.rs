@@ -67,7 +67,7 @@ impl Product {
     }
 
     /// Every row of C starts from this row; from zero where it is null.
-    pub(crate) fn from_row(self, row: *const f32) -> Self {
+    pub(crate) fn starting_from(self, row: *const f32) -> Self {
         Self { initial: row, initial_stride: 0, ..self }
     }
 }

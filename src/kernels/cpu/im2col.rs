@@ -112,7 +112,7 @@ pub(crate) fn forward(e: Extents, x: &[f32], weights: &[f32], bias: Option<&[f32
                     let to = shares.at((image * e.pixels() + first) * e.k);
                     let from = (windows.as_ptr(), window);
                     let product = Product::packed([count, e.k, window], from, packed.as_ptr(), (to, e.k));
-                    multiply(product.from_row(bias as *const f32));
+                    multiply(product.starting_from(bias as *const f32));
                 }
             });
         });

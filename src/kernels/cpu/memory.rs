@@ -49,6 +49,7 @@ fn list(class: usize) -> MutexGuard<'static, usize> {
 }
 
 /// Takes a kept block of this class; null where there is none.
+#[allow(clippy::cast_ptr_alignment, reason = "blocks begin on a cache line")]
 fn take(class: usize, size: usize) -> *mut u8 {
     let mut first = list(class);
     let block = *first as *mut u8;
@@ -102,6 +103,7 @@ fn allocate(size: usize, zeroed: bool) -> (*mut u8, bool) {
     (block, true)
 }
 
+#[allow(clippy::cast_ptr_alignment, reason = "blocks begin on a cache line")]
 // SAFETY: blocks come from `System` with at least the size and alignment asked for, and belong to one owner at a
 // time: they are either in use or in exactly one list.
 unsafe impl GlobalAlloc for Recycler {
@@ -158,7 +160,7 @@ pub(crate) fn filled(len: usize, fill: impl FnOnce(&mut [f32])) -> Vec<f32> {
         values.resize(len, f32::NAN);
     } else {
         // SAFETY: any bits are an f32, and `fill` writes all of them before anyone reads.
-        #[expect(clippy::uninit_vec, reason = "the point of this function; see Safety")]
+        #[allow(clippy::uninit_vec, reason = "the point of this function; see Safety")]
         unsafe {
             values.set_len(len);
         }

@@ -17,6 +17,8 @@
     clippy::missing_safety_doc,
     reason = "private kernels: pointers must be valid for the extents given"
 )]
+#![allow(clippy::needless_range_loop, reason = "indices of tiles are coordinates")]
+#![allow(clippy::cast_possible_wrap, reason = "extents of images are far below isize::MAX")]
 
 pub(crate) mod adam;
 pub(crate) mod attention;

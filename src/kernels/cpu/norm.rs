@@ -157,7 +157,7 @@ unsafe fn moments_block<V: Simd, const NV: usize>(
         let d = sums[j].mul(V::splat(1.0 / hw as f32));
         pivot[j].add(d).store_part(mean.add(j * V::LANES), count);
         let square_mean = squares[j].mul(V::splat(1.0 / hw as f32));
-        d.mul_sub_from(d, square_mean).max(V::splat(0.0)).store_part(square.add(j * V::LANES), count);
+        V::splat(0.0).max(d.mul_sub_from(d, square_mean)).store_part(square.add(j * V::LANES), count);
     }
 }
 
@@ -355,9 +355,9 @@ unsafe fn gather_body<V: Simd>(
             }
             let to = dx.add(p * stride + i);
             if count == V::LANES {
-                d.store(to)
+                d.store(to);
             } else {
-                d.store_part(to, count)
+                d.store_part(to, count);
             }
             let normalised = x.mul_add(deviation, centre);
             d_sum = d_sum.add(d);

@@ -116,14 +116,15 @@ fn post(workers: &[Worker], parts: usize, run: &(dyn Fn(usize) + Sync)) {
             while SHARED.active.load(SeqCst) != 0 {
                 // A worker that lost its processor gets no further while we spin.
                 if spins < SPINS {
-                    std::hint::spin_loop()
+                    std::hint::spin_loop();
                 } else {
-                    thread::yield_now()
+                    thread::yield_now();
                 }
                 spins = spins.saturating_add(1);
             }
         }
     }
+    #[allow(clippy::transmute_ptr_to_ptr, reason = "a cast cannot erase the lifetime of a trait object")]
     // SAFETY: erases the lifetime only; `Close` waits for every worker before the borrow ends.
     let run_static = unsafe {
         std::mem::transmute::<*const (dyn Fn(usize) + Sync), *const (dyn Fn(usize) + Sync + 'static)>(run)

@@ -33,7 +33,9 @@ pub(crate) unsafe trait Simd: Copy {
     unsafe fn mul(self, other: Self) -> Self;
     unsafe fn div(self, other: Self) -> Self;
     unsafe fn sqrt(self) -> Self;
+    /// The smaller one; `other` where either is NaN.
     unsafe fn min(self, other: Self) -> Self;
+    /// The larger one; `other` where either is NaN.
     unsafe fn max(self, other: Self) -> Self;
     /// `self * factor + addend`
     unsafe fn mul_add(self, factor: Self, addend: Self) -> Self;
@@ -114,6 +116,7 @@ impl InstructionSet {
 
     /// Uses this one from now on, in the whole process, or the best there is where this is more than the
     /// processor has. For tests and benchmarks. Returns the one in use.
+    #[allow(clippy::return_self_not_must_use, reason = "forcing is the point")]
     pub fn force(self) -> Self {
         let chosen = self.min(Self::detect());
         CHOSEN.store(chosen as u8, Relaxed);
