@@ -30,6 +30,11 @@ pub(crate) struct Operand {
 impl Operand {
     /// Takes an f32 tensor of the CPU apart; gives any other tensor back.
     #[allow(clippy::result_large_err, reason = "a tensor given back is not an error but the other path")]
+    #[allow(
+        unreachable_patterns,
+        clippy::match_wildcard_for_single_variants,
+        reason = "other backends are compiled in by features"
+    )]
     pub(crate) fn try_from<const D: usize>(tensor: Tensor<D>) -> Result<Self, Tensor<D>> {
         if tensor.dtype() != DType::F32 {
             return Err(tensor);
@@ -46,18 +51,8 @@ impl Operand {
                     tracked: Some(tracked),
                     context: autodiff,
                 }),
-                #[allow(
-                    unreachable_patterns,
-                    clippy::match_wildcard_for_single_variants,
-                    reason = "other backends are compiled in by features"
-                )]
                 other => Err(back(DispatchTensorKind::Autodiff(Box::new(other)))),
             },
-            #[allow(
-                unreachable_patterns,
-                clippy::match_wildcard_for_single_variants,
-                reason = "other backends are compiled in by features"
-            )]
             other => Err(back(other)),
         }
     }

@@ -81,9 +81,9 @@ impl Resampling<'_> {
 
     /// The taps that pixel `i` of the large side sees, and the first pixel of the small side that it sees.
     fn seen<'t>(&self, i: usize, parity: &'t [Vec<f32>; 2]) -> (&'t [f32], isize) {
-        let taps = &parity[(i + self.padding) % 2];
-        let last = ((i + self.padding) / 2) as isize;
-        (taps, last + 1 - taps.len() as isize)
+        let reach = i + self.padding;
+        let taps = &parity[reach % 2];
+        (taps, (reach / 2) as isize + 1 - taps.len() as isize)
     }
 
     fn check(&self, large: usize, small: usize) {
