@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::output;
 use crate::{
     Error, Result,
     pipeline::{Mistake, Source, mistake},
@@ -25,10 +26,10 @@ pub(super) fn check(files: &[PathBuf], json: bool) -> Result<()> {
     let mistakes: Vec<&Mistake> = checked.iter().flat_map(|file| &file.mistakes).collect();
     if json {
         let report = serde_json::json!({ "ok": mistakes.is_empty(), "files": checked });
-        println!("{report:#}");
+        output::line(format!("{report:#}"));
     } else {
         for file in checked.iter().filter(|file| file.ok) {
-            println!("{}: ok", file.file);
+            output::line(format!("{}: ok", file.file));
         }
     }
     if mistakes.is_empty() {

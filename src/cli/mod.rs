@@ -9,6 +9,7 @@ mod doctor;
 mod export;
 mod inspect;
 mod log;
+mod output;
 mod plan;
 mod run;
 mod run_sweep;

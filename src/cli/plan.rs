@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{
     args::{PlaceArgs, cache},
     columns::{aligned, bytes, grouped},
+    output,
 };
 use crate::{
     Result,
@@ -25,9 +26,9 @@ pub(super) fn plan(file: &Path, args: &PlaceArgs, json: bool) -> Result<()> {
         Parsed::Pipeline(pipeline) => {
             let plan = Plan::new(&pipeline, &source.name(), &places)?;
             if json {
-                println!("{:#}", as_json(&plan));
+                output::line(format!("{:#}", as_json(&plan)));
             } else {
-                println!("{}", as_text(&plan));
+                output::line(as_text(&plan));
             }
         }
         Parsed::Sweep(sweep) => {
@@ -42,9 +43,9 @@ pub(super) fn plan(file: &Path, args: &PlaceArgs, json: bool) -> Result<()> {
                     .iter()
                     .map(|(label, plan)| json!({ "point": label, "plan": as_json(plan) }))
                     .collect();
-                println!("{:#}", json!({ "sweep": source.name(), "points": points }));
+                output::line(format!("{:#}", json!({ "sweep": source.name(), "points": points })));
             } else {
-                println!("{}", sweep_text(&source.name(), &points));
+                output::line(sweep_text(&source.name(), &points));
             }
         }
     }

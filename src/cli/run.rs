@@ -12,7 +12,7 @@ use signal_hook::{
 
 use super::{
     args::{PlaceArgs, cache},
-    device, run_sweep,
+    device, output, run_sweep,
 };
 use crate::{
     Error, Result,
@@ -85,7 +85,7 @@ fn print(plan: &Plan, summary: &Summary) {
         scores(summary);
     }
     for table in tables {
-        println!("{table}");
+        output::line(table);
     }
     for (stage, verdict) in summary.verdicts() {
         if !verdict.pass {
@@ -94,22 +94,22 @@ fn print(plan: &Plan, summary: &Summary) {
                 (_, Some(least)) => format!("at least {least}"),
                 _ => "a number".to_owned(),
             };
-            println!("FAIL {stage}: {} is {}, expected {limit}", verdict.metric, verdict.value);
+            output::line(format!("FAIL {stage}: {} is {}, expected {limit}", verdict.metric, verdict.value));
         }
     }
     let report = plan.dir.join("report.html");
     if report.is_file() {
-        println!("report: {}", report.display());
+        output::line(format!("report: {}", report.display()));
     }
     if summary.ran.is_empty() {
-        println!("nothing to do: {} stages were done before", summary.skipped.len());
+        output::line(format!("nothing to do: {} stages were done before", summary.skipped.len()));
     } else {
-        println!(
+        output::line(format!(
             "{} stages ran, {} were done before, in {}",
             summary.ran.len(),
             summary.skipped.len(),
             plan.dir.display()
-        );
+        ));
     }
 }
 
@@ -117,7 +117,7 @@ fn scores(summary: &Summary) {
     for (name, finished) in &summary.finished {
         if let Artifact::Scores(scores) = &finished.artifact {
             for (metric, score) in &scores.scores {
-                println!("{name}: {metric} {:.4} +- {:.4}", score.mean, score.std);
+                output::line(format!("{name}: {metric} {:.4} +- {:.4}", score.mean, score.std));
             }
         }
     }

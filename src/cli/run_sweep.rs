@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     columns::aligned,
+    output,
     run::{Choice, plan_and_choose},
 };
 use crate::{
@@ -66,7 +67,7 @@ pub(super) fn run(
         atomic::write(&dir.join("sweep.md"), (table + "\n").as_bytes())?;
         atomic::write(&dir.join("sweep.json"), format!("{:#}\n", as_json(source, &outcomes)).as_bytes())?;
     }
-    println!("{}", table(sweep, &outcomes));
+    output::line(table(sweep, &outcomes));
     let bad = outcomes.iter().filter(|outcome| outcome.result.is_err()).count();
     if bad > 0 {
         return Err(Error::SweepPointsFailed { failed: bad, total: count });

@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path};
 
+use super::output;
 use crate::{Error, Result, pipeline::schema};
 
 /// Writes both schemas into `folder`.
@@ -13,7 +14,7 @@ pub(super) fn write(folder: &Path) -> Result<()> {
     for (name, text) in schema::generate() {
         let path = folder.join(name);
         fs::write(&path, text).map_err(Error::io("write", &path))?;
-        println!("{}", path.display());
+        output::line(path.display().to_string());
     }
     Ok(())
 }
