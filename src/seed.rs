@@ -35,6 +35,7 @@ pub enum Phase {
 
 impl Seed {
     /// The seed of one stage.
+    #[must_use]
     pub fn stage(self, name: &StageName) -> Self {
         let mut hash = blake3::Hasher::new();
         hash.update(&self.0.to_le_bytes()).update(name.as_str().as_bytes());

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::nn::NetworkConfig;
+
 /// How noise becomes images.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -100,6 +102,15 @@ pub struct MultiStep {
 }
 
 impl Sampler {
+    /// How a teacher makes images unless a pipeline says otherwise: EDM's 18 steps, EDM2's 32.
+    pub fn of_teacher(network: &NetworkConfig) -> Self {
+        if network.is_edm2() {
+            Self::Edm2(EdmSampler { num_steps: 32, ..EdmSampler::default() })
+        } else {
+            Self::Edm(EdmSampler::default())
+        }
+    }
+
     /// Network evaluations per image.
     pub fn nfe(&self) -> u32 {
         match self {

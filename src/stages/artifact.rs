@@ -16,6 +16,7 @@ use crate::{
 /// relative to the stage's folder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "there is one per stage")]
 pub enum Artifact {
     /// Of `prepare_dataset`.
     Dataset(DatasetArtifact),

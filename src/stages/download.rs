@@ -1,6 +1,7 @@
 //! Files that a pipeline names: found on this machine, or downloaded once into the cache.
 
 use std::{
+    fmt::Write as _,
     fs::{self, File},
     io::{self, Read, Write},
     path::{Path, PathBuf},
@@ -64,7 +65,7 @@ fn download(context: &Context<'_>, url: &str, path: &Path) -> Result<()> {
     let failed = |problem: String| Error::Download { url: url.to_owned(), problem };
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .timeout_connect(Some(Duration::from_secs(30)))
-        .timeout_recv_response(Some(Duration::from_secs(60)))
+        .timeout_recv_response(Some(Duration::from_mins(1)))
         .build()
         .into();
     let response = agent.get(url).call().map_err(|e| failed(e.to_string()))?;
@@ -117,7 +118,11 @@ fn sha256_of(path: &Path) -> Result<String> {
         }
         hasher.update(&block[..n]);
     }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    let hex = |mut text: String, byte: &u8| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    };
+    Ok(hasher.finalize().iter().fold(String::new(), hex))
 }
 
 #[cfg(test)]

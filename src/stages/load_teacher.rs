@@ -5,6 +5,7 @@ use std::path::Path;
 use burn::module::Module;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{
     artifact::{Artifact, NetworkArtifact},
@@ -15,7 +16,7 @@ use super::{
 use crate::{
     Error, Result,
     checkpoint::{ReferenceNetwork, ReferenceSnapshot, ReferenceTrainingState},
-    diffusion::{EdmSampler, Encoder, Sampler},
+    diffusion::{Encoder, Sampler},
     formats::safetensors,
     location::Location,
     nn::NetworkConfig,
@@ -87,6 +88,35 @@ impl Weights {
     }
 }
 
+/// The settings in the pipeline and those in the file mean one network. Dropout is a matter of training: a
+/// recipe may choose its own.
+fn agree(given: &NetworkConfig, written: &NetworkConfig, origin: &str) -> Result<()> {
+    let flat = |config: &NetworkConfig| serde_json::to_value(config).expect("settings are plain data");
+    let (given, written) = (flat(given), flat(written));
+    let fields = |config: &Value| {
+        config.as_object().and_then(|verbs| verbs.iter().next().map(|(k, v)| (k.clone(), v.clone())))
+    };
+    let (Some((kind, given)), Some((kind_written, written))) = (fields(&given), fields(&written)) else {
+        return Ok(());
+    };
+    if kind != kind_written {
+        return Err(Error::Unusable(format!(
+            "{origin} holds a `{kind_written}` network, the pipeline says `{kind}`"
+        )));
+    }
+    let mut names = given.as_object().into_iter().flatten().map(|(name, _)| name);
+    let differs =
+        |name: &&String| !name.contains("dropout") && given[name.as_str()] != written[name.as_str()];
+    match names.find(differs) {
+        None => Ok(()),
+        Some(name) => Err(Error::Unusable(format!(
+            "`{name}` of the network is {} in {origin}, but {} in the pipeline: leave `network` out, or correct it",
+            written[name.as_str()],
+            given[name.as_str()]
+        ))),
+    }
+}
+
 impl Stage for LoadTeacher {
     fn inputs(&self) -> Vec<Input<'_>> {
         Vec::new()
@@ -106,7 +136,12 @@ impl Stage for LoadTeacher {
         let origin = format!("`{}`", path.display());
         let (written, state) = self.weights.read(&path)?;
         let network = match (&self.network, written) {
-            (Some(given), _) => given.clone(),
+            (Some(given), written) => {
+                if let Some(written) = written {
+                    agree(given, &written, &origin)?;
+                }
+                given.clone()
+            }
             (None, Some(written)) => written,
             (None, None) => {
                 return Err(Error::Unusable(format!(
@@ -118,19 +153,33 @@ impl Stage for LoadTeacher {
         let device = context.device.clone().without_autodiff();
         let loaded = network.load(&state, &origin, &device)?.valid();
         drop(state);
-        let default = if network.is_edm2() {
-            Sampler::Edm2(EdmSampler { num_steps: 32, ..EdmSampler::default() })
-        } else {
-            Sampler::Edm(EdmSampler::default())
-        };
         let weights = std::path::PathBuf::from("network.safetensors");
         network_file::save(&context.dir.join(&weights), &loaded)?;
         Ok(Artifact::Network(NetworkArtifact {
             network,
             weights,
-            sampler: self.sampler.clone().unwrap_or(default),
+            sampler: self.sampler.clone().unwrap_or_else(|| Sampler::of_teacher(loaded.config())),
             encoder: self.encoder.clone(),
             nimg: 0,
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn network(text: &str) -> NetworkConfig {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn a_file_may_differ_in_dropout_and_in_nothing_else() {
+        let given = network(r#"{"ddpmpp": {"img_resolution": 32, "dropout": 0.05}}"#);
+        let dropout = network(r#"{"ddpmpp": {"img_resolution": 32, "dropout": 0.25}}"#);
+        let blocks = network(r#"{"ddpmpp": {"img_resolution": 32, "num_blocks": 2}}"#);
+        assert!(agree(&given, &dropout, "a.pkl").is_ok());
+        let error = agree(&given, &blocks, "a.pkl").unwrap_err().to_string();
+        assert!(error.starts_with("`num_blocks` of the network is 2 in a.pkl"), "{error}");
     }
 }

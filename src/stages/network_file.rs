@@ -5,10 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use burn::{
-    module::Module,
-    tensor::{DType, Device},
-};
+use burn::{module::Module, tensor::DType};
 
 use super::{
     artifact::{Artifact, NetworkArtifact},
@@ -30,19 +27,6 @@ pub(crate) const CONFIG_KEY: &str = "sida.network";
 pub(super) fn save(path: &Path, network: &Network) -> Result<()> {
     let config = serde_json::to_string(network.config()).expect("settings are plain data");
     safetensors::write(path, &network.state_dict(), &Metadata::from([(CONFIG_KEY.to_owned(), config)]))
-}
-
-/// Reads a network with the settings in its own metadata.
-///
-/// # Errors
-/// The file has no settings, or its tensors are not those of the settings.
-pub(crate) fn open(path: &Path, device: &Device) -> Result<Network> {
-    let (state, metadata) = safetensors::read(path)?;
-    let config = settings(&metadata, path)?.ok_or_else(|| {
-        let problem = "its metadata do not say which network it is: give `network` in the pipeline";
-        Error::bad_file(path, "network file", problem)
-    })?;
-    config.load(&state, &format!("`{}`", path.display()), device)
 }
 
 /// The network settings in a file's metadata; `None` where it has none.

@@ -7,6 +7,7 @@ use crate::{
 };
 
 /// Everything random that makes one image: its latents first, then its class, then what its sampler adds.
+#[expect(clippy::large_enum_variant, reason = "there is one per image of a batch")]
 pub(super) enum Noise {
     /// A function of the seed and the purpose.
     Native(Draw),

@@ -225,7 +225,7 @@ impl Stage for PrepareDataset {
         }
         // What this stage wrote is named relative to its folder, so that the folder may move.
         let within = path.strip_prefix(std::path::absolute(context.dir).unwrap_or_default());
-        let named = within.map(std::path::Path::to_path_buf).unwrap_or_else(|_| path.clone());
+        let named = within.map_or_else(|_| path.clone(), std::path::Path::to_path_buf);
         Ok(Artifact::Dataset(dataset_file::describe(&dataset, named, &options)))
     }
 }

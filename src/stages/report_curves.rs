@@ -8,8 +8,11 @@ use crate::{
     stage_name::StageName,
 };
 
-/// What is drawn: title, unit, axis, and the quantities with what the legend calls them.
-const CHARTS: [(&str, &str, Scale, &[(&str, &str)]); 4] = [
+/// A quantity of a status, and what the legend calls it.
+type Drawn = (&'static str, &'static str);
+
+/// What is drawn: title, unit, axis, quantities.
+const CHARTS: [(&str, &str, Scale, &[Drawn]); 4] = [
     (
         "Loss of denoising",
         "per image",

@@ -12,7 +12,6 @@ use crate::distill::Distill;
 /// What a stage does: one verb with its values.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "a pipeline has a dozen of them")]
 pub enum StageSpec {
     /// Makes an image dataset ready: finds it, or converts images into it.
     PrepareDataset(PrepareDataset),

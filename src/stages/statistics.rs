@@ -73,11 +73,13 @@ pub(super) struct StatisticsFile {
 impl StatisticsFile {
     /// Opens `path`, keeping the lines of at most `nimg` images.
     pub(super) fn open(path: PathBuf, nimg: u64) -> Result<Self> {
-        let kept: String = read(&path)
-            .into_iter()
-            .filter(|line| line["nimg"].as_f64().is_some_and(|n| n <= nimg as f64))
-            .map(|line| format!("{}\n", Value::Object(line)))
-            .collect();
+        let mut kept = String::new();
+        for line in read(&path) {
+            if line["nimg"].as_f64().is_some_and(|n| n <= nimg as f64) {
+                kept += &Value::Object(line).to_string();
+                kept.push('\n');
+            }
+        }
         crate::checkpoint::atomic::write(&path, kept.as_bytes())?;
         let file = OpenOptions::new().append(true).open(&path).map_err(Error::io("write", &path))?;
         Ok(Self { path, file })

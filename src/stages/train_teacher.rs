@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Result,
-    diffusion::{EdmSampler, Ema, Encoder, Precision, Sampler},
+    diffusion::{Ema, Encoder, Precision, Sampler},
     distill::Snapshots,
     kimg::Kimg,
     nn::NetworkConfig,
@@ -128,11 +128,7 @@ impl Stage for TrainTeacher {
 
     fn run(&self, context: &mut Context<'_>) -> Result<Artifact> {
         let context = &*context;
-        let default = || match self.network.is_edm2() {
-            true => Sampler::Edm2(EdmSampler { num_steps: 32, ..EdmSampler::default() }),
-            false => Sampler::Edm(EdmSampler::default()),
-        };
-        let sampler = self.sampler.clone().unwrap_or_else(default);
+        let sampler = self.sampler.clone().unwrap_or_else(|| Sampler::of_teacher(&self.network));
         let mut teaching = Teaching::new(self, sampler.clone(), context)?;
         let cadence = Cadence::new(
             self.duration_kimg,
