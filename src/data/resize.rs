@@ -1,8 +1,10 @@
 //! Resizing exactly as Pillow does it: two passes, 8 bits between them, fixed-point coefficients.
 
+#![allow(clippy::inline_always, reason = "compiled anew inside `wide`")]
+
 use std::{f64::consts::PI, ops::Range};
 
-use crate::data::pixels::Pixels;
+use crate::{data::pixels::Pixels, kernels::wide};
 
 /// Fractional bits of a coefficient.
 const PRECISION: u32 = 22;
@@ -84,10 +86,22 @@ fn is_vertical_first(image: &Pixels, width: usize, height: usize) -> bool {
 fn horizontal_of(image: &Pixels, coefficients: &Coefficients, rows: Range<usize>) -> Pixels {
     let (width, height) = (coefficients.starts.len(), rows.len());
     let data = match image.channels {
-        1 => horizontal::<1>(image, coefficients, rows),
-        2 => horizontal::<2>(image, coefficients, rows),
-        3 => horizontal::<3>(image, coefficients, rows),
-        _ => horizontal::<4>(image, coefficients, rows),
+        1 => wide(
+            #[inline(always)]
+            || horizontal::<1>(image, coefficients, rows),
+        ),
+        2 => wide(
+            #[inline(always)]
+            || horizontal::<2>(image, coefficients, rows),
+        ),
+        3 => wide(
+            #[inline(always)]
+            || horizontal::<3>(image, coefficients, rows),
+        ),
+        _ => wide(
+            #[inline(always)]
+            || horizontal::<4>(image, coefficients, rows),
+        ),
     };
     Pixels::new(width, height, image.channels, data)
 }
@@ -142,12 +156,14 @@ impl Coefficients {
 }
 
 /// Rounds a fixed-point sum, to which one half was added, to 8 bits.
+#[inline(always)]
 fn round(sum: i32) -> u8 {
     (sum >> PRECISION).clamp(0, 255) as u8
 }
 
 const HALF: i32 = 1 << (PRECISION - 1);
 
+#[inline(always)]
 fn horizontal<const C: usize>(image: &Pixels, coefficients: &Coefficients, rows: Range<usize>) -> Vec<u8> {
     let width = coefficients.starts.len();
     let mut data = vec![0; rows.len() * width * C];
@@ -163,7 +179,9 @@ fn horizontal<const C: usize>(image: &Pixels, coefficients: &Coefficients, rows:
                     *sum += i32::from(value) * weight;
                 }
             }
-            *pixel = sums.map(round);
+            for (value, sum) in pixel.iter_mut().zip(sums) {
+                *value = round(sum);
+            }
         }
     }
     data
@@ -171,6 +189,14 @@ fn horizontal<const C: usize>(image: &Pixels, coefficients: &Coefficients, rows:
 
 /// `image` begins with row `first` of the image that the coefficients are about.
 fn vertical(image: &Pixels, coefficients: &Coefficients, first: usize) -> Pixels {
+    wide(
+        #[inline(always)]
+        || vertical_wide(image, coefficients, first),
+    )
+}
+
+#[inline(always)]
+fn vertical_wide(image: &Pixels, coefficients: &Coefficients, first: usize) -> Pixels {
     let height = coefficients.starts.len();
     let row_bytes = image.width * image.channels;
     let mut result = vec![0; height * row_bytes];

@@ -18,6 +18,7 @@ mod pooling;
 pub mod reference;
 mod resample;
 mod tape;
+mod wide;
 
 pub use adam::{adam, lerp};
 pub use attention::attention;
@@ -34,3 +35,4 @@ pub use norm::group_norm;
 pub use pooling::{average_pool, max_pool};
 pub use reference::{AdamStep, GroupNorm, to_nchw, to_nhwc};
 pub use resample::{downsample, upsample};
+pub use wide::wide;

@@ -3,13 +3,16 @@
 use super::{Refusal, Result};
 
 /// Codes up to this length are found by one look at a table.
-const LOOK: u32 = 9;
+const LOOK: u32 = 10;
 
 /// A Huffman table.
 #[derive(Clone)]
 pub(super) struct Huffman {
     /// For every prefix of `LOOK` bits: length of the code (0 if longer) and symbol.
-    quick: Vec<(u8, u8)>,
+    quick: Box<[(u8, u8); 1 << LOOK]>,
+    /// For every prefix of `LOOK` bits that holds a code and the number behind it: the bits of both (0 if they
+    /// do not fit), the run of zeros, the number.
+    short: Box<[(u8, u8, i16); 1 << LOOK]>,
     /// For every length: the first code that is too large for it, aligned to 16 bits.
     limits: [u32; 17],
     /// For every length: what to add to a code to find its symbol.
@@ -20,7 +23,7 @@ pub(super) struct Huffman {
 impl Huffman {
     /// `None` if the counts do not describe a code.
     pub(super) fn new(counts: &[u8], symbols: &[u8]) -> Option<Self> {
-        let mut quick = vec![(0, 0); 1 << LOOK];
+        let mut quick = Box::new([(0, 0); 1 << LOOK]);
         let (mut limits, mut offsets) = ([0; 17], [0; 17]);
         let (mut code, mut index) = (0_u32, 0_usize);
         for length in 1..=16_u32 {
@@ -40,8 +43,22 @@ impl Huffman {
             limits[length as usize] = code << (16 - length);
             code <<= 1;
         }
-        Some(Self { quick, limits, offsets, symbols: symbols.to_vec() })
+        let mut short = Box::new([(0, 0, 0); 1 << LOOK]);
+        for (prefix, (entry, &(length, symbol))) in short.iter_mut().zip(quick.iter()).enumerate() {
+            let (size, length) = (u32::from(symbol & 15), u32::from(length));
+            if length > 0 && size > 0 && length + size <= LOOK {
+                let number = prefix as u32 >> (LOOK - length - size) & ((1 << size) - 1);
+                *entry = ((length + size) as u8, symbol >> 4, extend(number, size) as i16);
+            }
+        }
+        Some(Self { quick, short, limits, offsets, symbols: symbols.to_vec() })
     }
+}
+
+/// A number of `size` bits, of which the lower half are negative.
+fn extend(bits: u32, size: u32) -> i32 {
+    let bits = bits as i32;
+    if size == 0 || bits >> (size - 1) != 0 { bits } else { bits - (1 << size) + 1 }
 }
 
 /// The bits of the data between two markers. Behind the data there are zeros, as many as are asked for: libjpeg,
@@ -58,7 +75,26 @@ impl<'a> Bits<'a> {
         Self { data, at: 0, held: 0, count: 0 }
     }
 
+    #[inline]
     fn refill(&mut self) {
+        // Four bytes at once where none of them is 255.
+        if let Some(word) = self.data.get(self.at..).and_then(|rest| rest.first_chunk())
+            && self.count <= 32
+        {
+            let word = u32::from_be_bytes(*word);
+            let flipped = !word;
+            if flipped.wrapping_sub(0x0101_0101) & word & 0x8080_8080 == 0 {
+                self.held |= u64::from(word) << (32 - self.count);
+                self.count += 32;
+                self.at += 4;
+                return;
+            }
+        }
+        self.refill_bytes();
+    }
+
+    #[cold]
+    fn refill_bytes(&mut self) {
         while self.count <= 56 {
             let byte = match self.data.get(self.at) {
                 // A data byte 255 is followed by a 0; anything else is a marker.
@@ -77,12 +113,14 @@ impl<'a> Bits<'a> {
         }
     }
 
+    #[inline]
     fn drop_bits(&mut self, count: u32) {
         self.held <<= count;
         self.count -= count;
     }
 
     /// The next `count` bits, at most 16.
+    #[inline]
     pub(super) fn take(&mut self, count: u32) -> u32 {
         if count == 0 {
             return 0;
@@ -96,12 +134,27 @@ impl<'a> Bits<'a> {
     }
 
     /// A number of `size` bits, of which the lower half are negative.
+    #[inline]
     pub(super) fn signed(&mut self, size: u32) -> i32 {
-        let bits = self.take(size) as i32;
-        if size == 0 || bits >> (size - 1) != 0 { bits } else { bits - (1 << size) + 1 }
+        extend(self.take(size), size)
+    }
+
+    /// The next run of zeros with the number behind it, if both are short; else nothing is taken.
+    #[inline]
+    pub(super) fn short(&mut self, table: &Huffman) -> Option<(usize, i16)> {
+        if self.count < 16 {
+            self.refill();
+        }
+        let (bits, run, number) = table.short[(self.held >> (64 - LOOK)) as usize];
+        if bits == 0 {
+            return None;
+        }
+        self.drop_bits(u32::from(bits));
+        Some((usize::from(run), number))
     }
 
     /// The next symbol.
+    #[inline]
     pub(super) fn symbol(&mut self, table: &Huffman) -> Result<u8> {
         if self.count < 16 {
             self.refill();

@@ -1,27 +1,43 @@
 //! From coefficients to pixels: planes are made, enlarged to one size, and their colours converted.
 
+#![allow(clippy::inline_always, reason = "compiled anew inside `wide`")]
+
 use super::{
     Refusal, Result,
     headers::{Component, Frame, Tables},
     idct,
 };
-use crate::data::pixels::Pixels;
+use crate::{data::pixels::Pixels, kernels::wide};
 
 /// The finished image.
 pub(super) fn assemble(frame: &Frame, tables: &Tables) -> Result<Pixels> {
+    wide(
+        #[inline(always)]
+        || assemble_wide(frame, tables),
+    )
+}
+
+#[inline(always)]
+fn assemble_wide(frame: &Frame, tables: &Tables) -> Result<Pixels> {
     let (width, height) = (frame.width, frame.height);
-    let planes = frame.components.iter().map(|c| enlarge(c, frame)).collect::<Result<Vec<_>>>()?;
+    let mut planes = Vec::with_capacity(frame.components.len());
+    for component in &frame.components {
+        planes.push(enlarge(component, frame)?);
+    }
     match planes.as_slice() {
         [gray] => Ok(Pixels::new(width, height, 1, gray.rows(width, height).concat())),
         [a, b, c] => {
             let mut data = vec![0; width * height * 3];
+            let mut colours = [(); 3].map(|()| vec![0; width]);
             let is_rgb = is_rgb(frame, tables);
-            let converter = Converter::new();
             for (y, out) in data.chunks_exact_mut(width * 3).enumerate() {
                 let rows = [a.row(y, width), b.row(y, width), c.row(y, width)];
-                for (x, pixel) in out.as_chunks_mut::<3>().0.iter_mut().enumerate() {
-                    let values = [rows[0][x], rows[1][x], rows[2][x]];
-                    *pixel = if is_rgb { values } else { converter.rgb(values) };
+                if is_rgb {
+                    interleave(rows, out);
+                } else {
+                    let [red, green, blue] = &mut colours;
+                    convert(rows, [&mut *red, &mut *green, &mut *blue]);
+                    interleave([red, green, blue], out);
                 }
             }
             Ok(Pixels::new(width, height, 3, data))
@@ -58,6 +74,7 @@ impl Plane {
 }
 
 /// Transforms all blocks of a component.
+#[inline(always)]
 fn plane(component: &Component) -> Result<Plane> {
     let quantisation = component.quantisation.as_ref().ok_or(Refusal::Damaged("it is cut off"))?;
     let stride = component.blocks_across * 8;
@@ -73,6 +90,7 @@ fn plane(component: &Component) -> Result<Plane> {
 }
 
 /// Brings a component to the size of the image: smoothly where it is half as large, else by repetition.
+#[inline(always)]
 fn enlarge(component: &Component, frame: &Frame) -> Result<Plane> {
     let plane = plane(component)?;
     let (w, h) = (component.width, component.height);
@@ -85,13 +103,14 @@ fn enlarge(component: &Component, frame: &Frame) -> Result<Plane> {
     }
     let stride = w * factors.0;
     let mut samples = vec![0; stride * h * factors.1];
+    let mut sums = vec![0; w];
     for (y, out) in samples.chunks_exact_mut(stride).enumerate() {
         let near = plane.row(y / factors.1, w);
         // The row on the other side of this one; at the border the row itself.
         let other = if y % 2 == 0 { (y / 2).saturating_sub(1) } else { (y / 2 + 1).min(h - 1) };
         match factors {
             (2, 1) if w > 2 => double(near, out),
-            (2, 2) if w > 2 => double_both(near, plane.row(other, w), out),
+            (2, 2) if w > 2 => double_both(near, plane.row(other, w), &mut sums, out),
             (1, 2) => {
                 let bias = 1 + (y % 2) as u16;
                 for ((out, &near), &far) in out.iter_mut().zip(near).zip(plane.row(other, w)) {
@@ -105,52 +124,53 @@ fn enlarge(component: &Component, frame: &Frame) -> Result<Plane> {
 }
 
 /// Twice as wide: three parts of the nearer sample, one of the farther.
+#[inline(always)]
 fn double(row: &[u8], out: &mut [u8]) {
-    let at = |i: usize| u16::from(row[i]);
     let last = row.len() - 1;
-    for i in 0..=last {
-        out[2 * i] = if i == 0 { row[0] } else { ((3 * at(i) + at(i - 1) + 1) >> 2) as u8 };
-        out[2 * i + 1] = if i == last { row[last] } else { ((3 * at(i) + at(i + 1) + 2) >> 2) as u8 };
+    out[0] = row[0];
+    out[2 * last + 1] = row[last];
+    for ((pair, &left), &right) in out[1..].as_chunks_mut::<2>().0.iter_mut().zip(row).zip(&row[1..]) {
+        let (left, right) = (u16::from(left), u16::from(right));
+        *pair = [((3 * left + right + 2) >> 2) as u8, ((3 * right + left + 1) >> 2) as u8];
     }
 }
 
-/// Twice as wide and high: the same in both directions, rounded once.
-fn double_both(near: &[u8], far: &[u8], out: &mut [u8]) {
-    let sum = |i: usize| 3 * u16::from(near[i]) + u16::from(far[i]);
+/// Twice as wide and high: the same in both directions, rounded once. `sums` is scratch, as long as a row.
+#[inline(always)]
+fn double_both(near: &[u8], far: &[u8], sums: &mut [u16], out: &mut [u8]) {
+    for ((sum, &near), &far) in sums.iter_mut().zip(near).zip(far) {
+        *sum = 3 * u16::from(near) + u16::from(far);
+    }
     let last = near.len() - 1;
-    let mut before = sum(0);
-    let mut this = before;
-    for (i, pair) in out.as_chunks_mut::<2>().0.iter_mut().enumerate() {
-        let next = if i == last { this } else { sum(i + 1) };
-        pair[0] = ((3 * this + before + 8) >> 4) as u8;
-        pair[1] = ((3 * this + next + 7) >> 4) as u8;
-        (before, this) = (this, next);
+    out[0] = ((4 * sums[0] + 8) >> 4) as u8;
+    out[2 * last + 1] = ((4 * sums[last] + 7) >> 4) as u8;
+    for ((pair, &left), &right) in out[1..].as_chunks_mut::<2>().0.iter_mut().zip(&*sums).zip(&sums[1..]) {
+        *pair = [((3 * left + right + 7) >> 4) as u8, ((3 * right + left + 8) >> 4) as u8];
     }
 }
 
-/// YCbCr to RGB by tables with 16 fractional bits.
-struct Converter {
-    red: [i32; 256],
-    blue: [i32; 256],
-    green_of_red: [i32; 256],
-    green_of_blue: [i32; 256],
+#[inline(always)]
+fn interleave([a, b, c]: [&[u8]; 3], out: &mut [u8]) {
+    for (((pixel, &a), &b), &c) in out.as_chunks_mut::<3>().0.iter_mut().zip(a).zip(b).zip(c) {
+        *pixel = [a, b, c];
+    }
 }
 
-impl Converter {
-    fn new() -> Self {
-        let half = 1 << 15;
-        let table = |f: fn(i32, i32) -> i32| std::array::from_fn(|i| f(i as i32 - 128, half));
-        Self {
-            red: table(|x, half| (91_881 * x + half) >> 16),
-            blue: table(|x, half| (116_130 * x + half) >> 16),
-            green_of_red: table(|x, _| -46_802 * x),
-            green_of_blue: table(|x, half| -22_554 * x + half),
-        }
-    }
+#[inline(always)]
+fn limit(value: i32) -> u8 {
+    value.clamp(0, 255) as u8
+}
 
-    fn rgb(&self, [y, cb, cr]: [u8; 3]) -> [u8; 3] {
-        let (y, cb, cr) = (i32::from(y), usize::from(cb), usize::from(cr));
-        let green = (self.green_of_blue[cb] + self.green_of_red[cr]) >> 16;
-        [y + self.red[cr], y + green, y + self.blue[cb]].map(|v| v.clamp(0, 255) as u8)
+/// YCbCr to RGB with 16 fractional bits, a row at a time.
+#[inline(always)]
+fn convert([luma, blue_ness, red_ness]: [&[u8]; 3], [red, green, blue]: [&mut [u8]; 3]) {
+    const HALF: i32 = 1 << 15;
+    let inputs = luma.iter().zip(blue_ness).zip(red_ness);
+    let outputs = red.iter_mut().zip(green).zip(blue);
+    for (((&y, &cb), &cr), ((red, green), blue)) in inputs.zip(outputs) {
+        let (y, cb, cr) = (i32::from(y), i32::from(cb) - 128, i32::from(cr) - 128);
+        *red = limit(y + ((91_881 * cr + HALF) >> 16));
+        *green = limit(y + ((-22_554 * cb - 46_802 * cr + HALF) >> 16));
+        *blue = limit(y + ((116_130 * cb + HALF) >> 16));
     }
 }

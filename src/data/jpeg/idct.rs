@@ -1,5 +1,11 @@
 //! The inverse cosine transform of a block: Loeffler, Ligtenberg and Moschytz in 13-bit integers, libjpeg's default.
 
+#![allow(
+    clippy::needless_range_loop,
+    clippy::inline_always,
+    reason = "compiled anew inside `wide`, which closures are not"
+)]
+
 const CONST_BITS: u32 = 13;
 const PASS1_BITS: u32 = 2;
 
@@ -17,6 +23,7 @@ const F_2_562: i32 = 20995;
 const F_3_072: i32 = 25172;
 
 /// Multiplies by the quantisation, transforms, and writes 8 x 8 samples into a plane of the given row length.
+#[inline(always)]
 pub(super) fn block(coefficients: &[i16; 64], quantisation: &[u16; 64], plane: &mut [u8], stride: usize) {
     if coefficients[1..].iter().all(|&c| c == 0) {
         // Flat: the two passes come to this.
@@ -27,35 +34,68 @@ pub(super) fn block(coefficients: &[i16; 64], quantisation: &[u16; 64], plane: &
         }
         return;
     }
-    let mut work = [0_i32; 64];
-    for x in 0..8 {
-        let at = |row: usize| {
-            i32::from(coefficients[row * 8 + x]).wrapping_mul(i32::from(quantisation[row * 8 + x]))
-        };
-        let column = one_dimension([at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7)]);
-        for (y, value) in column.into_iter().enumerate() {
-            work[y * 8 + x] = descale(value, CONST_BITS - PASS1_BITS);
+    // Eight columns side by side, then, turned, eight rows side by side: every step is one of vectors.
+    let mut rows = [[0_i32; 8]; 8];
+    for y in 0..8 {
+        for x in 0..8 {
+            rows[y][x] = i32::from(coefficients[y * 8 + x]) * i32::from(quantisation[y * 8 + x]);
         }
     }
-    for (y, row) in work.chunks_exact(8).enumerate() {
-        let values = one_dimension([row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7]]);
-        for (sample, value) in plane[y * stride..][..8].iter_mut().zip(values) {
-            *sample = limit(descale(value, CONST_BITS + PASS1_BITS + 3));
+    let half = one_dimension(rows);
+    let mut turned = [[0_i32; 8]; 8];
+    for y in 0..8 {
+        for x in 0..8 {
+            turned[x][y] = descale(half[y][x], CONST_BITS - PASS1_BITS);
+        }
+    }
+    let done = one_dimension(turned);
+    for y in 0..8 {
+        let samples = &mut plane[y * stride..][..8];
+        for x in 0..8 {
+            samples[x] = limit(descale(done[x][y], CONST_BITS + PASS1_BITS + 3));
         }
     }
 }
 
-/// Eight values, scaled up by `CONST_BITS`. Damaged files may overflow; the result is then as meaningless as they are.
-fn one_dimension(c: [i32; 8]) -> [i32; 8] {
-    let times = i32::wrapping_mul;
-    let plus = i32::wrapping_add;
-    let minus = i32::wrapping_sub;
+/// Eight numbers, one for each of eight columns or rows. (Loops over indices: closures are not compiled for wide vectors.)
+type Lanes = [i32; 8];
 
+#[inline(always)]
+fn plus(a: Lanes, b: Lanes) -> Lanes {
+    let mut result = [0; 8];
+    for i in 0..8 {
+        result[i] = a[i].wrapping_add(b[i]);
+    }
+    result
+}
+
+#[inline(always)]
+fn minus(a: Lanes, b: Lanes) -> Lanes {
+    let mut result = [0; 8];
+    for i in 0..8 {
+        result[i] = a[i].wrapping_sub(b[i]);
+    }
+    result
+}
+
+#[inline(always)]
+fn times(a: Lanes, factor: i32) -> Lanes {
+    let mut result = [0; 8];
+    for i in 0..8 {
+        result[i] = a[i].wrapping_mul(factor);
+    }
+    result
+}
+
+/// The transform along the outer index, scaled up by `CONST_BITS`. Damaged files may overflow; the result is then as
+/// meaningless as they are.
+#[inline(always)]
+fn one_dimension(c: [Lanes; 8]) -> [Lanes; 8] {
     let z = times(plus(c[2], c[6]), F_0_541);
     let even_low = minus(z, times(c[6], F_1_847));
     let even_high = plus(z, times(c[2], F_0_765));
-    let sum = plus(c[0], c[4]) << CONST_BITS;
-    let difference = minus(c[0], c[4]) << CONST_BITS;
+    let sum = times(plus(c[0], c[4]), 1 << CONST_BITS);
+    let difference = times(minus(c[0], c[4]), 1 << CONST_BITS);
     let even = [
         plus(sum, even_high),
         plus(difference, even_low),
@@ -74,7 +114,7 @@ fn one_dimension(c: [i32; 8]) -> [i32; 8] {
         plus(plus(times(c[5], F_2_053), z2), z4),
         plus(plus(times(c[7], F_0_298), z1), z3),
     ];
-    let mut result = [0; 8];
+    let mut result = [[0; 8]; 8];
     for i in 0..4 {
         result[i] = plus(even[i], odd[i]);
         result[7 - i] = minus(even[i], odd[i]);
@@ -82,10 +122,12 @@ fn one_dimension(c: [i32; 8]) -> [i32; 8] {
     result
 }
 
+#[inline(always)]
 fn descale(value: i32, bits: u32) -> i32 {
     value.wrapping_add(1 << (bits - 1)) >> bits
 }
 
+#[inline(always)]
 fn limit(value: i32) -> u8 {
     value.saturating_add(128).clamp(0, 255) as u8
 }

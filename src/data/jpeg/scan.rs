@@ -132,6 +132,14 @@ fn decode_block(
 fn baseline(block: &mut [i16; 64], table: &Huffman, bits: &mut Bits) -> Result<()> {
     let mut k = 1;
     while k < 64 {
+        if let Some((run, number)) = bits.short(table) {
+            k += run;
+            if let Some(&place) = ZIGZAG.get(k) {
+                block[usize::from(place)] = number;
+            }
+            k += 1;
+            continue;
+        }
         let symbol = bits.symbol(table)?;
         let (run, size) = (usize::from(symbol >> 4), u32::from(symbol & 15));
         if size == 0 {
