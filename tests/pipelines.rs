@@ -7,8 +7,9 @@ use std::{
 
 use sida::{
     distill::{Distill, Method},
+    nn::NetworkConfig,
     pipeline::{Parsed, Pipeline, Places, Plan, Source, sweep},
-    stages::StageSpec,
+    stages::{StageSpec, load_teacher::agree},
 };
 
 fn root() -> PathBuf {
@@ -200,4 +201,38 @@ fn the_edm2_recipes_hold_the_references_values() {
         }
     }
     assert_eq!(distillation("edm2-img512-m-sid2a").generator.loss_scale, 50.0);
+}
+
+/// The networks that recipes write out are those of the released files, setting by setting.
+#[test]
+fn the_networks_of_recipes_are_the_released_ones() {
+    let path = root().join("tests/fixtures/manifest-01-released-architectures/case.json");
+    let manifest: serde_json::Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    let released = manifest["config"]["networks"].as_array().unwrap();
+    let mut compared = 0;
+    for (recipe, preset) in [
+        ("cifar10-uncond-sida", "cifar10-uncond-ddpmpp"),
+        ("cifar10-uncond-sid2a", "cifar10-uncond-ddpmpp"),
+        ("ffhq64-sida", "ffhq64-ddpmpp"),
+        ("imagenet64-sida", "imagenet64-adm"),
+        ("edm2-img512-xs-sida", "edm2-img512-xs"),
+        ("edm2-img512-s-sid", "edm2-img512-s"),
+        ("edm2-img512-l-sida", "edm2-img512-l"),
+        ("edm2-img512-xxl-sida", "edm2-img512-xxl"),
+    ] {
+        let net = &released.iter().find(|entry| entry["preset"] == preset).unwrap()["net"];
+        let mut kwargs = net["precond_args"].as_object().unwrap().clone();
+        kwargs.extend(net["model_args"].as_object().unwrap().clone());
+        let class = net["precond"].as_str().unwrap();
+        let written = NetworkConfig::from_reference(class, &kwargs, preset).unwrap();
+        for spec in pipeline(recipe).stages.values() {
+            if let StageSpec::LoadTeacher(load) = spec
+                && let Some(given) = &load.network
+            {
+                agree(given, &written, preset).unwrap_or_else(|error| panic!("{recipe}: {error}"));
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared >= 8, "{compared} networks were compared");
 }

@@ -88,9 +88,12 @@ impl Weights {
     }
 }
 
-/// The settings in the pipeline and those in the file mean one network. Dropout is a matter of training: a
+/// The settings in the pipeline and those in the file, `origin`, mean one network. Dropout is a matter of training: a
 /// recipe may choose its own.
-fn agree(given: &NetworkConfig, written: &NetworkConfig, origin: &str) -> Result<()> {
+///
+/// # Errors
+/// The first setting that differs, with both values.
+pub fn agree(given: &NetworkConfig, written: &NetworkConfig, origin: &str) -> Result<()> {
     let flat = |config: &NetworkConfig| serde_json::to_value(config).expect("settings are plain data");
     let (given, written) = (flat(given), flat(written));
     let fields = |config: &Value| {
@@ -136,12 +139,11 @@ impl Stage for LoadTeacher {
         let origin = format!("`{}`", path.display());
         let (written, state) = self.weights.read(&path)?;
         let network = match (&self.network, written) {
-            (Some(given), written) => {
-                if let Some(written) = written {
-                    agree(given, &written, &origin)?;
-                }
+            (Some(given), Some(written)) => {
+                agree(given, &written, &origin)?;
                 given.clone()
             }
+            (Some(given), None) => given.clone(),
             (None, Some(written)) => written,
             (None, None) => {
                 return Err(Error::Unusable(format!(
