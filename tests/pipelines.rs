@@ -108,10 +108,10 @@ fn the_plan_of_the_quickstart() {
         .collect();
     let expected = [
         "digits None None",
-        "teacher Some(180369) Some(782)",
-        "sid Some(180369) Some(313)",
-        "sida Some(180369) Some(391)",
-        "sid2a Some(180369) Some(313)",
+        "teacher Some(180369) Some(1563)",
+        "sid Some(180369) Some(469)",
+        "sida Some(180369) Some(625)",
+        "sid2a Some(180369) Some(625)",
     ];
     assert_eq!(stages, expected);
     assert!(plan.stages.iter().all(|stage| stage.work.downloads.is_empty()), "nothing is downloaded");
