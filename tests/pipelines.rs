@@ -1,4 +1,5 @@
 //! Every file in `pipelines/` is read, judged, planned and written back; the paper's are the reference's recipes.
+#![allow(clippy::unwrap_used, clippy::float_cmp, reason = "a test may fail, and its numbers are exact")]
 
 use std::{
     fs,

@@ -1,4 +1,5 @@
 //! The runner with a mock for the stages: order, skipping, reasons, resuming, continuing, failing, sweeping.
+#![allow(clippy::unwrap_used, clippy::float_cmp, reason = "a test may fail, and its numbers are exact")]
 
 use std::{
     fs,

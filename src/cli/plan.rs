@@ -1,6 +1,6 @@
 //! `sida plan`: stages in order, with what is done and what would run and why.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, fmt::Write as _, path::Path};
 
 use serde_json::{Value, json};
 
@@ -69,9 +69,9 @@ fn as_text(plan: &Plan) -> String {
         for (what, size) in &downloads {
             let size =
                 size.map_or_else(|| "size not known".to_owned(), |size| format!("about {}", bytes(size)));
-            text += &format!("\n  {what} ({size})");
+            let _ = write!(text, "\n  {what} ({size})");
         }
-        text += &format!("\n  {} in all", bytes(total));
+        let _ = write!(text, "\n  {} in all", bytes(total));
     }
     text
 }

@@ -91,43 +91,40 @@ fn note(failed: &mut Failed, plan: &Plan, error: &Error) {
 
 /// The grid that the sweep asks for, else a line per point.
 fn table(sweep: &Sweep, outcomes: &[Outcome]) -> String {
-    match &sweep.table {
-        Some(table) => {
-            let rows = axis_values(sweep, &table.rows);
-            let columns =
-                table.columns.as_ref().map_or_else(|| vec![Value::Null], |name| axis_values(sweep, name));
-            let heading = match &table.columns {
-                Some(name) => columns.iter().map(|value| format!("{name}={value}")).collect(),
-                None => vec![table.cell.metric.clone()],
-            };
-            let mut text = vec![[vec![table.rows.clone()], heading].concat()];
-            for row in &rows {
-                let mut line = vec![row.to_string()];
-                for column in &columns {
-                    let here = |outcome: &&Outcome| {
-                        let at = |axis: &str, value: &Value| {
-                            outcome.point.at.iter().any(|(a, v)| a == axis && v == value)
-                        };
-                        at(&table.rows, row) && table.columns.as_ref().is_none_or(|axis| at(axis, column))
+    if let Some(table) = &sweep.table {
+        let rows = axis_values(sweep, &table.rows);
+        let columns =
+            table.columns.as_ref().map_or_else(|| vec![Value::Null], |name| axis_values(sweep, name));
+        let heading = match &table.columns {
+            Some(name) => columns.iter().map(|value| format!("{name}={value}")).collect(),
+            None => vec![table.cell.metric.clone()],
+        };
+        let mut text = vec![[vec![table.rows.clone()], heading].concat()];
+        for row in &rows {
+            let mut line = vec![row.to_string()];
+            for column in &columns {
+                let here = |outcome: &&Outcome| {
+                    let at = |axis: &str, value: &Value| {
+                        outcome.point.at.iter().any(|(a, v)| a == axis && v == value)
                     };
-                    // More than one point where the grid has a third axis: all of them are shown.
-                    let cells: Vec<String> = outcomes
-                        .iter()
-                        .filter(here)
-                        .map(|outcome| cell(outcome, &table.cell.stage, &table.cell.metric))
-                        .collect();
-                    line.push(if cells.is_empty() { "-".to_owned() } else { cells.join(" / ") });
-                }
-                text.push(line);
+                    at(&table.rows, row) && table.columns.as_ref().is_none_or(|axis| at(axis, column))
+                };
+                // More than one point where the grid has a third axis: all of them are shown.
+                let cells: Vec<String> = outcomes
+                    .iter()
+                    .filter(here)
+                    .map(|outcome| cell(outcome, &table.cell.stage, &table.cell.metric))
+                    .collect();
+                line.push(if cells.is_empty() { "-".to_owned() } else { cells.join(" / ") });
             }
-            let mut shown = aligned(&text);
-            let _ = write!(shown, "\n({} of `{}`)", table.cell.metric, table.cell.stage);
-            shown
+            text.push(line);
         }
-        None => {
-            let line = |outcome: &Outcome| vec![outcome.point.label(), all_scores(outcome)];
-            aligned(&outcomes.iter().map(line).collect::<Vec<_>>())
-        }
+        let mut shown = aligned(&text);
+        let _ = write!(shown, "\n({} of `{}`)", table.cell.metric, table.cell.stage);
+        shown
+    } else {
+        let line = |outcome: &Outcome| vec![outcome.point.label(), all_scores(outcome)];
+        aligned(&outcomes.iter().map(line).collect::<Vec<_>>())
     }
 }
 

@@ -428,7 +428,7 @@ pub(super) fn locate(location: &Location, search: &[PathBuf]) -> Option<PathBuf>
 }
 
 /// The folders in which relative paths are looked for: the working directory, then the file's folder and those above.
-pub fn search_folders(file: &Path) -> Vec<PathBuf> {
+pub(super) fn search_folders(file: &Path) -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = std::env::current_dir().into_iter().collect();
     if let Ok(absolute) = std::path::absolute(file) {
         folders.extend(absolute.ancestors().skip(1).map(Path::to_path_buf));

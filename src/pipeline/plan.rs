@@ -92,7 +92,7 @@ impl Plan {
         let mut identities = IndexMap::new();
         for (stage, place) in order(pipeline)? {
             let spec = pipeline.stages[&stage].clone();
-            let inputs: Vec<(String, usize)> = place;
+            let inputs: Fields = place;
             let input = KeyInput {
                 format: FORMAT,
                 stage: stage.to_string(),
@@ -150,9 +150,12 @@ impl Plan {
     }
 }
 
+/// The fields in which a stage names others, with their places in the plan.
+type Fields = Vec<(String, usize)>;
+
 /// Running order: the order of the file, with inputs first. With each stage, the fields and places of its inputs.
-fn order(pipeline: &Pipeline) -> Result<Vec<(StageName, Vec<(String, usize)>)>> {
-    let mut placed: IndexMap<StageName, Vec<(String, usize)>> = IndexMap::new();
+fn order(pipeline: &Pipeline) -> Result<IndexMap<StageName, Fields>> {
+    let mut placed: IndexMap<StageName, Fields> = IndexMap::new();
     while placed.len() < pipeline.stages.len() {
         let before = placed.len();
         for (name, spec) in
@@ -173,7 +176,7 @@ fn order(pipeline: &Pipeline) -> Result<Vec<(StageName, Vec<(String, usize)>)>> 
             ));
         }
     }
-    Ok(placed.into_iter().collect())
+    Ok(placed)
 }
 
 /// What the files that a stage reads contain.

@@ -59,7 +59,7 @@ fn text<T: JsonSchema>(title: &str) -> String {
 ///
 /// Variants with values become one object with exactly one key, variants without become one list of words. "Not
 /// valid under any of the schemas listed in `oneOf`" turns into "0 is less than the minimum of 1 at
-/// /stages/sid/distill/batch_size".
+/// `/stages/sid/distill/batch_size`".
 #[derive(Clone, Debug)]
 struct ExactlyOneKey;
 

@@ -17,7 +17,7 @@ pub fn closest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
 }
 
 /// Advice about a wrong name: the closest known one, else all of them if they are few.
-pub fn advice<'a>(wrong: &str, known: &[&'a str]) -> Option<String> {
+pub fn advice(wrong: &str, known: &[&str]) -> Option<String> {
     match closest(wrong, known.iter().copied()) {
         Some(name) => Some(format!("did you mean `{name}`?")),
         None if known.is_empty() => None,

@@ -44,10 +44,12 @@ impl Judge<'_> {
         let name = said(&pointer);
         match error.kind() {
             Kind::AdditionalProperties { unexpected } => {
-                unexpected.iter().for_each(|key| self.unknown_key(&pointer, key));
+                for key in unexpected {
+                    self.unknown_key(&pointer, key);
+                }
             }
             Kind::Required { property } => {
-                self.missing(&pointer, &value, property.as_str().unwrap_or_default())
+                self.missing(&pointer, &value, property.as_str().unwrap_or_default());
             }
             Kind::Type { .. } => self.wrong_type(&pointer, &value, &name),
             Kind::Enum { options } => {
@@ -93,21 +95,21 @@ impl Judge<'_> {
                 );
             }
             Kind::Minimum { limit } => {
-                self.out_of_range(&pointer, &value, &name, &format!("at least {limit}"))
+                self.out_of_range(&pointer, &value, &name, &format!("at least {limit}"));
             }
             Kind::Maximum { limit } => {
-                self.out_of_range(&pointer, &value, &name, &format!("at most {limit}"))
+                self.out_of_range(&pointer, &value, &name, &format!("at most {limit}"));
             }
             Kind::ExclusiveMinimum { limit } => {
-                self.out_of_range(&pointer, &value, &name, &format!("more than {limit}"))
+                self.out_of_range(&pointer, &value, &name, &format!("more than {limit}"));
             }
             Kind::ExclusiveMaximum { limit } => {
-                self.out_of_range(&pointer, &value, &name, &format!("less than {limit}"))
+                self.out_of_range(&pointer, &value, &name, &format!("less than {limit}"));
             }
             Kind::MinItems { limit } => self.counted(&pointer, &value, &name, &format!("at least {limit}")),
             Kind::MaxItems { limit } => self.counted(&pointer, &value, &name, &format!("at most {limit}")),
             Kind::MinLength { .. } => {
-                self.at_value(&pointer, format!("{name} is empty"), self.meaning(&pointer))
+                self.at_value(&pointer, format!("{name} is empty"), self.meaning(&pointer));
             }
             Kind::Pattern { .. } => {
                 self.at_value(
