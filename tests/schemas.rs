@@ -34,7 +34,7 @@ fn undescribed(schema: &serde_json::Value, place: &str) {
     }
     match schema {
         serde_json::Value::Object(map) => {
-            map.iter().for_each(|(k, v)| undescribed(v, &format!("{place}/{k}")))
+            map.iter().for_each(|(k, v)| undescribed(v, &format!("{place}/{k}")));
         }
         serde_json::Value::Array(list) => list.iter().for_each(|v| undescribed(v, place)),
         _ => {}
