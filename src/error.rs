@@ -141,7 +141,7 @@ pub enum Error {
         seen: String,
     },
     /// SIGINT or SIGTERM; the state was saved.
-    #[error("interrupted: the state is saved, the same command continues")]
+    #[error("interrupted: the state is saved, and the same command (without --force) continues")]
     Interrupted,
     /// Some points of a sweep failed; the others are finished.
     #[error("{failed} of {total} sweep points failed")]

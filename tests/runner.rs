@@ -282,7 +282,7 @@ fn only_until_and_force() {
     let plan = bench.plan(&[]);
     let force = Selection::new(&plan, None, None, &["teacher".to_owned()]).unwrap();
     run(&plan, &force, &plan.dir, &mut mock).unwrap();
-    assert_eq!(mock.asked[3..], ["teacher", "scores"]);
+    assert_eq!(mock.asked[3..], ["teacher", "sid", "scores"]);
 }
 
 #[test]

@@ -8,14 +8,16 @@ use std::{
 
 use crate::error::{Error, Result};
 
+/// What is being written has such a name until it is whole.
+const PREFIX: &str = ".tmp-";
+
 /// Writes a file through a temporary one beside it: flushed to disk, then renamed into place.
 ///
 /// # Errors
 /// `Io` when the folder is absent or read-only, or the disk is full; the old file, if any, is untouched.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = parent(path);
-    let mut file = tempfile::Builder::new()
-        .prefix(".tmp-")
+    let mut file = shared(tempfile::Builder::new().prefix(PREFIX), 0o666)
         .tempfile_in(folder)
         .map_err(Error::io("write in the folder", folder))?;
     file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(Error::io("write", path))?;
@@ -35,8 +37,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 /// What `fill` returns, or `Io`; a half-filled folder never appears under `path`.
 pub fn write_folder(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let folder = parent(path);
-    let temporary = tempfile::Builder::new()
-        .prefix(".tmp-")
+    let temporary = shared(tempfile::Builder::new().prefix(PREFIX), 0o777)
         .tempdir_in(folder)
         .map_err(Error::io("make a folder in", folder))?;
     fill(temporary.path())?;
@@ -54,6 +55,28 @@ pub fn write_folder(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Resu
     })?;
     sync_folder(folder);
     Ok(())
+}
+
+/// Removes what a process that was killed had begun to write in a folder that nobody writes in now.
+pub fn remove_leftovers(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            // Litter does no harm; failing because of it would.
+            let _ = fs::remove_dir_all(entry.path()).or_else(|_| fs::remove_file(entry.path()));
+        }
+    }
+}
+
+/// Readable by whom the user's umask allows, and not by the user alone, which is the default for temporary files.
+fn shared<'a, 'b>(
+    builder: &'a mut tempfile::Builder<'b, 'b>,
+    mode: u32,
+) -> &'a mut tempfile::Builder<'b, 'b> {
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
+    #[cfg(not(unix))]
+    let _ = mode;
+    builder
 }
 
 fn parent(path: &Path) -> &Path {
@@ -93,6 +116,18 @@ mod tests {
         }
         assert!(!target.join("old").exists());
         assert_eq!(fs::read(target.join("new")).unwrap(), b"new");
+    }
+
+    #[test]
+    fn leftovers_of_a_killed_process_go_and_nothing_else_does() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join(".tmp-abc")).unwrap();
+        fs::write(dir.path().join(".tmp-abc/state"), "half").unwrap();
+        fs::write(dir.path().join(".tmp-def"), "half").unwrap();
+        write(&dir.path().join("whole"), b"x").unwrap();
+        remove_leftovers(dir.path());
+        let left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(left, ["whole"]);
     }
 
     #[test]

@@ -66,7 +66,7 @@ enum Verb {
         /// Run this stage and what it reads.
         #[arg(long, value_name = "STAGE")]
         until: Option<String>,
-        /// Run this stage again though it is done. Can be repeated.
+        /// Run this stage again though it is done, and what reads it. Can be repeated.
         #[arg(long, value_name = "STAGE")]
         force: Vec<String>,
     },

@@ -29,7 +29,11 @@ pub(super) fn compare(a: &Path, b: &Path) -> Result<()> {
 
 fn read(path: &Path) -> Result<Run> {
     let file = if path.is_dir() { path.join("report.json") } else { path.to_path_buf() };
-    let text = fs::read_to_string(&file).map_err(Error::io("read the report", &file))?;
+    let text = fs::read_to_string(&file).map_err(|error| {
+        let hint = "name a pipeline's folder, such as runs/quickstart, after its `report` stage has run";
+        let source = std::io::Error::new(error.kind(), format!("{error}; {hint}"));
+        Error::Io { action: "read the report", path: file.clone(), source }
+    })?;
     let report: Value = serde_json::from_str(&text)
         .map_err(|e| Error::bad_file(&file, "report", format!("{e}; a finished run has one")))?;
     let mut scores = BTreeMap::new();

@@ -30,7 +30,10 @@ pub(super) fn export(from: &Path, to: &Path) -> Result<()> {
 
 fn of_stage(dir: &Path) -> Result<(StateDict, Option<NetworkConfig>)> {
     let path = dir.join("artifact.json");
-    let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+    let text = std::fs::read_to_string(&path).map_err(|_| {
+        let problem = "it has no `artifact.json`: name a folder such as runs/quickstart/sid-0d8e9129";
+        Error::bad_file(dir, "folder of a finished stage", problem)
+    })?;
     let bad = |problem: String| Error::bad_file(&path, "description of a finished stage", problem);
     let mut file: Value = serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?;
     match serde_json::from_value(file["artifact"].take()).map_err(|e| bad(e.to_string()))? {

@@ -13,11 +13,14 @@ use crate::{
 /// Tensors that are listed one by one; of more, the first and the last.
 const LISTED: usize = 40;
 
-/// Prints what a network pickle, a training state, a safetensors file, a dataset or a reference file holds.
+/// Prints what a network pickle, a training state, a safetensors file, a dataset or a finished stage's folder holds.
 pub(super) fn inspect(path: &Path) -> Result<()> {
     if !path.exists() {
         let source = std::io::Error::new(std::io::ErrorKind::NotFound, "there is no such file or folder");
         return Err(Error::Io { action: "read", path: path.to_path_buf(), source });
+    }
+    if path.join("artifact.json").is_file() {
+        return stage(path);
     }
     let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
     match extension.as_str() {
@@ -27,9 +30,22 @@ pub(super) fn inspect(path: &Path) -> Result<()> {
         "zip" | "json" | "" => dataset(path),
         _ if path.is_dir() => dataset(path),
         _ => Err(Error::Usage(format!(
-            "`{}`: inspect knows .pkl, .pt, .safetensors and datasets (.zip, a folder, dataset.json)",
+            "`{}`: inspect knows .pkl, .pt, .safetensors, datasets (.zip, a folder, dataset.json) and folders of finished stages",
             path.display()
         ))),
+    }
+}
+
+/// A finished stage's folder: what it made, and the weights if these are among it.
+fn stage(dir: &Path) -> Result<()> {
+    let path = dir.join("artifact.json");
+    let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+    let bad = |e: serde_json::Error| Error::bad_file(&path, "description of a finished stage", e.to_string());
+    let file: serde_json::Value = serde_json::from_str(&text).map_err(bad)?;
+    println!("{}: finished stage\n{:#}", dir.display(), file["artifact"]);
+    match file["artifact"]["network"]["weights"].as_str() {
+        Some(name) => weights(&dir.join(name)),
+        None => Ok(()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Running a sweep: one point after another, shared stages once, a failing point does not stop the others.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use serde_json::{Value, json};
 
@@ -43,11 +43,14 @@ pub(super) fn run(
     let (count, dir) = (points.len(), places.runs.join(source.name()));
     let mut failed = Failed::default();
     let mut outcomes: Vec<Outcome> = Vec::new();
+    let mut forced = BTreeSet::new();
     for (i, point) in points.into_iter().enumerate() {
         let label = point.label();
         tracing::info!("point {} of {count}: {label}", i + 1);
         let Parsed::Pipeline(pipeline) = base.parse(&point.settings)? else { continue };
-        let (plan, selection) = plan_and_choose(&pipeline, &source.name(), places, choice)?;
+        let (plan, mut selection) = plan_and_choose(&pipeline, &source.name(), places, choice)?;
+        // Stages that points share run again once.
+        selection.force.retain(|stage| forced.insert(plan.stages[*stage].key.clone()));
         let result = match failed.known(&plan) {
             Some(error) => Err(error),
             None => walk(&plan, &selection, &point_dir(&dir, &label), executor),

@@ -73,7 +73,7 @@ impl Execute for Stages<'_> {
         match what {
             Begin::Done => tracing::info!("{name}: done before ({})", folder(&stage.dir)),
             Begin::Left => tracing::info!("{name}: left out"),
-            Begin::Runs(why) => tracing::info!("{name}: {verb} runs, because {why}"),
+            Begin::Runs(why) => tracing::info!("{name}: {verb} runs ({why})"),
         }
     }
 

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     Error, Result,
+    checkpoint::atomic,
     stage_name::StageName,
     stages::{Artifact, Finished, Verdict},
 };
@@ -68,7 +69,7 @@ pub struct Running<'a> {
 pub struct Selection {
     /// Only these; all where `None`.
     pub wanted: Option<BTreeSet<usize>>,
-    /// These run again though they are done.
+    /// These run again though they are done: what `--force` names, and what reads it.
     pub force: BTreeSet<usize>,
 }
 
@@ -79,7 +80,14 @@ impl Selection {
     /// `Usage` for a stage that does not exist, for both `--only` and `--until`, and for an `--only` whose inputs
     /// have not run.
     pub fn new(plan: &Plan, only: Option<&str>, until: Option<&str>, force: &[String]) -> Result<Self> {
-        let force = force.iter().map(|name| plan.find("--force", name)).collect::<Result<_>>()?;
+        let mut force: BTreeSet<usize> =
+            force.iter().map(|name| plan.find("--force", name)).collect::<Result<_>>()?;
+        // Inputs come first in a plan, so one pass finds everything that reads a forced stage.
+        for (i, stage) in plan.stages.iter().enumerate() {
+            if stage.inputs.iter().any(|input| force.contains(input)) {
+                force.insert(i);
+            }
+        }
         let wanted = match (only, until) {
             (Some(_), Some(_)) => {
                 return Err(Error::Usage("`--only` and `--until` cannot both be given".to_owned()));
@@ -98,7 +106,21 @@ impl Selection {
             (None, Some(name)) => Some(plan.ancestors(plan.find("--until", name)?).into_iter().collect()),
             (None, None) => None,
         };
+        if let Some(wanted) = &wanted {
+            force.retain(|stage| wanted.contains(stage));
+        }
         Ok(Self { wanted, force })
+    }
+
+    /// Forgets the results of the forced stages, once: a run that is interrupted then continues as any other.
+    ///
+    /// # Errors
+    /// `Io` for a folder that cannot be removed.
+    fn clear(&self, plan: &Plan) -> Result<()> {
+        for stage in self.force.iter().map(|i| &plan.stages[*i]).filter(|stage| stage.dir.exists()) {
+            fs::remove_dir_all(&stage.dir).map_err(Error::io("remove the folder", &stage.dir))?;
+        }
+        Ok(())
     }
 }
 
@@ -147,10 +169,11 @@ pub fn run(
     executor: &mut impl Execute,
 ) -> Result<Summary> {
     let mut summary = Summary::default();
+    selection.clear(plan)?;
     for (i, stage) in plan.stages.iter().enumerate() {
         let wanted = selection.wanted.as_ref().is_none_or(|wanted| wanted.contains(&i));
-        let forced = selection.force.contains(&i) && wanted;
-        let done = if forced { None } else { runs::finished(&stage.dir)? };
+        let forced = selection.force.contains(&i);
+        let done = runs::finished(&stage.dir)?;
         if let Some(finished) = done {
             executor.begin(stage, &Begin::Done);
             summary.skipped.push(stage.name.clone());
@@ -160,9 +183,6 @@ pub fn run(
         if !wanted {
             executor.begin(stage, &Begin::Left);
             continue;
-        }
-        if forced && stage.dir.exists() {
-            fs::remove_dir_all(&stage.dir).map_err(Error::io("remove the folder", &stage.dir))?;
         }
         let reason = match (&stage.status, forced) {
             (_, true) => "`--force` asks for it".to_owned(),
@@ -189,6 +209,7 @@ fn run_stage(
     let names = ancestors.iter().filter(|a| **a != i).map(|a| &plan.stages[*a].name);
     let seen = names.filter_map(|name| Some((name.clone(), finished.get(name)?.clone()))).collect();
     fs::create_dir_all(&stage.dir).map_err(Error::io("create the folder", &stage.dir))?;
+    atomic::remove_leftovers(&stage.dir);
     // Wall time adds up over interruptions.
     let before = seconds_so_far(&stage.dir);
     let started = Instant::now();

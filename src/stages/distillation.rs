@@ -7,7 +7,7 @@ use super::{
     context::Context,
     dataset_batches::{DatasetBatches, even_labels},
     dataset_file, download,
-    guard::Vitals,
+    guard::{DENOISING_LIMIT, GENERATOR_LIMIT, Loss, Vitals},
     network_file, reference_state,
     snapshots::Snapshooter,
     statistics::{Period, Quantity},
@@ -145,15 +145,29 @@ impl Training for Distillation<'_> {
     }
 
     fn vitals(&self, period: &Period) -> Vitals {
-        let loss = |name| period.get(name).unwrap_or(f64::NAN);
+        let values = self.image_shape.iter().product::<usize>() as f64;
+        let loss = |name, quantity, limit: f64| Loss {
+            name,
+            value: period.get(quantity).unwrap_or(f64::NAN),
+            limit: limit * values,
+        };
+        let fake_score = DENOISING_LIMIT * self.recipe.fake_score.loss_scale;
+        let generator = GENERATOR_LIMIT * self.recipe.generator.loss_scale;
         let masked = |name| period.get(name).unwrap_or(0.0);
         let share = (masked("fake_score_dropped_share")).max(masked("generator_dropped_share"));
         let learns = period.get("generator_gradient_norm").is_some();
         Vitals {
-            losses: [loss("fake_score_loss"), loss("generator_loss")],
+            losses: vec![
+                loss("the fake score network's loss", "fake_score_loss", fake_score),
+                loss("the generator's loss", "generator_loss", generator),
+            ],
             masked_share: share,
-            spread: learns.then(|| self.snapshooter.spread(self.trainer.generator())),
+            spread: learns.then(|| self.spread()).flatten(),
         }
+    }
+
+    fn spread(&self) -> Option<f64> {
+        Some(self.snapshooter.spread(self.trainer.generator()))
     }
 
     fn headline(&self) -> &'static [&'static str] {

@@ -83,7 +83,9 @@ impl<'a> Snapshooter<'a> {
         let measured = self.measure(network, nimg)?;
         let value = measured.values().next().copied().filter(|value| value.is_finite());
         let old = [memory.last_snapshot.replace(nimg), memory.best.map(|(best, _)| best)];
+        // A best one that does not stay cannot be handed on.
         if let Some(value) = value
+            && self.settings.keep != Keep::Last
             && memory.best.is_none_or(|(_, best)| self.better(value, best))
         {
             memory.best = Some((nimg, value));

@@ -40,6 +40,11 @@ impl Period {
         }
     }
 
+    /// Whether there was no iteration yet.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// One quantity, summed up.
     pub(super) fn get(&self, name: &str) -> Option<f64> {
         self.0.get(name).map(|(quantity, count)| match quantity {

@@ -9,7 +9,7 @@ use super::{
     context::Context,
     dataset_batches::DatasetBatches,
     dataset_file,
-    guard::Vitals,
+    guard::{DENOISING_LIMIT, Loss, Vitals},
     network_file,
     snapshots::Snapshooter,
     statistics::{Period, Quantity},
@@ -139,8 +139,9 @@ impl Training for Teaching<'_> {
     }
 
     fn vitals(&self, period: &Period) -> Vitals {
-        let loss = period.get("loss").unwrap_or(f64::NAN);
-        Vitals { losses: [loss, 0.0], masked_share: 0.0, spread: None }
+        let limit = DENOISING_LIMIT * self.dataset.shape().iter().product::<usize>() as f64;
+        let value = period.get("loss").unwrap_or(f64::NAN);
+        Vitals { losses: vec![Loss { name: "the loss", value, limit }], masked_share: 0.0, spread: None }
     }
 
     fn headline(&self) -> &'static [&'static str] {

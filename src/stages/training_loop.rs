@@ -1,6 +1,6 @@
 //! The loop around every training: continue, step, report, save, stop.
 
-use std::time::Instant;
+use std::{path::Path, time::Instant};
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,10 @@ pub(super) trait Training {
     fn step(&mut self) -> Result<Vec<(&'static str, Quantity)>>;
     /// What the guard looks at, from a status period.
     fn vitals(&self, period: &Period) -> Vitals;
+    /// How much generated images of one class differ; `None` where none are generated.
+    fn spread(&self) -> Option<f64> {
+        None
+    }
     /// The quantities that a line of progress shows.
     fn headline(&self) -> &'static [&'static str];
     /// Everything that training changes.
@@ -45,6 +49,12 @@ pub(super) struct Memory {
     pub(super) best: Option<(u64, f64)>,
     /// The snapshot that was taken last, in images.
     pub(super) last_snapshot: Option<u64>,
+    /// At the end, where no snapshot was due: the best before the one that was taken nevertheless.
+    #[serde(default)]
+    pub(super) best_but_last: Option<(u64, f64)>,
+    /// What the guard has seen.
+    #[serde(default)]
+    pub(super) guard: Guard,
 }
 
 /// When what happens, in images.
@@ -82,18 +92,21 @@ pub(super) fn run(training: &mut impl Training, cadence: Cadence, context: &Cont
     let mut statistics = StatisticsFile::open(context.dir.join("stats.jsonl"), training.nimg())?;
     let mut metrics = StatisticsFile::open(context.dir.join("metrics.jsonl"), training.nimg())?;
     let mut progress = Progress::new(context.name.as_str(), "images", training.nimg(), cadence.duration);
-    let mut guard = Guard::default();
     let mut period = Period::default();
     let mut clock = Clock::start(training.nimg());
 
+    memory.guard.begin(training.spread());
     if training.nimg() == 0 && cadence.snapshot.is_some() {
         snapshot(training, &mut memory, &mut metrics)?;
     }
     while training.nimg() < cadence.duration {
         if context.stop.requested() {
-            memory.seconds += clock.since_counted();
-            store.save(training.nimg(), &training.state(), &memory)?;
             progress.finish();
+            memory.seconds += clock.since_counted();
+            // A state that may be about to diverge must not take the place of a good one.
+            if healthy(training, &period, &memory.guard) {
+                store.save(training.nimg(), &training.state(), &memory)?;
+            }
             return Err(Error::Interrupted);
         }
         let before = training.nimg();
@@ -105,17 +118,22 @@ pub(super) fn run(training: &mut impl Training, cadence: Cadence, context: &Cont
 
         if last || passed(cadence.status, before, nimg) {
             memory.seconds += clock.since_counted();
-            statistics.write(period.line(clock.status(nimg, memory.seconds)))?;
-            if let Some(seen) = guard.look(&training.vitals(&period)) {
+            let vitals = training.vitals(&period);
+            let mut line = clock.status(nimg, memory.seconds);
+            line.extend(vitals.spread.map(|spread| ("class_spread", spread)));
+            statistics.write(period.line(line))?;
+            if let Some(seen) = memory.guard.look(&vitals) {
                 progress.finish();
                 return Err(diverged(context, &store, nimg, seen));
             }
             period = Period::default();
         }
         if cadence.snapshot.is_some_and(|every| last || passed(every, before, nimg)) {
+            let due = cadence.snapshot.is_some_and(|every| passed(every, before, nimg));
+            memory.best_but_last = memory.best.filter(|_| !due);
             snapshot(training, &mut memory, &mut metrics)?;
         }
-        if (last || passed(cadence.checkpoint, before, nimg)) && !guard.is_suspicious() {
+        if (last || passed(cadence.checkpoint, before, nimg)) && healthy(training, &period, &memory.guard) {
             memory.seconds += clock.since_counted();
             store.save(nimg, &training.state(), &memory)?;
         }
@@ -123,6 +141,11 @@ pub(super) fn run(training: &mut impl Training, cadence: Cadence, context: &Cont
     store.keep_last();
     progress.finish();
     Ok(memory)
+}
+
+/// Whether the state may become a checkpoint.
+fn healthy(training: &impl Training, period: &Period, guard: &Guard) -> bool {
+    if period.is_empty() { !guard.is_suspicious() } else { guard.approves(&training.vitals(period)) }
 }
 
 fn resume(
@@ -135,7 +158,8 @@ fn resume(
     if found.is_none()
         && let Some(shorter) = &context.continue_from
     {
-        found = CheckpointStore::new(shorter).latest(cadence.duration)?;
+        found =
+            CheckpointStore::new(shorter).latest(cadence.duration)?.and_then(|c| as_if_longer(c, shorter));
         if found.is_some() {
             super::snapshots::adopt(shorter, context.dir)?;
         }
@@ -144,6 +168,16 @@ fn resume(
     training.restore(&checkpoint.state, &format!("`{}`", checkpoint.path.display()))?;
     eprintln!("  {}: continues at {}", context.name, Kimg::from_nimg(checkpoint.nimg));
     Ok(checkpoint.progress)
+}
+
+/// A shorter run ended with a snapshot that a longer one may not take. If that was its best, the best before it counts,
+/// and where that is gone the shorter run is of no use.
+fn as_if_longer(mut checkpoint: Checkpoint<Memory>, shorter: &Path) -> Option<Checkpoint<Memory>> {
+    if let Some(best) = checkpoint.progress.best_but_last.take() {
+        checkpoint.progress.best = Some(best);
+        return super::snapshots::weights(shorter, best.0).is_file().then_some(checkpoint);
+    }
+    Some(checkpoint)
 }
 
 fn snapshot(training: &mut impl Training, memory: &mut Memory, metrics: &mut StatisticsFile) -> Result<()> {

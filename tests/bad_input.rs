@@ -1,0 +1,249 @@
+//! Bad input and bad luck through the real program: the right exit code, one clear sentence, and nothing finished is lost.
+#![cfg(unix)]
+
+mod program;
+
+use std::{
+    fs::{self, File},
+    io::{Cursor, Write},
+    path::Path,
+    process::Command,
+};
+
+use program::{Bench, folder, json, root};
+
+const SMALL: &str = "tests/pipelines/quickstart-small.yaml";
+
+/// Digits, a teacher of some steps, its scores and a report.
+const PIPELINE: &str = "
+stages:
+  digits:
+    prepare_dataset: { source: { edm: { path: datasets/digits-8x8.zip, use_labels: true } } }
+  teacher:
+    train_teacher:
+      dataset: digits
+      network:
+        ddpmpp: { img_resolution: 8, img_channels: 1, label_dim: 10, model_channels: 8, channel_mult: [1], num_blocks: 1, attn_resolutions: [] }
+      duration_kimg: 0.3
+      batch_size: 32
+      augment: 0
+      status_every_kimg: 0.1
+      checkpoint_every_kimg: 0.1
+  scores:
+    evaluate:
+      network: teacher
+      sampler: { edm: { num_steps: 2 } }
+      reference: digits
+      metrics: [{ frechet_distance: { detector: pixels, images: 100 } }]
+      expect: [{ metric: fd_pixels_100, at_most: 1000 }]
+  table:
+    report: { caption: Digits, rows: [{ label: Teacher, scores: { stage: scores } }] }
+";
+
+fn png(side: u32) -> Vec<u8> {
+    let pixels = image::GrayImage::from_fn(side, side, |x, y| image::Luma([(x * 9 + y * 5) as u8]));
+    let mut bytes = Cursor::new(Vec::new());
+    pixels.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+    bytes.into_inner()
+}
+
+fn write_zip(path: &Path, entries: &[(&str, &[u8])]) {
+    let mut zip = zip::ZipWriter::new(File::create(path).unwrap());
+    for (name, bytes) in entries {
+        zip.start_file::<_, ()>((*name).to_owned(), zip::write::FileOptions::default()).unwrap();
+        zip.write_all(bytes).unwrap();
+    }
+    zip.finish().unwrap();
+}
+
+/// Runs a pipeline whose dataset is `data.zip` of the bench, and expects words about it.
+#[track_caller]
+fn refuses(bench: &Bench, parts: &[&str]) {
+    let zip = bench.path("data.zip").display().to_string();
+    for source in ["edm", "convert"] {
+        let text = format!(
+            "stages:\n  data:\n    prepare_dataset: {{ source: {{ {source}: {{ path: '{zip}', use_labels: true }} }} }}\n"
+        );
+        let file = bench.write("data.yaml", text);
+        let said = bench.sida(&["run", &file]).exits(1).complains(&["data.zip"]);
+        if source == "edm" {
+            said.complains(parts);
+        }
+    }
+}
+
+#[test]
+fn datasets_that_cannot_be_used_are_named_with_the_entry_and_what_to_do() {
+    let bench = Bench::new();
+    let zip = bench.path("data.zip");
+    refuses(&bench, &["no such file"]);
+    let (small, large) = (png(8), png(16));
+    let labels = |text: &str| format!("{{\"labels\": {text}}}").into_bytes();
+    let two = labels(r#"[["a.png", 0], ["b.png", 1]]"#);
+
+    write_zip(
+        &zip,
+        &[("a.png", &small), ("b.png", &small), ("dataset.json", &labels(r#"[["a.png", 0], ["c.png", 1]]"#))],
+    );
+    refuses(&bench, &["dataset.json", "b.png"]);
+    write_zip(&zip, &[("a.png", &small), ("b.png", b""), ("dataset.json", &two)]);
+    refuses(&bench, &["b.png", "empty (0 bytes)"]);
+    write_zip(&zip, &[("a.png", &small), ("b.png", &large), ("dataset.json", &two)]);
+    refuses(&bench, &["b.png", "16 x 16", "8 x 8"]);
+    write_zip(&zip, &[("dataset.json", b"{")]);
+    refuses(&bench, &["data.zip"]);
+
+    let digits = fs::read(root().join("datasets/digits-8x8.zip")).unwrap();
+    for length in [0, 1000, digits.len() / 2, digits.len() - 10] {
+        fs::write(&zip, &digits[..length]).unwrap();
+        refuses(&bench, &["truncated", "again"]);
+    }
+}
+
+#[test]
+fn an_entry_that_points_outside_is_refused_and_nothing_is_written_there() {
+    let bench = Bench::new();
+    let image = png(8);
+    for name in ["../../evil.png", "/tmp/sida-evil/evil.png", "a/../../../evil.png"] {
+        write_zip(&bench.path("data.zip"), &[(name, &image), ("a.png", &image)]);
+        refuses(&bench, &[name, "outside"]);
+    }
+    let evil = |folder: &Path| folder.join("evil.png").exists();
+    assert!(
+        !evil(&bench.path(""))
+            && !evil(&bench.runs())
+            && !evil(root())
+            && !Path::new("/tmp/sida-evil").exists()
+    );
+    assert!(!evil(bench.path("").parent().unwrap()));
+}
+
+#[test]
+fn wrong_commands_say_what_is_right() {
+    let bench = Bench::new();
+    let run = |more: &[&str]| bench.sida(&[&["run", SMALL], more].concat()).exits(2);
+    if cfg!(not(feature = "cuda")) {
+        run(&["--device", "cuda:0"]).complains(&["cuda:0", "built without CUDA", "--features cuda"]);
+    }
+    run(&["--device", "gpu"]).complains(&["`gpu`", "auto"]);
+    for (setting, suggestion) in
+        [("stages.sid.distill.generatr.lr=1", "generator"), ("stages.sdi.distill.batch_size=64", "sid")]
+    {
+        let said = run(&["--set", setting]);
+        assert!(said.err.contains(&format!("did you mean `{suggestion}`")), "{}", said.err);
+    }
+    let said = run(&["--set", "stages.sid.distill.batch_size=many"]);
+    assert!(said.err.contains("many"), "{}", said.err);
+    run(&["--until", "sidd"]).complains(&["did you mean `sid`"]);
+    run(&["--only", "sid"]).complains(&["--until sid"]);
+    bench.sida(&["run", "pipelines/quikstart.yaml"]).exits(2).complains(&["pipelines/quikstart.yaml"]);
+    assert!(!bench.runs().exists(), "a wrong command leaves no folder");
+}
+
+#[test]
+fn a_folder_of_runs_that_cannot_be_written_is_named() {
+    let bench = Bench::new();
+    let file = bench.write("runs", "a file");
+    bench.sida(&["run", SMALL]).exits(1).complains(&["cannot create the folder", &file]);
+    assert_eq!(fs::read_to_string(&file).unwrap(), "a file");
+
+    let folder = bench.path("read-only");
+    fs::create_dir(&folder).unwrap();
+    fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o555)).unwrap();
+    // The superuser may write everywhere.
+    if File::create(folder.join("probe")).is_err() {
+        let folder = folder.display().to_string();
+        bench.sida(&["run", SMALL, "--runs", &folder]).exits(1).complains(&[&folder, "denied"]);
+    }
+}
+
+#[test]
+fn a_full_disk_costs_nothing_that_was_finished() {
+    let bench = Bench::new();
+    let file = bench.write("p.yaml", PIPELINE);
+    let disk = bench.path("disk");
+    fs::create_dir(&disk).unwrap();
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=160k", "tmpfs"])
+        .arg(&disk)
+        .output()
+        .is_ok_and(|output| output.status.success());
+    // Where nothing can be mounted, files may not grow: the same errors at the same places.
+    let limit = if mounted { "unlimited" } else { "100" };
+    let program = env!("CARGO_BIN_EXE_sida");
+    let script =
+        format!("trap '' XFSZ; ulimit -f {limit}; exec '{program}' run '{file}' --runs '{}'", disk.display());
+    let mut command = Command::new("bash");
+    command.args(["-c", &script]).current_dir(root()).env("SIDA_CACHE", bench.path("cache"));
+    let output = command.output().unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    let runs = disk.join("p");
+    let finished = folder(&runs, "digits").join("artifact.json").is_file();
+    let litter = fs::read_dir(folder(&runs, "teacher")).unwrap().flatten();
+    let litter = litter.filter(|entry| entry.file_name().to_string_lossy().starts_with(".tmp-")).count();
+    let kept = bench.path("kept");
+    program::copy(&disk, &kept);
+    if mounted {
+        assert!(Command::new("umount").arg(&disk).status().unwrap().success());
+    }
+    assert_eq!(output.status.code(), Some(1), "{err}");
+    let last = err.trim_end().lines().last().unwrap();
+    let why = if mounted { "No space left" } else { "File too large" };
+    assert!(
+        last.starts_with("error: cannot write") && last.contains("teacher-") && last.contains(why),
+        "{err}"
+    );
+    assert!(finished && litter == 0, "{litter}");
+    // With room again the same command goes on.
+    let said = bench.sida(&["run", &file, "--runs", &kept.display().to_string()]).exits(0);
+    assert!(said.out.contains("3 stages ran, 1 were done before"), "{}", said.out);
+}
+
+#[test]
+fn a_training_that_diverges_stops_and_keeps_its_last_good_checkpoint() {
+    let bench = Bench::new();
+    let dir = bench.runs().join("quickstart-small");
+    let until = |stage: &str, settings: &[&str]| {
+        let mut arguments = vec!["run", SMALL, "--until", stage];
+        settings.iter().for_each(|setting| arguments.extend(["--set", setting]));
+        bench.sida(&arguments)
+    };
+    // The generator of SiDA rests until 0.2 kimg, so there is something good to keep.
+    for continues in [false, true] {
+        let said = until("sida", &["stages.sida.distill.generator.lr=0.5"]).exits(4);
+        assert_eq!(said.err.contains("sida: continues at"), continues, "{}", said.err);
+        said.complains(&[
+            "stage `sida` diverged at",
+            "the checkpoint of 0.16 kimg is kept",
+            "lower learning rate",
+        ]);
+        assert!(folder(&dir, "sida").join("checkpoint-0000000160/state.safetensors").is_file());
+        assert!(folder(&dir, "teacher").join("artifact.json").is_file());
+        assert!(!folder(&dir, "sida").join("artifact.json").exists());
+    }
+    let rates = ["stages.sid.distill.generator.lr=0.1", "stages.sid.distill.fake_score.lr=0.1"];
+    until("sid", &rates).exits(4).complains(&["stage `sid` diverged at", "per image"]);
+    // A teacher that runs away is noticed as well.
+    let said = until("teacher", &["stages.teacher.train_teacher.lr=1"]).exits(4);
+    said.complains(&["stage `teacher` diverged at", "the loss"]);
+}
+
+#[test]
+fn an_expectation_that_is_not_met_is_exit_code_3_with_a_report() {
+    let bench = Bench::new();
+    let file = bench.write("p.yaml", PIPELINE);
+    let strict = "stages.scores.evaluate.expect=[{ metric: fd_pixels_100, at_most: 0.001 }]";
+    let said = bench.sida(&["run", &file, "--set", strict]).exits(3);
+    assert!(said.out.contains("FAIL"), "{}", said.out);
+    said.complains(&["1 of 1 expectations not met"]);
+    let report = json(&bench.runs().join("p/report.json"));
+    assert_eq!(report["verdict"], "fail");
+    assert_eq!(report["expectations"][0]["pass"], false);
+    for name in ["report.html", "report.md", "junit.xml"] {
+        assert!(bench.runs().join("p").join(name).is_file(), "{name}");
+    }
+    // What is only judged differently is not trained again, and a run that does nothing still says it.
+    bench.sida(&["run", &file, "--set", strict]).exits(3);
+    let said = bench.sida(&["run", &file]).exits(0);
+    assert!(said.out.contains("2 were done before"), "{}", said.out);
+}

@@ -1,0 +1,164 @@
+//! The real program in a folder of its own, and what it said.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+/// Nothing here takes long, but machines may be busy.
+const PATIENCE: Duration = Duration::from_secs(900);
+
+/// The repository.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A folder for pipelines and runs.
+pub struct Bench {
+    folder: tempfile::TempDir,
+}
+
+/// What a finished process said.
+pub struct Said {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+impl Bench {
+    pub fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn runs(&self) -> PathBuf {
+        self.path("runs")
+    }
+
+    /// Writes a file, and gives its path as an argument.
+    pub fn write(&self, name: &str, contents: impl AsRef<[u8]>) -> String {
+        fs::write(self.path(name), contents).unwrap();
+        self.path(name).display().to_string()
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sida"));
+        command.args(arguments).current_dir(root());
+        for variable in ["RUST_LOG", "SIDA_INCEPTION"] {
+            command.env_remove(variable);
+        }
+        command.env("SIDA_RUNS", self.runs()).env("SIDA_CACHE", self.path("cache"));
+        command
+    }
+
+    /// Runs the program to its end.
+    pub fn sida(&self, arguments: &[&str]) -> Said {
+        Said::of(&self.command(arguments).output().unwrap())
+    }
+
+    /// Starts the program; its words are kept for `end`.
+    pub fn start(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+}
+
+impl Said {
+    fn of(output: &Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        Self { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+    }
+
+    /// The end of a process that was started.
+    pub fn end(child: Child) -> Self {
+        Self::of(&child.wait_with_output().unwrap())
+    }
+
+    /// Demands an exit code.
+    #[track_caller]
+    pub fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "\n{}\n{}", self.out, self.err);
+        self
+    }
+
+    /// Demands that the last line of standard error is the error, and that it says all of this.
+    #[track_caller]
+    pub fn complains(self, parts: &[&str]) -> Self {
+        let last = self.err.trim_end().lines().last().unwrap_or_default();
+        assert!(last.starts_with("error: "), "{}", self.err);
+        for part in parts {
+            assert!(last.contains(part), "`{part}` is not in: {last}");
+        }
+        assert!(!self.err.contains("panicked"), "{}", self.err);
+        self
+    }
+}
+
+/// Waits until something is so, or the process ends; says whether it still ran.
+pub fn wait(child: &mut Child, so: impl Fn(&Child) -> bool) -> bool {
+    let started = Instant::now();
+    while !so(child) {
+        if child.try_wait().unwrap().is_some() {
+            return false;
+        }
+        assert!(started.elapsed() < PATIENCE, "nothing happened");
+        sleep(Duration::from_millis(2));
+    }
+    true
+}
+
+/// Whether this process has the lock of a pipeline's folder: from then on it listens to signals.
+pub fn works_in(child: &Child, pipeline_dir: &Path) -> bool {
+    let pid = fs::read_to_string(pipeline_dir.join(".sida.lock")).unwrap_or_default();
+    pid.trim() == child.id().to_string()
+}
+
+/// Sends a signal by its name.
+pub fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+/// The folders of all runs of a stage.
+pub fn folders(pipeline_dir: &Path, stage: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(pipeline_dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_of = |path: &PathBuf| {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        name.rsplit_once('-').is_some_and(|(of, key)| of == stage && key.len() == 8)
+    };
+    entries.filter(is_of).collect()
+}
+
+/// The only folder of a stage.
+#[track_caller]
+pub fn folder(pipeline_dir: &Path, stage: &str) -> PathBuf {
+    let found = folders(pipeline_dir, stage);
+    assert_eq!(found.len(), 1, "{found:?}");
+    found.into_iter().next().unwrap()
+}
+
+/// Reads JSON.
+pub fn json(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+/// Copies a folder with everything in it.
+pub fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().flatten() {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
