@@ -168,7 +168,12 @@ impl Error {
     /// For `map_err`: an `Io` error about `path`.
     pub fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
         let path = path.as_ref().to_path_buf();
-        move |source| Self::Io { action, path, source }
+        move |source| {
+            let full = source.kind() == io::ErrorKind::StorageFull;
+            let advice = "the disk is full: make room, and the same command continues";
+            let source = if full { io::Error::new(source.kind(), advice) } else { source };
+            Self::Io { action, path, source }
+        }
     }
 
     /// A `BadFile` error about `path`.

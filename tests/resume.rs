@@ -141,6 +141,13 @@ fn a_finished_run_does_nothing_and_a_change_runs_what_depends_on_it() {
     // The values before the change are still done.
     assert!(bench.sida(&["run", PIPELINE]).exits(0).out.contains("nothing to do"));
 
+    // Weights that somebody deleted are made again, and what was made from them stays.
+    let sid = folder(&pipeline_dir(&bench.runs()), "sid");
+    fs::remove_file(sid.join("snapshot-0000000608.safetensors")).unwrap();
+    let said = bench.sida(&["run", PIPELINE]).exits(0);
+    assert!(said.out.contains("1 stages ran, 10 were done before"), "{}", said.out);
+    same_weights(uninterrupted(), &bench.runs(), "sid");
+
     let to_run = |setting: &str| -> Vec<String> {
         let plan = bench.sida(&["plan", PIPELINE, "--json", "--set", setting]).exits(0);
         let plan: serde_json::Value = serde_json::from_str(&plan.out).unwrap();

@@ -94,6 +94,13 @@ impl CheckpointStore {
         }
     }
 
+    /// Deletes all checkpoints: the training begins anew.
+    pub fn clear(&self) {
+        for (_, old) in self.list().unwrap_or_default() {
+            let _ = fs::remove_dir_all(old);
+        }
+    }
+
     /// All checkpoints, oldest first.
     fn list(&self) -> Result<Vec<(u64, PathBuf)>> {
         let mut found = Vec::new();

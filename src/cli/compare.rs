@@ -20,7 +20,7 @@ struct Run {
 /// Prints what differs.
 pub(super) fn compare(a: &Path, b: &Path) -> Result<()> {
     let (left, right) = (read(a)?, read(b)?);
-    println!("A  {}\nB  {}", a.display(), b.display());
+    say!("A  {}\nB  {}", a.display(), b.display());
     scores(&left.scores, &right.scores);
     settings(&left.settings, &right.settings);
     pictures(&left.pictures, &right.pictures);
@@ -82,18 +82,18 @@ fn flatten(path: &str, value: &Value, into: &mut BTreeMap<String, String>) {
 fn scores(a: &BTreeMap<String, f64>, b: &BTreeMap<String, f64>) {
     let names: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
     if names.is_empty() {
-        println!("\nno scores in either");
+        say!("\nno scores in either");
         return;
     }
     let width = names.iter().map(|name| name.len()).max().unwrap_or(0);
-    println!("\n{:width$}  {:>12} {:>12} {:>12} {:>8}", "score", "A", "B", "B - A", "change");
+    say!("\n{:width$}  {:>12} {:>12} {:>12} {:>8}", "score", "A", "B", "B - A", "change");
     for name in names {
         let show = |value: Option<&f64>| value.map_or("-".to_owned(), |value| format!("{value:.5}"));
         let (difference, change) = match (a.get(name), b.get(name)) {
             (Some(a), Some(b)) => (format!("{:+.5}", b - a), format!("{:+.1} %", 100.0 * (b - a) / a.abs())),
             _ => ("-".to_owned(), "-".to_owned()),
         };
-        println!(
+        say!(
             "{name:width$}  {:>12} {:>12} {difference:>12} {change:>8}",
             show(a.get(name)),
             show(b.get(name))
@@ -105,26 +105,26 @@ fn settings(a: &BTreeMap<String, String>, b: &BTreeMap<String, String>) {
     let names: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
     let differing: Vec<_> = names.into_iter().filter(|name| a.get(*name) != b.get(*name)).collect();
     if differing.is_empty() {
-        println!("\nall settings are the same");
+        say!("\nall settings are the same");
         return;
     }
-    println!("\nsettings that differ");
+    say!("\nsettings that differ");
     for name in differing {
         let show = |value: Option<&String>| value.map_or("absent", |value| value.as_str()).to_owned();
-        println!("  {name}: {} -> {}", show(a.get(name)), show(b.get(name)));
+        say!("  {name}: {} -> {}", show(a.get(name)), show(b.get(name)));
     }
 }
 
 fn pictures(a: &BTreeMap<String, blake3::Hash>, b: &BTreeMap<String, blake3::Hash>) {
-    println!();
+    say!("");
     for (name, hash) in a {
         match b.get(name) {
-            Some(other) if other == hash => println!("{name}: the same images, byte by byte"),
-            Some(_) => println!("{name}: different images"),
-            None => println!("{name}: only in A"),
+            Some(other) if other == hash => say!("{name}: the same images, byte by byte"),
+            Some(_) => say!("{name}: different images"),
+            None => say!("{name}: only in A"),
         }
     }
     for name in b.keys().filter(|name| !a.contains_key(*name)) {
-        println!("{name}: only in B");
+        say!("{name}: only in B");
     }
 }

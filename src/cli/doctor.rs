@@ -34,7 +34,7 @@ pub(super) fn doctor(asked: &str) -> Result<()> {
     );
     // NaN must fail as well; an accelerator may round its inputs to ten bits.
     if error < 5e-3 {
-        println!("all is well");
+        say!("all is well");
         return Ok(());
     }
     Err(Error::Unusable(format!(
@@ -43,7 +43,7 @@ pub(super) fn doctor(asked: &str) -> Result<()> {
 }
 
 fn line(what: &str, text: &str) {
-    println!("{what:>10}  {text}");
+    say!("{what:>10}  {text}");
 }
 
 fn memory() -> String {

@@ -24,7 +24,7 @@ pub(super) fn export(from: &Path, to: &Path) -> Result<()> {
     metadata.insert("source".to_owned(), from.display().to_string());
     safetensors::write(to, &state, &metadata)?;
     let values: usize = state.values().map(burn::tensor::TensorData::num_elements).sum();
-    println!("{}: {} tensors, {values} values", to.display(), state.len());
+    say!("{}: {} tensors, {values} values", to.display(), state.len());
     Ok(())
 }
 

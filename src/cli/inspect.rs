@@ -42,7 +42,7 @@ fn stage(dir: &Path) -> Result<()> {
     let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
     let bad = |e: serde_json::Error| Error::bad_file(&path, "description of a finished stage", e.to_string());
     let file: serde_json::Value = serde_json::from_str(&text).map_err(bad)?;
-    println!("{}: finished stage\n{:#}", dir.display(), file["artifact"]);
+    say!("{}: finished stage\n{:#}", dir.display(), file["artifact"]);
     match file["artifact"]["network"]["weights"].as_str() {
         Some(name) => weights(&dir.join(name)),
         None => Ok(()),
@@ -51,9 +51,9 @@ fn stage(dir: &Path) -> Result<()> {
 
 fn weights(path: &Path) -> Result<()> {
     let (state, metadata) = safetensors::read(path)?;
-    println!("{}: safetensors", path.display());
+    say!("{}: safetensors", path.display());
     for (key, value) in &metadata {
-        println!("  {key}: {value}");
+        say!("  {key}: {value}");
     }
     tensors(&state);
     Ok(())
@@ -61,26 +61,22 @@ fn weights(path: &Path) -> Result<()> {
 
 fn snapshot(path: &Path) -> Result<()> {
     let snapshot = ReferenceSnapshot::open(path)?;
-    println!(
-        "{}: network pickle, keys {}",
-        path.display(),
-        snapshot.top_keys().collect::<Vec<_>>().join(", ")
-    );
+    say!("{}: network pickle, keys {}", path.display(), snapshot.top_keys().collect::<Vec<_>>().join(", "));
     let network = snapshot.ema()?;
     let family = network.family().map_or("unknown family", |family| family.name());
-    println!("  ema: {} ({family})", network.class_name);
+    say!("  ema: {} ({family})", network.class_name);
     for (name, value) in &network.init_kwargs {
-        println!("    {name}: {value}");
+        say!("    {name}: {value}");
     }
     match network.config() {
         Ok(config) => {
             let yaml = serde_saphyr::to_string(&config).map_err(|e| Error::Unusable(e.to_string()))?;
-            println!("  as a pipeline writes it:\n    {}", yaml.trim_end().replace('\n', "\n    "));
+            say!("  as a pipeline writes it:\n    {}", yaml.trim_end().replace('\n', "\n    "));
         }
-        Err(error) => println!("  its settings cannot be used here: {error}"),
+        Err(error) => say!("  its settings cannot be used here: {error}"),
     }
     if let Some(encoder) = snapshot.encoder()? {
-        println!("  encoder: {}", encoder.class_name);
+        say!("  encoder: {}", encoder.class_name);
     }
     tensors(&network.state_dict);
     Ok(())
@@ -88,9 +84,9 @@ fn snapshot(path: &Path) -> Result<()> {
 
 fn training_state(path: &Path) -> Result<()> {
     let state = ReferenceTrainingState::open(path)?;
-    println!("{}: training state ({:?}), keys {}", path.display(), state.style, state.top_keys.join(", "));
+    say!("{}: training state ({:?}), keys {}", path.display(), state.style, state.top_keys.join(", "));
     if let Some(kimg) = state.resume_kimg {
-        println!("  at {kimg} kimg, by its name");
+        say!("  at {kimg} kimg, by its name");
     }
     let parts = [
         ("fake score network", &state.fake_score, Some(&state.fake_score_optimizer)),
@@ -98,9 +94,9 @@ fn training_state(path: &Path) -> Result<()> {
         ("generator's EMA", &state.generator_ema, None),
     ];
     for (name, network, optimizer) in parts {
-        println!("  {name}: {} tensors, {} parameters", network.state_dict.len(), count(&network.state_dict));
+        say!("  {name}: {} tensors, {} parameters", network.state_dict.len(), count(&network.state_dict));
         if let Some(optimizer) = optimizer {
-            println!("    Adam has stepped {} of its tensors", optimizer.state.len());
+            say!("    Adam has stepped {} of its tensors", optimizer.state.len());
         }
     }
     Ok(())
@@ -117,30 +113,30 @@ fn dataset(path: &Path) -> Result<()> {
         }
         DatasetKind::LabelsOnly => format!("{} labels without images", dataset.len()),
     };
-    println!("{}: dataset, {what}", path.display());
+    say!("{}: dataset, {what}", path.display());
     match dataset.classes() {
-        None => println!("  no labels"),
+        None => say!("  no labels"),
         Some(classes) => {
             let mut counts = vec![0usize; dataset.label_dim()];
             classes.iter().for_each(|class| counts[*class as usize] += 1);
             let shown: Vec<String> = counts.iter().take(20).map(ToString::to_string).collect();
             let more = if counts.len() > 20 { ", ..." } else { "" };
-            println!("  {} classes with {}{more} samples", counts.len(), shown.join(", "));
+            say!("  {} classes with {}{more} samples", counts.len(), shown.join(", "));
         }
     }
-    println!("  identity {}", dataset.identity());
+    say!("  identity {}", dataset.identity());
     Ok(())
 }
 
 fn tensors(state: &StateDict) {
-    println!("  {} tensors, {} values", state.len(), count(state));
+    say!("  {} tensors, {} values", state.len(), count(state));
     let skipped = state.len().saturating_sub(LISTED);
     for (i, (name, data)) in state.iter().enumerate() {
         if skipped > 0 && i == LISTED / 2 {
-            println!("    ... {skipped} more ...");
+            say!("    ... {skipped} more ...");
         }
         if skipped == 0 || i < LISTED / 2 || i >= state.len() - LISTED / 2 {
-            println!("    {name} {:?} {:?}", data.dtype(), data.shape().as_slice());
+            say!("    {name} {:?} {:?}", data.dtype(), data.shape().as_slice());
         }
     }
 }

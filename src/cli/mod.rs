@@ -1,5 +1,10 @@
 //! The command line: one file per verb.
 
+/// `println!`, except that a reader which has gone away is no panic.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::cli::output::line(format_args!($($text)*).to_string()) };
+}
+
 mod args;
 mod check;
 mod columns;

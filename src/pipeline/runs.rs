@@ -95,9 +95,13 @@ pub fn finished(dir: &Path) -> Result<Option<Finished>> {
     refuse_newer(&path, &value)?;
     let Ok(ArtifactFile { artifact, .. }) = serde_json::from_value(value) else { return Ok(None) };
     let Some(folder) = read_folder(dir)? else { return Ok(None) };
-    if let Artifact::Dataset(dataset) = &artifact
-        && !dir.join(&dataset.path).exists()
-    {
+    // What later stages read has to be there still.
+    let needed = match &artifact {
+        Artifact::Dataset(dataset) => Some(&dataset.path),
+        Artifact::Network(network) => Some(&network.weights),
+        _ => None,
+    };
+    if needed.is_some_and(|path| !dir.join(path).exists()) {
         return Ok(None);
     }
     Ok(Some(Finished { dir: dir.to_path_buf(), artifact, record: folder.record }))

@@ -33,9 +33,10 @@ pub(super) fn fetch(context: &Context<'_>, location: &Location, sha256: Option<&
     } else {
         let path = context.locate(location)?;
         if !path.exists() {
-            let where_else = match path.is_absolute() {
-                true => "",
-                false => ", neither from the working directory nor from the pipeline file's folder upwards",
+            let where_else = if path.is_absolute() {
+                ""
+            } else {
+                ", neither from the working directory nor from the pipeline file's folder upwards"
             };
             let what = format!("there is no such file or folder{where_else}");
             return Err(Error::Io {

@@ -91,8 +91,8 @@ impl<'a> Snapshooter<'a> {
             memory.best = Some((nimg, value));
         }
         for old in old.into_iter().flatten() {
-            let is_best =
-                self.settings.keep == Keep::BestAndLast && memory.best.is_some_and(|(best, _)| best == old);
+            let is_best = self.settings.keep == Keep::BestAndLast
+                && [memory.best, memory.best_but_last].into_iter().flatten().any(|(best, _)| best == old);
             if self.settings.keep != Keep::All && old != nimg && !is_best {
                 // A leftover does no harm.
                 let _ = fs::remove_file(weights(self.dir, old));

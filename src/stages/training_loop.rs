@@ -165,9 +165,22 @@ fn resume(
         }
     }
     let Some(checkpoint) = found else { return Ok(Memory::default()) };
+    let mut memory = checkpoint.progress;
+    // Somebody may have deleted the weights of a training that had come to its end.
+    let handed_on = memory.best.map_or(checkpoint.nimg, |(nimg, _)| nimg);
+    let lost = checkpoint.nimg >= cadence.duration
+        && cadence.snapshot.is_some()
+        && !super::snapshots::weights(context.dir, handed_on).is_file();
+    if lost && handed_on != checkpoint.nimg {
+        store.clear();
+        return Ok(Memory::default());
+    }
     training.restore(&checkpoint.state, &format!("`{}`", checkpoint.path.display()))?;
     eprintln!("  {}: continues at {}", context.name, Kimg::from_nimg(checkpoint.nimg));
-    Ok(checkpoint.progress)
+    if lost {
+        training.snapshot(&mut memory)?;
+    }
+    Ok(memory)
 }
 
 /// A shorter run ended with a snapshot that a longer one may not take. If that was its best, the best before it counts,
