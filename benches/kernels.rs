@@ -1,4 +1,5 @@
 //! Times of single operations, forward and with their backward pass: `cargo bench --bench kernels [-- FILTER]`.
+//! `KERNELS=avx2` or `KERNELS=portable` in the environment takes another instruction set than the best.
 //!
 //! Prints the median and the fastest of all rounds in microseconds, with the overhead of tape and allocation that
 //! every operation has in a network. Compare runs on one machine only, and better in turns than in sequence.
@@ -9,7 +10,10 @@ use std::{
 };
 
 use burn::tensor::{Device, Distribution, Tensor};
-use sida::kernels::{self, AdamStep, GroupNorm};
+use sida::kernels::{self, AdamStep, GroupNorm, InstructionSet, Recycler};
+
+#[global_allocator]
+static ALLOCATOR: Recycler = Recycler;
 
 /// Batch, side and channels of the activations that are timed: digits, and 32x32 at two widths and its lower levels.
 const EXTENTS: [[usize; 3]; 8] = [
@@ -24,9 +28,18 @@ const EXTENTS: [[usize; 3]; 8] = [
 ];
 
 fn main() {
+    match std::env::var("KERNELS").as_deref() {
+        Ok("portable") => {
+            InstructionSet::Portable.force();
+        }
+        Ok("avx2") => {
+            InstructionSet::Avx2.force();
+        }
+        _ => {}
+    }
     let filter = std::env::args().skip(1).find(|arg| !arg.starts_with("--")).unwrap_or_default();
     let bench = Bench { filter };
-    println!("{} threads, {:?}", kernels::threads(), kernels::InstructionSet::current());
+    println!("{} threads, {:?}", kernels::threads(), InstructionSet::current());
     for [n, side, c] in EXTENTS {
         let name = |op: &str| format!("{op:<14} [{n}, {side}, {side}, {c}]");
         let x = [n, side, side, c];

@@ -94,6 +94,9 @@ fn instruction_set() -> impl Strategy<Value = InstructionSet> {
     prop_oneof![Just(InstructionSet::Portable), Just(InstructionSet::Avx2), Just(InstructionSet::Avx512)]
 }
 
+/// `conv2d_with`, ours and the reference's.
+type Conv = fn(Tensor<4>, Tensor<4>, Option<Tensor<1>>, usize, [usize; 2]) -> Tensor<4>;
+
 /// Channel counts around the vector lengths, and the ends of a network.
 fn channels() -> impl Strategy<Value = usize> {
     prop_oneof![Just(1), Just(3), Just(16), Just(32), Just(48), 1usize..70]
@@ -121,7 +124,6 @@ proptest! {
     {
         let _set = force(set);
         let inputs = [input(&[n, h, w, c], seed), input(&[k, c, kh, kw], seed ^ 1), input(&[k], seed ^ 2)];
-        type Conv = fn(Tensor<4>, Tensor<4>, Option<Tensor<1>>, usize, [usize; 2]) -> Tensor<4>;
         let run = |f: Conv| move |t: &[Tensor<1>]| {
             f(shaped(&t[0], [n, h, w, c]), shaped(&t[1], [k, c, kh, kw]), Some(t[2].clone()), stride, padding)
         };
