@@ -251,7 +251,7 @@ impl<'a> Collected<'a> {
         }
         let transient = self.names(state, "_non_persistent_buffers_set");
         for (name, value) in self.dict(state, "_buffers", prefix)? {
-            if !transient.iter().any(|t| *t == name) {
+            if !transient.contains(&name) {
                 self.tensor(value, format!("{prefix}{name}"))?;
             }
         }

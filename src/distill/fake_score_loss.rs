@@ -36,7 +36,7 @@ impl FakeScoreLoss {
     /// The losses (SiD's denoising loss; SiDA's discriminator where `real_logits` are given).
     ///
     /// generated: the clean (augmented) images of the generator `[n, c, h, w]`; judged: what the network says about
-    /// them under noise; real_logits: what its encoder says about real images under the same noise `[n, 1, h', w']`;
+    /// them under noise; `real_logits`: what its encoder says about real images under the same noise `[n, 1, h', w']`;
     /// sigma `[n, 1, 1, 1]`
     pub fn terms(
         &self,

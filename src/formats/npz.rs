@@ -29,6 +29,9 @@ impl NpzReader {
     }
 
     /// The same from an open source.
+    ///
+    /// # Errors
+    /// `Io` where the file cannot be read; `BadFile` or `ForbiddenGlobal` where it is not what it should be.
     pub fn read(source: Source) -> Result<Self> {
         Self::limited(source, Limits::default().entry_size)
     }

@@ -32,6 +32,9 @@ pub struct Span {
 
 impl Source {
     /// Opens a file. Its length is taken now; a file that shrinks later gives `Error::Io`.
+    ///
+    /// # Errors
+    /// `Io` where the file cannot be read; `BadFile` or `ForbiddenGlobal` where it is not what it should be.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
         let file = File::open(&path).map_err(Error::io("read", &path))?;
@@ -73,6 +76,9 @@ impl Source {
     }
 
     /// Reads a range into memory of its own.
+    ///
+    /// # Errors
+    /// `Io` where the file cannot be read; `BadFile` or `ForbiddenGlobal` where it is not what it should be.
     pub fn read(&self, span: Span) -> Result<Vec<u8>> {
         let checked = self.span(span.start, span.len).and_then(|span| usize::try_from(span.len).ok());
         let len = checked.ok_or_else(|| self.bad("file", "a range outside of it was asked for"))?;
@@ -82,6 +88,9 @@ impl Source {
     }
 
     /// Fills `into` from `start` on; all of it must be there.
+    ///
+    /// # Errors
+    /// `Io` where the file cannot be read; `BadFile` or `ForbiddenGlobal` where it is not what it should be.
     pub fn read_at(&self, start: u64, into: &mut [u8]) -> Result<()> {
         match &self.bytes {
             Place::File(file) => read_exact_at(file, into, start).map_err(Error::io("read", &self.path)),

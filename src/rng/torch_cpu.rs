@@ -98,7 +98,7 @@ impl TorchCpu {
             }
         };
         values.chunks_exact_mut(BLOCK).for_each(normal);
-        if values.len() % BLOCK != 0 {
+        if !values.len().is_multiple_of(BLOCK) {
             let start = values.len() - BLOCK;
             values[start..].iter_mut().for_each(|value| *value = uniform(self));
             normal(&mut values[start..]);

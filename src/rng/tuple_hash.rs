@@ -11,7 +11,7 @@ pub fn tuple_hash(items: &[i64]) -> i64 {
     let mix = |acc: u64, item: &i64| {
         acc.wrapping_add(lane(*item).wrapping_mul(P2)).rotate_left(31).wrapping_mul(P1)
     };
-    let acc = items.iter().fold(P5, mix).wrapping_add(items.len() as u64 ^ (P5 ^ 3_527_539));
+    let acc = items.iter().fold(P5, mix).wrapping_add(items.len() as u64 ^ (P5 ^ 0x35_D373));
     // The result -1 is CPython's word for an error.
     if acc == u64::MAX { 1_546_275_796 } else { acc as i64 }
 }

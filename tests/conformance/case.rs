@@ -117,7 +117,7 @@ impl Case {
                 let file = spec["file"].as_str().ok_or("weights.file is missing")?.to_owned();
                 self.file(&file).cloned()
             }
-            Some("hash") => crate::case::hash_weights(&spec["tensors"]),
+            Some("hash") => hash_weights(&spec["tensors"]),
             other => Err(format!("unknown weights.source {other:?}")),
         }
     }

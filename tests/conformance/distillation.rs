@@ -224,7 +224,7 @@ impl Shared {
         let augmentation = |draws: Vec<AugmentDraw>| {
             self.augment.clone().filter(|_| !draws.is_empty()).map(|augment| Augmentation { augment, draws })
         };
-        if phase == Phase::FakeScore && self.augment.is_some() != !fake.is_empty() {
+        if phase == Phase::FakeScore && self.augment.is_some() == fake.is_empty() {
             return Err(format!("{prefix} has draws for {} augmented images", fake.len()));
         }
         let real = if self.use_gan && phase == Phase::FakeScore {

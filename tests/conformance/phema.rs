@@ -62,6 +62,7 @@ struct StdToExp {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the names of the format")]
 struct Beta {
     std: f64,
     t_next: u64,

@@ -14,7 +14,7 @@ use sida::{
     rng::TorchCpu,
 };
 
-use crate::{case::Case, compare::to_f64, network::Net};
+use crate::{case::Case, network::Net};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

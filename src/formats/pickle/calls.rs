@@ -98,9 +98,8 @@ impl Machine<'_> {
         if let Some(known) = self.persistent.known(&reference.key) {
             return Ok(known);
         }
-        let data = match self.persistent.place(&reference, self.source)? {
-            Some(span) => span,
-            None => return Err(cursor.bad("a reference to something outside of a pickle that stands alone")),
+        let Some(data) = self.persistent.place(&reference, self.source)? else {
+            return Err(cursor.bad("a reference to something outside of a pickle that stands alone"));
         };
         let storage = Storage { dtype: reference.dtype, numel: reference.numel, data };
         let value = self.object(Object::Storage(storage), cursor)?;

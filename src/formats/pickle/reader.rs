@@ -38,6 +38,9 @@ pub struct Pickle {
 impl Pickle {
     /// Reads a file; whether it is a bare pickle, a legacy torch archive or a `.pt` zip is seen from its
     /// first bytes. `format` is what error messages call it.
+    ///
+    /// # Errors
+    /// `Io` where the file cannot be read; `BadFile` or `ForbiddenGlobal` where it is not what it should be.
     pub fn open(path: impl AsRef<Path>, format: &'static str) -> Result<Self> {
         Self::read(Source::open(path)?, format)
     }
@@ -217,6 +220,9 @@ impl Pickle {
 
     /// Bytes, read from the file if they are still there; also `_codecs.encode(text, "latin1")`, in which
     /// protocol 2 wraps bytes.
+    ///
+    /// # Errors
+    /// `Io` where the file cannot be read; `BadFile` or `ForbiddenGlobal` where it is not what it should be.
     pub fn bytes(&self, value: Value) -> Result<Option<Vec<u8>>> {
         match self.object(value) {
             Some(Object::Bytes(Blob::Held { bytes, .. })) => Ok(Some(bytes.clone())),
@@ -237,16 +243,25 @@ impl Pickle {
     }
 
     /// A plain value as JSON: see `json.rs`.
+    ///
+    /// # Errors
+    /// `Io` where the file cannot be read; `BadFile` or `ForbiddenGlobal` where it is not what it should be.
     pub fn json(&self, value: Value) -> Result<Json> {
         json::to_json(self, value, 0)
     }
 
     /// The tensor that a value describes, or `None` where it describes something else.
+    ///
+    /// # Errors
+    /// `Io` where the file cannot be read; `BadFile` or `ForbiddenGlobal` where it is not what it should be.
     pub fn tensor(&self, value: Value) -> Result<Option<TensorView>> {
         TensorView::parse(self, value)
     }
 
     /// A numpy array or scalar, or `None` where the value is something else.
+    ///
+    /// # Errors
+    /// `Io` where the file cannot be read; `BadFile` or `ForbiddenGlobal` where it is not what it should be.
     pub fn array(&self, value: Value) -> Result<Option<TensorData>> {
         numpy::array(self, value)
     }

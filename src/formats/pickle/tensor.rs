@@ -100,6 +100,9 @@ impl TensorView {
     }
 
     /// Copies the elements out of the file, in row-major order.
+    ///
+    /// # Errors
+    /// `Io` where the file cannot be read; `BadFile` or `ForbiddenGlobal` where it is not what it should be.
     pub fn read(&self, source: &Source) -> Result<TensorData> {
         let size = self.dtype.size();
         let count = self.count();

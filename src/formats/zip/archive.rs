@@ -36,11 +36,17 @@ pub struct ZipArchive {
 
 impl ZipArchive {
     /// Opens a file; `format` is what error messages call it, such as `dataset zip`.
+    ///
+    /// # Errors
+    /// `Io` where the file cannot be read; `BadFile` or `ForbiddenGlobal` where it is not what it should be.
     pub fn open(path: impl AsRef<Path>, format: &'static str) -> Result<Self> {
         Self::new(Source::open(path)?, format, Limits::default())
     }
 
     /// Reads the directory of an archive. Names that leave the archive's folder are refused.
+    ///
+    /// # Errors
+    /// `Io` where the file cannot be read; `BadFile` or `ForbiddenGlobal` where it is not what it should be.
     pub fn new(source: Source, format: &'static str, limits: Limits) -> Result<Self> {
         let entries = read_directory(&source, format, limits.entries)?;
         let by_name = entries.iter().enumerate().map(|(i, entry)| (entry.name.clone(), i)).collect();
@@ -68,6 +74,9 @@ impl ZipArchive {
     }
 
     /// Unpacks an entry and checks its length and CRC.
+    ///
+    /// # Errors
+    /// `Io` where the file cannot be read; `BadFile` or `ForbiddenGlobal` where it is not what it should be.
     pub fn read(&self, entry: &ZipEntry) -> Result<Vec<u8>> {
         if entry.size > self.limits.entry_size {
             return Err(
@@ -94,6 +103,9 @@ impl ZipArchive {
     }
 
     /// Where a stored entry's bytes lie in the archive.
+    ///
+    /// # Errors
+    /// `Io` where the file cannot be read; `BadFile` or `ForbiddenGlobal` where it is not what it should be.
     pub fn span(&self, entry: &ZipEntry) -> Result<Span> {
         if entry.method != Method::Stored || entry.size != entry.packed_size {
             return Err(self.bad(entry, "is packed where it must be stored".to_owned()));
