@@ -36,7 +36,7 @@ pub struct Order(Kind);
 
 #[derive(Clone)]
 enum Kind {
-    Windowed(Windowed),
+    Windowed(Box<Windowed>),
     Epochs(Epochs),
 }
 
@@ -63,7 +63,7 @@ impl Order {
             rng.shuffle(&mut order);
             size = (n as f64 * window).round_ties_even() as u64;
         }
-        Ok(Self(Kind::Windowed(Windowed { options, order, rng, window: size, step: 0 })))
+        Ok(Self(Kind::Windowed(Box::new(Windowed { options, order, rng, window: size, step: 0 }))))
     }
 
     /// EDM2's order: every epoch is a fresh shuffle with a seed of its own. `start` is the first position, counted

@@ -33,7 +33,7 @@ impl Source {
     pub(in crate::data) fn open(path: &Path, rules: Rules) -> Result<Self> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
         let is_file = std::fs::metadata(path).map_err(Error::io("read", path))?.is_file();
-        if is_file && (name.ends_with(".tar.gz") || name.ends_with(".tgz")) {
+        if is_file && (name.ends_with(".tar.gz") || extension(&name) == "tgz") {
             let (images, classes) = super::cifar10::read(path)?;
             return Ok(Self::Memory { images, shape: super::cifar10::SHAPE, classes });
         }
