@@ -60,11 +60,35 @@ fn write_zip(path: &Path, entries: &[(&str, &[u8])]) {
 #[track_caller]
 fn refuses(bench: &Bench, parts: &[&str]) {
     let zip = bench.path("data.zip").display().to_string();
+    for source in ["edm", "convert"] {
+        let text = format!(
+            "stages:\n  data:\n    prepare_dataset: {{ source: {{ {source}: {{ path: '{zip}', use_labels: true }} }} }}\n"
+        );
+        let file = bench.write("data.yaml", text);
+        let said = bench.sida(&["run", &file]).exits(1).complains(&["data.zip"]);
+        if source == "edm" {
+            said.complains(parts);
+        }
+    }
+}
+
+#[test]
+fn a_folder_of_images_becomes_a_dataset_with_the_classes_of_its_folders() {
+    let bench = Bench::new();
+    for (name, side) in [("cat/a.png", 16), ("cat/b.png", 16), ("dog/c.png", 16)] {
+        let path = bench.path("photos").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, png(side)).unwrap();
+    }
+    let photos = bench.path("photos").display().to_string();
     let text = format!(
-        "stages:\n  data:\n    prepare_dataset: {{ source: {{ edm: {{ path: '{zip}', use_labels: true }} }} }}\n"
+        "stages:\n  data:\n    prepare_dataset: {{ source: {{ convert: {{ path: '{photos}', resolution: 8, transform: center_crop, use_labels: true }} }} }}\n"
     );
     let file = bench.write("data.yaml", text);
-    bench.sida(&["run", &file]).exits(1).complains(&["data.zip"]).complains(parts);
+    bench.sida(&["run", &file]).exits(0);
+    let made = json(&folder(&bench.runs().join("data"), "data").join("artifact.json"));
+    let made = &made["artifact"]["dataset"];
+    assert_eq!([&made["images"], &made["resolution"], &made["label_dim"]], [3, 8, 2]);
 }
 
 #[test]

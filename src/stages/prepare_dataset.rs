@@ -1,5 +1,7 @@
 //! `prepare_dataset`: finds an image dataset, or converts images into one.
 
+use std::sync::Mutex;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -7,12 +9,13 @@ use super::{
     artifact::Artifact,
     context::Context,
     dataset_file, download,
+    progress::Progress,
     snapshots::GRID,
     stage::{Input, Kind, Objection, Stage},
 };
 use crate::{
     Error, Result,
-    data::{DatasetKind, DatasetOptions, ImageDataset, ImageGrid, PreviewGrid},
+    data::{self, DatasetKind, DatasetOptions, ImageDataset, ImageGrid, PrepareOptions, PreviewGrid},
     location::Location,
 };
 
@@ -147,8 +150,44 @@ impl EdmSource {
 impl ConvertSource {
     /// Writes `dataset.zip` into the stage's folder.
     fn convert(&self, context: &Context<'_>) -> Result<std::path::PathBuf> {
-        let _source = download::fetch(context, &self.path, self.sha256.as_deref())?;
-        Err(Error::Unusable("images cannot be converted yet".into()))
+        let source = download::fetch(context, &self.path, self.sha256.as_deref())?;
+        let path = context.dir.join("dataset.zip");
+        let options = PrepareOptions {
+            rules: match self.transform {
+                Some(Transform::CenterCropDhariwal) => data::Rules::Edm2,
+                _ => data::Rules::Edm,
+            },
+            transform: self.transform.map(|transform| match transform {
+                Transform::CenterCrop => data::Transform::CenterCrop,
+                Transform::CenterCropWide => data::Transform::CenterCropWide,
+                Transform::CenterCropDhariwal => data::Transform::CenterCropDhariwal,
+            }),
+            resolution: self.resolution.map(|side| [side as usize; 2]),
+            max_images: self.max_images.map(|most| most as usize),
+            expected_images: None,
+        };
+        let progress: Mutex<Option<Progress>> = Mutex::new(None);
+        let tell = |done: usize, of: usize| {
+            if let Ok(mut progress) = progress.lock() {
+                let begin = || Progress::new(context.name.as_str(), "images", 0, of as u64);
+                progress.get_or_insert_with(begin).at(done as u64, "");
+            }
+        };
+        let prepared = data::prepare(&source, &path, &options, &tell)?;
+        if let Ok(Some(progress)) = progress.into_inner() {
+            progress.finish();
+        }
+        if self.use_labels && prepared.unlabelled > 0 {
+            return Err(Error::bad_file(
+                source,
+                "source of labels",
+                format!(
+                    "{} of {} images have no class: set `use_labels: false`, or give them one in a `dataset.json`",
+                    prepared.unlabelled, prepared.images
+                ),
+            ));
+        }
+        Ok(path)
     }
 }
 
