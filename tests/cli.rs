@@ -269,3 +269,37 @@ fn the_version_names_burn_and_the_features() {
         printed(&output)
     );
 }
+
+/// A folder of pictures, a sub-folder per class, becomes a dataset that the next stage can open.
+#[test]
+fn a_folder_of_pictures_becomes_a_dataset() {
+    let bench = Bench::new();
+    for (class, shade) in [("cats", 40u8), ("dogs", 200)] {
+        let folder = bench.folder.path().join("pictures").join(class);
+        fs::create_dir_all(&folder).unwrap();
+        for i in 0..3 {
+            let (width, height) = (20 + i, 16);
+            let pixels = sida::data::Pixels::new(width, height, 3, vec![shade; width * height * 3]);
+            sida::data::write_png(&folder.join(format!("{i}.png")), &pixels).unwrap();
+        }
+    }
+    let text = "
+stages:
+  pets:
+    prepare_dataset:
+      source: { convert: { path: pictures, transform: center_crop, resolution: 8, use_labels: true } }
+";
+    fs::write(bench.folder.path().join("pets.yaml"), text).unwrap();
+    let output = bench.sida(&["run", "pets.yaml"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let runs = bench.folder.path().join("runs/pets");
+    let stage = fs::read_dir(runs).unwrap().map(|e| e.unwrap().path()).find(|p| p.is_dir()).unwrap();
+    let output = bench.sida(&["inspect", stage.join("dataset.zip").to_str().unwrap()]);
+    let words = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(words.contains("6 images, 8x8, 3 channels") && words.contains("2 classes with 3, 3"), "{words}");
+    let wrong = text.replace("center_crop", "center_crop_dhariwal");
+    fs::write(bench.folder.path().join("wrong.yaml"), wrong).unwrap();
+    let output = bench.sida(&["check", "wrong.yaml"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("rules: edm2"));
+}

@@ -6,7 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    formats::AtomicFile,
+};
 
 /// What is being written has such a name until it is whole.
 const PREFIX: &str = ".tmp-";
@@ -16,18 +19,9 @@ const PREFIX: &str = ".tmp-";
 /// # Errors
 /// `Io` when the folder is absent or read-only, or the disk is full; the old file, if any, is untouched.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = parent(path);
-    let mut file = shared(tempfile::Builder::new().prefix(PREFIX), 0o666)
-        .tempfile_in(folder)
-        .map_err(Error::io("write in the folder", folder))?;
-    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(Error::io("write", path))?;
-    file.persist(path).map_err(|e| Error::Io {
-        action: "write",
-        path: path.to_path_buf(),
-        source: e.error,
-    })?;
-    sync_folder(folder);
-    Ok(())
+    let mut file = AtomicFile::create(path)?;
+    file.write_all(bytes).map_err(Error::io("write", path))?;
+    file.commit()
 }
 
 /// Makes a folder through a temporary one beside it: `fill` writes its files, then it is renamed into place.

@@ -2,10 +2,7 @@
 
 use std::{io::Write, path::Path};
 
-use crate::{
-    Error, Result,
-    data::{atomic_file::AtomicFile, pixels::Pixels},
-};
+use crate::{Error, Result, data::pixels::Pixels, formats::AtomicFile};
 
 /// The grey between images.
 const GROUND: u8 = 96;
@@ -66,9 +63,9 @@ impl ImageGrid {
 /// # Errors
 /// Where the file cannot be written.
 pub fn write_png(path: &Path, pixels: &Pixels) -> Result<()> {
-    let (file, mut writer) = AtomicFile::create(path)?;
-    writer.write_all(&pixels.to_png()).map_err(Error::io("write", path))?;
-    file.commit(writer)
+    let mut file = AtomicFile::create(path)?;
+    file.write_all(&pixels.to_png()).map_err(Error::io("write", path))?;
+    file.commit()
 }
 
 /// Reads one image file: PNG, JPEG, BMP or WebP.
@@ -128,6 +125,6 @@ mod tests {
         let error = read_image(&path).unwrap_err().to_string();
         assert!(error.contains("a.png` is not a usable image file: it is empty"), "{error}");
         let missing = write_png(&dir.path().join("no/a.png"), &Pixels::new(1, 1, 1, vec![0])).unwrap_err();
-        assert!(missing.to_string().starts_with("cannot write `"), "{missing}");
+        assert!(missing.to_string().starts_with("cannot write "), "{missing}");
     }
 }

@@ -1,6 +1,5 @@
 //! Images: datasets, the order in which they are drawn, augmentation, grids.
 
-mod atomic_file;
 pub mod augment;
 pub mod augment_draws;
 pub mod batch;

@@ -1,11 +1,6 @@
 //! Dataset preparation: images from anywhere become an EDM zip.
 
-use std::{
-    io::{BufWriter, Write},
-    ops::Range,
-    path::Path,
-    sync::mpsc::sync_channel,
-};
+use std::{io::Write, ops::Range, path::Path, sync::mpsc::sync_channel};
 
 use rayon::prelude::*;
 use schemars::JsonSchema;
@@ -15,11 +10,11 @@ use zip::{CompressionMethod, DateTime, ZipWriter, write::SimpleFileOptions};
 use crate::{
     Error, Result,
     data::{
-        atomic_file::AtomicFile,
         pixels::Pixels,
         source::Source,
         transform::{Rules, Shaping, Transform},
     },
+    formats::AtomicFile,
 };
 
 /// How a dataset is prepared.
@@ -85,8 +80,7 @@ pub fn prepare(
         ));
     }
     let count = options.max_images.unwrap_or(usize::MAX).min(images.len());
-    let (file, writer) = AtomicFile::create(destination)?;
-    let mut output = Output::new(destination, writer, &images);
+    let mut output = Output::new(destination, AtomicFile::create(destination)?, &images);
     std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel(AHEAD);
         let output = &mut output;
@@ -111,8 +105,8 @@ pub fn prepare(
         drop(sender);
         writing.join().expect("the writer does not panic")
     })?;
-    let (prepared, writer) = output.finish()?;
-    file.commit(writer)?;
+    let (prepared, file) = output.finish()?;
+    file.commit()?;
     Ok(prepared)
 }
 
@@ -142,15 +136,15 @@ impl Encoded {
 struct Output<'a> {
     destination: &'a Path,
     images: &'a Source,
-    zip: ZipWriter<BufWriter<std::fs::File>>,
+    zip: ZipWriter<AtomicFile>,
     labels: Vec<(String, Option<u32>)>,
     shape: Option<[usize; 3]>,
     left_out: usize,
 }
 
 impl<'a> Output<'a> {
-    fn new(destination: &'a Path, writer: BufWriter<std::fs::File>, images: &'a Source) -> Self {
-        let zip = ZipWriter::new(writer);
+    fn new(destination: &'a Path, file: AtomicFile, images: &'a Source) -> Self {
+        let zip = ZipWriter::new(file);
         Self { destination, images, zip, labels: Vec::new(), shape: None, left_out: 0 }
     }
 
@@ -186,7 +180,7 @@ impl<'a> Output<'a> {
         self.zip.write_all(bytes).map_err(Error::io("write", self.destination))
     }
 
-    fn finish(mut self) -> Result<(Prepared, BufWriter<std::fs::File>)> {
+    fn finish(mut self) -> Result<(Prepared, AtomicFile)> {
         let Some(shape) = self.shape else {
             return Err(Error::Unusable(format!(
                 "the transform leaves out all {} images: they are smaller than the `resolution`",
@@ -199,7 +193,7 @@ impl<'a> Output<'a> {
         let json = serde_json::json!({ "labels": list });
         self.write("dataset.json", json.to_string().as_bytes())?;
         let failed = |e: zip::result::ZipError| Error::io("write", self.destination)(e.into());
-        let writer = self.zip.finish().map_err(failed)?;
-        Ok((Prepared { images: labels.len(), left_out: self.left_out, unlabelled, shape }, writer))
+        let file = self.zip.finish().map_err(failed)?;
+        Ok((Prepared { images: labels.len(), left_out: self.left_out, unlabelled, shape }, file))
     }
 }

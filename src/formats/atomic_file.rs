@@ -13,14 +13,17 @@ use crate::{Error, Result};
 const BUFFER: usize = 1 << 20;
 
 /// Writes beside the target; `commit` puts the file in its place, dropping it leaves nothing.
-pub(super) struct AtomicFile {
+pub struct AtomicFile {
     target: PathBuf,
     writer: BufWriter<NamedTempFile>,
 }
 
 impl AtomicFile {
     /// Begins a file in the target's folder, which must exist.
-    pub(super) fn create(target: &Path) -> Result<Self> {
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn create(target: &Path) -> Result<Self> {
         let folder = folder_of(target);
         let file = tempfile::Builder::new()
             .prefix(".tmp-")
@@ -30,7 +33,10 @@ impl AtomicFile {
     }
 
     /// Flushes to disk and renames. A file that was there before is replaced.
-    pub(super) fn commit(self) -> Result<()> {
+    ///
+    /// # Errors
+    /// `Io`; the file that was there before is untouched then.
+    pub fn commit(self) -> Result<()> {
         let target = self.target;
         let file = self.writer.into_inner().map_err(std::io::IntoInnerError::into_error);
         let file = file.map_err(Error::io("write", &target))?;
@@ -60,4 +66,24 @@ impl Seek for AtomicFile {
 
 fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_committed_file_appears() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.bin");
+        let mut file = AtomicFile::create(&path).unwrap();
+        file.write_all(b"half").unwrap();
+        drop(file);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        let mut file = AtomicFile::create(&path).unwrap();
+        file.write_all(b"whole").unwrap();
+        file.commit().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"whole");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
 }

@@ -12,6 +12,7 @@ mod npy;
 mod npz;
 mod source;
 
+pub use atomic_file::AtomicFile;
 pub use fid_reference::FidReference;
 pub use npz::{NpzImageWriter, NpzReader};
 pub use source::{Source, Span};

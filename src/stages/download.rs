@@ -11,7 +11,7 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use super::{context::Context, progress::Progress};
-use crate::{Error, Result, location::Location};
+use crate::{Error, Result, formats::AtomicFile, location::Location};
 
 /// No published network or dataset is larger.
 const LARGEST: u64 = 256 << 30;
@@ -81,10 +81,7 @@ fn download(context: &Context<'_>, url: &str, path: &Path) -> Result<()> {
         .and_then(|value| value.to_str().ok()?.parse::<u64>().ok())
         .filter(|length| *length <= LARGEST);
     let mut body = response.into_body().into_with_config().limit(LARGEST).reader();
-    let mut file = tempfile::Builder::new()
-        .prefix(".download-")
-        .tempfile_in(context.cache)
-        .map_err(Error::io("write in the folder", context.cache))?;
+    let mut file = AtomicFile::create(path)?;
     let mut progress = Progress::new(context.name.as_str(), "bytes", 0, length.unwrap_or(0));
     progress.say(&format!("  {}: downloading {url}", context.name));
     let mut block = vec![0; BLOCK];
@@ -105,12 +102,7 @@ fn download(context: &Context<'_>, url: &str, path: &Path) -> Result<()> {
     if let Some(length) = length.filter(|length| *length != done) {
         return Err(failed(format!("the connection ended after {done} of {length} bytes")));
     }
-    file.persist(path).map_err(|e| Error::Io {
-        action: "write",
-        path: path.to_path_buf(),
-        source: e.error,
-    })?;
-    Ok(())
+    file.commit()
 }
 
 fn sha256_of(path: &Path) -> Result<String> {

@@ -15,7 +15,10 @@ use super::{
 };
 use crate::{
     Error, Result,
-    data::{self, DatasetKind, DatasetOptions, ImageDataset, ImageGrid, PrepareOptions, PreviewGrid},
+    data::{
+        self, DatasetKind, DatasetOptions, ImageDataset, ImageGrid, PrepareOptions, PreviewGrid, Rules,
+        Transform,
+    },
     location::Location,
 };
 
@@ -67,6 +70,9 @@ pub struct EdmSource {
 pub struct ConvertSource {
     /// A folder of images, a zip of images, or `cifar-10-python.tar.gz`; a URL is downloaded.
     pub path: Location,
+    /// Whose rules of order and colour hold, EDM's or EDM2's.
+    #[serde(default)]
+    pub rules: Rules,
     /// How an image is cropped before it is scaled. Default: not at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transform: Option<Transform>,
@@ -88,18 +94,6 @@ pub struct ConvertSource {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^[0-9a-f]{64}$"))]
     pub sha256: Option<String>,
-}
-
-/// How an image is cropped before it is scaled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Transform {
-    /// The largest centred square.
-    CenterCrop,
-    /// The centred part with the target's aspect ratio, on a black square.
-    CenterCropWide,
-    /// Halved with a box filter while it is large, then bicubic, then the centred square (ADM's ImageNet).
-    CenterCropDhariwal,
 }
 
 /// Labels alone.
@@ -151,43 +145,35 @@ impl ConvertSource {
     /// Writes `dataset.zip` into the stage's folder.
     fn convert(&self, context: &Context<'_>) -> Result<std::path::PathBuf> {
         let source = download::fetch(context, &self.path, self.sha256.as_deref())?;
-        let path = context.dir.join("dataset.zip");
+        let destination = context.dir.join("dataset.zip");
         let options = PrepareOptions {
-            rules: match self.transform {
-                Some(Transform::CenterCropDhariwal) => data::Rules::Edm2,
-                _ => data::Rules::Edm,
-            },
-            transform: self.transform.map(|transform| match transform {
-                Transform::CenterCrop => data::Transform::CenterCrop,
-                Transform::CenterCropWide => data::Transform::CenterCropWide,
-                Transform::CenterCropDhariwal => data::Transform::CenterCropDhariwal,
-            }),
+            rules: self.rules,
+            transform: self.transform,
             resolution: self.resolution.map(|side| [side as usize; 2]),
             max_images: self.max_images.map(|most| most as usize),
             expected_images: None,
         };
-        let progress: Mutex<Option<Progress>> = Mutex::new(None);
-        let tell = |done: usize, of: usize| {
+        let progress = Mutex::new(Progress::new(context.name.as_str(), "images", 0, 0));
+        let prepared = data::prepare(&source, &destination, &options, &|done, of| {
             if let Ok(mut progress) = progress.lock() {
-                let begin = || Progress::new(context.name.as_str(), "images", 0, of as u64);
-                progress.get_or_insert_with(begin).at(done as u64, "");
+                progress.of(of as u64);
+                progress.at(done as u64, "");
             }
-        };
-        let prepared = data::prepare(&source, &path, &options, &tell)?;
-        if let Ok(Some(progress)) = progress.into_inner() {
+        })?;
+        if let Ok(progress) = progress.into_inner() {
             progress.finish();
+        }
+        if prepared.left_out > 0 {
+            tracing::info!("{}: the transform leaves out {} images", context.name, prepared.left_out);
         }
         if self.use_labels && prepared.unlabelled > 0 {
             return Err(Error::bad_file(
                 source,
-                "source of labels",
-                format!(
-                    "{} of {} images have no class: set `use_labels: false`, or give them one in a `dataset.json`",
-                    prepared.unlabelled, prepared.images
-                ),
+                "source of labelled images",
+                format!("{} images have no class: leave `use_labels` out", prepared.unlabelled),
             ));
         }
-        Ok(path)
+        Ok(destination)
     }
 }
 
@@ -201,7 +187,7 @@ impl Stage for PrepareDataset {
     }
 
     fn check(&self) -> Vec<Objection> {
-        let DatasetSource::Convert(ConvertSource { transform, resolution, .. }) = &self.source else {
+        let DatasetSource::Convert(ConvertSource { rules, transform, resolution, .. }) = &self.source else {
             return Vec::new();
         };
         let mut objections = Vec::new();
@@ -222,6 +208,12 @@ impl Stage for PrepareDataset {
                 "source/convert/transform",
                 "a `transform` needs a `resolution` to crop for",
             ));
+        }
+        if *transform == Some(Transform::CenterCropDhariwal) && *rules == Rules::Edm {
+            objections.push(
+                Objection::new("source/convert/transform", "`center_crop_dhariwal` is a crop of EDM2's tool")
+                    .help("add `rules: edm2`"),
+            );
         }
         objections
     }

@@ -45,6 +45,14 @@ impl Progress {
         }
     }
 
+    /// Corrects the total, where it becomes known only on the way.
+    pub fn of(&mut self, total: u64) {
+        self.total = total;
+        if let Some(bar) = &self.bar {
+            bar.set_length(total);
+        }
+    }
+
     /// A line of its own, above the bar where there is one.
     pub fn say(&self, line: &str) {
         match &self.bar {
