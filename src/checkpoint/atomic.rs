@@ -8,11 +8,8 @@ use std::{
 
 use crate::{
     error::{Error, Result},
-    formats::AtomicFile,
+    formats::{AtomicFile, UNFINISHED, beside},
 };
-
-/// What is being written has such a name until it is whole.
-const PREFIX: &str = ".tmp-";
 
 /// Writes a file through a temporary one beside it: flushed to disk, then renamed into place.
 ///
@@ -31,9 +28,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 /// What `fill` returns, or `Io`; a half-filled folder never appears under `path`.
 pub fn write_folder(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let folder = parent(path);
-    let temporary = shared(tempfile::Builder::new().prefix(PREFIX), 0o777)
-        .tempdir_in(folder)
-        .map_err(Error::io("make a folder in", folder))?;
+    let temporary = beside(0o777).tempdir_in(folder).map_err(Error::io("make a folder in", folder))?;
     fill(temporary.path())?;
     for entry in fs::read_dir(temporary.path()).map_err(Error::io("read", temporary.path()))?.flatten() {
         let _ = File::open(entry.path()).and_then(|f| f.sync_all());
@@ -54,23 +49,11 @@ pub fn write_folder(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Resu
 /// Removes what a process that was killed had begun to write in a folder that nobody writes in now.
 pub fn remove_leftovers(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        if entry.file_name().to_string_lossy().starts_with(PREFIX) {
+        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
             // Litter does no harm; failing because of it would.
             let _ = fs::remove_dir_all(entry.path()).or_else(|_| fs::remove_file(entry.path()));
         }
     }
-}
-
-/// Readable by whom the user's umask allows, and not by the user alone, which is the default for temporary files.
-fn shared<'a, 'b>(
-    builder: &'a mut tempfile::Builder<'b, 'b>,
-    mode: u32,
-) -> &'a mut tempfile::Builder<'b, 'b> {
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
-    #[cfg(not(unix))]
-    let _ = mode;
-    builder
 }
 
 fn parent(path: &Path) -> &Path {

@@ -10,6 +10,9 @@ use tempfile::NamedTempFile;
 
 use crate::{Error, Result};
 
+/// What is being written has a name that begins so until it is whole.
+pub const UNFINISHED: &str = ".tmp-";
+
 const BUFFER: usize = 1 << 20;
 
 /// Writes beside the target; `commit` puts the file in its place, dropping it leaves nothing.
@@ -25,10 +28,7 @@ impl AtomicFile {
     /// `Io`.
     pub fn create(target: &Path) -> Result<Self> {
         let folder = folder_of(target);
-        let file = tempfile::Builder::new()
-            .prefix(".tmp-")
-            .tempfile_in(folder)
-            .map_err(Error::io("write in the folder", folder))?;
+        let file = beside(0o666).tempfile_in(folder).map_err(Error::io("write in the folder", folder))?;
         Ok(Self { target: target.to_path_buf(), writer: BufWriter::with_capacity(BUFFER, file) })
     }
 
@@ -62,6 +62,18 @@ impl Seek for AtomicFile {
     fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
         self.writer.seek(to)
     }
+}
+
+/// A builder of temporary files or folders with the permissions that the user's umask leaves of `mode`; its
+/// own choice would be the owner alone, and who serves a report is often somebody else.
+pub fn beside(mode: u32) -> tempfile::Builder<'static, 'static> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(UNFINISHED);
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
+    #[cfg(not(unix))]
+    let _ = mode;
+    builder
 }
 
 fn folder_of(path: &Path) -> &Path {

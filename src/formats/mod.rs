@@ -12,7 +12,7 @@ mod npy;
 mod npz;
 mod source;
 
-pub use atomic_file::AtomicFile;
+pub use atomic_file::{AtomicFile, UNFINISHED, beside};
 pub use fid_reference::FidReference;
 pub use npz::{NpzImageWriter, NpzReader};
 pub use source::{Source, Span};
