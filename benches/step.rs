@@ -88,7 +88,7 @@ fn serve(name: &str, work: &str) {
 fn parameters(name: &str) -> usize {
     let (_, _, config) = networks().into_iter().find(|(n, _, _)| *n == name).expect("prepared before");
     let config: NetworkConfig = serde_json::from_value(config).expect("settings of a network");
-    config.init(Seed(0).at(Phase::Sample, 0), &Device::flex()).expect("settings that make sense").num_params()
+    config.init(Seed(0).at(Phase::Sample, 0), &device()).expect("settings that make sense").num_params()
 }
 
 fn seconds(step: &mut impl FnMut(), count: usize) -> f64 {
@@ -103,7 +103,7 @@ fn prepare(name: &str, work: &str) -> Box<dyn FnMut()> {
         networks().into_iter().find(|(n, _, _)| *n == name).unwrap_or_else(|| panic!("no network `{name}`"));
     let config: NetworkConfig = serde_json::from_value(config).expect("settings of a network");
     let draw = Seed(0).at(Phase::Sample, 0);
-    let network = config.init(draw, &Device::flex()).expect("settings that make sense");
+    let network = config.init(draw, &device()).expect("settings that make sense");
     let mut supply = Constant { shape: [batch, config.img_channels(), config.img_resolution()], draw };
     match work {
         "generate" => {
@@ -185,7 +185,7 @@ impl Constant {
     fn normals(&self, what: &str) -> Tensor<4> {
         let [n, c, side] = self.shape;
         let values = self.draw.purpose(what).normals(0..n as u64, c * side * side);
-        Tensor::from_data(TensorData::new(values, [n, c, side, side]), &Device::flex())
+        Tensor::from_data(TensorData::new(values, [n, c, side, side]), &device())
     }
 }
 
@@ -203,5 +203,16 @@ impl Supply for Constant {
             dropout: (self.draw, 0),
             latents,
         })
+    }
+}
+
+/// The CPU, or what `SIDA_DEVICE` says (`cuda:0`, in a build with that feature).
+fn device() -> Device {
+    let asked = std::env::var("SIDA_DEVICE").unwrap_or_else(|_| "cpu".to_owned());
+    match asked.split_once(':') {
+        None if asked == "cpu" => Device::flex(),
+        #[cfg(feature = "cuda")]
+        Some(("cuda", index)) => Device::cuda(index.parse::<usize>().expect("a number after `cuda:`")),
+        _ => panic!("SIDA_DEVICE={asked}: it is `cpu`, or `cuda:N` with `--features cuda`"),
     }
 }

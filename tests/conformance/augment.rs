@@ -24,7 +24,7 @@ struct Drawn {
 
 pub fn run(case: &mut Case) -> Result<(), String> {
     let augment = case.config::<Config>()?.augment;
-    let device = Device::flex();
+    let device = crate::case::device();
     let images = Tensor::<4>::from_data(case.tensor("in.images")?, &device);
     let mut draws = vec![AugmentDraw::default(); images.dims()[0]];
     let listed: Vec<Drawn> =

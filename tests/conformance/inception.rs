@@ -28,7 +28,7 @@ pub fn run(case: &mut Case) -> Result<(), String> {
     if (config.bn_eps - 0.001).abs() > 1e-12 || config.num_classes != 1008 {
         return Err(format!("not the FID network: eps {}, {} classes", config.bn_eps, config.num_classes));
     }
-    let device = Device::flex();
+    let device = crate::case::device();
     let mut weights = case.weights(None)?;
     // Published files may hold such counters.
     weights.insert("Conv2d_1a_3x3.bn.num_batches_tracked".to_owned(), TensorData::from([0i64]));

@@ -30,7 +30,7 @@ pub fn run(case: &mut Case) -> Result<(), String> {
     let (shared, own): (Shared, Own) = split(case, &["gan_active", "nan_z"])?;
     let recipe = shared.recipe(serde_json::json!({}))?;
     let objective = shared.objective(&recipe)?;
-    let device = Device::flex();
+    let device = crate::case::device();
     let batch_size = f64::from(shared.batch_gpu_total);
     let batch = |case: &mut Case, prefix: &str, phase: Phase| {
         let mut batch = shared.micro_batch(case, prefix, phase, 0, &device)?;

@@ -47,7 +47,7 @@ impl Net {
 
 pub fn run(case: &mut Case) -> Result<(), String> {
     let net: Net = case.config()?;
-    let device = Device::flex().autodiff();
+    let device = crate::case::device().autodiff();
     let weights = case.weights(None)?;
     let network = net.config()?.load(&weights, "the case", &device).map_err(|e| e.to_string())?;
     drop(weights);

@@ -154,7 +154,7 @@ pub fn run(case: &mut Case) -> Result<(), String> {
 fn sample(case: &mut Case) -> Result<(), String> {
     let Sampled { net, sampler: named, record_calls } = case.config()?;
     let sampler = named.sampler()?;
-    let device = Device::flex();
+    let device = crate::case::device();
     let weights = case.weights(None)?;
     let network = net.config()?.load(&weights, "the case", &device).map_err(|e| e.to_string())?;
     let latents = Tensor::<4>::from_data(case.tensor("in.latents")?, &device);
@@ -249,7 +249,7 @@ fn generate(case: &mut Case) -> Result<(), String> {
     if rng != "cpu" {
         return Err(format!("unknown rng `{rng}`"));
     }
-    let device = Device::flex();
+    let device = crate::case::device();
     let snapshot = ReferenceSnapshot::open(case.dir.join(network_file)).map_err(|e| e.to_string())?;
     let found = snapshot.ema().map_err(|e| e.to_string())?;
     case.expect(found.class_name == ema.class_name, || format!("class `{}`", found.class_name));

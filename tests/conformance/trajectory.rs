@@ -79,7 +79,7 @@ pub fn run(case: &mut Case) -> Result<(), String> {
     }
     let recipe = shared.recipe(own.recipe(&shared)?)?;
     let objective = shared.objective(&recipe)?;
-    let device = Device::flex();
+    let device = crate::case::device();
     let networks = shared.networks(case, &device)?;
     let initial = [
         ("fake", networks.fake_score.state_dict()),

@@ -75,7 +75,7 @@ pub fn run(case: &mut Case) -> Result<(), String> {
     case.expect(statistics.scale() == config.scale, || format!("scale {:?}", statistics.scale()));
     case.expect(statistics.bias() == config.bias, || format!("bias {:?}", statistics.bias()));
 
-    let device = Device::flex();
+    let device = crate::case::device();
     let load = |weights: &StateDict| {
         Vae::load(&architecture, weights, "the case", &device).map_err(|e| e.to_string())
     };
