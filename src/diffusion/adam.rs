@@ -148,3 +148,84 @@ pub fn by_name(names: &[String], by_index: &StateDict, origin: &str) -> Result<S
     };
     by_index.iter().map(rename).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::gaussian::Gaussian;
+
+    const SETTINGS: AdamSettings = AdamSettings { betas: [0.9, 0.999], eps: 1e-8 };
+
+    /// Gradients of `Gaussian::new`'s parameters; those that are `None` are left out.
+    fn gradients(mean: Option<f32>, std: Option<f32>) -> Gradients {
+        let tensor = |value: f32| Tensor::from_floats([value], &burn::tensor::Device::flex());
+        [("mean", mean), ("std", std)]
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), tensor(value?))))
+            .collect()
+    }
+
+    #[test]
+    fn it_follows_the_papers_recurrence() {
+        // Kingma and Ba, 2015, Algorithm 1, in f64.
+        let ([b1, b2], lr) = (SETTINGS.betas, 1e-2);
+        let (mut theta, mut m, mut v) = (0.7f64, 0.0f64, 0.0f64);
+        let mut adam = Adam::new(SETTINGS);
+        let mut network = Gaussian::new(0.7, 1.0);
+        for t in 1..=50 {
+            let g = (f64::from(t) * 0.7).sin() * 3.0;
+            (m, v) = (b1 * m + (1.0 - b1) * g, b2 * v + (1.0 - b2) * g * g);
+            theta -= lr * (m / (1.0 - b1.powi(t))) / ((v / (1.0 - b2.powi(t))).sqrt() + SETTINGS.eps);
+            network = adam.step(network, gradients(Some(g as f32), None), lr);
+        }
+        assert!((f64::from(network.mean()) - theta).abs() < 1e-6);
+        assert_eq!(network.std().to_bits(), 1f32.to_bits());
+    }
+
+    #[test]
+    fn a_parameter_without_gradient_is_skipped_and_counts_no_step() {
+        let mut adam = Adam::new(AdamSettings { betas: [0.0, 0.999], eps: 1e-8 });
+        let network = adam.step(Gaussian::new(0.0, 1.0), gradients(Some(5.0), None), 0.1);
+        // With bias correction the first step is the learning rate, whatever the gradient.
+        assert!((network.mean() + 0.1).abs() < 1e-6);
+        let network = adam.step(network, gradients(Some(5.0), Some(-3.0)), 0.1);
+        assert!((network.std() - 1.1).abs() < 1e-6);
+        let steps = |name: &str| adam.state()[&format!("{name}/step")].iter::<i64>().next();
+        assert_eq!((steps("mean"), steps("std")), (Some(2), Some(1)));
+    }
+
+    #[test]
+    fn its_state_survives_by_name_and_from_torchs_indices() {
+        let mut adam = Adam::new(SETTINGS);
+        let network = adam.step(Gaussian::new(0.0, 1.0), gradients(Some(5.0), Some(1.0)), 0.1);
+        let by_index: StateDict = adam
+            .state()
+            .into_iter()
+            .map(|(name, data)| (name.replace("mean", "0").replace("std", "1"), data))
+            .collect();
+        let names = network.parameter_names();
+        let state = by_name(&names, &by_index, "a file").unwrap();
+        let mut restored = Adam::restore(SETTINGS, &network, &state, "a file").unwrap();
+        assert_eq!(restored.state(), adam.state());
+        let next = |adam: &mut Adam| {
+            let network = adam.step(network.clone(), gradients(Some(-2.0), Some(0.3)), 0.1);
+            (network.mean(), network.std())
+        };
+        assert_eq!(next(&mut restored), next(&mut adam));
+        let strange: StateDict =
+            by_index.into_iter().map(|(name, data)| (name.replace('1', "2"), data)).collect();
+        assert!(matches!(by_name(&names, &strange, "a file"), Err(Error::UnexpectedTensor { .. })));
+    }
+
+    #[test]
+    fn half_a_state_is_refused() {
+        let mut adam = Adam::new(SETTINGS);
+        let network = adam.step(Gaussian::new(0.0, 1.0), gradients(Some(5.0), Some(1.0)), 0.1);
+        for part in ["step", "exp_avg", "exp_avg_sq"] {
+            let mut state = adam.state();
+            state.shift_remove(&format!("mean/{part}"));
+            let refused = Adam::restore(SETTINGS, &network, &state, "a file");
+            assert!(matches!(refused, Err(Error::MissingTensor { .. })), "without {part}");
+        }
+    }
+}

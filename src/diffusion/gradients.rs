@@ -111,6 +111,13 @@ impl Gradients {
     }
 }
 
+impl FromIterator<(String, Tensor<1>)> for Gradients {
+    /// From flat gradients by name.
+    fn from_iter<I: IntoIterator<Item = (String, Tensor<1>)>>(gradients: I) -> Self {
+        Self(gradients.into_iter().collect())
+    }
+}
+
 fn square_sum(gradient: &Tensor<1>) -> Tensor<1> {
     gradient.clone().cast(DType::F32).square().sum()
 }
