@@ -7,6 +7,10 @@ use burn::tensor::{Device, Tensor, TensorData};
 use crate::{
     Result,
     data::{Augment, AugmentDraw, Augmented},
+    diffusion::{
+        LogNormal,
+        noise_level::{JUDGED, per_sample},
+    },
     nn::Dropout,
     seed::{Draw, Phase, Seed},
 };
@@ -123,14 +127,13 @@ pub struct Drawn<B> {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NoiseLevels {
     /// Of the fake score phase.
-    pub fake_score: crate::diffusion::LogNormal,
+    pub fake_score: LogNormal,
     /// Of the generator phase: largest time, of 1000.
     pub tmax: u32,
 }
 
 impl<B: FnMut(Request) -> Result<Batch>> Supply for Drawn<B> {
     fn micro_batch(&mut self, phase: Phase, nimg: u64, samples: Range<u64>) -> Result<MicroBatch> {
-        use crate::diffusion::noise_level::{JUDGED, per_sample};
         let draw = self.seed.at(phase, nimg);
         let images = self.adversarial && phase == Phase::FakeScore;
         let request =

@@ -3,6 +3,7 @@
 pub mod cross_entropy;
 pub mod fake_score_loss;
 pub mod generator_loss;
+pub mod iteration;
 pub mod kept;
 pub mod method;
 pub mod micro_batch;
@@ -14,9 +15,10 @@ mod truths;
 
 pub use fake_score_loss::{FakeScoreLoss, FakeScoreTerms};
 pub use generator_loss::{GeneratorLoss, GeneratorTerms};
+pub use iteration::{Iteration, Round};
 pub use kept::Kept;
 pub use method::{Adversarial, Method, Sid, Sid2a, Sida, Terms};
 pub use micro_batch::{Augmentation, Batch, Drawn, MicroBatch, NoiseLevels, Real, Request, Supply};
 pub use objective::{ForcedNormalization, Learning, LossScales, Objective};
 pub use recipe::{Distill, Edm2Settings, FakeScore, Generator, Keep, Snapshots, StartFrom};
-pub use trainer::{Iteration, Networks, Round, Trainer};
+pub use trainer::{Networks, Trainer};
