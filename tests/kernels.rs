@@ -122,7 +122,6 @@ proptest! {
     fn conv2d_with(set in instruction_set(), n in 1usize..4, h in 3usize..12, w in 3usize..12, c in channels(), k in channels(),
         kh in 1usize..4, kw in 1usize..4, stride in 1usize..4, padding in prop::array::uniform2(0usize..3), seed: u64)
     {
-        type Conv = fn(Tensor<4>, Tensor<4>, Option<Tensor<1>>, usize, [usize; 2]) -> Tensor<4>;
         let _set = force(set);
         let inputs = [input(&[n, h, w, c], seed), input(&[k, c, kh, kw], seed ^ 1), input(&[k], seed ^ 2)];
         let run = |f: Conv| move |t: &[Tensor<1>]| {

@@ -1,6 +1,6 @@
 //! Kind `augment` of the fixtures' README.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use serde::Deserialize;
 use sida::data::{Augment, AugmentDraw};
 

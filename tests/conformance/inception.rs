@@ -1,6 +1,6 @@
 //! Kind `inception` of the fixtures' README.
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{DType, Tensor, TensorData};
 use serde::Deserialize;
 use sida::nn::{InceptionInput, InceptionV3};
 
