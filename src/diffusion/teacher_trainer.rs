@@ -194,6 +194,7 @@ mod tests {
     }
 
     /// Images are normal with mean 0.5 and standard deviation 0.25.
+    #[expect(clippy::unnecessary_wraps, reason = "what the trainer asks for")]
     fn batch(nimg: u64, samples: Range<u64>) -> Result<TeacherBatch> {
         let draws = TeacherDraws {
             seed: Seed(5),
