@@ -216,7 +216,7 @@ fn a_full_disk_costs_nothing_that_was_finished() {
     assert!(finished && litter == 0, "{litter}");
     // With room again the same command goes on.
     let said = bench.sida(&["run", &file, "--runs", &kept.display().to_string()]).exits(0);
-    assert!(said.out.contains("3 stages ran, 1 were done before"), "{}", said.out);
+    assert!(said.out.contains("3 stages ran, 1 was done before"), "{}", said.out);
 }
 
 #[test]

@@ -119,7 +119,7 @@ fn a_run_prints_its_results_and_a_second_one_does_nothing() {
     let strict = bench.sida(&strict);
     assert_eq!(strict.status.code(), Some(3), "{}", said(&strict));
     assert!(printed(&strict).contains("FAIL scores: fd_pixels_64"), "{}", printed(&strict));
-    assert!(printed(&strict).contains("1 stages ran, 3 were done before"), "{}", printed(&strict));
+    assert!(printed(&strict).contains("1 stage ran, 3 were done before"), "{}", printed(&strict));
 
     // With the data gone and everything done, nothing needs the data; the artifact says so.
     let json = bench.sida(&["--log-format", "json", "run", "tiny.yaml", "--device", "cpu"]);

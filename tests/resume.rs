@@ -146,7 +146,7 @@ fn a_finished_run_does_nothing_and_a_change_runs_what_depends_on_it() {
     let sid = folder(&pipeline_dir(&bench.runs()), "sid");
     fs::remove_file(sid.join("snapshot-0000000608.safetensors")).unwrap();
     let said = bench.sida(&["run", PIPELINE]).exits(0);
-    assert!(said.out.contains("1 stages ran, 10 were done before"), "{}", said.out);
+    assert!(said.out.contains("1 stage ran, 10 were done before"), "{}", said.out);
     same_weights(uninterrupted(), &bench.runs(), "sid");
 
     let to_run = |setting: &str| -> Vec<String> {

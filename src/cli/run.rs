@@ -104,12 +104,10 @@ fn print(plan: &Plan, summary: &Summary) {
     if summary.ran.is_empty() {
         output::line(format!("nothing to do: {} stages were done before", summary.skipped.len()));
     } else {
-        output::line(format!(
-            "{} stages ran, {} were done before, in {}",
-            summary.ran.len(),
-            summary.skipped.len(),
-            plan.dir.display()
-        ));
+        let (ran, done) = (summary.ran.len(), summary.skipped.len());
+        let ran = if ran == 1 { "1 stage".to_owned() } else { format!("{ran} stages") };
+        let were = if done == 1 { "was" } else { "were" };
+        output::line(format!("{ran} ran, {done} {were} done before, in {}", plan.dir.display()));
     }
 }
 
