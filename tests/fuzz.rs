@@ -30,14 +30,14 @@ const MEMORY: u64 = 1 << 30;
 fn corpus(extensions: &[&str]) -> Vec<Vec<u8>> {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     let mut paths: Vec<PathBuf> = fs::read_dir(fixtures)
-        .unwrap()
-        .flat_map(|case| fs::read_dir(case.unwrap().path()).into_iter().flatten())
-        .map(|entry| entry.unwrap().path())
+        .expect("readable fixtures")
+        .flat_map(|case| fs::read_dir(case.expect("readable fixtures").path()).into_iter().flatten())
+        .map(|entry| entry.expect("readable fixtures").path())
         .filter(|path| path.extension().is_some_and(|e| extensions.iter().any(|wanted| e == *wanted)))
         .filter(|path| fs::metadata(path).is_ok_and(|m| m.len() < 1 << 20))
         .collect();
     paths.sort();
-    let files: Vec<Vec<u8>> = paths.iter().map(|path| fs::read(path).unwrap()).collect();
+    let files: Vec<Vec<u8>> = paths.iter().map(|path| fs::read(path).expect("readable fixtures")).collect();
     assert!(!files.is_empty(), "the fixtures hold no {extensions:?}");
     files
 }
@@ -45,14 +45,15 @@ fn corpus(extensions: &[&str]) -> Vec<Vec<u8>> {
 /// The Python 2 pickles of CIFAR-10.
 fn cifar_batches() -> Vec<Vec<u8>> {
     let path = "tests/fixtures/dataset-04-cifar10-mini/cifar-10-python.tar.gz";
-    let file = fs::File::open(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+    let file = fs::File::open(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect("readable fixtures");
     let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(file));
     let read = |entry: std::io::Result<tar::Entry<_>>| {
         let mut bytes = Vec::new();
-        std::io::Read::read_to_end(&mut entry.unwrap(), &mut bytes).unwrap();
+        std::io::Read::read_to_end(&mut entry.expect("readable fixtures"), &mut bytes)
+            .expect("readable fixtures");
         bytes
     };
-    archive.entries().unwrap().map(read).filter(|bytes| !bytes.is_empty()).collect()
+    archive.entries().expect("readable fixtures").map(read).filter(|bytes| !bytes.is_empty()).collect()
 }
 
 // ------------------------------------------------------------------ mutations

@@ -49,7 +49,7 @@ impl ReferenceSnapshot {
     /// The same from bytes in memory.
     ///
     /// # Errors
-    /// `Io` where the file cannot be read; `BadFile` or `ForbiddenGlobal` where it is not what it should be.
+    /// As of `open`.
     pub fn read(source: Source) -> Result<Self> {
         let pickle = Pickle::read(source, FORMAT)?;
         let keys = pickle.fields(pickle.root()).ok_or_else(|| pickle.bad("it does not hold a dict"))?;
@@ -70,7 +70,7 @@ impl ReferenceSnapshot {
     /// The network whose weights are averaged: the one that everybody samples from.
     ///
     /// # Errors
-    /// `Io` where the file cannot be read; `BadFile` or `ForbiddenGlobal` where it is not what it should be.
+    /// As of `network`.
     pub fn ema(&self) -> Result<ReferenceNetwork> {
         self.network("ema")
     }
@@ -78,7 +78,7 @@ impl ReferenceSnapshot {
     /// The network under a key. See `ReferenceNetwork::config` for its settings and the check of its shapes.
     ///
     /// # Errors
-    /// `Io` where the file cannot be read; `BadFile` or `ForbiddenGlobal` where it is not what it should be.
+    /// `BadFile` where there is none, or none that can be read.
     pub fn network(&self, key: &str) -> Result<ReferenceNetwork> {
         let value =
             self.value(key).ok_or_else(|| self.pickle.bad(format!("it has no network under `{key}`")))?;
@@ -88,7 +88,7 @@ impl ReferenceSnapshot {
     /// The encoder of EDM2's snapshots; `None` where there is none.
     ///
     /// # Errors
-    /// `Io` where the file cannot be read; `BadFile` or `ForbiddenGlobal` where it is not what it should be.
+    /// `BadFile` for malformed arguments or arrays.
     pub fn encoder(&self) -> Result<Option<ReferenceEncoder>> {
         let object = self.value("encoder").and_then(|value| Persistent::of(&self.pickle, value));
         let Some(object) = object else { return Ok(None) };

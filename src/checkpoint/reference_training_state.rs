@@ -95,7 +95,7 @@ impl ReferenceTrainingState {
     /// The same from bytes in memory.
     ///
     /// # Errors
-    /// `Io` where the file cannot be read; `BadFile` or `ForbiddenGlobal` where it is not what it should be.
+    /// As of `open`.
     pub fn read(source: Source) -> Result<Self> {
         let pickle = Pickle::read(source, FORMAT)?;
         let fields = pickle.fields(pickle.root()).ok_or_else(|| pickle.bad("it does not hold a dict"))?;

@@ -39,7 +39,7 @@ impl FidReference {
     /// The same from an open source.
     ///
     /// # Errors
-    /// `Io` where the file cannot be read; `BadFile` or `ForbiddenGlobal` where it is not what it should be.
+    /// As of `open`.
     pub fn read(source: Source) -> Result<Self> {
         let head = source.read(source.span(0, source.len().min(2)).unwrap_or_else(|| source.whole()))?;
         if head == b"PK" {

@@ -31,7 +31,7 @@ impl NpzReader {
     /// The same from an open source.
     ///
     /// # Errors
-    /// `Io` where the file cannot be read; `BadFile` or `ForbiddenGlobal` where it is not what it should be.
+    /// As of `open`.
     pub fn read(source: Source) -> Result<Self> {
         Self::limited(source, Limits::default().entry_size)
     }

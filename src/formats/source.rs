@@ -34,7 +34,7 @@ impl Source {
     /// Opens a file. Its length is taken now; a file that shrinks later gives `Error::Io`.
     ///
     /// # Errors
-    /// `Io` where the file cannot be read; `BadFile` or `ForbiddenGlobal` where it is not what it should be.
+    /// `Io`; `BadFile` for a folder or a device.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
         let file = File::open(&path).map_err(Error::io("read", &path))?;
@@ -78,7 +78,7 @@ impl Source {
     /// Reads a range into memory of its own.
     ///
     /// # Errors
-    /// `Io` where the file cannot be read; `BadFile` or `ForbiddenGlobal` where it is not what it should be.
+    /// `Io`; `BadFile` for a range that is not inside.
     pub fn read(&self, span: Span) -> Result<Vec<u8>> {
         let checked = self.span(span.start, span.len).and_then(|span| usize::try_from(span.len).ok());
         let len = checked.ok_or_else(|| self.bad("file", "a range outside of it was asked for"))?;
@@ -90,7 +90,7 @@ impl Source {
     /// Fills `into` from `start` on; all of it must be there.
     ///
     /// # Errors
-    /// `Io` where the file cannot be read; `BadFile` or `ForbiddenGlobal` where it is not what it should be.
+    /// `Io`, or `BadFile` where the bytes end before.
     pub fn read_at(&self, start: u64, into: &mut [u8]) -> Result<()> {
         match &self.bytes {
             Place::File(file) => read_exact_at(file, into, start).map_err(Error::io("read", &self.path)),

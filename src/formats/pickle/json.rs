@@ -51,10 +51,11 @@ fn unfold(pickle: &Pickle, value: Value, depth: usize, left: &mut usize) -> Resu
             }
             if let Some(fields) = pickle.fields(value) {
                 *left = left.saturating_sub(pickle.entries(value).map_or(0, |entries| entries.len()));
-                let field = |(key, value): (_, Value)| Ok((key, unfold(pickle, value, depth + 1, left)?));
-                let fields: Result<Map<_, _>> =
-                    fields.into_iter().map(|(k, v)| (k.into_owned(), v)).map(field).collect();
-                return Ok(Json::Object(fields?));
+                let mut object = Map::new();
+                for (key, value) in fields {
+                    object.insert(key.into_owned(), unfold(pickle, value, depth + 1, left)?);
+                }
+                return Ok(Json::Object(object));
             }
             match numpy::short_array(pickle, value)? {
                 Some(array) => numbers(array),

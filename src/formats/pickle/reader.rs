@@ -40,7 +40,7 @@ impl Pickle {
     /// first bytes. `format` is what error messages call it.
     ///
     /// # Errors
-    /// `Io` where the file cannot be read; `BadFile` or `ForbiddenGlobal` where it is not what it should be.
+    /// As of `read`, and `Io`.
     pub fn open(path: impl AsRef<Path>, format: &'static str) -> Result<Self> {
         Self::read(Source::open(path)?, format)
     }
@@ -201,12 +201,11 @@ impl Pickle {
         let mut places: HashMap<Cow<'_, str>, usize> = HashMap::new();
         for &(key, value) in entries.iter() {
             let Some(key) = self.text(key).filter(|key| key.len() <= LONGEST_KEY) else { continue };
-            match places.get(&key) {
-                Some(&place) => fields[place].1 = value,
-                None => {
-                    places.insert(key.clone(), fields.len());
-                    fields.push((key, value));
-                }
+            if let Some(&place) = places.get(&key) {
+                fields[place].1 = value;
+            } else {
+                places.insert(key.clone(), fields.len());
+                fields.push((key, value));
             }
         }
         Some(fields)
@@ -222,7 +221,7 @@ impl Pickle {
     /// protocol 2 wraps bytes.
     ///
     /// # Errors
-    /// `Io` where the file cannot be read; `BadFile` or `ForbiddenGlobal` where it is not what it should be.
+    /// `Io` where the file cannot be read any more.
     pub fn bytes(&self, value: Value) -> Result<Option<Vec<u8>>> {
         match self.object(value) {
             Some(Object::Bytes(Blob::Held { bytes, .. })) => Ok(Some(bytes.clone())),
@@ -245,7 +244,7 @@ impl Pickle {
     /// A plain value as JSON: see `json.rs`.
     ///
     /// # Errors
-    /// `Io` where the file cannot be read; `BadFile` or `ForbiddenGlobal` where it is not what it should be.
+    /// `BadFile` where the values nest too deeply or are too many for settings.
     pub fn json(&self, value: Value) -> Result<Json> {
         json::to_json(self, value, 0)
     }
@@ -253,7 +252,7 @@ impl Pickle {
     /// The tensor that a value describes, or `None` where it describes something else.
     ///
     /// # Errors
-    /// `Io` where the file cannot be read; `BadFile` or `ForbiddenGlobal` where it is not what it should be.
+    /// `BadFile` for a tensor that reaches outside its storage.
     pub fn tensor(&self, value: Value) -> Result<Option<TensorView>> {
         TensorView::parse(self, value)
     }
@@ -261,7 +260,7 @@ impl Pickle {
     /// A numpy array or scalar, or `None` where the value is something else.
     ///
     /// # Errors
-    /// `Io` where the file cannot be read; `BadFile` or `ForbiddenGlobal` where it is not what it should be.
+    /// `BadFile` for an array of something else than numbers, or whose bytes do not fit its shape.
     pub fn array(&self, value: Value) -> Result<Option<TensorData>> {
         numpy::array(self, value)
     }

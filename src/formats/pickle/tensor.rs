@@ -102,7 +102,7 @@ impl TensorView {
     /// Copies the elements out of the file, in row-major order.
     ///
     /// # Errors
-    /// `Io` where the file cannot be read; `BadFile` or `ForbiddenGlobal` where it is not what it should be.
+    /// `Io` where the file cannot be read any more.
     pub fn read(&self, source: &Source) -> Result<TensorData> {
         let size = self.dtype.size();
         let count = self.count();

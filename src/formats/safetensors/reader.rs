@@ -35,7 +35,7 @@ pub fn read(path: &Path) -> Result<(StateDict, Metadata)> {
 /// The same from an open source.
 ///
 /// # Errors
-/// `Io` where the file cannot be read; `BadFile` or `ForbiddenGlobal` where it is not what it should be.
+/// As of `read`.
 pub fn read_source(source: &Source) -> Result<(StateDict, Metadata)> {
     let (entries, metadata, data) = read_header(source)?;
     let mut tensors = StateDict::with_capacity(entries.len());

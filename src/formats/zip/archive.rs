@@ -38,7 +38,7 @@ impl ZipArchive {
     /// Opens a file; `format` is what error messages call it, such as `dataset zip`.
     ///
     /// # Errors
-    /// `Io` where the file cannot be read; `BadFile` or `ForbiddenGlobal` where it is not what it should be.
+    /// As of `new`, and `Io`.
     pub fn open(path: impl AsRef<Path>, format: &'static str) -> Result<Self> {
         Self::new(Source::open(path)?, format, Limits::default())
     }
@@ -46,7 +46,7 @@ impl ZipArchive {
     /// Reads the directory of an archive. Names that leave the archive's folder are refused.
     ///
     /// # Errors
-    /// `Io` where the file cannot be read; `BadFile` or `ForbiddenGlobal` where it is not what it should be.
+    /// `BadFile` for damage, names that leave, or more entries than the limit.
     pub fn new(source: Source, format: &'static str, limits: Limits) -> Result<Self> {
         let entries = read_directory(&source, format, limits.entries)?;
         let by_name = entries.iter().enumerate().map(|(i, entry)| (entry.name.clone(), i)).collect();
@@ -76,7 +76,7 @@ impl ZipArchive {
     /// Unpacks an entry and checks its length and CRC.
     ///
     /// # Errors
-    /// `Io` where the file cannot be read; `BadFile` or `ForbiddenGlobal` where it is not what it should be.
+    /// `BadFile` for damage, an unknown method, encryption, or more bytes than the limit.
     pub fn read(&self, entry: &ZipEntry) -> Result<Vec<u8>> {
         if entry.size > self.limits.entry_size {
             return Err(
@@ -105,7 +105,7 @@ impl ZipArchive {
     /// Where a stored entry's bytes lie in the archive.
     ///
     /// # Errors
-    /// `Io` where the file cannot be read; `BadFile` or `ForbiddenGlobal` where it is not what it should be.
+    /// `BadFile` where it is packed, or not where the directory says.
     pub fn span(&self, entry: &ZipEntry) -> Result<Span> {
         if entry.method != Method::Stored || entry.size != entry.packed_size {
             return Err(self.bad(entry, "is packed where it must be stored".to_owned()));
