@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 /// Plain lines come no more often than this.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -86,8 +86,13 @@ impl Progress {
 
 fn bar(stage: &str, unit: &str, first: u64, total: u64) -> ProgressBar {
     let template =
-        format!("  {{prefix}} [{{bar:32}}] {{pos}}/{{len}} {unit} {{per_sec}} {{eta}} left  {{msg:.dim}}");
-    let style = ProgressStyle::with_template(&template).expect("a valid template").progress_chars("=> ");
+        format!("  {{prefix}} [{{bar:32}}] {{pos}}/{{len}} {unit} {{rate}} {{eta}} left  {{msg:.dim}}");
+    let style = ProgressStyle::with_template(&template)
+        .expect("a valid template")
+        .with_key("rate", |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+            let _ = write!(out, "{:.0}/s", state.per_sec());
+        })
+        .progress_chars("=> ");
     let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(5));
     bar.set_style(style);
     bar.set_prefix(stage.to_owned());
