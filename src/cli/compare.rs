@@ -61,6 +61,9 @@ fn read(path: &Path) -> Result<Run> {
         let stage = record["stage"].as_str().unwrap_or_default().to_owned();
         run.settings.retain(|name, _| !name.starts_with(&format!("{stage}.")));
         flatten(&stage, &record["spec"], &mut run.settings);
+        if let Some(seed) = record["seed"].as_u64() {
+            run.settings.insert("seed".to_owned(), seed.to_string());
+        }
         for name in ["grid.png", "reals.png"] {
             if let Ok(bytes) = fs::read(dir.join(name)) {
                 run.pictures.insert(format!("{stage}/{name}"), blake3::hash(&bytes));
