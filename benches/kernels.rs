@@ -1,5 +1,6 @@
 //! Times of single operations, forward and with their backward pass: `cargo bench --bench kernels [-- FILTER]`.
-//! `KERNELS=avx2` or `KERNELS=portable` in the environment takes another instruction set than the best.
+//! `KERNELS=avx2` or `KERNELS=portable` in the environment takes another instruction set than the best; `MILLIS=5000`
+//! repeats each operation for so long, for a profiler.
 //!
 //! Prints the median and the fastest of all rounds in microseconds, with the overhead of tape and allocation that
 //! every operation has in a network. Compare runs on one machine only, and better in turns than in sequence.
@@ -16,15 +17,17 @@ use sida::kernels::{self, AdamStep, GroupNorm, InstructionSet, Recycler};
 static ALLOCATOR: Recycler = Recycler;
 
 /// Batch, side and channels of the activations that are timed: digits, and 32x32 at two widths and its lower levels.
-const EXTENTS: [[usize; 3]; 8] = [
+const EXTENTS: [[usize; 3]; 10] = [
     [64, 8, 16],
     [64, 4, 32],
     [16, 32, 32],
     [16, 16, 64],
     [16, 8, 64],
-    [16, 32, 128],
-    [16, 16, 256],
-    [16, 8, 256],
+    [8, 32, 128],
+    [8, 16, 256],
+    [8, 8, 256],
+    [4, 16, 192],
+    [4, 8, 256],
 ];
 
 fn main() {
@@ -38,7 +41,8 @@ fn main() {
         _ => {}
     }
     let filter = std::env::args().skip(1).find(|arg| !arg.starts_with("--")).unwrap_or_default();
-    let bench = Bench { filter };
+    let millis = std::env::var("MILLIS").ok().and_then(|text| text.parse().ok()).unwrap_or(300);
+    let bench = Bench { filter, millis };
     println!("{} threads, {:?}", kernels::threads(), InstructionSet::current());
     for [n, side, c] in EXTENTS {
         let name = |op: &str| format!("{op:<14} [{n}, {side}, {side}, {c}]");
@@ -86,21 +90,30 @@ fn main() {
 
 struct Bench {
     filter: String,
+    /// How long each operation is repeated.
+    millis: u64,
 }
 
 impl Bench {
     /// Times `f` without a tape, and with one and its backward pass to both operands.
     fn both(&self, name: &str, x: [usize; 4], w: [usize; 4], f: impl Fn(Tensor<4>, Tensor<4>) -> Tensor<4>) {
-        if !name.contains(&self.filter) {
+        let names = ["forward", "and to x", "and to w"].map(|what| format!("{name} {what}"));
+        if !names.iter().any(|name| name.contains(&self.filter)) {
             return;
         }
         let new = |dims, device: &Device| Tensor::<4>::random(dims, Distribution::Normal(0.0, 1.0), device);
         let plain = Device::flex();
         let (a, b) = (new(x, &plain), new(w, &plain));
-        self.time(&format!("{name} forward"), || drop(black_box(f(a.clone(), b.clone()))));
+        self.time(&names[0], || drop(black_box(f(a.clone(), b.clone()))));
         let device = plain.autodiff();
-        let (a, b) = (new(x, &device).require_grad(), new(w, &device).require_grad());
-        self.time(&format!("{name} both"), || drop(black_box(f(a.clone(), b.clone()).sum().backward())));
+        let (a, b) = (new(x, &device), new(w, &device));
+        let (tracked_a, tracked_b) = (a.clone().require_grad(), b.clone().require_grad());
+        let backward =
+            |a: &Tensor<4>, b: &Tensor<4>| drop(black_box(f(a.clone(), b.clone()).sum().backward()));
+        self.time(&names[1], || backward(&tracked_a, &b));
+        if w != [1; 4] {
+            self.time(&names[2], || backward(&a, &tracked_b));
+        }
     }
 
     fn time(&self, name: &str, mut f: impl FnMut()) {
@@ -110,7 +123,7 @@ impl Bench {
         let mut times = Vec::new();
         let start = Instant::now();
         f();
-        while times.len() < 5 || start.elapsed() < Duration::from_millis(300) {
+        while times.len() < 5 || start.elapsed() < Duration::from_millis(self.millis) {
             let start = Instant::now();
             f();
             times.push(start.elapsed());

@@ -230,6 +230,11 @@ impl Shares {
         unsafe { std::slice::from_raw_parts_mut(self.0.add(start), len) }
     }
 
+    /// Floats of the whole array.
+    pub(crate) fn len(&self) -> usize {
+        self.1
+    }
+
     /// The address of one element, for kernels that write scattered places.
     pub(crate) fn at(&self, start: usize) -> *mut f32 {
         assert!(start <= self.1, "element {start} of an array of {}", self.1);

@@ -1,14 +1,18 @@
 //! Tiles of images into the tiles' domain.
 
 use super::{
-    super::simd::{Simd, for_lanes},
-    Extents,
+    super::{
+        gemm::PANEL,
+        pool::{Shares, with_scratch},
+        simd::{Simd, dispatch, for_lanes},
+    },
+    SKEW,
     transform::{Input, OutputGradient, Transform},
 };
 
 /// Where a tile lies: its image and the first row and column of its outputs.
-pub(super) fn place(extents: &Extents, m: usize, tile: usize) -> (usize, usize, usize) {
-    let (down, across) = extents.tiles(m);
+pub(super) fn place([h, w]: [usize; 2], m: usize, tile: usize) -> (usize, usize, usize) {
+    let (down, across) = (h.div_ceil(m), w.div_ceil(m));
     (tile / (down * across), tile / across % down * m, tile % across * m)
 }
 
@@ -34,14 +38,15 @@ unsafe fn pixels(
     pixels
 }
 
-/// Transforms the tile with the given pixels, lane by lane of channels, into `to[element][channel]` with
-/// `plane` floats between elements.
+/// Transforms the tile with the given pixels, lane by lane of channels. `plane`: floats between elements of the
+/// result; `panel`: between panels of [`PANEL`] channels.
 #[inline(always)]
 unsafe fn one<V: Simd, T: Transform>(
     pixels: &[[*const f32; 6]; 6],
     channels: usize,
     to: *mut f32,
     plane: usize,
+    panel: usize,
 ) {
     for_lanes!(V, channels, |channel, count| {
         let mut tile = [[V::splat(0.0); 6]; 6];
@@ -52,47 +57,133 @@ unsafe fn one<V: Simd, T: Transform>(
             }
         }
         let tile = T::tile(tile);
+        let to = to.add(channel / PANEL * panel + channel % PANEL);
         for i in 0..T::TO {
             for j in 0..T::TO {
-                let to = to.add((i * T::TO + j) * plane + channel);
+                let to = to.add((i * T::TO + j) * plane);
                 if count == V::LANES { tile[i][j].store(to) } else { tile[i][j].store_part(to, count) }
             }
         }
     });
 }
 
-/// Input tiles `from..to` of x `[n, h, w, c]` into `out[element][tile][c]`. `zero`: c zeros.
-#[inline(always)]
-pub(super) unsafe fn input<V: Simd, const N: usize>(
-    e: &Extents,
-    x: *const f32,
-    (from, to): (usize, usize),
-    out: *mut f32,
-    plane: usize,
-    zero: *const f32,
-) {
-    for tile in from..to {
-        let (image, y, x0) = place(e, N - 2, tile);
-        let first = (y as isize - 1, x0 as isize - 1);
-        let pixels = pixels(x.add(image * e.h * e.w * e.c), [e.h, e.w, e.c], first, N, zero);
-        one::<V, Input<N>>(&pixels, e.c, out.add((tile - from) * e.c), plane);
+/// Where transformed tiles go.
+#[derive(Clone, Copy)]
+pub(super) struct Layout {
+    /// Floats between elements.
+    pub(super) plane: usize,
+    /// Floats between panels of [`PANEL`] channels.
+    pub(super) panel: usize,
+    /// Floats between tiles.
+    pub(super) row: usize,
+}
+
+impl Layout {
+    /// `[element][tile][channel]`, for so many tiles.
+    pub(super) fn rows(tiles: usize, channels: usize) -> Self {
+        Self { plane: tiles * channels + SKEW, panel: PANEL, row: channels }
+    }
+
+    /// `[element][panel][tile][PANEL]`, for so many tiles.
+    pub(super) fn panels(tiles: usize, channels: usize) -> Self {
+        let panel = tiles * PANEL;
+        Self { plane: channels.div_ceil(PANEL) * panel + SKEW, panel, row: PANEL }
+    }
+
+    /// Floats of all elements of tiles of side `N`.
+    pub(super) fn len<const N: usize>(&self) -> usize {
+        N * N * self.plane
     }
 }
 
-/// Tiles `from..to` of the output gradient `[n, h, w, k]` into `out[element][tile][k]`. `zero`: k zeros.
+/// Images whose tiles are wanted, as `[n, h, w, channels]`.
+#[derive(Clone, Copy)]
+pub(super) struct Images<'a> {
+    pub(super) values: &'a [f32],
+    pub(super) h: usize,
+    pub(super) w: usize,
+    pub(super) channels: usize,
+}
+
+impl Images<'_> {
+    /// Input tiles `from..to` become the tiles from `at` on of `out`. Calls at the same time need disjoint tiles.
+    pub(super) fn input<const N: usize>(self, tiles: (usize, usize), out: Shares, at: usize, layout: Layout) {
+        self.check::<N>(tiles, &out, at, layout);
+        let to = out.at(at * layout.row);
+        // SAFETY: lengths as just checked; disjoint as the callers see to.
+        self.with_zeros(|zero| unsafe { input::<N>(self.raw(), tiles, to, layout, zero) });
+    }
+
+    /// The same for tiles of an output gradient.
+    pub(super) fn gradient<const N: usize>(
+        self,
+        tiles: (usize, usize),
+        out: Shares,
+        at: usize,
+        layout: Layout,
+    ) {
+        self.check::<N>(tiles, &out, at, layout);
+        let to = out.at(at * layout.row);
+        // SAFETY: as above.
+        self.with_zeros(|zero| unsafe { gradient::<N>(self.raw(), tiles, to, layout, zero) });
+    }
+
+    fn check<const N: usize>(&self, (from, to): (usize, usize), out: &Shares, at: usize, layout: Layout) {
+        let (down, across) = (self.h.div_ceil(N - 2), self.w.div_ceil(N - 2));
+        let image = self.h * self.w * self.channels;
+        assert!(from <= to && to.div_ceil(down * across) * image <= self.values.len());
+        assert!((at + to - from) * layout.row <= layout.plane && layout.len::<N>() <= out.len());
+    }
+
+    fn with_zeros(&self, f: impl FnOnce(*const f32)) {
+        with_scratch(self.channels, |zeros| {
+            zeros.fill(0.0);
+            f(zeros.as_ptr());
+        });
+    }
+
+    fn raw(&self) -> (*const f32, [usize; 3]) {
+        (self.values.as_ptr(), [self.h, self.w, self.channels])
+    }
+}
+
 #[inline(always)]
-pub(super) unsafe fn output_gradient<V: Simd, const N: usize>(
-    e: &Extents,
-    gradient: *const f32,
+unsafe fn tiles_body<V: Simd, T: Transform>(
+    (images, [h, w, channels]): (*const f32, [usize; 3]),
+    (m, side, margin): (usize, usize, isize),
     (from, to): (usize, usize),
     out: *mut f32,
-    plane: usize,
+    layout: Layout,
     zero: *const f32,
 ) {
     for tile in from..to {
-        let (image, y, x) = place(e, N - 2, tile);
-        let first = (y as isize, x as isize);
-        let pixels = pixels(gradient.add(image * e.h * e.w * e.k), [e.h, e.w, e.k], first, N - 2, zero);
-        one::<V, OutputGradient<N>>(&pixels, e.k, out.add((tile - from) * e.k), plane);
+        let (image, y, x) = place([h, w], m, tile);
+        let first = (y as isize - margin, x as isize - margin);
+        let pixels = pixels(images.add(image * h * w * channels), [h, w, channels], first, side, zero);
+        one::<V, T>(&pixels, channels, out.add((tile - from) * layout.row), layout.plane, layout.panel);
     }
 }
+
+#[inline(always)]
+unsafe fn input_body<V: Simd, const N: usize>(
+    images: (*const f32, [usize; 3]),
+    tiles: (usize, usize),
+    out: *mut f32,
+    layout: Layout,
+    zero: *const f32,
+) {
+    tiles_body::<V, Input<N>>(images, (N - 2, N, 1), tiles, out, layout, zero);
+}
+dispatch!(fn input<const N: usize>(images: (*const f32, [usize; 3]), tiles: (usize, usize), out: *mut f32, layout: Layout, zero: *const f32) = input_body);
+
+#[inline(always)]
+unsafe fn gradient_body<V: Simd, const N: usize>(
+    images: (*const f32, [usize; 3]),
+    tiles: (usize, usize),
+    out: *mut f32,
+    layout: Layout,
+    zero: *const f32,
+) {
+    tiles_body::<V, OutputGradient<N>>(images, (N - 2, N - 2, 0), tiles, out, layout, zero);
+}
+dispatch!(fn gradient<const N: usize>(images: (*const f32, [usize; 3]), tiles: (usize, usize), out: *mut f32, layout: Layout, zero: *const f32) = gradient_body);

@@ -4,62 +4,110 @@ use super::{
     super::{
         gemm::PANEL,
         pool::{self, Shares},
-        simd::{Simd, dispatch, for_lanes},
+        simd::{Simd, dispatch},
     },
+    SKEW,
     transform::{Transform, Weights},
 };
 
-/// Floats of the transformed weights: `[panel of k][element][c][PANEL]`.
-pub(super) fn len<const N: usize>(c: usize, k: usize) -> usize {
-    N * N * c * k.next_multiple_of(PANEL)
+/// Weights as they lie in memory. `flip` false: `[k, c, 3, 3]`. `flip` true: `[c, k, 3, 3]`, to be turned by 180
+/// degrees, for the convolution that takes output gradients (c channels) to input gradients (k channels).
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
+    pub(super) values: &'a [f32],
+    pub(super) c: usize,
+    pub(super) k: usize,
+    pub(super) flip: bool,
 }
 
-/// Weights `[k, c, 3, 3]` into `u`. `flip`: weights `[c, k, 3, 3]`, turned by 180 degrees, for the convolution
-/// that takes output gradients (c channels) to input gradients (k channels).
-pub(super) fn transform<const N: usize>(weights: &[f32], c: usize, k: usize, flip: bool, u: &mut [f32]) {
-    assert_eq!(weights.len(), 9 * c * k);
-    assert_eq!(u.len(), len::<N>(c, k));
-    let shares = Shares::new(u);
-    let rows = c.div_ceil(8);
-    pool::for_each(8, 4 * N * N * c * k, |part| {
-        let (from, to) = ((part * rows).min(c), ((part + 1) * rows).min(c));
-        // SAFETY: parts are disjoint ranges of c; all lengths were checked above.
-        unsafe { some_rows::<N>(weights.as_ptr(), c, k, flip, shares.at(0), from, to) }
-    });
+/// Floats between the elements of a transformed panel, `[element][c][PANEL]`.
+pub(super) fn plane(c: usize) -> usize {
+    c * PANEL + SKEW
+}
+
+/// Rows of c that one part transforms.
+const ROWS: usize = 32;
+
+impl Source<'_> {
+    /// Floats of one transformed panel.
+    pub(super) fn panel_len<const N: usize>(&self) -> usize {
+        N * N * plane(self.c)
+    }
+
+    /// Number of panels: of [`PANEL`] outputs each, the last one perhaps of fewer.
+    pub(super) fn panels(&self) -> usize {
+        self.k.div_ceil(PANEL)
+    }
+
+    /// All panels, `[panel][element][c][PANEL]`.
+    pub(super) fn transform<const N: usize>(&self, to: &mut [f32]) {
+        assert_eq!(to.len(), self.panels() * self.panel_len::<N>());
+        let shares = Shares::new(to);
+        let blocks = self.c.div_ceil(ROWS);
+        pool::for_each(self.panels() * blocks, 4 * N * N * self.c * self.k, |part| {
+            let (panel, rows) = (part / blocks, part % blocks * ROWS);
+            // SAFETY: parts write disjoint rows of their panels.
+            unsafe {
+                self.rows::<N>(
+                    panel,
+                    (rows, (rows + ROWS).min(self.c)),
+                    shares.at(panel * self.panel_len::<N>()),
+                )
+            }
+        });
+    }
+
+    /// One panel, `[element][c][PANEL]`.
+    pub(super) fn transform_panel<const N: usize>(&self, panel: usize, to: &mut [f32]) {
+        assert_eq!(to.len(), self.panel_len::<N>());
+        // SAFETY: `to` holds the panel.
+        unsafe { self.rows::<N>(panel, (0, self.c), to.as_mut_ptr()) }
+    }
+
+    /// Rows `from..to` of c of one panel.
+    unsafe fn rows<const N: usize>(&self, panel: usize, (from, to): (usize, usize), u: *mut f32) {
+        assert!(self.values.len() == 9 * self.c * self.k && to <= self.c);
+        let first = panel * PANEL;
+        let width = PANEL.min(self.k - first);
+        // Distances between the nine taps of neighbouring outputs and of neighbouring inputs.
+        let (along_k, along_c) = if self.flip { (9, 9 * self.k) } else { (9 * self.c, 9) };
+        let w = self.values.as_ptr().add(first * along_k);
+        some_rows::<N>(w, along_k, along_c, self.flip, width, plane(self.c), (from, to), u);
+    }
 }
 
 #[inline(always)]
 unsafe fn some_rows_body<V: Simd, const N: usize>(
-    weights: *const f32,
-    c: usize,
-    k: usize,
+    w: *const f32,
+    along_k: usize,
+    along_c: usize,
     flip: bool,
+    width: usize,
+    plane: usize,
+    (from, to): (usize, usize),
     u: *mut f32,
-    from: usize,
-    to: usize,
 ) {
-    let mut gathered = [0.0f32; 9 * 16];
+    let mut gathered = [[0.0f32; PANEL]; 9];
     for row in from..to {
-        for_lanes!(V, k, |column, count| {
-            for lane in 0..count {
-                let w =
-                    weights.add(if flip { row * k + column + lane } else { (column + lane) * c + row } * 9);
-                for tap in 0..9 {
-                    gathered[tap * 16 + lane] = *w.add(if flip { 8 - tap } else { tap });
-                }
+        for lane in 0..width {
+            let w = w.add(lane * along_k + row * along_c);
+            for (tap, taps) in gathered.iter_mut().enumerate() {
+                taps[lane] = *w.add(if flip { 8 - tap } else { tap });
             }
+        }
+        for lane in (0..width).step_by(V::LANES) {
             let mut tile = [[V::splat(0.0); 6]; 6];
-            for tap in 0..9 {
-                tile[tap / 3][tap % 3] = V::load(gathered.as_ptr().add(tap * 16));
+            for (tap, taps) in gathered.iter().enumerate() {
+                tile[tap / 3][tap % 3] = V::load(taps.as_ptr().add(lane));
             }
             let tile = Weights::<N>::tile(tile);
-            let to = u.add(column / PANEL * PANEL * c * N * N + row * PANEL + column % PANEL);
+            let to = u.add(row * PANEL + lane);
             for (i, line) in tile.iter().enumerate().take(N) {
                 for (j, value) in line.iter().enumerate().take(N) {
-                    value.store(to.add((i * N + j) * c * PANEL));
+                    value.store(to.add((i * N + j) * plane));
                 }
             }
-        });
+        }
     }
 }
-dispatch!(fn some_rows<const N: usize>(weights: *const f32, c: usize, k: usize, flip: bool, u: *mut f32, from: usize, to: usize) = some_rows_body);
+dispatch!(fn some_rows<const N: usize>(w: *const f32, along_k: usize, along_c: usize, flip: bool, width: usize, plane: usize, rows: (usize, usize), u: *mut f32) = some_rows_body);
