@@ -47,6 +47,23 @@ pub(crate) unsafe trait Simd: Copy {
     unsafe fn times_power_of_two(self, power: Self) -> Self;
     /// `1 / self`, to within 2 units in the last place.
     unsafe fn reciprocal(self) -> Self;
+    /// Lane j of vector i becomes lane i of vector j, for the first `LANES` vectors.
+    #[inline(always)]
+    unsafe fn transpose(vectors: [Self; 16]) -> [Self; 16] {
+        let mut rows = [[0.0f32; 16]; 16];
+        let mut columns = vectors;
+        // SAFETY: `LANES` is at most 16.
+        unsafe {
+            for (row, vector) in rows.iter_mut().zip(vectors) {
+                vector.store(row.as_mut_ptr());
+            }
+            for (j, column) in columns.iter_mut().enumerate().take(Self::LANES) {
+                let lanes: [f32; 16] = std::array::from_fn(|i| rows[i][j]);
+                *column = Self::load(lanes.as_ptr());
+            }
+        }
+        columns
+    }
     /// The sum of all lanes, in a fixed order.
     #[inline(always)]
     unsafe fn sum(self) -> f32 {

@@ -1,14 +1,17 @@
 //! Vectors of AVX-512 and of AVX2 with FMA.
 
 use std::arch::x86_64::{
-    __m256, __m256i, __m512, _mm256_add_epi32, _mm256_add_ps, _mm256_castps_si256, _mm256_castsi256_ps,
-    _mm256_cmpgt_epi32, _mm256_cvtps_epi32, _mm256_div_ps, _mm256_fmadd_ps, _mm256_fnmadd_ps,
-    _mm256_loadu_ps, _mm256_maskload_ps, _mm256_maskstore_ps, _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps,
-    _mm256_rcp_ps, _mm256_round_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setr_epi32, _mm256_slli_epi32,
-    _mm256_sqrt_ps, _mm256_storeu_ps, _mm256_sub_ps, _mm512_add_ps, _mm512_div_ps, _mm512_fmadd_ps,
+    __m256, __m256i, __m512, _mm256_add_epi32, _mm256_add_ps, _mm256_castpd_ps, _mm256_castps_pd,
+    _mm256_castps_si256, _mm256_castsi256_ps, _mm256_cmpgt_epi32, _mm256_cvtps_epi32, _mm256_div_ps,
+    _mm256_fmadd_ps, _mm256_fnmadd_ps, _mm256_loadu_ps, _mm256_maskload_ps, _mm256_maskstore_ps,
+    _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps, _mm256_permute2f128_ps, _mm256_rcp_ps, _mm256_round_ps,
+    _mm256_set1_epi32, _mm256_set1_ps, _mm256_setr_epi32, _mm256_slli_epi32, _mm256_sqrt_ps,
+    _mm256_storeu_ps, _mm256_sub_ps, _mm256_unpackhi_pd, _mm256_unpackhi_ps, _mm256_unpacklo_pd,
+    _mm256_unpacklo_ps, _mm512_add_ps, _mm512_castpd_ps, _mm512_castps_pd, _mm512_div_ps, _mm512_fmadd_ps,
     _mm512_fnmadd_ps, _mm512_loadu_ps, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_max_ps,
     _mm512_min_ps, _mm512_mul_ps, _mm512_rcp14_ps, _mm512_roundscale_ps, _mm512_scalef_ps, _mm512_set1_ps,
-    _mm512_sqrt_ps, _mm512_storeu_ps, _mm512_sub_ps,
+    _mm512_shuffle_f32x4, _mm512_sqrt_ps, _mm512_storeu_ps, _mm512_sub_ps, _mm512_unpackhi_pd,
+    _mm512_unpackhi_ps, _mm512_unpacklo_pd, _mm512_unpacklo_ps,
 };
 
 use super::Simd;
@@ -21,6 +24,20 @@ macro_rules! intrinsics {
             // SAFETY: no pointers; the caller vouches for the instruction set.
             unsafe { $intrinsic(self $(, $a)*) }
         })*
+    };
+}
+
+/// Transposes 4x4 blocks: within 128 bits, lane i of vector 4 r + j becomes lane j of vector 4 r + i.
+macro_rules! transpose_quads {
+    ($v:ident, $low:path, $high:path, $low_pairs:path, $high_pairs:path, $pairs:path, $singles:path) => {
+        for quad in $v[..Self::LANES].chunks_exact_mut(4) {
+            let (a, b) = ($pairs($low(quad[0], quad[1])), $pairs($high(quad[0], quad[1])));
+            let (c, d) = ($pairs($low(quad[2], quad[3])), $pairs($high(quad[2], quad[3])));
+            quad[0] = $singles($low_pairs(a, c));
+            quad[1] = $singles($high_pairs(a, c));
+            quad[2] = $singles($low_pairs(b, d));
+            quad[3] = $singles($high_pairs(b, d));
+        }
     };
 }
 
@@ -64,6 +81,34 @@ unsafe impl Simd for __m512 {
     unsafe fn splat(value: f32) -> Self {
         // SAFETY: no pointers; the caller vouches for the instruction set.
         unsafe { _mm512_set1_ps(value) }
+    }
+    #[inline(always)]
+    unsafe fn transpose(mut v: [Self; 16]) -> [Self; 16] {
+        // SAFETY: no pointers; the caller vouches for the instruction set.
+        unsafe {
+            transpose_quads!(
+                v,
+                _mm512_unpacklo_ps,
+                _mm512_unpackhi_ps,
+                _mm512_unpacklo_pd,
+                _mm512_unpackhi_pd,
+                _mm512_castps_pd,
+                _mm512_castpd_ps
+            );
+            // Now block b of vector 4 i + j holds column 4 b + j of rows 4 i to 4 i + 3.
+            let mut columns = v;
+            for j in 0..4 {
+                let even_low = _mm512_shuffle_f32x4::<0x88>(v[j], v[4 + j]);
+                let odd_low = _mm512_shuffle_f32x4::<0xdd>(v[j], v[4 + j]);
+                let even_high = _mm512_shuffle_f32x4::<0x88>(v[8 + j], v[12 + j]);
+                let odd_high = _mm512_shuffle_f32x4::<0xdd>(v[8 + j], v[12 + j]);
+                columns[j] = _mm512_shuffle_f32x4::<0x88>(even_low, even_high);
+                columns[4 + j] = _mm512_shuffle_f32x4::<0x88>(odd_low, odd_high);
+                columns[8 + j] = _mm512_shuffle_f32x4::<0xdd>(even_low, even_high);
+                columns[12 + j] = _mm512_shuffle_f32x4::<0xdd>(odd_low, odd_high);
+            }
+            columns
+        }
     }
     #[inline(always)]
     unsafe fn reciprocal(self) -> Self {
@@ -127,6 +172,27 @@ unsafe impl Simd for __m256 {
         unsafe {
             let exponent = _mm256_slli_epi32::<23>(_mm256_cvtps_epi32(power));
             _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(self), exponent))
+        }
+    }
+    #[inline(always)]
+    unsafe fn transpose(mut v: [Self; 16]) -> [Self; 16] {
+        // SAFETY: no pointers; the caller vouches for the instruction set.
+        unsafe {
+            transpose_quads!(
+                v,
+                _mm256_unpacklo_ps,
+                _mm256_unpackhi_ps,
+                _mm256_unpacklo_pd,
+                _mm256_unpackhi_pd,
+                _mm256_castps_pd,
+                _mm256_castpd_ps
+            );
+            let mut columns = v;
+            for j in 0..4 {
+                columns[j] = _mm256_permute2f128_ps::<0x20>(v[j], v[4 + j]);
+                columns[4 + j] = _mm256_permute2f128_ps::<0x31>(v[j], v[4 + j]);
+            }
+            columns
         }
     }
     #[inline(always)]

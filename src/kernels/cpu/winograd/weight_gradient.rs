@@ -2,6 +2,7 @@
 
 use super::{
     super::{
+        elementwise::store,
         gemm::{PANEL, Product, multiply_transposed_a},
         pool::{self, Shares, with_scratch},
         simd::{Simd, dispatch, for_lanes},
@@ -81,6 +82,8 @@ impl<const N: usize> Sums<N> {
         first: bool,
         sums: &mut [f32],
     ) {
+        /// So many tiles of two panels fit into the first-level cache.
+        const TILES: usize = 96;
         let panels = self.k.div_ceil(PANEL);
         let sums = Shares::new(sums);
         pool::for_each(N * N * panels, 2 * N * N * count * self.c * self.k, |part| {
@@ -91,11 +94,18 @@ impl<const N: usize> Sums<N> {
                 let a = gradients[element * gradient_layout.plane + panel * gradient_layout.panel..].as_ptr();
                 let b = inputs[element * input_layout.plane..].as_ptr();
                 let to = sums.at(element * self.plane() + panel * PANEL * self.c);
-                let product = Product {
-                    b_panel: input_layout.panel,
-                    ..Product::plain([rows, self.c, count], (a, PANEL), (b, PANEL), (to, self.c))
-                };
-                multiply_transposed_a(if first { product } else { product.accumulate() });
+                for from in (0..count).step_by(TILES) {
+                    let product = Product {
+                        b_panel: input_layout.panel,
+                        ..Product::plain(
+                            [rows, self.c, TILES.min(count - from)],
+                            (a.add(from * PANEL), PANEL),
+                            (b.add(from * PANEL), PANEL),
+                            (to, self.c),
+                        )
+                    };
+                    multiply_transposed_a(if first && from == 0 { product } else { product.accumulate() });
+                }
             }
         });
     }
@@ -120,7 +130,6 @@ unsafe fn transform_rows_body<V: Simd, const N: usize>(
     plane: usize,
     dw: *mut f32,
 ) {
-    let mut spread = [0.0f32; 16];
     for row in from..to {
         for_lanes!(V, c, |column, count| {
             let mut tile = [[V::splat(0.0); 6]; 6];
@@ -131,12 +140,17 @@ unsafe fn transform_rows_body<V: Simd, const N: usize>(
                 }
             }
             let tile = WeightGradient::<N>::tile(tile);
-            for tap in 0..9 {
-                tile[tap / 3][tap % 3].store(spread.as_mut_ptr());
-                for (lane, value) in spread.iter().enumerate().take(count) {
-                    *dw.add((row * c + column + lane) * 9 + tap) = *value;
+            // From vectors of one tap each to nine taps of each lane.
+            let to = dw.add((row * c + column) * 9);
+            for_lanes!(V, 9, |tap, taps| {
+                let vectors = std::array::from_fn(|i| {
+                    let tap = (tap + i).min(8);
+                    tile[tap / 3][tap % 3]
+                });
+                for (lane, vector) in V::transpose(vectors).into_iter().enumerate().take(count) {
+                    store(vector, to.add(lane * 9 + tap), taps);
                 }
-            }
+            });
         });
     }
 }

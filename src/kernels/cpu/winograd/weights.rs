@@ -2,9 +2,10 @@
 
 use super::{
     super::{
+        elementwise::load,
         gemm::PANEL,
         pool::{self, Shares},
-        simd::{Simd, dispatch},
+        simd::{Simd, dispatch, for_lanes},
     },
     SKEW,
     transform::{Transform, Weights},
@@ -25,8 +26,9 @@ pub(super) fn plane(c: usize) -> usize {
     c * PANEL + SKEW
 }
 
-/// Rows of c that one part transforms.
+/// Rows of c that one part transforms, and how many of them are gathered at a time.
 const ROWS: usize = 32;
+const BLOCK: usize = 16;
 
 impl Source<'_> {
     /// Floats of one transformed panel.
@@ -87,27 +89,61 @@ unsafe fn some_rows_body<V: Simd, const N: usize>(
     (from, to): (usize, usize),
     u: *mut f32,
 ) {
-    let mut gathered = [[0.0f32; PANEL]; 9];
-    for row in from..to {
-        for lane in 0..width {
-            let w = w.add(lane * along_k + row * along_c);
-            for (tap, taps) in gathered.iter_mut().enumerate() {
-                taps[lane] = *w.add(if flip { 8 - tap } else { tap });
+    let mut gathered = [[0.0f32; PANEL]; 9 * BLOCK];
+    for first in (from..to).step_by(BLOCK) {
+        let rows = BLOCK.min(to - first);
+        for lane in (0..width).step_by(V::LANES) {
+            let lanes = V::LANES.min(width - lane);
+            let w = w.add(lane * along_k + first * along_c);
+            let to = gathered.as_mut_ptr().cast::<f32>().add(lane);
+            if flip {
+                // A row's taps of neighbouring outputs are neighbours.
+                for row in 0..rows {
+                    let last = to.add((row * 9 + 8) * PANEL);
+                    columns::<V>(w.add(row * along_c), (lanes, along_k), 9, last, -(PANEL as isize));
+                }
+            } else {
+                // An output's taps of neighbouring rows are neighbours.
+                columns::<V>(w, (lanes, along_k), 9 * rows, to, PANEL as isize);
             }
         }
-        for lane in (0..width).step_by(V::LANES) {
-            let mut tile = [[V::splat(0.0); 6]; 6];
-            for (tap, taps) in gathered.iter().enumerate() {
-                tile[tap / 3][tap % 3] = V::load(taps.as_ptr().add(lane));
-            }
-            let tile = Weights::<N>::tile(tile);
-            let to = u.add(row * PANEL + lane);
-            for (i, line) in tile.iter().enumerate().take(N) {
-                for (j, value) in line.iter().enumerate().take(N) {
-                    value.store(to.add((i * N + j) * plane));
+        for (row, taps) in gathered.chunks_exact(9).enumerate().take(rows) {
+            for lane in (0..width).step_by(V::LANES) {
+                let mut tile = [[V::splat(0.0); 6]; 6];
+                for (tap, lanes) in taps.iter().enumerate() {
+                    tile[tap / 3][tap % 3] = V::load(lanes.as_ptr().add(lane));
+                }
+                let tile = Weights::<N>::tile(tile);
+                let to = u.add((first + row) * PANEL + lane);
+                for (i, line) in tile.iter().enumerate().take(N) {
+                    for (j, value) in line.iter().enumerate().take(N) {
+                        value.store(to.add((i * N + j) * plane));
+                    }
                 }
             }
         }
     }
 }
 dispatch!(fn some_rows<const N: usize>(w: *const f32, along_k: usize, along_c: usize, flip: bool, width: usize, plane: usize, rows: (usize, usize), u: *mut f32) = some_rows_body);
+
+/// Rows of `len` floats, at most one vector's lanes of them at a distance of `stride`, become columns: value i of all
+/// rows goes to `to + i * step`.
+#[inline(always)]
+unsafe fn columns<V: Simd>(
+    from: *const f32,
+    (rows, stride): (usize, usize),
+    len: usize,
+    to: *mut f32,
+    step: isize,
+) {
+    for_lanes!(V, len, |start, count| {
+        let mut vectors = [V::splat(0.0); 16];
+        for (row, vector) in vectors.iter_mut().enumerate().take(rows.min(V::LANES)) {
+            *vector = load(from.add(row * stride + start), count);
+        }
+        let vectors = V::transpose(vectors);
+        for (i, vector) in vectors.into_iter().enumerate().take(count) {
+            vector.store(to.offset((start + i) as isize * step));
+        }
+    });
+}
