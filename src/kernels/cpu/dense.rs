@@ -82,7 +82,27 @@ pub(crate) fn weight_gradient([m, c, k]: [usize; 3], x: &[f32], gradient: &[f32]
             }
         });
         if slices > 1 {
-            add_rows(sums, c * k, dw);
+            add_slices(sums, dw);
+        }
+    });
+}
+
+/// total = the sum of the slices, in order; in parallel over elements.
+fn add_slices(slices: &[f32], total: &mut [f32]) {
+    const PART: usize = 4096;
+    let len = total.len();
+    let shares = Shares::new(total);
+    pool::for_each(len.div_ceil(PART), slices.len() * 4, |part| {
+        let start = part * PART;
+        // SAFETY: parts are disjoint ranges.
+        let total = unsafe { shares.range(start, PART.min(len - start)) };
+        for (i, slice) in slices.chunks_exact(len).enumerate() {
+            let slice = &slice[start..][..total.len()];
+            if i == 0 {
+                total.copy_from_slice(slice);
+            } else {
+                total.iter_mut().zip(slice).for_each(|(total, value)| *total += value);
+            }
         }
     });
 }

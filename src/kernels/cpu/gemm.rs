@@ -186,8 +186,14 @@ pub(crate) fn pack(b: &[f32], inner: usize, columns: usize, packed: &mut [f32]) 
         let start = index * PANEL;
         let width = PANEL.min(columns - start);
         for (row, to) in panel.chunks_exact_mut(PANEL).enumerate() {
-            to[..width].copy_from_slice(&b[row * columns + start..][..width]);
-            to[width..].fill(0.0);
+            let from = &b[row * columns + start..][..width];
+            // A copy of known length is a few instructions and not a call.
+            if let Ok(from) = <&[f32; PANEL]>::try_from(from) {
+                to.copy_from_slice(from);
+            } else {
+                to[..width].copy_from_slice(from);
+                to[width..].fill(0.0);
+            }
         }
     }
 }
