@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 
-WORKS = ["generate", "teacher", "sid", "sida"]
+WORKS = ["generate", "heun", "teacher", "sid", "sida"]
 
 
 class Side:
@@ -129,6 +129,7 @@ def prepare(work, make, compiled, normals):
             torch._foreach_lerp_(list(ema.parameters()), list(network.parameters()), 1e-3)
 
     network = make()
+    normalize_weights = lambda *networks: [net.normalize_weights() for net in networks if net.edm2]
     x, noise = normals(), normals()
     sigma = torch.full([len(x), 1, 1, 1], 1.0, device=x.device)
     initial = torch.full([len(x), 1, 1, 1], 2.5, device=x.device)
@@ -140,11 +141,32 @@ def prepare(work, make, compiled, normals):
                 forward(x * 2.5, initial)
 
         return generate
+    if work == "heun":
+        rho, steps = 7, 4
+        ramp = torch.arange(steps, dtype=torch.float64, device=x.device) / (steps - 1)
+        times = (80 ** (1 / rho) + ramp * (0.002 ** (1 / rho) - 80 ** (1 / rho))) ** rho
+
+        def denoise(y, t):
+            return forward(y.float(), t.float().expand(len(y), 1, 1, 1))[0].double()
+
+        def heun():
+            with torch.no_grad():
+                y = x.double() * times[0]
+                for t, t_next in zip(times, [*times[1:], torch.zeros_like(times[0])]):
+                    slope = (y - denoise(y, t)) / t
+                    euler = y + (t_next - t) * slope
+                    if t_next > 0:
+                        slope = (slope + (euler - denoise(euler, t_next)) / t_next) / 2
+                        euler = y + (t_next - t) * slope
+                    y = euler
+
+        return heun
     ema = make()
     if work == "teacher":
         optimizer = adam(network, (0.9, 0.999))
 
         def train():
+            normalize_weights(network)
             denoised = forward(x + noise, sigma)[0]
             weight = (sigma.square() + 0.25) / (sigma * 0.5).square()
             (weight * (denoised - x).square()).mean().backward()
@@ -160,6 +182,8 @@ def prepare(work, make, compiled, normals):
     real = normals()
 
     def step():
+        if not adversarial:
+            normalize_weights(fake)
         with torch.no_grad():
             images = generate(x * 2.5, initial)[0]
         fake.requires_grad_(True)
@@ -176,6 +200,7 @@ def prepare(work, make, compiled, normals):
         update(fake, fake_optimizer)
 
         fake.requires_grad_(False)
+        normalize_weights(network)
         images = generate(x * 2.5, initial)[0]
         noisy = images + noise * sigma
         truth = teach(noisy, sigma)[0]

@@ -63,7 +63,7 @@ fn main() {
             };
             kernels::group_norm(x, norm)
         });
-        bench.both(&name("weighted sum"), x, x, |x, y| kernels::weighted_sum(x, 0.7, y, 0.7));
+        bench.both(&name("weighted sum"), x, x, |x, y| kernels::weighted_sum(x, 0.7, y, 0.7, None));
         bench.both(&name("concat"), x, x, |x, y| kernels::concat(x, 1.0, y, 1.0));
         bench.both(&name("down + up"), x, [1; 4], |x, _| {
             kernels::upsample(kernels::downsample(x, &[1.0, 1.0]), &[1.0, 1.0])

@@ -1,4 +1,5 @@
-//! Times of whole steps with everything that belongs to them: networks, tape, losses, Adam, EMA.
+//! Times of whole steps with everything that belongs to them: networks, tape, losses, Adam, EMA; of generation in one
+//! step, and of Heun's method with 4 steps (7 evaluations).
 //!
 //! `cargo bench --bench step [-- NETWORK] [WORK]` prints medians. `--serve NETWORK WORK` waits for numbers on stdin and
 //! answers each with the seconds that so many steps took, so that `compare.py` can take turns with PyTorch; its
@@ -17,9 +18,10 @@ use burn::{
 use serde_json::{Value, json};
 use sida::{
     Result,
-    diffusion::{Adam, AdamSettings, Gradients, ema, teacher_loss},
+    diffusion::{AdamSettings, Ema, Sampler, TeacherBatch, TeacherSettings, TeacherTrainer, heun::Drawing},
     distill::{Distill, MicroBatch, Networks, Objective, Real, Supply, Trainer},
     kernels::{self, Recycler},
+    kimg::Kimg,
     nn::{Condition, Denoiser, Dropout, Network, NetworkConfig},
     seed::{Draw, Phase, Seed},
 };
@@ -51,7 +53,7 @@ fn networks() -> Vec<(&'static str, usize, Value)> {
     ]
 }
 
-const WORKS: [&str; 4] = ["generate", "teacher", "sid", "sida"];
+const WORKS: [&str; 5] = ["generate", "heun", "teacher", "sid", "sida"];
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
@@ -110,9 +112,17 @@ fn prepare(name: &str, work: &str) -> Box<dyn FnMut()> {
             let latents = supply.normals("z") * 2.5;
             Box::new(move || drop(denoise(&network, latents.clone(), 2.5).into_data()))
         }
-        "teacher" => {
-            let mut training = Training::new(network, supply);
-            Box::new(move || training.step())
+        "teacher" => Box::new(teacher_step(network, &config, batch, &supply)),
+        "heun" => {
+            let sampler: Sampler =
+                serde_json::from_value(json!({ "edm": { "num_steps": 4 } })).expect("a sampler");
+            let latents = supply.normals("z");
+            let mut noise = |_| unreachable!("without churn nothing is drawn");
+            Box::new(move || {
+                let drawing = Drawing::WhereAdded;
+                let (latents, condition) = (latents.clone(), Condition::default());
+                drop(sampler.sample(&network, &condition, latents, &mut noise, drawing).into_data());
+            })
         }
         _ => {
             let recipe = recipe(work, batch);
@@ -143,35 +153,37 @@ fn denoise(network: &Network, noisy: Tensor<4>, sigma: f64) -> Tensor<4> {
     network.denoise(noisy, sigma, &Condition::default(), Dropout::Off).images
 }
 
-/// A teacher in training.
-struct Training {
+/// A teacher in training, as the product trains it.
+fn teacher_step(
     network: Network,
-    ema: Network,
-    adam: Adam,
-    clean: Tensor<4>,
-    noise: Tensor<4>,
-}
-
-impl Training {
-    fn new(network: Network, supply: Constant) -> Self {
-        let adam = Adam::new(AdamSettings { betas: [0.9, 0.999], eps: 1e-8 });
-        let [clean, noise] = ["clean", "noise"].map(|what| supply.normals(what));
-        Self { ema: network.clone(), network, adam, clean, noise }
-    }
-
-    fn step(&mut self) {
-        let student = self.network.clone().train();
-        let clean = self.clean.clone().autodiff();
-        let noisy = clean.clone() + self.noise.clone().autodiff();
-        let denoised = denoise(&student, noisy, 1.0);
-        let sigma = Tensor::ones([clean.dims()[0], 1, 1, 1], &clean.device());
-        let weight = teacher_loss::weight(&sigma, 0.5);
-        let loss = teacher_loss::denoising_loss(clean, denoised, weight, None).mean();
-        let mut gradients = Gradients::collect(&student, &student.parameter_names(), &mut loss.backward());
-        drop(student);
-        gradients.sanitize(None);
-        self.network = self.adam.step(self.network.clone(), gradients, 1e-4);
-        self.ema = ema::update(self.ema.clone(), &self.network, 0.999);
+    config: &NetworkConfig,
+    batch: usize,
+    supply: &Constant,
+) -> impl FnMut() + use<> {
+    let settings = TeacherSettings {
+        sigma_data: 0.5,
+        learns_uncertainty: false,
+        forced_normalization: config.is_edm2(),
+        batch_size: batch as u32,
+        microbatch_size: batch as u32,
+        lr: 1e-4,
+        lr_rampup: Kimg(0.0),
+        adam: AdamSettings { betas: [0.9, 0.999], eps: 1e-8 },
+        ema: Ema { half_life_kimg: Kimg(500.0), rampup_ratio: None },
+    };
+    let mut trainer = TeacherTrainer::new(settings, network);
+    let [images, noise] = ["clean", "noise"].map(|what| supply.normals(what));
+    let sigma = Tensor::ones([batch, 1, 1, 1], &images.device());
+    move || {
+        let batch = TeacherBatch {
+            images: images.clone(),
+            augment_labels: None,
+            class_labels: None,
+            sigma: sigma.clone(),
+            noise: noise.clone(),
+            dropout: Dropout::Off,
+        };
+        trainer.step(|_, _| Ok(batch.clone())).expect("constant draws");
     }
 }
 

@@ -145,6 +145,13 @@ class MpConv(nn.Module):
         return x @ w.t() if w.ndim == 2 else F.conv2d(x, w, padding=w.shape[-1] // 2)
 
 
+    def normalize(self):
+        with torch.no_grad():
+            w = self.weight
+            norm = torch.linalg.vector_norm(w, dim=list(range(1, w.ndim)), keepdim=True) / math.sqrt(w[0].numel())
+            w.copy_(w / (norm + 1e-4))
+
+
 def mp_silu(x):
     return F.silu(x) / 0.596
 
@@ -244,3 +251,9 @@ class Preconditioned(nn.Module):
         f = self.model.decode(skips, emb)
         logvar = self.model.uncertainty(c_noise) if self.edm2 else None
         return x * (0.25 / total) + f * (sigma * 0.5 / total.sqrt()), logits, logvar
+
+    def normalize_weights(self):
+        """EDM2 keeps its weights at unit magnitude in training."""
+        for module in self.modules():
+            if isinstance(module, MpConv):
+                module.normalize()

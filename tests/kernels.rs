@@ -216,14 +216,29 @@ proptest! {
     }
 
     #[test]
-    fn weighted_sum(set in instruction_set(), n in 1usize..4, h in 1usize..9, c in channels(), equal: bool, seed: u64) {
+    fn weighted_sum(set in instruction_set(), n in 1usize..4, h in 1usize..9, c in channels(), equal: bool,
+        limit in prop_oneof![Just(None), Just(Some(0.6)), Just(Some(10.0))], seed: u64)
+    {
         let _set = force(set);
         let inputs = [input(&[n, h, h, c], seed), input(&[n, h, h, c], seed ^ 1)];
         let weights = if equal { (0.5f64.sqrt(), 0.5f64.sqrt()) } else { (0.7, 1.0) };
-        let run = |f: fn(Tensor<4>, f64, Tensor<4>, f64) -> Tensor<4>| move |t: &[Tensor<1>]| {
-            f(shaped(&t[0], [n, h, h, c]), weights.0, shaped(&t[1], [n, h, h, c]), weights.1)
+        let run = |f: fn(Tensor<4>, f64, Tensor<4>, f64, Option<f64>) -> Tensor<4>| move |t: &[Tensor<1>]| {
+            f(shaped(&t[0], [n, h, h, c]), weights.0, shaped(&t[1], [n, h, h, c]), weights.1, limit)
         };
         check(1e-6, &inputs, run(kernels::weighted_sum), run(reference::weighted_sum))?;
+    }
+
+    #[test]
+    fn normalize_rows(set in instruction_set(), rows in 1usize..40, c in channels(), area in 1usize..10, gain: bool, seed: u64) {
+        let _set = force(set);
+        // With a single value per row the gradient is what is left of a difference of equals.
+        let dims = [rows, c.max(4), area];
+        let inputs = [input(&dims, seed), input(&[1], seed ^ 1)];
+        let run = |f: fn(Tensor<3>, f64, f64, Option<Tensor<1>>) -> Tensor<3>| move |t: &[Tensor<1>]| {
+            let gains = t[1].clone() + 2.0;
+            f(shaped(&t[0], dims), 1e-4, 0.3, gain.then(|| gains.clone())) + gains.reshape([1, 1, 1]) * 0.01
+        };
+        check(2e-5, &inputs, run(kernels::normalize_rows), run(reference::normalize_rows))?;
     }
 
     #[test]
@@ -259,7 +274,7 @@ proptest! {
     }
 }
 
-/// Bit-equal results for any number of threads.
+/// Bit-equal results for any number of threads, of every operation.
 #[test]
 fn threads_do_not_change_results() {
     let (n, h, c, k) = (5, 16, 40, 72);
@@ -272,12 +287,24 @@ fn threads_do_not_change_results() {
             eps: 1e-5,
             weight: t[2].clone(),
             bias: t[3].clone(),
-            shift_before: None,
+            shift_before: Some(t[3].clone().unsqueeze::<2>().repeat_dim(0, n)),
             scale_shift: None,
             silu: true,
         };
-        let y = kernels::group_norm(y, norm).reshape([n * h * h, k]);
-        kernels::dense(y, shaped(&t[4], [k, k]), Some(t[3].clone()))
+        let y = kernels::group_norm(y, norm);
+        let attended = kernels::attention(y.clone(), 2, Some(1e-4));
+        let small =
+            kernels::downsample(kernels::concat(y.clone(), 0.7, attended, 1.3), &[1.0, 3.0, 3.0, 1.0]);
+        let large = kernels::upsample(small.narrow(3, 0, k), &[1.0, 1.0]);
+        let gain = t[2].clone().unsqueeze::<2>().repeat_dim(0, n);
+        let y = kernels::weighted_sum(kernels::mp_silu(large, Some(gain)), 0.7, y, 0.3, Some(1.0));
+        let y = kernels::pixel_norm(kernels::silu(y), 1e-4);
+        let windows = shaped(&t[4], [k, k]).narrow(0, 0, 8).reshape([8, 24, 3]).unsqueeze_dim(2);
+        let y = kernels::conv2d_with(y.narrow(3, 0, 24), windows, None, 2, [0, 1]);
+        let y = kernels::average_pool(y.clone()) + kernels::max_pool(y, 1, 1);
+        let [_, rows, columns, channels] = y.dims();
+        let weights = kernels::normalize_rows(shaped(&t[4], [k, k]), 1e-4, 0.5, None).narrow(1, 0, channels);
+        kernels::dense(y.reshape([n * rows * columns, channels]), weights, Some(t[3].clone()))
     };
     let bits = |threads| kernels::with_threads(threads, || run(&inputs, network));
     for set in [InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512] {
@@ -286,6 +313,24 @@ fn threads_do_not_change_results() {
         for threads in [2, 3, 4] {
             assert!(bits(threads) == one, "{threads} threads, {set:?}");
         }
+    }
+}
+
+/// Sums of squares: the same for any number of threads, and infinite where a value is.
+#[test]
+fn square_sums() {
+    let _set = force(InstructionSet::Avx512);
+    let device = Device::flex();
+    let tensors: Vec<Tensor<1>> = [1, 17, 100_003].iter().map(|len| tensor([*len], 5, &device)).collect();
+    let (fast, slow) = (host(kernels::square_sums(&tensors)), host(reference::square_sums(&tensors)));
+    assert!(distance(&fast, &slow) < 1e-5, "{fast:?} {slow:?}");
+    for threads in [1, 3] {
+        let again = kernels::with_threads(threads, || host(kernels::square_sums(&tensors)));
+        assert_eq!(again, fast);
+    }
+    for odd in [f32::NAN, f32::INFINITY, 3e38] {
+        let odd = Tensor::from_floats([1.0, odd], &device);
+        assert!(!host(kernels::square_sums(&[odd]))[0].is_finite());
     }
 }
 

@@ -2,11 +2,12 @@
 
 use burn::{
     module::{Module, ModuleVisitor, Param},
-    tensor::{DType, Tensor},
+    tensor::Tensor,
 };
 use indexmap::IndexMap;
 
 use super::parameters::flat;
+use crate::kernels;
 
 /// What an infinite gradient becomes.
 const LARGEST: f32 = 1e5;
@@ -84,7 +85,7 @@ impl Gradients {
         if self.0.is_empty() {
             return result;
         }
-        let squares = Tensor::cat(self.0.values().map(square_sum).collect(), 0);
+        let squares = kernels::square_sums(&self.0.values().cloned().collect::<Vec<_>>());
         let squares =
             squares.into_data().convert::<f64>().try_into_vec::<f64>().expect("f64 after conversion");
         let mut total = 0.0;
@@ -95,7 +96,7 @@ impl Gradients {
                 if nan > 0 {
                     result.nan.push(name.clone());
                 }
-                square = read(square_sum(&clean));
+                square = read(kernels::square_sums(&[clean.clone()]));
                 *gradient = clean;
             }
             total += square;
@@ -116,10 +117,6 @@ impl FromIterator<(String, Tensor<1>)> for Gradients {
     fn from_iter<I: IntoIterator<Item = (String, Tensor<1>)>>(gradients: I) -> Self {
         Self(gradients.into_iter().collect())
     }
-}
-
-fn square_sum(gradient: &Tensor<1>) -> Tensor<1> {
-    gradient.clone().cast(DType::F32).square().sum()
 }
 
 /// The gradient without NaN and infinity, and how many there were of each.

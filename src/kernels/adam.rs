@@ -1,9 +1,10 @@
-//! Updates of parameters: Adam and the exponential moving average. Not differentiable.
+//! Updates of parameters: Adam, the exponential moving average, magnitudes of gradients. Not differentiable.
 
 use burn::tensor::Tensor;
 
 use super::{
     AdamStep,
+    array::Array,
     cpu::adam::{self as cpu, Constants},
     reference,
     tape::Operand,
@@ -48,4 +49,20 @@ pub fn lerp<const D: usize>(from: Tensor<D>, to: Tensor<D>, weight: f64) -> Tens
     let (context, mut from) = from.into_parts();
     cpu::lerp(from.values_mut(), Operand::of(to).into_array().values(), weight as f32);
     context.constant(from)
+}
+
+/// The sum of squares of every tensor, in one tensor: one number each, infinite or NaN where one of its values is or
+/// where it overflows. `[m]` each => `[number of tensors]`
+pub fn square_sums(tensors: &[Tensor<1>]) -> Tensor<1> {
+    let mut context = None;
+    let mut sums = Vec::with_capacity(tensors.len());
+    for tensor in tensors {
+        let Ok(operand) = Operand::try_from(tensor.clone()) else { return reference::square_sums(tensors) };
+        let (of_tensor, array) = operand.into_parts();
+        context = Some(of_tensor);
+        sums.push(cpu::square_sum(array.values()));
+    }
+    let Some(context) = context else { return reference::square_sums(tensors) };
+    let count = sums.len();
+    context.constant(Array::from_values(sums, [count]))
 }

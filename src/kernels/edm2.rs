@@ -1,4 +1,4 @@
-//! What only EDM2 has: magnitude-preserving SiLU, and pixel norm.
+//! What only EDM2 has: magnitude-preserving SiLU, pixel norm, weights that are normalised in use.
 
 use burn::tensor::Tensor;
 
@@ -67,5 +67,49 @@ impl Operation<1> for PixelNorm {
     fn backward(self, gradient: Array, _: [bool; 1]) -> [Option<Array>; 1] {
         let (x, dy) = (self.x.values(), gradient.values());
         [Some(Array::build(self.dims, |dx| cpu::pixel_norm_gradient(self.dims[3], self.eps, x, dy, dx)))]
+    }
+}
+
+/// Weights as EDM2 uses them: every row over `eps + its root mean square`, times a constant and an optional learned
+/// gain. weight `[k, ...]`, gain `[1]` => `[k, ...]`
+pub fn normalize_rows<const D: usize>(
+    weight: Tensor<D>,
+    eps: f64,
+    factor: f64,
+    gain: Option<Tensor<1>>,
+) -> Tensor<D> {
+    let weight = match Operand::try_from(weight) {
+        Ok(weight) => weight,
+        Err(weight) => return reference::normalize_rows(weight, eps, factor, gain),
+    };
+    let gain = gain.map(Operand::of);
+    let dims: [usize; D] = weight.array.dims();
+    let rows = cpu::Rows { count: dims[0], eps: eps as f32, factor: factor as f32 };
+    let gain_value = gain.as_ref().map_or(1.0, |gain| gain.array.values()[0]);
+    let output = Array::build(dims, |out| cpu::normalize_rows(rows, gain_value, weight.array.values(), out));
+    record([Some(weight), gain], output, |[weight, _]| NormalizeRows {
+        dims,
+        rows,
+        gain: gain_value,
+        weight: weight.expect("always given"),
+    })
+}
+
+#[derive(Clone)]
+struct NormalizeRows<const D: usize> {
+    dims: [usize; D],
+    rows: cpu::Rows,
+    gain: f32,
+    weight: Array,
+}
+
+impl<const D: usize> Operation<2> for NormalizeRows<D> {
+    fn backward(self, gradient: Array, _: [bool; 2]) -> [Option<Array>; 2] {
+        let mut to_gain = 0.0;
+        let dw = Array::build(self.dims, |dw| {
+            let (w, dy) = (self.weight.values(), gradient.values());
+            to_gain = cpu::normalize_rows_gradient(self.rows, self.gain, w, dy, dw);
+        });
+        [Some(dw), Some(Array::from_values(vec![to_gain], [1]))]
     }
 }

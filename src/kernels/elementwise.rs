@@ -9,30 +9,55 @@ use super::{
     tape::{Operand, Operation, record},
 };
 
-/// `a * weight_a + b * weight_b`: residual sums and EDM2's `mp_sum`. All `[n, h, w, c]`
-pub fn weighted_sum(a: Tensor<4>, weight_a: f64, b: Tensor<4>, weight_b: f64) -> Tensor<4> {
+/// `a * weight_a + b * weight_b`: residual sums and EDM2's `mp_sum`. With a limit, values beyond +-limit are held
+/// there and pass no gradient. All `[n, h, w, c]`
+pub fn weighted_sum(
+    a: Tensor<4>,
+    weight_a: f64,
+    b: Tensor<4>,
+    weight_b: f64,
+    limit: Option<f64>,
+) -> Tensor<4> {
     let a = match Operand::try_from(a) {
         Ok(a) => a,
-        Err(a) => return reference::weighted_sum(a, weight_a, b, weight_b),
+        Err(a) => return reference::weighted_sum(a, weight_a, b, weight_b, limit),
     };
     let b = Operand::of(b);
     let dims: [usize; 4] = a.array.dims();
     assert_eq!(dims, b.array.dims(), "a sum needs equal extents");
     let weights = [weight_a as f32, weight_b as f32];
-    let output = Array::build(dims, |out| {
-        cpu::weighted_sum(a.array.values(), weights[0], b.array.values(), weights[1], out);
+    let mut largest = 0.0;
+    let sum = Array::build(dims, |out| {
+        largest = cpu::weighted_sum(a.array.values(), weights[0], b.array.values(), weights[1], out);
     });
-    record([Some(a), Some(b)], output, |_| WeightedSum { dims, weights })
+    // As a rule nothing is that large, and the limit costs nothing. (NaN is not; it stays what it is.)
+    let limit = limit.map(|limit| limit as f32).filter(|limit| largest > *limit);
+    let (output, held) = match limit {
+        Some(limit) => {
+            let held = Array::build(dims, |out| cpu::hold(sum.values(), limit, out));
+            (held, Some((sum, limit)))
+        }
+        None => (sum, None),
+    };
+    record([Some(a), Some(b)], output, |_| WeightedSum { dims, weights, held })
 }
 
 #[derive(Clone)]
 struct WeightedSum {
     dims: [usize; 4],
     weights: [f32; 2],
+    /// The sum and its limit, where some of it was beyond.
+    held: Option<(Array, f32)>,
 }
 
 impl Operation<2> for WeightedSum {
     fn backward(self, gradient: Array, wanted: [bool; 2]) -> [Option<Array>; 2] {
+        let gradient = match &self.held {
+            Some((sum, limit)) => {
+                Array::build(self.dims, |out| cpu::within(sum.values(), *limit, gradient.values(), out))
+            }
+            None => gradient,
+        };
         let times = |weight: f32| match weight {
             1.0 => gradient.clone(),
             _ => Array::build(self.dims, |out| cpu::scale(gradient.values(), weight, out)),

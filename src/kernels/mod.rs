@@ -20,7 +20,7 @@ mod resample;
 mod tape;
 mod wide;
 
-pub use adam::{adam, lerp};
+pub use adam::{adam, lerp, square_sums};
 pub use attention::attention;
 pub use conv::{conv2d, conv2d_with};
 pub use cpu::{
@@ -29,7 +29,7 @@ pub use cpu::{
     simd::InstructionSet,
 };
 pub use dense::dense;
-pub use edm2::{mp_silu, pixel_norm};
+pub use edm2::{mp_silu, normalize_rows, pixel_norm};
 pub use elementwise::{concat, silu, weighted_sum};
 pub use norm::group_norm;
 pub use pooling::{average_pool, max_pool};

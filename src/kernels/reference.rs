@@ -110,9 +110,43 @@ pub fn pixel_norm(x: Tensor<4>, eps: f64) -> Tensor<4> {
     x / (rms + eps)
 }
 
-/// `a * weight_a + b * weight_b`: residual sums and EDM2's `mp_sum`. All `[n, h, w, c]`
-pub fn weighted_sum(a: Tensor<4>, weight_a: f64, b: Tensor<4>, weight_b: f64) -> Tensor<4> {
-    if weight_a.to_bits() == weight_b.to_bits() { (a + b) * weight_a } else { a * weight_a + b * weight_b }
+/// Weights as EDM2 uses them: every row over `eps + its root mean square`, times a constant and an optional learned
+/// gain. weight `[k, ...]`, gain `[1]` => `[k, ...]`
+pub fn normalize_rows<const D: usize>(
+    weight: Tensor<D>,
+    eps: f64,
+    factor: f64,
+    gain: Option<Tensor<1>>,
+) -> Tensor<D> {
+    let shape = weight.shape();
+    let (outputs, count) = (weight.dims()[0], shape.num_elements());
+    let rows: Tensor<2> = weight.reshape([outputs, count / outputs]);
+    let scale = (rows.clone().square().mean_dim(1).sqrt() + eps).recip() * factor;
+    let scale = match gain {
+        Some(gain) => scale * gain.unsqueeze::<2>(),
+        None => scale,
+    };
+    (rows * scale).reshape(shape)
+}
+
+/// `a * weight_a + b * weight_b`: residual sums and EDM2's `mp_sum`. With a limit, values beyond +-limit are held
+/// there and pass no gradient. All `[n, h, w, c]`
+pub fn weighted_sum(
+    a: Tensor<4>,
+    weight_a: f64,
+    b: Tensor<4>,
+    weight_b: f64,
+    limit: Option<f64>,
+) -> Tensor<4> {
+    let sum = if weight_a.to_bits() == weight_b.to_bits() {
+        (a + b) * weight_a
+    } else {
+        a * weight_a + b * weight_b
+    };
+    match limit {
+        Some(limit) => sum.clamp(-limit, limit),
+        None => sum,
+    }
 }
 
 /// Concatenation along channels, each part times its weight (EDM2's `mp_cat`; weights 1 elsewhere).
@@ -217,4 +251,11 @@ pub fn adam<const D: usize>(
 /// `from + (to - from) * weight`: an EMA's update with weight 1 - beta.
 pub fn lerp<const D: usize>(from: Tensor<D>, to: Tensor<D>, weight: f64) -> Tensor<D> {
     from.clone() + (to - from) * weight
+}
+
+/// The sum of squares of every tensor, in one tensor: one number each, infinite or NaN where one of its values is or
+/// where it overflows. `[m]` each => `[number of tensors]`
+pub fn square_sums(tensors: &[Tensor<1>]) -> Tensor<1> {
+    let sum = |tensor: &Tensor<1>| tensor.clone().cast(burn::tensor::DType::F32).square().sum();
+    Tensor::cat(tensors.iter().map(sum).collect(), 0)
 }

@@ -117,18 +117,14 @@ impl Edm2Block {
         let gain = self.emb_linear.forward_with(emb.clone(), Some(self.emb_gain.val())) + 1.0;
         let y = kernels::mp_silu(y.clone(), Some(cast(gain, y.dtype())));
         let y = drop_activations(y, settings.dropout, &settings.name, dropout);
-        let x = mp_sum(x, self.conv_res1.forward(y), settings.res_balance);
-        let x = match (&self.attn_qkv, &self.attn_proj) {
+        let y = self.conv_res1.forward(y);
+        match (&self.attn_qkv, &self.attn_proj) {
             (Some(qkv), Some(proj)) => {
+                let x = mp_sum(x, y, settings.res_balance, None);
                 let y = proj.forward(attention(qkv.forward(x.clone()), settings.heads, Some(EPS)));
-                mp_sum(x, y, settings.attn_balance)
+                mp_sum(x, y, settings.attn_balance, settings.clip_act)
             }
-            _ => x,
-        };
-        match settings.clip_act {
-            // The gradient is zero outside the range.
-            Some(clip) => x.clamp(-clip, clip),
-            None => x,
+            _ => mp_sum(x, y, settings.res_balance, settings.clip_act),
         }
     }
 }

@@ -66,26 +66,8 @@ impl MpDense {
 /// The weights as a pass uses them: normalised, over the square root of the fan-in, times the gain. The gradient
 /// flows through all of it. `[k, ...]`
 fn in_use<const D: usize>(weight: Tensor<D>, gain: Option<Tensor<1>>) -> Tensor<D> {
-    let shape = weight.shape();
-    let rows = rows(weight);
-    let fan_in = rows.dims()[1] as f64;
-    let factor = (magnitude(rows.clone()) + EPS).recip() * fan_in.sqrt().recip();
-    let factor = match gain {
-        Some(gain) => factor * gain.unsqueeze::<2>(),
-        None => factor,
-    };
-    (rows * factor).reshape(shape)
-}
-
-/// One row per output. `[k, ...]` => `[k, fan_in]`
-fn rows<const D: usize>(weight: Tensor<D>) -> Tensor<2> {
-    let (outputs, count) = (weight.dims()[0], weight.shape().num_elements());
-    weight.reshape([outputs, count / outputs])
-}
-
-/// Root mean square of every row. `[k, fan_in]` => `[k, 1]`
-fn magnitude(rows: Tensor<2>) -> Tensor<2> {
-    rows.square().mean_dim(1).sqrt()
+    let fan_in = weight.shape().num_elements() / weight.dims()[0];
+    kernels::normalize_rows(weight, EPS, (fan_in as f64).sqrt().recip(), gain)
 }
 
 /// Sets every magnitude-preserving weight of a module to unit magnitude. The network stays the same function but
@@ -98,11 +80,9 @@ impl ModuleMapper for ForcedNormalization {
             return param;
         }
         param.map(|weight| {
-            let (shape, trained) = (weight.shape(), weight.is_require_grad());
-            let rows = rows(weight.detach());
-            let normalized = rows.clone() / (magnitude(rows) + EPS);
+            let trained = weight.is_require_grad();
             // A parameter is a leaf of the tape.
-            let normalized = normalized.reshape(shape).detach();
+            let normalized = kernels::normalize_rows(weight.detach(), EPS, 1.0, None).detach();
             if trained { normalized.require_grad() } else { normalized }
         })
     }
@@ -132,10 +112,10 @@ pub(crate) fn mp_sum_embeddings(a: Tensor<2>, b: Tensor<2>, t: f64) -> Tensor<2>
     a * weight_a + b * weight_b
 }
 
-/// Magnitude-preserving sum of activations. `[n, h, w, c]`
-pub(crate) fn mp_sum(a: Tensor<4>, b: Tensor<4>, t: f64) -> Tensor<4> {
+/// Magnitude-preserving sum of activations; values beyond the limit are held there. `[n, h, w, c]`
+pub(crate) fn mp_sum(a: Tensor<4>, b: Tensor<4>, t: f64, limit: Option<f64>) -> Tensor<4> {
     let [weight_a, weight_b] = mp_sum_weights(t);
-    kernels::weighted_sum(a, weight_a, b, weight_b)
+    kernels::weighted_sum(a, weight_a, b, weight_b, limit)
 }
 
 /// Magnitude-preserving concatenation: both parts contribute by the balance, whatever their widths.
@@ -195,6 +175,12 @@ mod tests {
         Tensor::from_data(TensorData::new(values, shape), &Device::flex())
     }
 
+    /// One row per output. `[k, ...]` => `[k, fan_in]`
+    fn rows<const D: usize>(weight: Tensor<D>) -> Tensor<2> {
+        let (outputs, count) = (weight.dims()[0], weight.shape().num_elements());
+        weight.reshape([outputs, count / outputs])
+    }
+
     fn rms(x: &Tensor<4>) -> f64 {
         x.clone().square().mean().sqrt().into_scalar::<f32>().into()
     }
@@ -203,7 +189,7 @@ mod tests {
     fn sums_and_concatenations_of_unit_normals_have_unit_magnitude() {
         for t in [0.0, 0.3, 0.5, 0.9] {
             let (a, b) = (normals("a", [2, 16, 16, 24]), normals("b", [2, 16, 16, 24]));
-            assert!((rms(&mp_sum(a.clone(), b, t)) - 1.0).abs() < 0.02);
+            assert!((rms(&mp_sum(a.clone(), b, t, None)) - 1.0).abs() < 0.02);
             let cat = mp_cat(a, normals("c", [2, 16, 16, 8]), t);
             assert!((rms(&cat) - 1.0).abs() < 0.02);
             // Each part's share of the energy is that of its balance, although b has a third of the channels.
@@ -255,7 +241,7 @@ mod tests {
         let net = Net { gain: Param::from_tensor(Tensor::full([1], 0.7, &device)), conv };
         let id = net.conv.weight.id;
         let forced = net.clone().map(&mut ForcedNormalization);
-        let unit = magnitude(rows(forced.conv.weight.val())) - 1.0;
+        let unit = rows(forced.conv.weight.val()).square().mean_dim(1).sqrt() - 1.0;
         assert!(unit.abs().max().into_scalar::<f32>() < 1e-4);
         assert_eq!(forced.conv.weight.id, id);
         assert_eq!(forced.gain.val().into_data(), net.gain.val().into_data());

@@ -142,7 +142,7 @@ impl SongUNet {
                 }
                 EncoderLayer::AuxResidual(conv) => {
                     let half = 0.5f64.sqrt();
-                    x = kernels::weighted_sum(x, half, conv.forward_fused_down(aux), half);
+                    x = kernels::weighted_sum(x, half, conv.forward_fused_down(aux), half, None);
                     aux = x.clone();
                     replace_last(&mut skips, &x);
                 }

@@ -180,9 +180,9 @@ impl UNetBlock {
             Some(skip) => skip.forward(x),
             None => self.resample.apply(x),
         };
-        let x = kernels::weighted_sum(x, scale, h, scale);
+        let x = kernels::weighted_sum(x, scale, h, scale, None);
         let (Some(norm2), Some(qkv), Some(proj)) = (&self.norm2, &self.qkv, &self.proj) else { return x };
         let attended = layers::attention(qkv.forward(norm2.forward(x.clone(), false)), self.heads, None);
-        kernels::weighted_sum(x, scale, proj.forward(attended), scale)
+        kernels::weighted_sum(x, scale, proj.forward(attended), scale, None)
     }
 }

@@ -126,7 +126,7 @@ impl Resnet {
             Some(shortcut) => shortcut.forward(x),
             None => x,
         };
-        kernels::weighted_sum(x, 1.0, h, 1.0)
+        kernels::weighted_sum(x, 1.0, h, 1.0, None)
     }
 }
 
@@ -166,7 +166,7 @@ impl Attention {
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let qkv = self.qkv.forward(self.group_norm.forward(x.clone(), false));
         let h = self.out.forward(kernels::attention(qkv, 1, None));
-        kernels::weighted_sum(x, 1.0, h, 1.0)
+        kernels::weighted_sum(x, 1.0, h, 1.0, None)
     }
 }
 

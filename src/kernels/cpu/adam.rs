@@ -1,7 +1,7 @@
-//! Adam's update and interpolation, each in one pass over memory.
+//! Adam's update, interpolation and sums of squares, each in one pass over memory.
 
 use super::{
-    elementwise::{in_parts, load, store},
+    elementwise::{PART, in_parts, load, store},
     pool::Shares,
     simd::{Simd, dispatch, for_lanes},
 };
@@ -84,3 +84,27 @@ unsafe fn lerp_body<V: Simd>(from: *mut f32, to: *const f32, weight: f32, len: u
     });
 }
 dispatch!(fn lerp_raw(from: *mut f32, to: *const f32, weight: f32, len: usize) = lerp_body);
+
+/// The sum of squares, in an order that depends on the length alone.
+pub(crate) fn square_sum(x: &[f32]) -> f32 {
+    let mut sums = vec![0.0; x.len().div_ceil(PART)];
+    let shares = Shares::new(&mut sums);
+    in_parts(x.len(), 1, |start, len| {
+        // SAFETY: parts are disjoint.
+        unsafe { square_sum_raw(x.as_ptr().add(start), len, shares.at(start / PART)) }
+    });
+    sums.iter().sum()
+}
+
+#[inline(always)]
+unsafe fn square_sum_body<V: Simd>(x: *const f32, len: usize, sum: *mut f32) {
+    let mut sums = [V::splat(0.0); 4];
+    for_lanes!(V, len, |i, count| {
+        let x = load::<V>(x.add(i), count);
+        let at = i / V::LANES % 4;
+        sums[at] = x.mul_add(x, sums[at]);
+    });
+    let [a, b, c, d] = sums;
+    *sum = a.add(b).add(c.add(d)).sum();
+}
+dispatch!(fn square_sum_raw(x: *const f32, len: usize, sum: *mut f32) = square_sum_body);

@@ -6,7 +6,7 @@ use super::{
 };
 
 /// Elements that one part takes.
-const PART: usize = 32 * 1024;
+pub(super) const PART: usize = 32 * 1024;
 
 /// Runs `f(start, len)` over `0..len` in parts; `arrays` is how many arrays of f32 it moves.
 pub(super) fn in_parts(len: usize, arrays: usize, f: impl Fn(usize, usize) + Sync) {
@@ -24,17 +24,20 @@ pub(super) unsafe fn store<V: Simd>(value: V, to: *mut f32, count: usize) {
     if count == V::LANES { value.store(to) } else { value.store_part(to, count) }
 }
 
-/// `out = a * weight_a + b * weight_b`.
-pub(crate) fn weighted_sum(a: &[f32], weight_a: f32, b: &[f32], weight_b: f32, out: &mut [f32]) {
+/// `out = a * weight_a + b * weight_b`; returns the largest magnitude in it, NaN aside.
+pub(crate) fn weighted_sum(a: &[f32], weight_a: f32, b: &[f32], weight_b: f32, out: &mut [f32]) -> f32 {
     assert!(a.len() == out.len() && b.len() == out.len());
     let shares = Shares::new(out);
+    let mut largest = vec![0.0; a.len().div_ceil(PART)];
+    let of_parts = Shares::new(&mut largest);
     in_parts(a.len(), 3, |start, len| {
         // SAFETY: parts are disjoint, lengths as just checked.
         unsafe {
             let (a, b) = (a.as_ptr().add(start), b.as_ptr().add(start));
-            weighted_sum_raw(a, weight_a, b, weight_b, shares.at(start), len);
+            weighted_sum_raw(a, weight_a, b, weight_b, shares.at(start), len, of_parts.at(start / PART));
         }
     });
+    largest.into_iter().fold(0.0, f32::max)
 }
 
 #[inline(always)]
@@ -45,9 +48,11 @@ unsafe fn weighted_sum_body<V: Simd>(
     weight_b: f32,
     out: *mut f32,
     len: usize,
+    largest: *mut f32,
 ) {
     // Equal weights: one rounding less, and what PyTorch's `(a + b) * weight` computes.
     let equal = weight_a.to_bits() == weight_b.to_bits();
+    let mut maxima = V::splat(0.0);
     for_lanes!(V, len, |i, count| {
         let (a, b) = (load::<V>(a.add(i), count), load::<V>(b.add(i), count));
         let sum = if equal {
@@ -55,10 +60,37 @@ unsafe fn weighted_sum_body<V: Simd>(
         } else {
             a.mul_add(V::splat(weight_a), b.mul(V::splat(weight_b)))
         };
+        // In this order a NaN leaves the maxima alone.
+        maxima = V::splat(0.0).sub(sum).max(sum.max(maxima));
         store(sum, out.add(i), count);
     });
+    *largest = maxima.largest();
 }
-dispatch!(fn weighted_sum_raw(a: *const f32, weight_a: f32, b: *const f32, weight_b: f32, out: *mut f32, len: usize) = weighted_sum_body);
+dispatch!(fn weighted_sum_raw(a: *const f32, weight_a: f32, b: *const f32, weight_b: f32, out: *mut f32, len: usize, largest: *mut f32) = weighted_sum_body);
+
+/// Values beyond +-limit are held there; NaN stays NaN.
+pub(crate) fn hold(x: &[f32], limit: f32, out: &mut [f32]) {
+    map(x, out, |_, x| x.clamp(-limit, limit));
+}
+
+/// The gradient where x is within +-limit, zero elsewhere.
+pub(crate) fn within(x: &[f32], limit: f32, gradient: &[f32], dx: &mut [f32]) {
+    assert_eq!(gradient.len(), x.len());
+    map(x, dx, |i, x| if x.abs() > limit { 0.0 } else { gradient[i] });
+}
+
+/// `out[i] = f(i, x[i])`, in plain Rust: for what is rare.
+fn map(x: &[f32], out: &mut [f32], f: impl Fn(usize, f32) -> f32 + Sync) {
+    assert_eq!(x.len(), out.len());
+    let shares = Shares::new(out);
+    in_parts(x.len(), 3, |start, len| {
+        // SAFETY: parts are disjoint.
+        let out = unsafe { shares.range(start, len) };
+        for (i, out) in out.iter_mut().enumerate() {
+            *out = f(start + i, x[start + i]);
+        }
+    });
+}
 
 /// out = x * weight.
 pub(crate) fn scale(x: &[f32], weight: f32, out: &mut [f32]) {
