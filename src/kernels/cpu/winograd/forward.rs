@@ -137,8 +137,8 @@ impl<const N: usize> Convolution<'_, N> {
     fn tiles_per_part(&self) -> usize {
         const CACHE: usize = 768 * 1024 / size_of::<f32>();
         let most = (CACHE / (N * N * (self.e.c + PANEL.min(self.e.k)))).clamp(8, 128) & !7;
-        let parts = self.total.div_ceil(most).next_multiple_of(pool::threads());
-        self.total.div_ceil(parts).next_multiple_of(8)
+        let of_busiest = |tiles: usize| self.total.div_ceil(tiles).div_ceil(pool::threads()) * tiles;
+        (8..=most).rev().step_by(8).min_by_key(|tiles| of_busiest(*tiles)).unwrap_or(8)
     }
 
     /// The outputs of one panel of weights for the tiles `from..to`. `inputs`: of these tiles, with a distance between

@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        elementwise::store,
+        elementwise::{load, store},
         gemm::{PANEL, Product, multiply_transposed_a},
         pool::{self, Shares, with_scratch},
         simd::{Simd, dispatch, for_lanes},
@@ -33,18 +33,29 @@ struct Sums<const N: usize> {
     k: usize,
     /// Tiles of all images.
     total: usize,
+    /// Independent partial sums. Where the sums are large there is one, which all threads work on, element by
+    /// element; where they fit into a thread's cache, each thread sums up slices of the tiles.
+    slices: usize,
+    /// Tiles of a slice.
+    slice: usize,
     /// Tiles that are transformed before the products are taken.
     batch: usize,
 }
 
 impl<const N: usize> Sums<N> {
     fn new(e: Extents) -> Self {
-        const CACHE: usize = 8 * 1024 * 1024 / size_of::<f32>();
+        const SMALL_SUMS: usize = 320 * 1024 / size_of::<f32>();
+        const SHARED_CACHE: usize = 8 * 1024 * 1024 / size_of::<f32>();
+        const CACHE: usize = 512 * 1024 / size_of::<f32>();
         let total = e.all_tiles(N - 2);
-        let most = (CACHE / (N * N * (e.c + e.k))).clamp(32, 512);
+        let small = N * N * e.c * e.k <= SMALL_SUMS;
+        let slices = if small { total.div_ceil(32).clamp(1, 16) } else { 1 };
+        let slice = total.div_ceil(slices).next_multiple_of(8);
+        let cache = if small { CACHE } else { SHARED_CACHE };
+        let most = (cache / (N * N * (e.c + e.k))).clamp(32, 512);
         // Batches of equal size.
-        let batch = total.div_ceil(total.div_ceil(most)).next_multiple_of(8);
-        Self { c: e.c, k: e.k, total, batch }
+        let batch = slice.div_ceil(slice.div_ceil(most)).next_multiple_of(8);
+        Self { c: e.c, k: e.k, total, slices, slice, batch }
     }
 
     /// Floats between elements of the sums.
@@ -53,13 +64,35 @@ impl<const N: usize> Sums<N> {
     }
 
     fn weight_gradient(&self, x: Images, gradient: Images, dw: &mut [f32]) {
+        let len = N * N * self.plane();
+        with_scratch(self.slices * len, |sums| {
+            let shares = Shares::new(sums);
+            let slice = |index: usize| {
+                // SAFETY: one slice, one part.
+                let sums = unsafe { shares.range(index * len, len) };
+                self.add_slice(x, gradient, index, sums);
+            };
+            if self.slices == 1 {
+                slice(0);
+            } else {
+                pool::for_each(self.slices, 2 * N * N * self.total * self.c * self.k, slice);
+            }
+            self.transform(sums, dw);
+        });
+    }
+
+    /// The sums over one slice of the tiles. With other slices in work at the same time, this thread is alone on it.
+    fn add_slice(&self, x: Images, gradient: Images, slice: usize, sums: &mut [f32]) {
+        let (start, end) = ((slice * self.slice).min(self.total), ((slice + 1) * self.slice).min(self.total));
+        if start == end {
+            return sums.fill(0.0);
+        }
         let layouts = [Layout::panels(self.batch, self.c), Layout::panels(self.batch, self.k)];
         let [inputs_len, gradients_len] = layouts.map(|layout| layout.len::<N>());
-        with_scratch(N * N * self.plane() + inputs_len + gradients_len, |scratch| {
-            let (sums, tiles) = scratch.split_at_mut(N * N * self.plane());
-            let (inputs, gradients) = tiles.split_at_mut(inputs_len);
-            for from in (0..self.total).step_by(self.batch) {
-                let count = self.batch.min(self.total - from);
+        with_scratch(inputs_len + gradients_len, |scratch| {
+            let (inputs, gradients) = scratch.split_at_mut(inputs_len);
+            for from in (start..end).step_by(self.batch) {
+                let count = self.batch.min(end - from);
                 let (to_inputs, to_gradients) = (Shares::new(inputs), Shares::new(gradients));
                 pool::for_each(count.div_ceil(8), 16 * (inputs_len + gradients_len), |part| {
                     let at = part * 8;
@@ -67,9 +100,9 @@ impl<const N: usize> Sums<N> {
                     x.input::<N>(tiles, to_inputs, at, layouts[0]);
                     gradient.gradient::<N>(tiles, to_gradients, at, layouts[1]);
                 });
-                self.add_products(count, (inputs, layouts[0]), (gradients, layouts[1]), from == 0, sums);
+                let first = from == start;
+                self.add_products(count, (inputs, layouts[0]), (gradients, layouts[1]), first, sums);
             }
-            self.transform(sums, dw);
         });
     }
 
@@ -110,14 +143,17 @@ impl<const N: usize> Sums<N> {
         });
     }
 
-    /// The sums back to weights.
+    /// The sums of all slices, in order, back to weights.
     fn transform(&self, sums: &[f32], dw: &mut [f32]) {
         let shares = Shares::new(dw);
         let parts = self.k.div_ceil(8);
-        pool::for_each(parts, 4 * N * N * self.c * self.k, |part| {
+        pool::for_each(parts, 4 * self.slices * N * N * self.c * self.k, |part| {
             let rows = (part * 8, (part * 8 + 8).min(self.k));
             // SAFETY: parts are disjoint ranges of k; `sums` holds all elements, `dw` was checked by the caller.
-            unsafe { transform_rows::<N>(self.c, rows, sums.as_ptr(), self.plane(), shares.at(0)) }
+            unsafe {
+                let sums = (sums.as_ptr(), self.slices, self.plane());
+                transform_rows::<N>(self.c, rows, sums, shares.at(0));
+            }
         });
     }
 }
@@ -126,17 +162,18 @@ impl<const N: usize> Sums<N> {
 unsafe fn transform_rows_body<V: Simd, const N: usize>(
     c: usize,
     (from, to): (usize, usize),
-    sums: *const f32,
-    plane: usize,
+    (sums, slices, plane): (*const f32, usize, usize),
     dw: *mut f32,
 ) {
     for row in from..to {
         for_lanes!(V, c, |column, count| {
             let mut tile = [[V::splat(0.0); 6]; 6];
-            for i in 0..N {
-                for j in 0..N {
-                    let from = sums.add((i * N + j) * plane + row * c + column);
-                    tile[i][j] = if count == V::LANES { V::load(from) } else { V::load_part(from, count) };
+            for slice in 0..slices {
+                for i in 0..N {
+                    for j in 0..N {
+                        let from = sums.add((slice * N * N + i * N + j) * plane + row * c + column);
+                        tile[i][j] = tile[i][j].add(load(from, count));
+                    }
                 }
             }
             let tile = WeightGradient::<N>::tile(tile);
@@ -154,4 +191,4 @@ unsafe fn transform_rows_body<V: Simd, const N: usize>(
         });
     }
 }
-dispatch!(fn transform_rows<const N: usize>(c: usize, rows: (usize, usize), sums: *const f32, plane: usize, dw: *mut f32) = transform_rows_body);
+dispatch!(fn transform_rows<const N: usize>(c: usize, rows: (usize, usize), sums: (*const f32, usize, usize), dw: *mut f32) = transform_rows_body);
