@@ -4,7 +4,10 @@ use burn::tensor::Tensor;
 
 use super::{
     array::Array,
-    cpu::edm2 as cpu,
+    cpu::{
+        edm2 as cpu,
+        normalized_rows::{self, Rows},
+    },
     reference,
     tape::{Operand, Operation, record},
 };
@@ -84,9 +87,10 @@ pub fn normalize_rows<const D: usize>(
     };
     let gain = gain.map(Operand::of);
     let dims: [usize; D] = weight.array.dims();
-    let rows = cpu::Rows { count: dims[0], eps: eps as f32, factor: factor as f32 };
+    let rows = Rows { count: dims[0], eps: eps as f32, factor: factor as f32 };
     let gain_value = gain.as_ref().map_or(1.0, |gain| gain.array.values()[0]);
-    let output = Array::build(dims, |out| cpu::normalize_rows(rows, gain_value, weight.array.values(), out));
+    let output =
+        Array::build(dims, |out| normalized_rows::normalize(rows, gain_value, weight.array.values(), out));
     record([Some(weight), gain], output, |[weight, _]| NormalizeRows {
         dims,
         rows,
@@ -98,7 +102,7 @@ pub fn normalize_rows<const D: usize>(
 #[derive(Clone)]
 struct NormalizeRows<const D: usize> {
     dims: [usize; D],
-    rows: cpu::Rows,
+    rows: Rows,
     gain: f32,
     weight: Array,
 }
@@ -108,7 +112,7 @@ impl<const D: usize> Operation<2> for NormalizeRows<D> {
         let mut to_gain = 0.0;
         let dw = Array::build(self.dims, |dw| {
             let (w, dy) = (self.weight.values(), gradient.values());
-            to_gain = cpu::normalize_rows_gradient(self.rows, self.gain, w, dy, dw);
+            to_gain = normalized_rows::gradient(self.rows, self.gain, w, dy, dw);
         });
         [Some(dw), Some(Array::from_values(vec![to_gain], [1]))]
     }

@@ -4,7 +4,10 @@ use burn::tensor::Tensor;
 
 use super::{
     array::Array,
-    cpu::norm::{self as cpu, Extents, Gradients, Parameters},
+    cpu::{
+        norm::{self as cpu, Extents, Parameters},
+        norm_gradient::{self, Gradients},
+    },
     reference::{self, GroupNorm},
     tape::{Operand, Operation, record},
 };
@@ -87,7 +90,7 @@ impl Operation<6> for Norm {
                 shift: &mut shift,
             };
             let parameters = self.parts.parameters();
-            cpu::backward(self.e, self.x.values(), parameters, &self.stats, gradient.values(), to);
+            norm_gradient::backward(self.e, self.x.values(), parameters, &self.stats, gradient.values(), to);
         });
         let array = |values: Vec<f32>| Some(Array::from_values(values, [c]));
         let per_sample = |values: Vec<f32>| (!values.is_empty()).then(|| Array::from_values(values, [n, c]));

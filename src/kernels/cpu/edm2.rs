@@ -1,4 +1,4 @@
-//! What only EDM2 has: magnitude-preserving SiLU with a gain, pixel norm, normalised weights. NHWC.
+//! What only EDM2 has: magnitude-preserving SiLU with a gain, and pixel norm. NHWC.
 
 use super::{
     elementwise::{load, silu_derivative, store},
@@ -92,7 +92,7 @@ unsafe fn mp_silu_gradient_body<V: Simd>(
 dispatch!(fn mp_silu_gradient_raw(x: *const f32, gain: *const f32, gradient: *const f32, dx: *mut f32, dgain: *mut f32, rows: usize, c: usize) = mp_silu_gradient_body);
 
 /// Rows that one part takes.
-fn rows_per_part(c: usize) -> usize {
+pub(super) fn rows_per_part(c: usize) -> usize {
     (32 * 1024 / c.max(1)).max(1)
 }
 
@@ -171,122 +171,3 @@ unsafe fn pixel_norm_gradient_body<V: Simd>(
     }
 }
 dispatch!(fn pixel_norm_gradient_raw(x: *const f32, gradient: *const f32, dx: *mut f32, rows: usize, c: usize, eps: f32) = pixel_norm_gradient_body);
-
-/// Rows of weights that are normalised: how many, what is added to their root mean square, and a constant factor.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Rows {
-    pub(crate) count: usize,
-    pub(crate) eps: f32,
-    pub(crate) factor: f32,
-}
-
-impl Rows {
-    /// Runs `f(first row, rows)` in parts.
-    fn in_parts(self, len: usize, work: usize, f: impl Fn(usize, usize) + Sync) {
-        let per_part = rows_per_part(len / self.count.max(1));
-        pool::for_each(self.count.div_ceil(per_part), work, |part| {
-            let first = part * per_part;
-            f(first, per_part.min(self.count - first));
-        });
-    }
-}
-
-/// y = w * factor * gain / (eps + root mean square of the row); w and y `[rows, ...]`.
-pub(crate) fn normalize_rows(rows: Rows, gain: f32, w: &[f32], y: &mut [f32]) {
-    assert!(w.len() == y.len() && rows.count > 0 && w.len().is_multiple_of(rows.count));
-    let len = w.len() / rows.count;
-    let y = Shares::new(y);
-    rows.in_parts(w.len(), 8 * w.len(), |first, count| {
-        // SAFETY: parts are disjoint rows; lengths as just checked.
-        unsafe {
-            let (w, y) = (w.as_ptr().add(first * len), y.at(first * len));
-            normalize_raw(w, y, count, len, rows.eps, rows.factor * gain);
-        }
-    });
-}
-
-#[inline(always)]
-unsafe fn normalize_body<V: Simd>(
-    w: *const f32,
-    y: *mut f32,
-    rows: usize,
-    len: usize,
-    eps: f32,
-    factor: f32,
-) {
-    for row in 0..rows {
-        let (w, y) = (w.add(row * len), y.add(row * len));
-        let [squares, _] = dots::<V>(w, w, len);
-        let factor = V::splat(factor / ((squares / len as f32).sqrt() + eps));
-        for_lanes!(V, len, |i, count| {
-            store(load::<V>(w.add(i), count).mul(factor), y.add(i), count);
-        });
-    }
-}
-dispatch!(fn normalize_raw(w: *const f32, y: *mut f32, rows: usize, len: usize, eps: f32, factor: f32) = normalize_body);
-
-/// a . a and a . b, each in four sums that do not wait for each other.
-#[inline(always)]
-unsafe fn dots<V: Simd>(a: *const f32, b: *const f32, len: usize) -> [f32; 2] {
-    let mut sums = [[V::splat(0.0); 4]; 2];
-    for_lanes!(V, len, |i, count| {
-        let (a, b) = (load::<V>(a.add(i), count), load::<V>(b.add(i), count));
-        let at = i / V::LANES % 4;
-        sums[0][at] = a.mul_add(a, sums[0][at]);
-        sums[1][at] = a.mul_add(b, sums[1][at]);
-    });
-    sums.map(|[a, b, c, d]| a.add(b).add(c.add(d)).sum())
-}
-
-/// dw = factor * gain * (dy / (eps + rms) - w * (dy . w) / (len * rms * (eps + rms)^2)); returns the gradient to the gain.
-pub(crate) fn normalize_rows_gradient(
-    rows: Rows,
-    gain: f32,
-    w: &[f32],
-    gradient: &[f32],
-    dw: &mut [f32],
-) -> f32 {
-    assert!(w.len() == dw.len() && gradient.len() == w.len());
-    assert!(rows.count > 0 && w.len().is_multiple_of(rows.count));
-    let len = w.len() / rows.count;
-    let dw = Shares::new(dw);
-    // The gain's gradient, row by row, is added up in order: the same for any number of threads.
-    let mut to_gain = vec![0.0; rows.count];
-    let shares = Shares::new(&mut to_gain);
-    rows.in_parts(w.len(), 12 * w.len(), |first, count| {
-        // SAFETY: parts are disjoint rows; lengths as just checked.
-        unsafe {
-            let (w, gradient) = (w.as_ptr().add(first * len), gradient.as_ptr().add(first * len));
-            let (dw, to_gain) = (dw.at(first * len), shares.at(first));
-            normalize_gradient_raw(w, gradient, dw, to_gain, (count, len), (rows.eps, rows.factor, gain));
-        }
-    });
-    to_gain.iter().sum()
-}
-
-#[inline(always)]
-unsafe fn normalize_gradient_body<V: Simd>(
-    w: *const f32,
-    gradient: *const f32,
-    dw: *mut f32,
-    to_gain: *mut f32,
-    (rows, len): (usize, usize),
-    (eps, factor, gain): (f32, f32, f32),
-) {
-    for row in 0..rows {
-        let (w, gradient, dw) = (w.add(row * len), gradient.add(row * len), dw.add(row * len));
-        let [squares, dot] = dots::<V>(w, gradient, len);
-        let rms = (squares / len as f32).sqrt();
-        let reciprocal = 1.0 / (rms + eps);
-        *to_gain.add(row) = dot * reciprocal * factor;
-        let straight = V::splat(factor * gain * reciprocal);
-        // Where all is zero, so is the direction in which the length would change.
-        let along = if rms > 0.0 { dot * reciprocal * reciprocal / (len as f32 * rms) } else { 0.0 };
-        let along = V::splat(factor * gain * along);
-        for_lanes!(V, len, |i, count| {
-            let straight = load::<V>(gradient.add(i), count).mul(straight);
-            store(load::<V>(w.add(i), count).mul_sub_from(along, straight), dw.add(i), count);
-        });
-    }
-}
-dispatch!(fn normalize_gradient_raw(w: *const f32, gradient: *const f32, dw: *mut f32, to_gain: *mut f32, extents: (usize, usize), constants: (f32, f32, f32)) = normalize_gradient_body);

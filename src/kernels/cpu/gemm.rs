@@ -2,7 +2,11 @@
 
 use std::ptr::null;
 
-use super::simd::{Simd, dispatch};
+use super::{
+    pool::{self, Shares},
+    simd::{Simd, dispatch, for_lanes},
+    transpose::columns,
+};
 
 /// Columns that the micro-kernel takes at a time, and the width of a packed panel of B.
 pub(crate) const PANEL: usize = 32;
@@ -182,32 +186,42 @@ pub(crate) fn packed_len(inner: usize, columns: usize) -> usize {
 
 /// Packs B `[inner, columns]` into panels `[inner, PANEL]`; the missing columns of the last panel become zero.
 pub(crate) fn pack(b: &[f32], inner: usize, columns: usize, packed: &mut [f32]) {
-    for (index, panel) in packed[..packed_len(inner, columns)].chunks_mut(PANEL * inner).enumerate() {
-        let start = index * PANEL;
-        let width = PANEL.min(columns - start);
+    assert_eq!(b.len(), inner * columns);
+    by_panels(inner, columns, packed, |first, width, panel| {
         for (row, to) in panel.chunks_exact_mut(PANEL).enumerate() {
-            let from = &b[row * columns + start..][..width];
-            // A copy of known length is a few instructions and not a call.
-            if let Ok(from) = <&[f32; PANEL]>::try_from(from) {
-                to.copy_from_slice(from);
-            } else {
-                to[..width].copy_from_slice(from);
-                to[width..].fill(0.0);
-            }
+            to[..width].copy_from_slice(&b[row * columns + first..][..width]);
+            to[width..].fill(0.0);
         }
-    }
+    });
 }
 
 /// Packs the transpose of `b_t` `[columns, inner]` likewise.
 pub(crate) fn pack_transposed(b_t: &[f32], inner: usize, columns: usize, packed: &mut [f32]) {
-    for (index, panel) in packed[..packed_len(inner, columns)].chunks_mut(PANEL * inner).enumerate() {
-        let start = index * PANEL;
-        let width = PANEL.min(columns - start);
-        for (row, to) in panel.chunks_exact_mut(PANEL).enumerate() {
-            for (column, value) in to[..width].iter_mut().enumerate() {
-                *value = b_t[(start + column) * inner + row];
-            }
-            to[width..].fill(0.0);
-        }
-    }
+    assert_eq!(b_t.len(), inner * columns);
+    by_panels(inner, columns, packed, |first, width, panel| {
+        let from = b_t[first * inner..][..width * inner].as_ptr();
+        // SAFETY: `width` rows of `inner` floats; the panel holds as many columns and the missing ones.
+        unsafe { transpose_panel(from, inner, width, panel.as_mut_ptr()) }
+    });
 }
+
+/// Runs `f(first column, columns, panel)` for every panel.
+fn by_panels(inner: usize, columns: usize, packed: &mut [f32], f: impl Fn(usize, usize, &mut [f32]) + Sync) {
+    let len = PANEL * inner;
+    let shares = Shares::new(&mut packed[..packed_len(inner, columns)]);
+    pool::for_each(columns.div_ceil(PANEL), 8 * inner * columns, |index| {
+        let first = index * PANEL;
+        // SAFETY: one panel, one part.
+        f(first, PANEL.min(columns - first), unsafe { shares.range(index * len, len) });
+    });
+}
+
+#[inline(always)]
+unsafe fn transpose_panel_body<V: Simd>(from: *const f32, inner: usize, width: usize, panel: *mut f32) {
+    for_lanes!(V, PANEL, |lane, _count| {
+        let lanes = width.saturating_sub(lane).min(V::LANES);
+        let from = from.wrapping_add(lane * inner);
+        columns::<V>(from, (lanes, inner), inner, panel.add(lane), PANEL as isize);
+    });
+}
+dispatch!(fn transpose_panel(from: *const f32, inner: usize, width: usize, panel: *mut f32) = transpose_panel_body);

@@ -2,10 +2,10 @@
 
 use super::{
     super::{
-        elementwise::load,
         gemm::PANEL,
         pool::{self, Shares},
-        simd::{Simd, dispatch, for_lanes},
+        simd::{Simd, dispatch},
+        transpose::columns,
     },
     SKEW,
     transform::{Transform, Weights},
@@ -125,25 +125,3 @@ unsafe fn some_rows_body<V: Simd, const N: usize>(
     }
 }
 dispatch!(fn some_rows<const N: usize>(w: *const f32, along_k: usize, along_c: usize, flip: bool, width: usize, plane: usize, rows: (usize, usize), u: *mut f32) = some_rows_body);
-
-/// Rows of `len` floats, at most one vector's lanes of them at a distance of `stride`, become columns: value i of all
-/// rows goes to `to + i * step`.
-#[inline(always)]
-unsafe fn columns<V: Simd>(
-    from: *const f32,
-    (rows, stride): (usize, usize),
-    len: usize,
-    to: *mut f32,
-    step: isize,
-) {
-    for_lanes!(V, len, |start, count| {
-        let mut vectors = [V::splat(0.0); 16];
-        for (row, vector) in vectors.iter_mut().enumerate().take(rows.min(V::LANES)) {
-            *vector = load(from.add(row * stride + start), count);
-        }
-        let vectors = V::transpose(vectors);
-        for (i, vector) in vectors.into_iter().enumerate().take(count) {
-            vector.store(to.offset((start + i) as isize * step));
-        }
-    });
-}

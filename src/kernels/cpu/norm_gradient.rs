@@ -1,0 +1,189 @@
+//! The gradients of a group normalisation, NHWC.
+
+use super::{
+    elementwise::silu_derivative,
+    norm::{Extents, Parameters, coefficients, for_each_range},
+    pool::{Shares, with_scratch},
+    simd::{Simd, dispatch, for_lanes},
+};
+
+/// Where the gradients of a normalisation go.
+pub(crate) struct Gradients<'a> {
+    /// `[n, hw, c]`; always computed.
+    pub(crate) x: &'a mut [f32],
+    /// `[c]`
+    pub(crate) weight: &'a mut [f32],
+    /// `[c]`
+    pub(crate) bias: &'a mut [f32],
+    /// `[n, c]` each; may be empty where the normalisation had none.
+    pub(crate) shift_before: &'a mut [f32],
+    pub(crate) scale: &'a mut [f32],
+    pub(crate) shift: &'a mut [f32],
+}
+
+/// The gradients from x, the output gradient and what `forward` kept.
+pub(crate) fn backward(e: Extents, x: &[f32], p: Parameters, stats: &[f32], gradient: &[f32], to: Gradients) {
+    p.check(&e);
+    let (image_len, group) = (e.hw * e.c, e.c / e.groups);
+    assert!(x.len() == e.n * image_len && gradient.len() == x.len() && to.x.len() == x.len());
+    assert!(stats.len() == e.n * e.groups * 2 && to.weight.len() == e.c && to.bias.len() == e.c);
+    let dx = Shares::new(to.x);
+    with_scratch(3 * e.n * e.c, |sums| {
+        // Per image and channel: the sums over positions of dz, dz * normalised, and normalised.
+        let all_sums = Shares::new(sums);
+        for_each_range(&e, x.len() * 20, |image, start, width| {
+            // SAFETY: this image's and this range's own sums.
+            let [d, dn, n] =
+                [0, 1, 2].map(|q| unsafe { all_sums.range((q * e.n + image) * e.c + start, width) });
+            let stats = &stats[(image * e.groups + start / group) * 2..][..width / group * 2];
+            with_scratch(4 * width, |scratch| {
+                let (factor, rest) = scratch.split_at_mut(width);
+                let (offset, rest) = rest.split_at_mut(width);
+                let (deviation, centre) = rest.split_at_mut(width);
+                coefficients(&e, &p, image, start, stats, factor, offset);
+                for i in 0..width {
+                    let (mu, r) = (stats[i / group * 2], stats[i / group * 2 + 1]);
+                    deviation[i] = r;
+                    centre[i] = (p.shift_before(&e, image, start + i) - mu) * r;
+                }
+                let at = image * image_len + start;
+                // SAFETY: disjoint ranges of channels; lengths as checked above.
+                unsafe {
+                    let (x, gradient, dx) = (x.as_ptr().add(at), gradient.as_ptr().add(at), dx.at(at));
+                    let lines = [&*factor, offset, deviation, centre].map(<[f32]>::as_ptr);
+                    let sums = [d.as_mut_ptr(), dn.as_mut_ptr(), n.as_mut_ptr()];
+                    gather(x, gradient, dx, e.hw, e.c, width, lines, e.silu, sums);
+                }
+                // dx = factor * dz + linear * x + constant, from here on with `deviation` and `offset` for the last two.
+                {
+                    let linear = &mut *deviation;
+                    for g in 0..width / group {
+                        let channels = g * group..(g + 1) * group;
+                        let r = stats[g * 2 + 1];
+                        let weighted = |sums: &[f32]| -> f32 {
+                            let terms =
+                                channels.clone().map(|i| p.effective(&e, image, start + i).0 * sums[i]);
+                            terms.sum::<f32>() / (group * e.hw) as f32
+                        };
+                        let (mean_d, mean_dn) = (weighted(d), weighted(dn));
+                        for i in channels.clone() {
+                            linear[i] = -r * mean_dn * r;
+                            offset[i] = -r * (mean_d + mean_dn * centre[i]);
+                            // The sum over positions of dx is the gradient to the shift; replaces the sums of n.
+                            n[i] = factor[i] * d[i] - r * (e.hw as f32 * mean_d + mean_dn * n[i]);
+                        }
+                    }
+                    // SAFETY: as above.
+                    unsafe {
+                        let (x, dx) = (x.as_ptr().add(at), dx.at(at));
+                        let (f, l, o) = (factor.as_ptr(), linear.as_ptr(), offset.as_ptr());
+                        combine(x, dx, e.hw, e.c, width, f, l, o);
+                    }
+                }
+            });
+        });
+        let (d, rest) = sums.split_at(e.n * e.c);
+        let (dn, shift_before) = rest.split_at(e.n * e.c);
+        parameter_gradients(&e, &p, d, dn, to.weight, to.bias, to.scale);
+        if !to.shift_before.is_empty() {
+            to.shift_before.copy_from_slice(shift_before);
+        }
+        if !to.shift.is_empty() {
+            to.shift.copy_from_slice(d);
+        }
+    });
+}
+
+/// Sums over images, in order.
+fn parameter_gradients(
+    e: &Extents,
+    p: &Parameters,
+    d: &[f32],
+    dn: &[f32],
+    weight: &mut [f32],
+    bias: &mut [f32],
+    scale: &mut [f32],
+) {
+    weight.fill(0.0);
+    bias.fill(0.0);
+    for image in 0..e.n {
+        for i in 0..e.c {
+            let at = image * e.c + i;
+            let factor = p.scale_shift.map_or(1.0, |(scale, _)| 1.0 + scale[at]);
+            weight[i] += dn[at] * factor;
+            bias[i] += d[at] * factor;
+            if !scale.is_empty() {
+                scale[at] = dn[at] * p.weight[i] + d[at] * p.bias[i];
+            }
+        }
+    }
+}
+
+/// First pass: dz into `dx`, and the sums over positions of dz, dz * normalised, and normalised. `lines`: factor and
+/// offset of y before SiLU, factor and offset of the normalised values.
+#[inline(always)]
+unsafe fn gather_body<V: Simd>(
+    x: *const f32,
+    gradient: *const f32,
+    dx: *mut f32,
+    hw: usize,
+    stride: usize,
+    width: usize,
+    lines: [*const f32; 4],
+    silu: bool,
+    sums: [*mut f32; 3],
+) {
+    for_lanes!(V, width, |i, count| {
+        let load =
+            |from: *const f32| if count == V::LANES { V::load(from) } else { V::load_part(from, count) };
+        let [factor, offset, deviation, centre] = lines.map(|line| load(line.add(i)));
+        let zero = V::splat(0.0);
+        let (mut d_sum, mut dn_sum, mut n_sum) = (zero, zero, zero);
+        for p in 0..hw {
+            let x = load(x.add(p * stride + i));
+            let mut d = load(gradient.add(p * stride + i));
+            if silu {
+                d = d.mul(silu_derivative(x.mul_add(factor, offset)));
+            }
+            let to = dx.add(p * stride + i);
+            if count == V::LANES {
+                d.store(to);
+            } else {
+                d.store_part(to, count);
+            }
+            let normalised = x.mul_add(deviation, centre);
+            d_sum = d_sum.add(d);
+            dn_sum = d.mul_add(normalised, dn_sum);
+            n_sum = n_sum.add(normalised);
+        }
+        for (to, sum) in sums.into_iter().zip([d_sum, dn_sum, n_sum]) {
+            sum.store_part(to.add(i), count);
+        }
+    });
+}
+dispatch!(fn gather(x: *const f32, gradient: *const f32, dx: *mut f32, hw: usize, stride: usize, width: usize, lines: [*const f32; 4], silu: bool, sums: [*mut f32; 3]) = gather_body);
+
+/// Second pass: dx = dz * factor + x * linear + constant.
+#[inline(always)]
+unsafe fn combine_body<V: Simd>(
+    x: *const f32,
+    dx: *mut f32,
+    hw: usize,
+    stride: usize,
+    width: usize,
+    factor: *const f32,
+    linear: *const f32,
+    constant: *const f32,
+) {
+    for p in 0..hw {
+        let (x, dx) = (x.add(p * stride), dx.add(p * stride));
+        for_lanes!(V, width, |i, count| {
+            let load =
+                |from: *const f32| if count == V::LANES { V::load(from) } else { V::load_part(from, count) };
+            let rest = load(x.add(i)).mul_add(load(linear.add(i)), load(constant.add(i)));
+            let sum = load(dx.add(i)).mul_add(load(factor.add(i)), rest);
+            if count == V::LANES { sum.store(dx.add(i)) } else { sum.store_part(dx.add(i), count) }
+        });
+    }
+}
+dispatch!(fn combine(x: *const f32, dx: *mut f32, hw: usize, stride: usize, width: usize, factor: *const f32, linear: *const f32, constant: *const f32) = combine_body);
