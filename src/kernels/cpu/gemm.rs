@@ -124,11 +124,16 @@ unsafe fn column_block<V: Simd, const NV: usize, const TA: bool, const PART: boo
         ..p
     };
     let mut row = 0;
-    // AVX-512 has the registers for 8 x 2 sums, the others for 4 x 2.
-    if V::LANES == 16 {
+    if V::ROWS == 8 {
         while row + 8 <= p.rows {
             block::<V, 8, NV, TA, PART>(at(row), last);
             row += 8;
+        }
+    }
+    if V::ROWS == 6 {
+        while row + 6 <= p.rows {
+            block::<V, 6, NV, TA, PART>(at(row), last);
+            row += 6;
         }
     }
     while row + 4 <= p.rows {

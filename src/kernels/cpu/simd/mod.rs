@@ -21,6 +21,8 @@ pub(crate) use portable::Portable;
 pub(crate) unsafe trait Simd: Copy {
     /// Number of f32 in one vector.
     const LANES: usize;
+    /// How many rows of two vectors each, sums of a matrix product, the registers hold besides their operands.
+    const ROWS: usize;
     unsafe fn load(from: *const f32) -> Self;
     /// The first `count` lanes, `1..=LANES`; the others are zero.
     unsafe fn load_part(from: *const f32, count: usize) -> Self;

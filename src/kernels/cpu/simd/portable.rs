@@ -21,6 +21,7 @@ impl Portable {
 // SAFETY: plain Rust; needs no instruction set, touches only the lanes it says.
 unsafe impl Simd for Portable {
     const LANES: usize = 8;
+    const ROWS: usize = 4;
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {
         // SAFETY: the caller vouches for 8 lanes.

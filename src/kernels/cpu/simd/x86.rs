@@ -44,6 +44,7 @@ macro_rules! transpose_quads {
 // SAFETY: AVX-512 intrinsics only, on the lanes that the trait says.
 unsafe impl Simd for __m512 {
     const LANES: usize = 16;
+    const ROWS: usize = 8;
     intrinsics! {
         add(other) = _mm512_add_ps;
         sub(other) = _mm512_sub_ps;
@@ -129,6 +130,7 @@ fn mask16(count: usize) -> u16 {
 // SAFETY: AVX2 and FMA intrinsics only, on the lanes that the trait says.
 unsafe impl Simd for __m256 {
     const LANES: usize = 8;
+    const ROWS: usize = 6;
     intrinsics! {
         add(other) = _mm256_add_ps;
         sub(other) = _mm256_sub_ps;
