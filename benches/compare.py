@@ -1,18 +1,24 @@
 """Our steps against PyTorch's, in turns in one go: ratios, spread, peak memory.
 
     cargo bench --bench step --no-run          # prints the path of the binary
-    python benches/compare.py BINARY [--networks digits,small32] [--works generate,sida] [--rounds 7] [--compile]
+    python benches/compare.py BINARY [--networks digits,small32,inception] [--works generate,sida] [--rounds 7] [--compile]
                                      [--threads 2] [--device cpu] [--cpu-time]
 
 Each side is a process of its own that waits while the other works. A ratio is the median over rounds of our time over
 PyTorch's in the same round; below 1 we are ahead. Absolute times belong to the machine, ratios less so.
+
+The floor is the time that the products alone take at the peak of our product of matrices, measured first, with
+Winograd's F(4x4, 3x3) for 3x3 convolutions. `inception` needs torchvision and is only asked for `generate`: features
+of 16 images of 32x32 pixels.
 """
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 WORKS = ["generate", "heun", "teacher", "sid", "sida"]
@@ -53,12 +59,21 @@ class Side:
         self.process.wait()
 
 
-def compare(args, network, work):
+def peak(args):
+    """Operations per second of our product of large matrices."""
+    env = {**os.environ, "RAYON_NUM_THREADS": str(args.threads)}
+    return float(subprocess.run([args.binary, "--peak"], env=env, capture_output=True, text=True).stdout)
+
+
+def compare(args, network, work, peak):
     threads = str(args.threads)
-    ours = Side([args.binary, "--serve", network, work], {"RAYON_NUM_THREADS": threads}, args.cpu_time)
+    env = {"RAYON_NUM_THREADS": threads, "SIDA_INCEPTION": args.inception or ""}
+    ours = Side([args.binary, "--serve", network, work], env, args.cpu_time)
     modes = ["eager"] + (["compile"] if args.compile else [])
     twin = [sys.executable, __file__, "--serve", network, work, args.device, threads]
     theirs = [Side([*twin, mode], {"OMP_NUM_THREADS": threads}, args.cpu_time) for mode in modes]
+    count = subprocess.run([*twin, "count"], capture_output=True, text=True, check=True).stdout
+    floor = int(count) / peak * 1e3
     for side in theirs:
         # All but the running counts of optimizers is the same; so the twins must be equally large.
         assert side.parameters == ours.parameters, f"{side.parameters} and {ours.parameters} parameters"
@@ -79,6 +94,7 @@ def compare(args, network, work):
         memory = "-".join("?" if mib is None else f"{mib:.0f}" for mib in (ours.peak_mib(), side.peak_mib()))
         print(
             f"| {network} | {work} | {mode} | **{ratio:.2f}** ({low:.2f}-{high:.2f}) | {ms[0]:.1f} | {ms[1]:.1f} "
+            f"| {floor:.1f} "
             f"| {memory.replace('-', ' | ')} |",
             flush=True,
         )
@@ -89,17 +105,23 @@ def compare(args, network, work):
 def serve(network, work, device, threads, mode):
     """PyTorch's side."""
     import torch
-    from twin import NETWORKS, Preconditioned
+    from twin import NETWORKS, Preconditioned, inception, weights
 
     torch.manual_seed(0)
     torch.set_num_threads(int(threads))
-    n, images, side = NETWORKS[network][:3]
-    make = lambda: Preconditioned(network).to(device)
     compiled = (lambda net: torch.compile(net)) if mode == "compile" else (lambda net: net)
-    normals = lambda: torch.randn(n, images, side, side, device=device)
     synchronize = torch.cuda.synchronize if device.startswith("cuda") else lambda: None
-    print(sum(p.numel() for p in make().parameters()), flush=True)
-    step = prepare(work, make, compiled, normals)
+    if network == "inception":
+        step = prepare_inception(inception(), device, compiled)
+        size = sum(tensor.numel() for tensor in weights(inception()).values())
+    else:
+        n, images, side = NETWORKS[network][:3]
+        make = lambda: Preconditioned(network).to(device)
+        normals = lambda: torch.randn(n, images, side, side, device=device)
+        step, size = prepare(work, make, compiled, normals), sum(p.numel() for p in make().parameters())
+    if mode == "count":
+        return print(operations(step))
+    print(size, flush=True)
     for line in sys.stdin:
         synchronize()
         start = time.perf_counter()
@@ -107,6 +129,58 @@ def serve(network, work, device, threads, mode):
             step()
         synchronize()
         print(time.perf_counter() - start, flush=True)
+
+
+def operations(step):
+    """Floating-point operations of one step's products, those of 3x3 convolutions as Winograd needs them."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode, flop_registry
+
+    def ours(op):
+        count = flop_registry[op]
+
+        def counted(*args, **kwargs):
+            weight = args[1] if op is forward else args[2]
+            square = tuple(weight.shape[2:]) == (3, 3)
+            return count(*args, **kwargs) / (4 if square else 1)
+
+        counted._get_raw = True
+        return counted
+
+    forward, backward = torch.ops.aten.convolution, torch.ops.aten.convolution_backward
+    with FlopCounterMode(display=False, custom_mapping={op: ours(op) for op in (forward, backward)}) as counter:
+        step()
+    return int(counter.get_total_flops())
+
+
+def prepare_inception(network, device, compiled):
+    import torch
+    import torch.nn.functional as F
+
+    forward = compiled(network.to(device))
+    images = torch.rand(16, 3, 32, 32, device=device) * 255
+
+    def features():
+        with torch.no_grad():
+            forward(F.interpolate(images, (299, 299), mode="bilinear") / 128 - 1)
+
+    return features
+
+
+def write_inception(path):
+    """Random weights in the format and under the names of FID's network, for our side."""
+    from twin import inception, weights
+
+    header, tensors, offset = {}, [], 0
+    for name, tensor in weights(inception()).items():
+        values = tensor.float().numpy().tobytes()
+        spans = [offset, offset + len(values)]
+        header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": spans}
+        tensors.append(values)
+        offset += len(values)
+    text = json.dumps(header).encode()
+    with open(path, "wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text + b"".join(tensors))
 
 
 def prepare(work, make, compiled, normals):
@@ -235,11 +309,22 @@ def main():
         "--cpu-time", action="store_true", help="compare processor time: for busy machines, with --threads 1 (Linux)"
     )
     args = parser.parse_args()
-    print("| network | work | PyTorch | ours / PyTorch (quartiles) | ours, ms | PyTorch, ms | ours, MiB | PyTorch, MiB |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
-    for network in args.networks.split(","):
-        for work in args.works.split(","):
-            compare(args, network, work)
+    networks, works = args.networks.split(","), args.works.split(",")
+    flops = peak(args)
+    print(f"Products of large matrices: {flops / 1e9:.0f} GFLOP/s on {args.threads} threads\n")
+    print(
+        "| network | work | PyTorch | ours / PyTorch (quartiles) | ours, ms | PyTorch, ms | floor, ms "
+        "| ours, MiB | PyTorch, MiB |"
+    )
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    with tempfile.TemporaryDirectory() as folder:
+        args.inception = None
+        if "inception" in networks:
+            args.inception = os.path.join(folder, "inception.safetensors")
+            write_inception(args.inception)
+        for network in networks:
+            for work in works if network != "inception" else ["generate"]:
+                compare(args, network, work, flops)
 
 
 if __name__ == "__main__":

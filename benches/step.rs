@@ -3,7 +3,8 @@
 //!
 //! `cargo bench --bench step [-- NETWORK] [WORK]` prints medians. `--serve NETWORK WORK` waits for numbers on stdin and
 //! answers each with the seconds that so many steps took, so that `compare.py` can take turns with PyTorch; its
-//! first line is the number of parameters.
+//! first line is the number of parameters. `--peak` prints the operations per second of a product of large matrices.
+//! The network `inception` is served only, with the weights that `SIDA_INCEPTION` names.
 
 use std::{
     io::{BufRead, Write},
@@ -13,17 +14,19 @@ use std::{
 
 use burn::{
     module::Module,
-    tensor::{Device, Tensor, TensorData},
+    tensor::{Device, Distribution, Tensor, TensorData},
 };
 use serde_json::{Value, json};
 use sida::{
     Result,
     diffusion::{AdamSettings, Ema, Sampler, TeacherBatch, TeacherSettings, TeacherTrainer, heun::Drawing},
     distill::{Distill, MicroBatch, Networks, Objective, Real, Supply, Trainer},
+    formats::safetensors,
     kernels::{self, Recycler},
     kimg::Kimg,
-    nn::{Condition, Denoiser, Dropout, Network, NetworkConfig},
+    nn::{Condition, Denoiser, Dropout, InceptionInput, InceptionV3, Network, NetworkConfig},
     seed::{Draw, Phase, Seed},
+    state_dict::StateDict,
 };
 
 #[global_allocator]
@@ -57,8 +60,10 @@ const WORKS: [&str; 5] = ["generate", "heun", "teacher", "sid", "sida"];
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
-    if args.first().is_some_and(|arg| arg == "--serve") {
-        return serve(&args[1], &args[2]);
+    match args.first().map(String::as_str) {
+        Some("--serve") => return serve(&args[1], &args[2]),
+        Some("--peak") => return println!("{}", peak()),
+        _ => {}
     }
     let wanted = |name: &str, i: usize| args.get(i).is_none_or(|arg| arg == name);
     println!("{} threads, {:?}", kernels::threads(), kernels::InstructionSet::current());
@@ -87,7 +92,25 @@ fn serve(name: &str, work: &str) {
     }
 }
 
+fn peak() -> f64 {
+    const SIDE: usize = 2048;
+    let random = || Tensor::<2>::random([SIDE, SIDE], Distribution::Default, &device());
+    let (a, b) = (random(), random());
+    let product = || drop(kernels::dense(a.clone(), b.clone(), None));
+    let fastest = (0..10).map(|_| seconds(&mut || product(), 1)).fold(f64::INFINITY, f64::min);
+    2.0 * (SIDE as f64).powi(3) / fastest
+}
+
+/// The weights of the detector.
+fn inception() -> StateDict {
+    let path = std::env::var("SIDA_INCEPTION").expect("SIDA_INCEPTION names a file");
+    safetensors::read(path.as_ref()).expect("weights").0
+}
+
 fn parameters(name: &str) -> usize {
+    if name == "inception" {
+        return inception().values().map(|tensor| tensor.shape().num_elements()).sum();
+    }
     let (_, _, config) = networks().into_iter().find(|(n, _, _)| *n == name).expect("prepared before");
     let config: NetworkConfig = serde_json::from_value(config).expect("settings of a network");
     config.init(Seed(0).at(Phase::Sample, 0), &device()).expect("settings that make sense").num_params()
@@ -101,6 +124,14 @@ fn seconds(step: &mut impl FnMut(), count: usize) -> f64 {
 
 /// One step of `work` on the network called `name`, ready to run.
 fn prepare(name: &str, work: &str) -> Box<dyn FnMut()> {
+    if name == "inception" {
+        let network =
+            InceptionV3::load(&inception(), "the file", &device()).expect("weights of FID's network");
+        let images = Tensor::random([16, 3, 32, 32], Distribution::Uniform(0.0, 255.0), &device());
+        return Box::new(move || {
+            drop(network.features(images.clone(), InceptionInput::Tensorflow).into_data());
+        });
+    }
     let (_, batch, config) =
         networks().into_iter().find(|(n, _, _)| *n == name).unwrap_or_else(|| panic!("no network `{name}`"));
     let config: NetworkConfig = serde_json::from_value(config).expect("settings of a network");

@@ -228,6 +228,19 @@ class Edm2UNet(nn.Module):
         return self.conv_out(x, self.gain)
 
 
+def inception():
+    """Torchvision's Inception v3 with the layers of FID's network (but for the kind of two pools), at 299x299."""
+    from torchvision.models import inception_v3
+
+    network = inception_v3(weights=None, num_classes=1008, aux_logits=False, init_weights=False)
+    return network.eval().requires_grad_(False)
+
+
+def weights(network):
+    """Everything that makes up a network's function."""
+    return {name: t for name, t in network.state_dict().items() if not name.endswith("num_batches_tracked")}
+
+
 class Preconditioned(nn.Module):
     """EDM's preconditioning; gives the images, the discriminator's logits and the uncertainty."""
 

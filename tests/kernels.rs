@@ -130,6 +130,17 @@ proptest! {
         check(2e-5, &inputs, run(kernels::conv2d_with), run(reference::conv2d_with))?;
     }
 
+    /// 3x3 without padding has a path of its own.
+    #[test]
+    fn conv2d_valid(set in instruction_set(), n in 1usize..4, h in 3usize..14, w in 3usize..14, c in channels(), k in channels(), seed: u64) {
+        let _set = force(set);
+        let inputs = [input(&[n, h, w, c], seed), input(&[k, c, 3, 3], seed ^ 1), input(&[k], seed ^ 2)];
+        let run = |f: Conv| move |t: &[Tensor<1>]| {
+            f(shaped(&t[0], [n, h, w, c]), shaped(&t[1], [k, c, 3, 3]), Some(t[2].clone()), 1, [0, 0])
+        };
+        check(2e-5, &inputs, run(kernels::conv2d_with), run(reference::conv2d_with))?;
+    }
+
     #[test]
     fn attention(set in instruction_set(), n in 1usize..4, h in 1usize..10, w in 1usize..10, heads in 1usize..4, d in 4usize..40,
         normalize: bool, seed: u64)
@@ -280,10 +291,11 @@ proptest! {
     }
 
     #[test]
-    fn silu(set in instruction_set(), len in 4usize..200, seed: u64) {
+    fn silu_and_relu(set in instruction_set(), len in 4usize..200, seed: u64) {
         let _set = force(set);
         let run = |f: fn(Tensor<1>) -> Tensor<1>| move |t: &[Tensor<1>]| f(t[0].clone() * 20.0);
         check(2e-6, &[input(&[len], seed)], run(kernels::silu), run(reference::silu))?;
+        check(1e-6, &[input(&[len], seed)], run(kernels::relu), run(reference::relu))?;
     }
 }
 

@@ -36,7 +36,9 @@ pub fn conv2d_with(
     let out = |len: usize, kernel: usize, padding: usize| (len + 2 * padding - kernel) / stride + 1;
     let out = [out(h, kh, padding[0]), out(w, kw, padding[1])];
     let way = match ((kh, kw), stride, padding) {
-        ((3, 3), 1, [1, 1]) => Way::Winograd(winograd::Extents { n, h, w, c, k }),
+        ((3, 3), 1, [0, 0] | [1, 1]) => {
+            Way::Winograd(winograd::Extents { n, h, w, padding: padding[0], c, k })
+        }
         ((1, 1), 1, [0, 0]) => Way::Dense([n * h * w, c, k]),
         _ => Way::Windows(im2col::Extents { x: dims, out, k, kernel: [kh, kw], stride, padding }),
     };
@@ -58,7 +60,7 @@ pub fn conv2d_with(
 /// How a convolution is computed.
 #[derive(Clone, Copy)]
 enum Way {
-    /// 3x3, "same".
+    /// 3x3, stride 1.
     Winograd(winograd::Extents),
     /// 1x1.
     Dense([usize; 3]),
@@ -77,10 +79,7 @@ impl Way {
 
     fn input_gradient(self, gradient: &[f32], weight: &[f32], dx: &mut [f32]) {
         match self {
-            Self::Winograd(e) => {
-                let turned = winograd::Extents { c: e.k, k: e.c, ..e };
-                winograd::forward(turned, gradient, weight, true, None, dx);
-            }
+            Self::Winograd(e) => winograd::forward(e.turned(), gradient, weight, true, None, dx),
             Self::Dense(extents) => dense::input_gradient(extents, gradient, weight, dx),
             Self::Windows(e) => im2col::input_gradient(e, gradient, weight, dx),
         }

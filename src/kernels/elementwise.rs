@@ -132,3 +132,26 @@ impl<const D: usize> Operation<1> for Silu<D> {
         [Some(Array::build(self.dims, |dx| cpu::silu_gradient(self.x.values(), gradient.values(), dx)))]
     }
 }
+
+/// The larger of x and 0, elementwise.
+pub fn relu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    let x = match Operand::try_from(x) {
+        Ok(x) => x,
+        Err(x) => return reference::relu(x),
+    };
+    let dims: [usize; D] = x.array.dims();
+    let output = Array::build(dims, |out| cpu::relu(x.array.values(), out));
+    record([Some(x)], output, |[x]| Relu { dims, x: x.expect("always given") })
+}
+
+#[derive(Clone)]
+struct Relu<const D: usize> {
+    dims: [usize; D],
+    x: Array,
+}
+
+impl<const D: usize> Operation<1> for Relu<D> {
+    fn backward(self, gradient: Array, _: [bool; 1]) -> [Option<Array>; 1] {
+        [Some(Array::build(self.dims, |dx| cpu::relu_gradient(self.x.values(), gradient.values(), dx)))]
+    }
+}

@@ -30,7 +30,7 @@ pub use cpu::{
 };
 pub use dense::dense;
 pub use edm2::{mp_silu, normalize_rows, pixel_norm};
-pub use elementwise::{concat, silu, weighted_sum};
+pub use elementwise::{concat, relu, silu, weighted_sum};
 pub use norm::group_norm;
 pub use pooling::{average_pool, max_pool};
 pub use reference::{AdamStep, GroupNorm, to_nchw, to_nhwc};

@@ -1,6 +1,6 @@
 //! The unit of Inception v3 (convolution, batch normalisation, ReLU, folded into one convolution).
 
-use burn::tensor::{Tensor, TensorData, activation::relu};
+use burn::tensor::{Tensor, TensorData};
 
 use super::weights::Weights;
 use crate::{Error, Result, kernels};
@@ -67,13 +67,13 @@ impl Unit {
 
     /// `[n, h, w, c]` => `[n, h', w', k]`
     pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        relu(self.linear(x))
+        kernels::relu(self.linear(x))
     }
 
     /// The unit behind an average pool. Pool and 1x1 convolution commute, because the weights of each average
     /// sum to one; so the pool runs on the fewer channels. `[n, h, w, c]` => `[n, h, w, k]`
     pub(super) fn forward_average_pooled(&self, x: Tensor<4>) -> Tensor<4> {
-        relu(kernels::average_pool(self.linear(x)))
+        kernels::relu(kernels::average_pool(self.linear(x)))
     }
 
     fn linear(&self, x: Tensor<4>) -> Tensor<4> {
@@ -89,7 +89,7 @@ pub(super) fn global_average(x: Tensor<4>) -> Tensor<2> {
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::Device;
+    use burn::tensor::{Device, activation::relu};
 
     use super::*;
     use crate::{

@@ -79,15 +79,26 @@ pub(crate) fn within(x: &[f32], limit: f32, gradient: &[f32], dx: &mut [f32]) {
     map(x, dx, |i, x| if x.abs() > limit { 0.0 } else { gradient[i] });
 }
 
-/// `out[i] = f(i, x[i])`, in plain Rust: for what is rare.
+/// The larger of x and 0; NaN stays NaN.
+pub(crate) fn relu(x: &[f32], out: &mut [f32]) {
+    map(x, out, |_, x| if x < 0.0 { 0.0 } else { x });
+}
+
+/// The gradient where x is above 0, zero elsewhere.
+pub(crate) fn relu_gradient(x: &[f32], gradient: &[f32], dx: &mut [f32]) {
+    assert_eq!(gradient.len(), x.len());
+    map(x, dx, |i, x| if x > 0.0 { gradient[i] } else { 0.0 });
+}
+
+/// `out[i] = f(i, x[i])`, in plain Rust: for what is bound by memory or rare.
 fn map(x: &[f32], out: &mut [f32], f: impl Fn(usize, f32) -> f32 + Sync) {
     assert_eq!(x.len(), out.len());
     let shares = Shares::new(out);
     in_parts(x.len(), 3, |start, len| {
         // SAFETY: parts are disjoint.
         let out = unsafe { shares.range(start, len) };
-        for (i, out) in out.iter_mut().enumerate() {
-            *out = f(start + i, x[start + i]);
+        for (i, (out, x)) in out.iter_mut().zip(&x[start..]).enumerate() {
+            *out = f(start + i, *x);
         }
     });
 }

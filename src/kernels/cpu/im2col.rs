@@ -81,11 +81,17 @@ impl Extents {
     /// Weights `[k, c, rows, columns]` as `[k, window]`.
     fn weights_by_window(&self, weights: &[f32], out: &mut [f32]) {
         let (c, area) = (self.x[3], self.kernel[0] * self.kernel[1]);
-        for (from, to) in weights.chunks_exact(c * area).zip(out.chunks_exact_mut(c * area)) {
-            for (i, value) in to.iter_mut().enumerate() {
-                *value = from[i % c * area + i / c];
+        let shares = Shares::new(out);
+        pool::for_each(self.k, weights.len() * 8, |row| {
+            let from = &weights[row * c * area..][..c * area];
+            // SAFETY: one row, one part.
+            let to = unsafe { shares.range(row * c * area, c * area) };
+            for (tap, to) in to.chunks_exact_mut(c).enumerate() {
+                for (to, from) in to.iter_mut().zip(from.chunks_exact(area)) {
+                    *to = from[tap];
+                }
             }
-        }
+        });
     }
 }
 

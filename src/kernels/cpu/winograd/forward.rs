@@ -14,7 +14,7 @@ use super::{
     weights::{self, Source},
 };
 
-/// y `[n, h, w, k]` = x `[n, h, w, c]` * weights `[k, c, 3, 3]` + bias. `flip`: weights `[c, k, 3, 3]`, turned: the
+/// y `[n, h', w', k]` = x `[n, h, w, c]` * weights `[k, c, 3, 3]` + bias. `flip`: weights `[c, k, 3, 3]`, turned: the
 /// gradient to the input, with c and k exchanged.
 pub(crate) fn forward(
     e: Extents,
@@ -39,8 +39,7 @@ fn tiled<const N: usize>(
     bias: Option<&[f32]>,
     y: &mut [f32],
 ) {
-    assert_eq!(x.len(), e.n * e.h * e.w * e.c);
-    assert_eq!(y.len(), e.n * e.h * e.w * e.k);
+    assert_eq!([x.len(), y.len()], e.lens());
     assert!(bias.is_none_or(|bias| bias.len() == e.k));
     let bias = bias.map_or(null(), <[f32]>::as_ptr) as usize;
     let convolution = Convolution::<N> {
@@ -78,7 +77,13 @@ impl<const N: usize> Convolution<'_, N> {
     }
 
     fn images(&self) -> Images<'_> {
-        Images { values: self.x, h: self.e.h, w: self.e.w, channels: self.e.c }
+        Images {
+            values: self.x,
+            extents: [self.e.h, self.e.w],
+            grid: self.e.out(),
+            margin: self.e.padding,
+            channels: self.e.c,
+        }
     }
 
     fn work(&self) -> usize {
@@ -215,10 +220,10 @@ unsafe fn outputs<V: Simd, const N: usize>(
     products: *const f32,
     plane: usize,
 ) {
-    let m = N - 2;
-    let (image, row, column) = tiles::place([e.h, e.w], m, tile);
-    let corner = y.add(((image * e.h + row) * e.w + column) * e.k + first);
-    let (rows, columns) = (m.min(e.h - row), m.min(e.w - column));
+    let (m, [h, w]) = (N - 2, e.out());
+    let (image, row, column) = tiles::place([h, w], m, tile);
+    let corner = y.add(((image * h + row) * w + column) * e.k + first);
+    let (rows, columns) = (m.min(h - row), m.min(w - column));
     for_lanes!(V, width, |channel, count| {
         let mut tile = [[V::splat(0.0); 6]; 6];
         for i in 0..N {
@@ -235,7 +240,7 @@ unsafe fn outputs<V: Simd, const N: usize>(
         for i in 0..m {
             for j in 0..m {
                 if i < rows && j < columns {
-                    let to = corner.add((i * e.w + j) * e.k + channel);
+                    let to = corner.add((i * w + j) * e.k + channel);
                     let value = tile[i][j].add(bias);
                     if count == V::LANES { value.store(to) } else { value.store_part(to, count) }
                 }

@@ -1,4 +1,4 @@
-//! 3x3 "same" convolutions of stride 1 by Winograd's minimal filtering, NHWC: F(2x2, 3x3) with tiles of 4x4
+//! 3x3 convolutions of stride 1 by Winograd's minimal filtering, NHWC: F(2x2, 3x3) with tiles of 4x4
 //! and F(4x4, 3x3) with tiles of 6x6 (Lavin and Gray, arXiv:1509.09308).
 //!
 //! Tiles and weights are transformed, one matrix product per element of the tile does the work, and the result
@@ -19,10 +19,12 @@ pub(crate) use weight_gradient::weight_gradient;
 pub(crate) struct Extents {
     /// Images.
     pub(crate) n: usize,
-    /// Rows of an image.
+    /// Rows of an input image.
     pub(crate) h: usize,
-    /// Columns of an image.
+    /// Columns of an input image.
     pub(crate) w: usize,
+    /// Zeros around an input image, up to 2: with 1 the output is as large.
+    pub(crate) padding: usize,
     /// Input channels.
     pub(crate) c: usize,
     /// Output channels.
@@ -30,15 +32,27 @@ pub(crate) struct Extents {
 }
 
 impl Extents {
-    /// Tiles along (y, x) of one image, for tiles that yield `m` x `m` outputs.
-    fn tiles(&self, m: usize) -> (usize, usize) {
-        (self.h.div_ceil(m), self.w.div_ceil(m))
+    /// Rows and columns of an output image.
+    pub(crate) fn out(&self) -> [usize; 2] {
+        [self.h, self.w].map(|len| len + 2 * self.padding - 2)
     }
 
-    /// Tiles of all images.
+    /// The extents of the convolution that takes output gradients to input gradients.
+    pub(crate) fn turned(self) -> Self {
+        let [h, w] = self.out();
+        Self { h, w, padding: 2 - self.padding, c: self.k, k: self.c, ..self }
+    }
+
+    /// Floats of x, and of y.
+    fn lens(&self) -> [usize; 2] {
+        let [h, w] = self.out();
+        [self.n * self.h * self.w * self.c, self.n * h * w * self.k]
+    }
+
+    /// Tiles of all images, for tiles that yield `m` x `m` outputs.
     fn all_tiles(&self, m: usize) -> usize {
-        let (down, across) = self.tiles(m);
-        self.n * down * across
+        let [h, w] = self.out();
+        self.n * h.div_ceil(m) * w.div_ceil(m)
     }
 
     /// Whether tiles of 6x6 need fewer multiplications than tiles of 4x4: not where the images are so small

@@ -100,8 +100,12 @@ impl Layout {
 #[derive(Clone, Copy)]
 pub(super) struct Images<'a> {
     pub(super) values: &'a [f32],
-    pub(super) h: usize,
-    pub(super) w: usize,
+    /// Their rows and columns.
+    pub(super) extents: [usize; 2],
+    /// Rows and columns of the outputs that tiles divide up.
+    pub(super) grid: [usize; 2],
+    /// How far a tile begins before its first output.
+    pub(super) margin: usize,
     pub(super) channels: usize,
 }
 
@@ -111,7 +115,7 @@ impl Images<'_> {
         self.check::<N>(tiles, &out, at, layout);
         let to = out.at(at * layout.row);
         // SAFETY: lengths as just checked; disjoint as the callers see to.
-        self.with_zeros(|zero| unsafe { input::<N>(self.raw(), tiles, to, layout, zero) });
+        self.with_zeros(|zero| unsafe { input::<N>(self, tiles, to, layout, zero) });
     }
 
     /// The same for tiles of an output gradient.
@@ -125,13 +129,13 @@ impl Images<'_> {
         self.check::<N>(tiles, &out, at, layout);
         let to = out.at(at * layout.row);
         // SAFETY: as above.
-        self.with_zeros(|zero| unsafe { gradient::<N>(self.raw(), tiles, to, layout, zero) });
+        self.with_zeros(|zero| unsafe { gradient::<N>(self, tiles, to, layout, zero) });
     }
 
     fn check<const N: usize>(&self, (from, to): (usize, usize), out: &Shares, at: usize, layout: Layout) {
-        let (down, across) = (self.h.div_ceil(N - 2), self.w.div_ceil(N - 2));
-        let image = self.h * self.w * self.channels;
-        assert!(from <= to && to.div_ceil(down * across) * image <= self.values.len());
+        let per_image: usize = self.grid.iter().map(|len| len.div_ceil(N - 2)).product();
+        let image = self.extents.iter().product::<usize>() * self.channels;
+        assert!(from <= to && to.div_ceil(per_image) * image <= self.values.len());
         assert!((at + to - from) * layout.row <= layout.plane && layout.len::<N>() <= out.len());
     }
 
@@ -141,49 +145,48 @@ impl Images<'_> {
             f(zeros.as_ptr());
         });
     }
-
-    fn raw(&self) -> (*const f32, [usize; 3]) {
-        (self.values.as_ptr(), [self.h, self.w, self.channels])
-    }
 }
 
+/// `side`: of the part of a tile that is read; `m`: of its outputs.
 #[inline(always)]
 unsafe fn tiles_body<V: Simd, T: Transform>(
-    (images, [h, w, channels]): (*const f32, [usize; 3]),
-    (m, side, margin): (usize, usize, isize),
+    images: Images<'_>,
+    (m, side): (usize, usize),
     (from, to): (usize, usize),
     out: *mut f32,
     layout: Layout,
     zero: *const f32,
 ) {
+    let Images { values, extents: [h, w], grid, margin, channels } = images;
     for tile in from..to {
-        let (image, y, x) = place([h, w], m, tile);
-        let first = (y as isize - margin, x as isize - margin);
-        let pixels = pixels(images.add(image * h * w * channels), [h, w, channels], first, side, zero);
+        let (image, y, x) = place(grid, m, tile);
+        let first = (y as isize - margin as isize, x as isize - margin as isize);
+        let image = values.as_ptr().add(image * h * w * channels);
+        let pixels = pixels(image, [h, w, channels], first, side, zero);
         one::<V, T>(&pixels, channels, out.add((tile - from) * layout.row), layout.plane, layout.panel);
     }
 }
 
 #[inline(always)]
 unsafe fn input_body<V: Simd, const N: usize>(
-    images: (*const f32, [usize; 3]),
+    images: Images<'_>,
     tiles: (usize, usize),
     out: *mut f32,
     layout: Layout,
     zero: *const f32,
 ) {
-    tiles_body::<V, Input<N>>(images, (N - 2, N, 1), tiles, out, layout, zero);
+    tiles_body::<V, Input<N>>(images, (N - 2, N), tiles, out, layout, zero);
 }
-dispatch!(fn input<const N: usize>(images: (*const f32, [usize; 3]), tiles: (usize, usize), out: *mut f32, layout: Layout, zero: *const f32) = input_body);
+dispatch!(fn input<const N: usize>(images: Images<'_>, tiles: (usize, usize), out: *mut f32, layout: Layout, zero: *const f32) = input_body);
 
 #[inline(always)]
 unsafe fn gradient_body<V: Simd, const N: usize>(
-    images: (*const f32, [usize; 3]),
+    images: Images<'_>,
     tiles: (usize, usize),
     out: *mut f32,
     layout: Layout,
     zero: *const f32,
 ) {
-    tiles_body::<V, OutputGradient<N>>(images, (N - 2, N - 2, 0), tiles, out, layout, zero);
+    tiles_body::<V, OutputGradient<N>>(images, (N - 2, N - 2), tiles, out, layout, zero);
 }
-dispatch!(fn gradient<const N: usize>(images: (*const f32, [usize; 3]), tiles: (usize, usize), out: *mut f32, layout: Layout, zero: *const f32) = gradient_body);
+dispatch!(fn gradient<const N: usize>(images: Images<'_>, tiles: (usize, usize), out: *mut f32, layout: Layout, zero: *const f32) = gradient_body);

@@ -12,13 +12,13 @@ use super::{
     transform::{Transform, WeightGradient},
 };
 
-/// dw `[k, c, 3, 3]` from x `[n, h, w, c]` and the output gradient `[n, h, w, k]`.
+/// dw `[k, c, 3, 3]` from x `[n, h, w, c]` and the output gradient `[n, h', w', k]`.
 pub(crate) fn weight_gradient(e: Extents, x: &[f32], gradient: &[f32], dw: &mut [f32]) {
-    assert_eq!(x.len(), e.n * e.h * e.w * e.c);
-    assert_eq!(gradient.len(), e.n * e.h * e.w * e.k);
+    assert_eq!([x.len(), gradient.len()], e.lens());
     assert_eq!(dw.len(), 9 * e.c * e.k);
-    let images = |values, channels| Images { values, h: e.h, w: e.w, channels };
-    let (x, gradient) = (images(x, e.c), images(gradient, e.k));
+    let (extents, grid) = ([e.h, e.w], e.out());
+    let x = Images { values: x, extents, grid, margin: e.padding, channels: e.c };
+    let gradient = Images { values: gradient, extents: grid, grid, margin: 0, channels: e.k };
     if e.prefers_large_tiles() {
         Sums::<6>::new(e).weight_gradient(x, gradient, dw);
     } else {
