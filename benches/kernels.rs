@@ -1,5 +1,5 @@
 //! Times of single operations, forward and with their backward pass: `cargo bench --bench kernels [-- FILTER]`.
-//! `KERNELS=avx2` or `KERNELS=portable` in the environment takes another instruction set than the best; `MILLIS=5000`
+//! `SIDA_KERNELS=avx2` or `SIDA_KERNELS=portable` in the environment takes another instruction set than the best; `MILLIS=5000`
 //! repeats each operation for so long, for a profiler.
 //!
 //! Prints the median and the fastest of all rounds in microseconds, with the overhead of tape and allocation that
@@ -31,19 +31,11 @@ const EXTENTS: [[usize; 3]; 10] = [
 ];
 
 fn main() {
-    match std::env::var("KERNELS").as_deref() {
-        Ok("portable") => {
-            InstructionSet::Portable.force();
-        }
-        Ok("avx2") => {
-            InstructionSet::Avx2.force();
-        }
-        _ => {}
-    }
+    let set = InstructionSet::force_by_environment();
     let filter = std::env::args().skip(1).find(|arg| !arg.starts_with("--")).unwrap_or_default();
     let millis = std::env::var("MILLIS").ok().and_then(|text| text.parse().ok()).unwrap_or(300);
     let bench = Bench { filter, millis };
-    println!("{} threads, {:?}", kernels::threads(), InstructionSet::current());
+    println!("{} threads, {:?}", kernels::threads(), set);
     for [n, side, c] in EXTENTS {
         let name = |op: &str| format!("{op:<14} [{n}, {side}, {side}, {c}]");
         let x = [n, side, side, c];

@@ -22,7 +22,7 @@ use sida::{
     diffusion::{AdamSettings, Ema, Sampler, TeacherBatch, TeacherSettings, TeacherTrainer, heun::Drawing},
     distill::{Distill, MicroBatch, Networks, Objective, Real, Supply, Trainer},
     formats::safetensors,
-    kernels::{self, Recycler},
+    kernels::{self, InstructionSet, Recycler},
     kimg::Kimg,
     nn::{Condition, Denoiser, Dropout, InceptionInput, InceptionV3, Network, NetworkConfig},
     seed::{Draw, Phase, Seed},
@@ -60,13 +60,14 @@ const WORKS: [&str; 5] = ["generate", "heun", "teacher", "sid", "sida"];
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    InstructionSet::force_by_environment();
     match args.first().map(String::as_str) {
         Some("--serve") => return serve(&args[1], &args[2]),
         Some("--peak") => return println!("{}", peak()),
         _ => {}
     }
     let wanted = |name: &str, i: usize| args.get(i).is_none_or(|arg| arg == name);
-    println!("{} threads, {:?}", kernels::threads(), kernels::InstructionSet::current());
+    println!("{} threads, {:?}", kernels::threads(), InstructionSet::current());
     for (name, _, _) in networks() {
         for work in WORKS {
             if !wanted(name, 0) || !wanted(work, 1) {

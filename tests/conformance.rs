@@ -1,7 +1,8 @@
 //! Every recorded reference case is a named test: `cargo test --release --test conformance`.
 //!
 //! Cases come from `tests/fixtures/` and from every directory in `SIDA_FIXTURES` (separated by `:`); cases that
-//! use a full-size network run with `SIDA_HEAVY=1`. `tests/fixtures/README.md` is the specification.
+//! use a full-size network run with `SIDA_HEAVY=1`; `SIDA_KERNELS=avx2` or `portable` takes another instruction set
+//! than the best. `tests/fixtures/README.md` is the specification.
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
 #[path = "conformance/augment.rs"]
@@ -44,6 +45,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() {
     let arguments = Arguments::from_args();
+    sida::kernels::InstructionSet::force_by_environment();
     let heavy = std::env::var("SIDA_HEAVY").is_ok_and(|v| v == "1");
     let mut trials = Vec::new();
     for root in roots() {

@@ -96,7 +96,7 @@ impl Gradients {
                 if nan > 0 {
                     result.nan.push(name.clone());
                 }
-                square = read(kernels::square_sums(&[clean.clone()]));
+                square = read(kernels::square_sums(std::slice::from_ref(&clean)));
                 *gradient = clean;
             }
             total += square;

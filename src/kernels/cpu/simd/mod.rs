@@ -118,6 +118,23 @@ impl InstructionSet {
         Self::Portable
     }
 
+    /// Uses the one that `SIDA_KERNELS` names (`avx512`, `avx2`, `portable`), where it is set. For tests and
+    /// benchmarks. Returns the one in use.
+    ///
+    /// # Panics
+    /// There is no such instruction set, or the processor does not have it.
+    pub fn force_by_environment() -> Self {
+        let Ok(name) = std::env::var("SIDA_KERNELS") else { return Self::current() };
+        let asked = match name.as_str() {
+            "avx512" => Self::Avx512,
+            "avx2" => Self::Avx2,
+            "portable" => Self::Portable,
+            _ => panic!("SIDA_KERNELS={name}: it is `avx512`, `avx2` or `portable`"),
+        };
+        assert_eq!(asked.force(), asked, "this processor does not have {name}");
+        asked
+    }
+
     /// The one in use: the best there is, unless [`InstructionSet::force`] said otherwise.
     #[inline]
     pub fn current() -> Self {

@@ -27,8 +27,8 @@ pub(super) fn plane(c: usize) -> usize {
 }
 
 /// Rows of c that one part transforms, and how many of them are gathered at a time.
-const ROWS: usize = 32;
-const BLOCK: usize = 16;
+const ROWS: usize = 2 * BLOCK;
+const BLOCK: usize = 14;
 
 impl Source<'_> {
     /// Floats of one transformed panel.
@@ -54,7 +54,7 @@ impl Source<'_> {
                     panel,
                     (rows, (rows + ROWS).min(self.c)),
                     shares.at(panel * self.panel_len::<N>()),
-                )
+                );
             }
         });
     }
