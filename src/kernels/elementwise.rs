@@ -112,46 +112,44 @@ impl Operation<2> for Concat {
 
 /// x times sigmoid(x), elementwise.
 pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    let x = match Operand::try_from(x) {
-        Ok(x) => x,
-        Err(x) => return reference::silu(x),
-    };
-    let dims: [usize; D] = x.array.dims();
-    let output = Array::build(dims, |out| cpu::silu(x.array.values(), out));
-    record([Some(x)], output, |[x]| Silu { dims, x: x.expect("always given") })
-}
-
-#[derive(Clone)]
-struct Silu<const D: usize> {
-    dims: [usize; D],
-    x: Array,
-}
-
-impl<const D: usize> Operation<1> for Silu<D> {
-    fn backward(self, gradient: Array, _: [bool; 1]) -> [Option<Array>; 1] {
-        [Some(Array::build(self.dims, |dx| cpu::silu_gradient(self.x.values(), gradient.values(), dx)))]
-    }
+    elementwise(x, reference::silu, cpu::silu, cpu::silu_gradient)
 }
 
 /// The larger of x and 0, elementwise.
 pub fn relu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    elementwise(x, reference::relu, cpu::relu, cpu::relu_gradient)
+}
+
+/// Writes an operation's output from x.
+type Forward = fn(&[f32], &mut [f32]);
+/// Writes the gradient to x from x and the output gradient.
+type Gradient = fn(&[f32], &[f32], &mut [f32]);
+
+fn elementwise<const D: usize>(
+    x: Tensor<D>,
+    meaning: fn(Tensor<D>) -> Tensor<D>,
+    forward: Forward,
+    gradient: Gradient,
+) -> Tensor<D> {
     let x = match Operand::try_from(x) {
         Ok(x) => x,
-        Err(x) => return reference::relu(x),
+        Err(x) => return meaning(x),
     };
     let dims: [usize; D] = x.array.dims();
-    let output = Array::build(dims, |out| cpu::relu(x.array.values(), out));
-    record([Some(x)], output, |[x]| Relu { dims, x: x.expect("always given") })
+    let output = Array::build(dims, |out| forward(x.array.values(), out));
+    record([Some(x)], output, |[x]| Elementwise { dims, x: x.expect("always given"), gradient })
 }
 
 #[derive(Clone)]
-struct Relu<const D: usize> {
+struct Elementwise<const D: usize> {
     dims: [usize; D],
     x: Array,
+    gradient: Gradient,
 }
 
-impl<const D: usize> Operation<1> for Relu<D> {
+impl<const D: usize> Operation<1> for Elementwise<D> {
     fn backward(self, gradient: Array, _: [bool; 1]) -> [Option<Array>; 1] {
-        [Some(Array::build(self.dims, |dx| cpu::relu_gradient(self.x.values(), gradient.values(), dx)))]
+        let dx = |dx: &mut [f32]| (self.gradient)(self.x.values(), gradient.values(), dx);
+        [Some(Array::build(self.dims, dx))]
     }
 }
