@@ -17,6 +17,9 @@ NETWORKS = {
     "wide32": (8, 3, 32, "song", dict(channels=128, mult=[1, 2, 2], blocks=2, attention=[16])),
     "adm": (4, 3, 64, "adm", dict(channels=64, mult=[1, 2, 3, 4], blocks=1, attention=[32, 16, 8])),
     "edm2": (4, 4, 64, "edm2", dict(channels=64, mult=[1, 2, 3, 4], blocks=1, attention=[16, 8])),
+    "cifar10": (8, 3, 32, "song", dict(channels=128, mult=[2, 2, 2], blocks=4, attention=[16])),
+    "imagenet64": (2, 3, 64, "adm", dict(channels=192, mult=[1, 2, 3, 4], blocks=3, attention=[32, 16, 8])),
+    "edm2_xs": (2, 4, 64, "edm2", dict(channels=128, mult=[1, 2, 3, 4], blocks=3, attention=[16, 8])),
 }
 
 
