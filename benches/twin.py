@@ -38,7 +38,7 @@ def pixel_norm(x, dim=1):
 
 def skeleton(resolution, channels, mult, blocks, attention, every_decoder_block):
     """Layers of encoder and decoder, (c_in, c_out, resampling, merges, attends), and the last width."""
-    c = channels * mult[0]
+    c = channels
     enc, dec, skips = [], [], [c]
     for level, m in enumerate(mult):
         attends = (resolution >> level) in attention
@@ -108,7 +108,7 @@ class EdmUNet(nn.Module):
         enc, dec, last = skeleton(resolution, channels, mult, blocks, attention, adm)
         emb = channels * 4
         self.adm, self.channels = adm, channels
-        first = channels * mult[0]
+        first = channels
         self.map0, self.map1 = nn.Linear(channels, emb), nn.Linear(emb, emb)
         self.conv_in = nn.Conv2d(images, first, 3, padding=1)
         self.enc = nn.ModuleList(EdmBlock(i, o, emb, r, a, adm) for i, o, r, _, a in enc)
