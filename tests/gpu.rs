@@ -1,0 +1,111 @@
+//! The operations of networks on a GPU against the CPU, values and gradients. Needs `--features cuda` and a GPU; says
+//! so and skips itself elsewhere.
+//!
+//! The tolerance is that of TF32, to which Burn's convolutions and products round on tensor cores; what each operation
+//! misses by is printed.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use libtest_mimic::{Arguments, Failed, Trial};
+use sida::{
+    kernels::{self, GroupNorm},
+    seed::{Phase, Seed},
+};
+
+/// Of the largest value.
+const TOLERANCE: f32 = 5e-3;
+
+type Operation = fn(Tensor<4>, Tensor<4>) -> Tensor<4>;
+
+/// Operations on x `[2, 16, 16, 24]` and a weight `[24, 24, 3, 3]`.
+const OPERATIONS: [(&str, Operation); 14] = [
+    ("convolution 3x3", |x, w| kernels::conv2d(x, w, None)),
+    ("convolution 3x3 without padding", |x, w| kernels::conv2d_with(x, w, None, 1, [0, 0])),
+    ("convolution 3x3 of stride 2", |x, w| kernels::conv2d_with(x, w, None, 2, [1, 1])),
+    ("convolution 1x1", |x, w| kernels::conv2d(x, w.narrow(2, 1, 1).narrow(3, 1, 1), None)),
+    ("dense", |x, w| {
+        let w = w.narrow(2, 0, 1).narrow(3, 0, 1).reshape([24, 24]);
+        kernels::dense(x.reshape([512, 24]), w, None).reshape([2, 16, 16, 24])
+    }),
+    ("group norm", |x, w| {
+        let row = |i: usize| w.clone().narrow(0, i, 1).narrow(2, 0, 1).narrow(3, 0, 1).reshape([24]);
+        let pair = || Some(w.clone().narrow(0, 2, 2).narrow(2, 0, 1).narrow(3, 0, 1).reshape([2, 24]));
+        let norm = GroupNorm {
+            groups: 6,
+            eps: 1e-5,
+            weight: row(0),
+            bias: row(1),
+            shift_before: pair(),
+            scale_shift: pair().zip(pair()),
+            silu: true,
+        };
+        kernels::group_norm(x, norm)
+    }),
+    ("attention", |x, _| kernels::attention(x, 2, Some(1e-4))),
+    ("mp_silu", |x, w| {
+        let gain = w.narrow(0, 0, 2).narrow(2, 0, 1).narrow(3, 0, 1).reshape([2, 24]);
+        kernels::mp_silu(x, Some(gain))
+    }),
+    ("pixel norm", |x, _| kernels::pixel_norm(x, 1e-4)),
+    ("normalised weights", |x, w| kernels::conv2d(x, kernels::normalize_rows(w, 1e-4, 0.1, None), None)),
+    ("weighted sum", |x, _| kernels::weighted_sum(x.clone(), 0.7, kernels::silu(x), 0.3, Some(1.0))),
+    ("concatenation", |x, _| kernels::concat(x.clone(), 0.7, kernels::relu(x), 1.3)),
+    ("down", |x, _| kernels::downsample(x, &[1.0, 3.0, 3.0, 1.0])),
+    ("up", |x, _| kernels::upsample(x, &[1.0, 1.0])),
+];
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let gpu = gpu();
+    if let Err(why) = &gpu {
+        println!("skipped: {why}");
+    }
+    let trial = |(name, operation): (&'static str, Operation)| match &gpu {
+        Ok(gpu) => {
+            let gpu = gpu.clone();
+            Trial::test(name, move || compare(name, operation, &gpu))
+        }
+        Err(_) => Trial::test(name, || Ok(())).with_ignored_flag(true),
+    };
+    libtest_mimic::run(&arguments, OPERATIONS.into_iter().map(trial).collect()).exit();
+}
+
+fn gpu() -> Result<Device, &'static str> {
+    #[cfg(feature = "cuda")]
+    {
+        // Without a driver there are none.
+        let found =
+            std::panic::catch_unwind(|| !Device::enumerate(burn::tensor::DeviceType::Cuda).is_empty());
+        if found.unwrap_or(false) { Ok(Device::cuda(0)) } else { Err("no CUDA device here") }
+    }
+    #[cfg(not(feature = "cuda"))]
+    Err("built without `--features cuda`")
+}
+
+fn compare(name: &str, operation: Operation, gpu: &Device) -> Result<(), Failed> {
+    let (ours, theirs) = (results(operation, gpu), results(operation, &Device::flex()));
+    for (what, ours, theirs) in [("output", &ours.0, &theirs.0), ("gradient to x", &ours.1, &theirs.1)] {
+        let largest = theirs.iter().fold(1e-6f32, |largest, v| largest.max(v.abs()));
+        let gap = ours.iter().zip(theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / largest;
+        println!("{name}, {what}: {gap:.1e}");
+        // The largest of gaps does not see NaN.
+        if ours.len() != theirs.len() || gap > TOLERANCE || ours.iter().any(|v| v.is_nan()) {
+            return Err(format!("{name}: {what} is off by {gap:.1e} of its largest value").into());
+        }
+    }
+    Ok(())
+}
+
+/// Output, and the gradient to x of its product with fixed numbers.
+fn results(operation: Operation, device: &Device) -> (Vec<f32>, Vec<f32>) {
+    let device = device.clone().autodiff();
+    let x = normals("x", [2, 16, 16, 24], &device).require_grad();
+    let y = operation(x.clone(), normals("w", [24, 24, 3, 3], &device));
+    let gradients = (y.clone() * normals("pull", y.dims(), &device)).sum().backward();
+    let host = |t: Tensor<4>| t.into_data().convert::<f32>().try_to_vec().expect("f32 after conversion");
+    (host(y.inner()), host(x.grad(&gradients).expect("x is tracked")))
+}
+
+fn normals(what: &str, dims: [usize; 4], device: &Device) -> Tensor<4> {
+    let values = Seed(0).at(Phase::Sample, 0).purpose(what).normals(0..1, dims.iter().product());
+    Tensor::from_data(TensorData::new(values, dims), device)
+}
