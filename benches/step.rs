@@ -271,10 +271,5 @@ impl Supply for Constant {
 /// The CPU, or what `SIDA_DEVICE` says (`cuda:0`, in a build with that feature).
 fn device() -> Device {
     let asked = std::env::var("SIDA_DEVICE").unwrap_or_else(|_| "cpu".to_owned());
-    match asked.split_once(':') {
-        None if asked == "cpu" => Device::flex(),
-        #[cfg(feature = "cuda")]
-        Some(("cuda", index)) => Device::cuda(index.parse::<usize>().expect("a number after `cuda:`")),
-        _ => panic!("SIDA_DEVICE={asked}: it is `cpu`, or `cuda:N` with `--features cuda`"),
-    }
+    sida::cli::device::choose(&asked).unwrap_or_else(|error| panic!("SIDA_DEVICE: {error}")).0
 }

@@ -7,6 +7,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use libtest_mimic::{Arguments, Failed, Trial};
 use sida::{
+    cli::device,
     kernels::{self, GroupNorm},
     seed::{Phase, Seed},
 };
@@ -17,7 +18,7 @@ const TOLERANCE: f32 = 5e-3;
 type Operation = fn(Tensor<4>, Tensor<4>) -> Tensor<4>;
 
 /// Operations on x `[2, 16, 16, 24]` and a weight `[24, 24, 3, 3]`.
-const OPERATIONS: [(&str, Operation); 14] = [
+const OPERATIONS: [(&str, Operation); 16] = [
     ("convolution 3x3", |x, w| kernels::conv2d(x, w, None)),
     ("convolution 3x3 without padding", |x, w| kernels::conv2d_with(x, w, None, 1, [0, 0])),
     ("convolution 3x3 of stride 2", |x, w| kernels::conv2d_with(x, w, None, 2, [1, 1])),
@@ -50,12 +51,14 @@ const OPERATIONS: [(&str, Operation); 14] = [
     ("weighted sum", |x, _| kernels::weighted_sum(x.clone(), 0.7, kernels::silu(x), 0.3, Some(1.0))),
     ("concatenation", |x, _| kernels::concat(x.clone(), 0.7, kernels::relu(x), 1.3)),
     ("down", |x, _| kernels::downsample(x, &[1.0, 3.0, 3.0, 1.0])),
+    ("maximum pool", |x, _| kernels::max_pool(x, 2, 1)),
+    ("average pool", |x, _| kernels::average_pool(x)),
     ("up", |x, _| kernels::upsample(x, &[1.0, 1.0])),
 ];
 
 fn main() {
     let arguments = Arguments::from_args();
-    let gpu = gpu();
+    let gpu = device::choose("cuda:0").map(|(gpu, _)| gpu);
     if let Err(why) = &gpu {
         println!("skipped: {why}");
     }
@@ -67,18 +70,6 @@ fn main() {
         Err(_) => Trial::test(name, || Ok(())).with_ignored_flag(true),
     };
     libtest_mimic::run(&arguments, OPERATIONS.into_iter().map(trial).collect()).exit();
-}
-
-fn gpu() -> Result<Device, &'static str> {
-    #[cfg(feature = "cuda")]
-    {
-        // Without a driver there are none.
-        let found =
-            std::panic::catch_unwind(|| !Device::enumerate(burn::tensor::DeviceType::Cuda).is_empty());
-        if found.unwrap_or(false) { Ok(Device::cuda(0)) } else { Err("no CUDA device here") }
-    }
-    #[cfg(not(feature = "cuda"))]
-    Err("built without `--features cuda`")
 }
 
 fn compare(name: &str, operation: Operation, gpu: &Device) -> Result<(), Failed> {

@@ -11,7 +11,7 @@ use crate::{
 ///
 /// # Errors
 /// `NoDevice` for a word that names none, and for a GPU that is not there.
-pub(super) fn choose(asked: &str) -> Result<(Device, String)> {
+pub fn choose(asked: &str) -> Result<(Device, String)> {
     match asked {
         "cpu" => Ok(cpu()),
         "auto" => Ok(gpus().into_iter().next().unwrap_or_else(cpu)),

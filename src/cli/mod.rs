@@ -9,7 +9,7 @@ mod args;
 mod check;
 mod columns;
 mod compare;
-mod device;
+pub mod device;
 mod doctor;
 mod export;
 mod inspect;
