@@ -94,8 +94,7 @@ def compare(args, network, work, peak):
         memory = "-".join("?" if mib is None else f"{mib:.0f}" for mib in (ours.peak_mib(), side.peak_mib()))
         print(
             f"| {network} | {work} | {mode} | **{ratio:.2f}** ({low:.2f}-{high:.2f}) | {ms[0]:.1f} | {ms[1]:.1f} "
-            f"| {floor:.1f} "
-            f"| {memory.replace('-', ' | ')} |",
+            f"| {floor:.1f} | {memory.replace('-', ' | ')} |",
             flush=True,
         )
     for side in sides:

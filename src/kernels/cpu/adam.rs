@@ -1,9 +1,9 @@
 //! Adam's update, interpolation and sums of squares, each in one pass over memory.
 
 use super::{
-    elementwise::{PART, in_parts, load, store},
+    elementwise::{PART, in_parts},
     pool::Shares,
-    simd::{Simd, dispatch, for_lanes},
+    simd::{Simd, dispatch, for_lanes, load, store},
 };
 
 /// The constants of one step.

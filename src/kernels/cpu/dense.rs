@@ -5,7 +5,7 @@ use std::ptr::null;
 use super::{
     gemm::{Product, multiply, multiply_transposed_a, pack, pack_transposed, packed_len},
     pool::{self, Shares, with_scratch},
-    simd::{Simd, dispatch, for_lanes},
+    simd::{Simd, dispatch, for_lanes, load},
 };
 
 /// Rows of x that one part takes.
@@ -142,7 +142,7 @@ unsafe fn add_rows_body<V: Simd>(x: *const f32, rows: usize, columns: usize, out
         let mut sums = [V::splat(0.0); 4];
         for row in 0..rows {
             let from = x.add(row * columns + column);
-            let value = if count == V::LANES { V::load(from) } else { V::load_part(from, count) };
+            let value = load(from, count);
             sums[row % 4] = sums[row % 4].add(value);
         }
         sums[0].add(sums[1]).add(sums[2].add(sums[3])).store_part(out.add(column), count);

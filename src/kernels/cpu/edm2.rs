@@ -1,9 +1,9 @@
 //! What only EDM2 has: magnitude-preserving SiLU with a gain, and pixel norm. NHWC.
 
 use super::{
-    elementwise::{load, silu_derivative, store},
+    elementwise::{in_rows, silu_derivative},
     pool::{self, Shares, with_scratch},
-    simd::{Simd, dispatch, for_lanes, sigmoid},
+    simd::{Simd, dispatch, for_lanes, load, sigmoid, store},
 };
 
 /// What the output of SiLU is divided by to keep the magnitude of standard normal inputs.
@@ -91,22 +91,15 @@ unsafe fn mp_silu_gradient_body<V: Simd>(
 }
 dispatch!(fn mp_silu_gradient_raw(x: *const f32, gain: *const f32, gradient: *const f32, dx: *mut f32, dgain: *mut f32, rows: usize, c: usize) = mp_silu_gradient_body);
 
-/// Rows that one part takes.
-pub(super) fn rows_per_part(c: usize) -> usize {
-    (32 * 1024 / c.max(1)).max(1)
-}
-
 /// y = x / (eps + root mean square over channels); x and y `[rows, c]`.
 pub(crate) fn pixel_norm(c: usize, eps: f32, x: &[f32], y: &mut [f32]) {
     assert!(x.len() == y.len() && x.len().is_multiple_of(c));
-    let (rows, per_part) = (x.len() / c, rows_per_part(c));
     let y = Shares::new(y);
-    pool::for_each(rows.div_ceil(per_part), x.len() * 8, |part| {
-        let first = part * per_part;
+    in_rows(x.len(), c, 2, |first, rows| {
         // SAFETY: parts are disjoint rows; lengths as just checked.
         unsafe {
             let x = x.as_ptr().add(first * c);
-            pixel_norm_raw(x, y.at(first * c), per_part.min(rows - first), c, eps);
+            pixel_norm_raw(x, y.at(first * c), rows, c, eps);
         }
     });
 }
@@ -131,14 +124,12 @@ dispatch!(fn pixel_norm_raw(x: *const f32, y: *mut f32, rows: usize, c: usize, e
 /// dx = gradient / (eps + rms) - x * (gradient . x) / (c * rms * (eps + rms)^2).
 pub(crate) fn pixel_norm_gradient(c: usize, eps: f32, x: &[f32], gradient: &[f32], dx: &mut [f32]) {
     assert!(x.len() == dx.len() && gradient.len() == x.len() && x.len().is_multiple_of(c));
-    let (rows, per_part) = (x.len() / c, rows_per_part(c));
     let dx = Shares::new(dx);
-    pool::for_each(rows.div_ceil(per_part), x.len() * 12, |part| {
-        let first = part * per_part;
+    in_rows(x.len(), c, 3, |first, rows| {
         // SAFETY: parts are disjoint rows; lengths as just checked.
         unsafe {
             let (x, gradient) = (x.as_ptr().add(first * c), gradient.as_ptr().add(first * c));
-            pixel_norm_gradient_raw(x, gradient, dx.at(first * c), per_part.min(rows - first), c, eps);
+            pixel_norm_gradient_raw(x, gradient, dx.at(first * c), rows, c, eps);
         }
     });
 }

@@ -2,7 +2,7 @@
 
 use super::{
     pool::{self, Shares},
-    simd::{Simd, dispatch, for_lanes, sigmoid},
+    simd::{Simd, dispatch, for_lanes, load, sigmoid, store},
 };
 
 /// Elements that one part takes.
@@ -13,15 +13,14 @@ pub(super) fn in_parts(len: usize, arrays: usize, f: impl Fn(usize, usize) + Syn
     pool::for_each(len.div_ceil(PART), len * arrays * 4, |part| f(part * PART, PART.min(len - part * PART)));
 }
 
-/// `load_part` only where it must be.
-#[inline(always)]
-pub(super) unsafe fn load<V: Simd>(from: *const f32, count: usize) -> V {
-    if count == V::LANES { V::load(from) } else { V::load_part(from, count) }
-}
-
-#[inline(always)]
-pub(super) unsafe fn store<V: Simd>(value: V, to: *mut f32, count: usize) {
-    if count == V::LANES { value.store(to) } else { value.store_part(to, count) }
+/// Runs `f(first row, rows)` over the rows of `width` that `len` elements are, in parts of about as many elements.
+pub(super) fn in_rows(len: usize, width: usize, arrays: usize, f: impl Fn(usize, usize) + Sync) {
+    let rows = len / width;
+    let per_part = (PART / width).max(1);
+    pool::for_each(rows.div_ceil(per_part), len * arrays * 4, |part| {
+        let first = part * per_part;
+        f(first, per_part.min(rows - first));
+    });
 }
 
 /// `out = a * weight_a + b * weight_b`; returns the largest magnitude in it, NaN aside.
@@ -136,7 +135,7 @@ pub(crate) fn put_columns(narrow: &[f32], wide: &mut [f32], at: Columns) {
     assert!(wide.len().is_multiple_of(at.wide) && at.offset + at.width <= at.wide);
     assert_eq!(narrow.len() / at.width, wide.len() / at.wide);
     let to = Shares::new(wide);
-    by_rows(narrow.len(), at, |row, rows| {
+    in_rows(narrow.len(), at.width, 2, |row, rows| {
         // SAFETY: parts are disjoint rows; lengths as just checked.
         unsafe {
             let from = narrow.as_ptr().add(row * at.width);
@@ -151,21 +150,12 @@ pub(crate) fn take_columns(wide: &[f32], narrow: &mut [f32], at: Columns) {
     assert_eq!(narrow.len() / at.width, wide.len() / at.wide);
     let len = narrow.len();
     let to = Shares::new(narrow);
-    by_rows(len, at, |row, rows| {
+    in_rows(len, at.width, 2, |row, rows| {
         // SAFETY: parts are disjoint rows; lengths as just checked.
         unsafe {
             let from = wide.as_ptr().add(row * at.wide + at.offset);
             copy_raw(from, at.wide, to.at(row * at.width), at.width, rows, at.width, at.weight);
         }
-    });
-}
-
-fn by_rows(len: usize, at: Columns, f: impl Fn(usize, usize) + Sync) {
-    let rows = len / at.width;
-    let per_part = (PART / at.width).max(1);
-    pool::for_each(rows.div_ceil(per_part), len * 8, |part| {
-        let first = part * per_part;
-        f(first, per_part.min(rows - first));
     });
 }
 

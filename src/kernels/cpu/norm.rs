@@ -2,7 +2,7 @@
 
 use super::{
     pool::{self, Shares, with_scratch},
-    simd::{Simd, dispatch, for_lanes, sigmoid},
+    simd::{Simd, dispatch, for_lanes, load, sigmoid},
 };
 
 /// Extents of one group normalisation.
@@ -135,9 +135,8 @@ unsafe fn moments_block<V: Simd, const NV: usize>(
     mean: *mut f32,
     square: *mut f32,
 ) {
-    let load = |p: usize, j: usize| {
-        let from = x.add(p * stride + j * V::LANES);
-        if j + 1 < NV || last == V::LANES { V::load(from) } else { V::load_part(from, last) }
+    let load = |p: usize, j: usize| -> V {
+        load(x.add(p * stride + j * V::LANES), if j + 1 < NV { V::LANES } else { last })
     };
     let mut pivot = [V::splat(0.0); NV];
     for (j, pivot) in pivot.iter_mut().enumerate() {

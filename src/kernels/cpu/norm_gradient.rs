@@ -4,7 +4,7 @@ use super::{
     elementwise::silu_derivative,
     norm::{Extents, Parameters, coefficients, for_each_range},
     pool::{Shares, with_scratch},
-    simd::{Simd, dispatch, for_lanes},
+    simd::{Simd, dispatch, for_lanes, load, store},
 };
 
 /// Where the gradients of a normalisation go.
@@ -134,23 +134,16 @@ unsafe fn gather_body<V: Simd>(
     sums: [*mut f32; 3],
 ) {
     for_lanes!(V, width, |i, count| {
-        let load =
-            |from: *const f32| if count == V::LANES { V::load(from) } else { V::load_part(from, count) };
-        let [factor, offset, deviation, centre] = lines.map(|line| load(line.add(i)));
+        let [factor, offset, deviation, centre]: [V; 4] = lines.map(|line| load(line.add(i), count));
         let zero = V::splat(0.0);
         let (mut d_sum, mut dn_sum, mut n_sum) = (zero, zero, zero);
         for p in 0..hw {
-            let x = load(x.add(p * stride + i));
-            let mut d = load(gradient.add(p * stride + i));
+            let x: V = load(x.add(p * stride + i), count);
+            let mut d: V = load(gradient.add(p * stride + i), count);
             if silu {
                 d = d.mul(silu_derivative(x.mul_add(factor, offset)));
             }
-            let to = dx.add(p * stride + i);
-            if count == V::LANES {
-                d.store(to);
-            } else {
-                d.store_part(to, count);
-            }
+            store(d, dx.add(p * stride + i), count);
             let normalised = x.mul_add(deviation, centre);
             d_sum = d_sum.add(d);
             dn_sum = d.mul_add(normalised, dn_sum);
@@ -178,11 +171,10 @@ unsafe fn combine_body<V: Simd>(
     for p in 0..hw {
         let (x, dx) = (x.add(p * stride), dx.add(p * stride));
         for_lanes!(V, width, |i, count| {
-            let load =
-                |from: *const f32| if count == V::LANES { V::load(from) } else { V::load_part(from, count) };
-            let rest = load(x.add(i)).mul_add(load(linear.add(i)), load(constant.add(i)));
-            let sum = load(dx.add(i)).mul_add(load(factor.add(i)), rest);
-            if count == V::LANES { sum.store(dx.add(i)) } else { sum.store_part(dx.add(i), count) }
+            let rest =
+                load::<V>(x.add(i), count).mul_add(load(linear.add(i), count), load(constant.add(i), count));
+            let sum = load::<V>(dx.add(i), count).mul_add(load(factor.add(i), count), rest);
+            store(sum, dx.add(i), count);
         });
     }
 }

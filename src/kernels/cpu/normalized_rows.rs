@@ -1,10 +1,9 @@
 //! EDM2's weights, every row at unit magnitude, and the gradients through that.
 
 use super::{
-    edm2::rows_per_part,
-    elementwise::{load, store},
-    pool::{self, Shares},
-    simd::{Simd, dispatch, for_lanes},
+    elementwise::in_rows,
+    pool::Shares,
+    simd::{Simd, dispatch, for_lanes, load, store},
 };
 
 /// Rows of weights that are normalised: how many, what is added to their root mean square, and a constant factor.
@@ -15,23 +14,12 @@ pub(crate) struct Rows {
     pub(crate) factor: f32,
 }
 
-impl Rows {
-    /// Runs `f(first row, rows)` in parts.
-    fn in_parts(self, len: usize, work: usize, f: impl Fn(usize, usize) + Sync) {
-        let per_part = rows_per_part(len / self.count.max(1));
-        pool::for_each(self.count.div_ceil(per_part), work, |part| {
-            let first = part * per_part;
-            f(first, per_part.min(self.count - first));
-        });
-    }
-}
-
 /// y = w * factor * gain / (eps + root mean square of the row); w and y `[rows, ...]`.
 pub(crate) fn normalize(rows: Rows, gain: f32, w: &[f32], y: &mut [f32]) {
     assert!(w.len() == y.len() && rows.count > 0 && w.len().is_multiple_of(rows.count));
     let len = w.len() / rows.count;
     let y = Shares::new(y);
-    rows.in_parts(w.len(), 8 * w.len(), |first, count| {
+    in_rows(w.len(), len, 2, |first, count| {
         // SAFETY: parts are disjoint rows; lengths as just checked.
         unsafe {
             let (w, y) = (w.as_ptr().add(first * len), y.at(first * len));
@@ -82,7 +70,7 @@ pub(crate) fn gradient(rows: Rows, gain: f32, w: &[f32], gradient: &[f32], dw: &
     // The gain's gradient, row by row, is added up in order: the same for any number of threads.
     let mut to_gain = vec![0.0; rows.count];
     let shares = Shares::new(&mut to_gain);
-    rows.in_parts(w.len(), 12 * w.len(), |first, count| {
+    in_rows(w.len(), len, 3, |first, count| {
         // SAFETY: parts are disjoint rows; lengths as just checked.
         unsafe {
             let (w, gradient) = (w.as_ptr().add(first * len), gradient.as_ptr().add(first * len));

@@ -1,9 +1,8 @@
 //! Pools of three by three pixels.
 
 use super::{
-    elementwise::{load, store},
     pool::{self, Shares},
-    simd::{Simd, dispatch, for_lanes},
+    simd::{Simd, dispatch, for_lanes, load, store},
 };
 
 /// Pixels of a window.

@@ -2,7 +2,7 @@
 
 use super::{
     pool::{self, Shares},
-    simd::{Simd, dispatch, for_lanes},
+    simd::{Simd, dispatch, for_lanes, load, store},
 };
 
 /// One change of resolution. The small side's pixel (y, x) sees the large side's pixels `2 y + t - padding`, for taps
@@ -124,11 +124,11 @@ unsafe fn gather_body<V: Simd>(
         for row in top..bottom {
             for column in left..right {
                 let from = corner.wrapping_add((row * w + column) * c + i);
-                let value = if count == V::LANES { V::load(from) } else { V::load_part(from, count) };
+                let value: V = load(from, count);
                 sum = value.mul_add(V::splat(*taps.add(row) * *taps.add(column) * gain), sum);
             }
         }
-        if count == V::LANES { sum.store(to.add(i)) } else { sum.store_part(to.add(i), count) }
+        store(sum, to.add(i), count);
     });
 }
 dispatch!(fn gather(corner: *const f32, w: usize, c: usize, taps: (*const f32, usize, usize, usize, usize), gain: f32, to: *mut f32) = gather_body);

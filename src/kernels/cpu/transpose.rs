@@ -1,9 +1,6 @@
 //! Rows that become columns, for packing.
 
-use super::{
-    elementwise::load,
-    simd::{Simd, for_lanes},
-};
+use super::simd::{Simd, for_lanes, load};
 
 /// Rows of `len` floats, at most one vector's lanes of them at a distance of `stride`, become columns: value i of all
 /// rows goes to `to + i * step`.

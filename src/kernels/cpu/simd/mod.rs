@@ -84,6 +84,20 @@ pub(crate) unsafe trait Simd: Copy {
     }
 }
 
+/// The first `count` lanes; `load_part` only where it must be.
+#[inline(always)]
+pub(crate) unsafe fn load<V: Simd>(from: *const f32, count: usize) -> V {
+    // SAFETY: as the caller vouches.
+    unsafe { if count == V::LANES { V::load(from) } else { V::load_part(from, count) } }
+}
+
+/// Stores the first `count` lanes likewise.
+#[inline(always)]
+pub(crate) unsafe fn store<V: Simd>(value: V, to: *mut f32, count: usize) {
+    // SAFETY: as the caller vouches.
+    unsafe { if count == V::LANES { value.store(to) } else { value.store_part(to, count) } }
+}
+
 /// The instruction sets that kernels are compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]

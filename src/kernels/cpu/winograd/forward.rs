@@ -6,7 +6,7 @@ use super::{
     super::{
         gemm::{PANEL, Product, multiply},
         pool::{self, Shares, with_scratch},
-        simd::{Simd, dispatch, for_lanes},
+        simd::{Simd, dispatch, for_lanes, load, store},
     },
     Extents, SKEW,
     tiles::{self, Images, Layout},
@@ -232,17 +232,11 @@ unsafe fn outputs<V: Simd, const N: usize>(
             }
         }
         let tile = Output::<N>::tile(tile);
-        let bias = match (bias.is_null(), count == V::LANES) {
-            (true, _) => V::splat(0.0),
-            (false, true) => V::load(bias.add(first + channel)),
-            (false, false) => V::load_part(bias.add(first + channel), count),
-        };
+        let bias = if bias.is_null() { V::splat(0.0) } else { load(bias.add(first + channel), count) };
         for i in 0..m {
             for j in 0..m {
                 if i < rows && j < columns {
-                    let to = corner.add((i * w + j) * e.k + channel);
-                    let value = tile[i][j].add(bias);
-                    if count == V::LANES { value.store(to) } else { value.store_part(to, count) }
+                    store(tile[i][j].add(bias), corner.add((i * w + j) * e.k + channel), count);
                 }
             }
         }

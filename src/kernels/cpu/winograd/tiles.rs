@@ -4,7 +4,7 @@ use super::{
     super::{
         gemm::PANEL,
         pool::{Shares, with_scratch},
-        simd::{Simd, dispatch, for_lanes},
+        simd::{Simd, dispatch, for_lanes, load, store},
     },
     SKEW,
     transform::{Input, OutputGradient, Transform},
@@ -52,16 +52,14 @@ unsafe fn one<V: Simd, T: Transform>(
         let mut tile = [[V::splat(0.0); 6]; 6];
         for i in 0..T::FROM {
             for j in 0..T::FROM {
-                let from = pixels[i][j].add(channel);
-                tile[i][j] = if count == V::LANES { V::load(from) } else { V::load_part(from, count) };
+                tile[i][j] = load(pixels[i][j].add(channel), count);
             }
         }
         let tile = T::tile(tile);
         let to = to.add(channel / PANEL * panel + channel % PANEL);
         for i in 0..T::TO {
             for j in 0..T::TO {
-                let to = to.add((i * T::TO + j) * plane);
-                if count == V::LANES { tile[i][j].store(to) } else { tile[i][j].store_part(to, count) }
+                store(tile[i][j], to.add((i * T::TO + j) * plane), count);
             }
         }
     });

@@ -2,10 +2,9 @@
 
 use super::{
     super::{
-        elementwise::{load, store},
         gemm::{PANEL, Product, multiply_transposed_a},
         pool::{self, Shares, with_scratch},
-        simd::{Simd, dispatch, for_lanes},
+        simd::{Simd, dispatch, for_lanes, load, store},
     },
     Extents, SKEW,
     tiles::{Images, Layout},
