@@ -68,14 +68,14 @@ pub fn run(case: &mut Case) -> Result<(), String> {
         let off = largest_difference(&drawn, &config.published_seed0_first12);
         case.expect(off <= 2e-6, || format!("published values of seed 0: off by {off:e}"));
     }
-    if case.has("philox_u32.0") {
-        check_words(case)?;
-    }
     let listed: Vec<String> = case.listed().iter().map(|t| t.name.clone()).collect();
     for name in listed {
-        let known = config.stacked.iter().any(|s| name.starts_with(&s.prefix))
-            || name.starts_with("edge.")
-            || name == "philox_u32.0";
+        if let Some(seed) = name.strip_prefix("philox_u32.") {
+            let seed = seed.parse().map_err(|e| format!("{name}: its seed: {e}"))?;
+            check_words(case, &name, seed)?;
+            continue;
+        }
+        let known = config.stacked.iter().any(|s| name.starts_with(&s.prefix)) || name.starts_with("edge.");
         case.expect(known, || format!("{name}: no rule for this tensor"));
     }
     Ok(())
@@ -133,16 +133,17 @@ fn check_loop_seeding(case: &mut Case, expected: &LoopSeeding) {
     case.expect(off <= 2e-6, || format!("first_randn of {seed}: off by {off:e}"));
 }
 
-fn check_words(case: &mut Case) -> Result<(), String> {
-    let shape = case.tensor("philox_u32.0")?.shape().clone();
-    let philox = Philox::new(0);
+/// `philox_u32.<seed>`: the words of positions and threads from 0 on.
+fn check_words(case: &mut Case, name: &str, seed: u64) -> Result<(), String> {
+    let shape = case.tensor(name)?.shape().clone();
+    let philox = Philox::new(seed);
     let mut words = Vec::new();
     for position in 0..shape[0] {
         for thread in 0..shape[1] {
             words.extend(philox.words(position as u64, thread as u64).map(i64::from));
         }
     }
-    case.check_within("philox_u32.0", TensorData::new(words, shape), &Tolerance::Exact { tol: 0.0 })
+    case.check_within(name, TensorData::new(words, shape), &Tolerance::Exact { tol: 0.0 })
 }
 
 fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
