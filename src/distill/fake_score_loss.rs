@@ -46,7 +46,7 @@ impl FakeScoreLoss {
         sigma: &Tensor<4>,
     ) -> FakeScoreTerms {
         let logvar = judged.logvar.filter(|_| self.weight_by_logvar);
-        let adversarial = real_logits.is_some().then_some(&judged.logits);
+        let adversarial = real_logits.iter().flat_map(|real| [real, &judged.logits]);
         let kept = Kept::judge([&generated, &judged.images].into_iter().chain(adversarial).chain(&logvar));
         let logvar = logvar.map(|logvar| kept.only(logvar));
         let weight = weight(sigma, self.sigma_data);
@@ -62,5 +62,54 @@ impl FakeScoreLoss {
         let denoising =
             kept.only(denoising_loss(kept.only(generated), kept.only(judged.images), weight, logvar));
         FakeScoreTerms { denoising, discriminator, kept }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, Shape, TensorData};
+
+    use super::*;
+
+    fn tensor(values: impl IntoIterator<Item = f32>, shape: [usize; 4]) -> Tensor<4> {
+        Tensor::from_data(
+            TensorData::new(values.into_iter().collect::<Vec<_>>(), Shape::from(shape)),
+            &Device::flex(),
+        )
+    }
+
+    /// The second of three samples is spoiled in one of the tensors; the release drops it from both losses, whichever
+    /// tensor that is, and the others' losses are what they are without it.
+    #[test]
+    fn a_sample_with_a_nan_anywhere_takes_part_in_no_loss() {
+        let loss = FakeScoreLoss { sigma_data: 0.5, weight_by_logvar: true };
+        let terms = |spoiled: usize, samples: &[usize]| {
+            let make = |which: usize, c: usize, first: f32| {
+                let value = |(n, i): (usize, usize)| {
+                    if which == spoiled && n == 1 {
+                        f32::NAN
+                    } else {
+                        first + n as f32 * 0.3 + i as f32 * 0.1
+                    }
+                };
+                let values = samples.iter().flat_map(|&n| (0..c).map(move |i| (n, i))).map(value);
+                tensor(values, [samples.len(), c, 1, 1])
+            };
+            let judged =
+                Denoised { images: make(1, 3, 0.2), logits: make(2, 1, -0.4), logvar: Some(make(3, 1, 0.1)) };
+            loss.terms(make(0, 3, 0.5), judged, Some(make(4, 1, 0.7)), &make(9, 1, 1.0))
+        };
+        let values = |tensor: Tensor<4>| tensor.into_data().try_into_vec::<f32>().unwrap();
+        let without = terms(9, &[0, 2]);
+        let (denoising, discriminator) = (values(without.denoising), values(without.discriminator.unwrap()));
+        for spoiled in 0..5 {
+            let terms = terms(spoiled, &[0, 1, 2]);
+            assert_eq!(terms.kept.count_dropped().into_scalar::<f32>(), 1.0, "tensor {spoiled}");
+            let found = values(terms.denoising);
+            assert_eq!([&found[..3], &found[6..]].concat(), denoising, "tensor {spoiled}");
+            assert_eq!(found[3..6], [0.0; 3]);
+            let found = values(terms.discriminator.unwrap());
+            assert_eq!(found, [discriminator[0], 0.0, discriminator[1]], "tensor {spoiled}");
+        }
     }
 }
