@@ -80,7 +80,7 @@ impl StatisticsFile {
     pub(super) fn open(path: PathBuf, nimg: u64) -> Result<Self> {
         let mut kept = String::new();
         for line in read(&path) {
-            if line["nimg"].as_f64().is_some_and(|n| n <= nimg as f64) {
+            if line.get("nimg").and_then(Value::as_f64).is_some_and(|n| n <= nimg as f64) {
                 kept += &Value::Object(line).to_string();
                 kept.push('\n');
             }
@@ -96,9 +96,10 @@ impl StatisticsFile {
     }
 }
 
-/// The readable lines of a file; none where it is absent.
+/// The readable lines of a file; none where it is absent. A damaged line costs no other.
 pub(super) fn read(path: &Path) -> Vec<Map<String, Value>> {
-    let text = fs::read_to_string(path).unwrap_or_default();
+    let bytes = fs::read(path).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
@@ -140,5 +141,28 @@ mod tests {
         file.write(Period::default().line([("nimg", 128.0)])).unwrap();
         let nimg: Vec<f64> = read(&path).iter().map(|line| line["nimg"].as_f64().unwrap()).collect();
         assert_eq!(nimg, [64.0, 128.0]);
+    }
+
+    #[test]
+    fn a_damaged_line_is_dropped_and_costs_no_other() {
+        let damaged: [&[u8]; 9] = [
+            b"{}",
+            b"{\"kimg\":1}",
+            b"{\"nimg\":\"64\"}",
+            b"{\"nimg\":null}",
+            b"[1]",
+            b"7",
+            b"\xff\xfe",
+            b"{\"nimg\":6\0",
+            b"",
+        ];
+        for line in damaged {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("stats.jsonl");
+            fs::write(&path, [b"{\"nimg\":64}\n", line, b"\n{\"nimg\":128}\n"].concat()).unwrap();
+            drop(StatisticsFile::open(path.clone(), 128).unwrap());
+            let kept = fs::read_to_string(&path).unwrap();
+            assert_eq!(kept, "{\"nimg\":64}\n{\"nimg\":128}\n", "{}", String::from_utf8_lossy(line));
+        }
     }
 }
