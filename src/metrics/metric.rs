@@ -44,18 +44,93 @@ pub enum DetectorName {
     Inception,
 }
 
-impl Metric {
-    /// The names under which scores are kept: `fid50k_full`, `fd_pixels_2000`.
-    pub fn names(&self) -> Vec<String> {
+/// Which end of a scale is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Better {
+    /// Less is better.
+    Lower,
+    /// More is better.
+    Higher,
+}
+
+impl Better {
+    /// Whether `value` is better than `best`; what is not a number is better than nothing.
+    pub fn than(self, value: f64, best: f64) -> bool {
         match self {
-            Self::Fid50kFull => vec!["fid50k_full".into()],
-            Self::Is50k => vec!["is50k".into(), "is50k_std".into()],
-            Self::Kid50kFull => vec!["kid50k_full".into()],
-            Self::Pr50k3Full => vec!["pr50k3_full_precision".into(), "pr50k3_full_recall".into()],
-            Self::FrechetDistance(FrechetDistance { detector, images }) => {
-                vec![format!("fd_{}_{images}", detector.as_str())]
+            Self::Lower => value < best,
+            Self::Higher => value > best,
+        }
+    }
+}
+
+/// One value that a metric measures, as tables know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// The name under which scores are kept: `fid50k_full`, `fd_pixels_2000`.
+    pub name: String,
+    /// What people call it: `FID`, `FD, pixels`.
+    pub title: String,
+    /// Number of generated images.
+    pub images: usize,
+    /// Which end is good; `None` where neither is.
+    pub better: Option<Better>,
+}
+
+impl Metric {
+    /// Which end of its first value's scale is good.
+    pub fn better(&self) -> Better {
+        match self {
+            Self::Fid50kFull | Self::Kid50kFull | Self::FrechetDistance(_) => Better::Lower,
+            Self::Is50k | Self::Pr50k3Full => Better::Higher,
+        }
+    }
+
+    /// Its values, in the order in which they are measured.
+    pub fn columns(&self) -> Vec<Column> {
+        let images = self.needs().generated;
+        let column = |name: &str, title: &str, better| Column {
+            name: name.to_owned(),
+            title: title.to_owned(),
+            images,
+            better,
+        };
+        let better = Some(self.better());
+        match self {
+            Self::Fid50kFull => vec![column("fid50k_full", "FID", better)],
+            Self::Is50k => vec![column("is50k", "IS", better), column("is50k_std", "IS, spread", None)],
+            Self::Kid50kFull => vec![column("kid50k_full", "KID", better)],
+            Self::Pr50k3Full => vec![
+                column("pr50k3_full_precision", "Precision", better),
+                column("pr50k3_full_recall", "Recall", better),
+            ],
+            Self::FrechetDistance(FrechetDistance { detector, .. }) => {
+                let detector = detector.as_str();
+                let title = format!("FD, {}", detector.replace('_', " "));
+                vec![column(&format!("fd_{detector}_{images}"), &title, better)]
             }
         }
+    }
+
+    /// The names under which its values are kept.
+    pub fn names(&self) -> Vec<String> {
+        self.columns().into_iter().map(|column| column.name).collect()
+    }
+
+    /// The value that is kept under a name, whichever metric measures it.
+    pub fn column(name: &str) -> Option<Column> {
+        let fixed = [Self::Fid50kFull, Self::Is50k, Self::Kid50kFull, Self::Pr50k3Full];
+        let named = FrechetDistance::named(name).map(Self::FrechetDistance);
+        fixed.iter().chain(&named).flat_map(Self::columns).find(|column| column.name == name)
+    }
+}
+
+impl FrechetDistance {
+    /// The one that is named `fd_<detector>_<images>`.
+    fn named(name: &str) -> Option<Self> {
+        let (detector, images) = name.strip_prefix("fd_")?.rsplit_once('_')?;
+        let known = [DetectorName::Pixels, DetectorName::RandomConv, DetectorName::Inception];
+        let detector = known.into_iter().find(|known| known.as_str() == detector)?;
+        Some(Self { detector, images: images.parse().ok()? })
     }
 }
 
@@ -145,5 +220,24 @@ mod tests {
             "fd_random_conv_2000",
         ];
         assert_eq!(names, truth);
+        for column in metrics.iter().flat_map(Metric::columns) {
+            assert_eq!(Metric::column(&column.name), Some(column));
+        }
+        assert_eq!(Metric::column("fd_pixels_many"), None);
+        assert_eq!(Metric::column("fd_pixels_0200"), None, "one metric, one name");
+    }
+
+    #[test]
+    fn each_metric_says_which_end_is_good() {
+        let better = |name| Metric::column(name).and_then(|column| column.better);
+        for lower in ["fid50k_full", "kid50k_full", "fd_inception_100"] {
+            assert_eq!(better(lower), Some(Better::Lower), "{lower}");
+        }
+        for higher in ["is50k", "pr50k3_full_precision", "pr50k3_full_recall"] {
+            assert_eq!(better(higher), Some(Better::Higher), "{higher}");
+        }
+        assert_eq!(better("is50k_std"), None);
+        assert!(Better::Higher.than(2.0, 1.0) && Better::Lower.than(1.0, 2.0));
+        assert!(!Better::Higher.than(f64::NAN, 1.0) && !Better::Lower.than(f64::NAN, 1.0));
     }
 }

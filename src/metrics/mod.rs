@@ -23,7 +23,7 @@ pub use frechet::frechet_distance;
 pub use inception::Inception;
 pub use inception_score::{InceptionScore, inception_score};
 pub use kernel_distance::{KernelPrecision, Subset, kernel_distance};
-pub use metric::{DetectorName, FrechetDistance, Metric, Needs};
+pub use metric::{Better, Column, DetectorName, FrechetDistance, Metric, Needs};
 pub use moments::{Divisor, Moments, Statistics};
 pub use observed::{Keep, Observed};
 pub use precision_recall::{PrecisionRecall, precision_recall};

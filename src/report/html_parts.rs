@@ -9,8 +9,8 @@ use super::{
     number::{DASH, duration},
     svg,
     table::{Cell, Table},
-    words::Better,
 };
+use crate::metrics::Better;
 
 /// A measured value outside the table.
 pub(super) fn value(value: Option<f64>) -> String {

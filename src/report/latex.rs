@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{data::ReportData, escape::latex as escape, table::Table, words::Better};
+use super::{data::ReportData, escape::latex as escape, table::Table};
+use crate::metrics::Better;
 
 /// A `table` environment; needs `\usepackage{booktabs}`.
 pub fn latex(data: &ReportData) -> String {

@@ -7,8 +7,8 @@ use super::{
     escape::markdown as escape,
     number::{DASH, duration},
     table::Table,
-    words::Better,
 };
+use crate::metrics::Better;
 
 /// The report as Markdown.
 pub fn markdown(data: &ReportData) -> String {

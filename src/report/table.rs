@@ -3,8 +3,9 @@
 use super::{
     data::{ReportData, Row, Score},
     number::{DASH, Digits},
-    words::{Better, Words},
+    words::Words,
 };
+use crate::metrics::Better;
 
 /// The table.
 #[derive(Clone, Debug, PartialEq)]

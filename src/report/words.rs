@@ -1,6 +1,7 @@
-//! The words for a metric: from its name to a heading.
+//! The words for a column: from its name to a heading.
 
 use super::number::thousands;
+use crate::metrics::{Better, Metric};
 
 /// How a column is headed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,38 +14,20 @@ pub(super) struct Words {
     pub(super) better: Option<Better>,
 }
 
-/// Which end of a scale is good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Better {
-    Lower,
-    Higher,
-}
-
 impl Words {
     /// The words for a column: `nfe` or a metric. A name that is not known is its own title.
     pub(super) fn of(column: &str) -> Self {
-        let words = |title: &str, note: &str, better| Self { title: title.into(), note: note.into(), better };
-        match column {
-            "nfe" => words("NFE", "evaluations per image", None),
-            "fid50k_full" => words("FID", "50,000 images", Some(Better::Lower)),
-            "is50k" => words("IS", "50,000 images", Some(Better::Higher)),
-            "is50k_std" => words("IS, spread", "50,000 images", None),
-            "kid50k_full" => words("KID", "50,000 images", Some(Better::Lower)),
-            "pr50k3_full_precision" => words("Precision", "50,000 images", Some(Better::Higher)),
-            "pr50k3_full_recall" => words("Recall", "50,000 images", Some(Better::Higher)),
-            _ => Self::frechet(column).unwrap_or_else(|| words(column, "", None)),
+        let words = |title: &str, note: &str| Self { title: title.into(), note: note.into(), better: None };
+        if column == "nfe" {
+            return words("NFE", "evaluations per image");
         }
-    }
-
-    /// `fd_<detector>_<images>`
-    fn frechet(column: &str) -> Option<Self> {
-        let (detector, images) = column.strip_prefix("fd_")?.rsplit_once('_')?;
-        let images: u64 = images.parse().ok()?;
-        Some(Self {
-            title: format!("FD, {}", detector.replace('_', " ")),
-            note: format!("{} images", thousands(images)),
-            better: Some(Better::Lower),
-        })
+        Metric::column(column).map_or_else(
+            || words(column, ""),
+            |known| Self {
+                better: known.better,
+                ..words(&known.title, &format!("{} images", thousands(known.images as u64)))
+            },
+        )
     }
 }
 

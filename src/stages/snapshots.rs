@@ -22,7 +22,6 @@ use crate::{
     data::{ImageDataset, ImageGrid},
     diffusion::{Codec, Sampler},
     distill::{Keep, Snapshots},
-    metrics::Metric,
     nn::Network,
     seed::Phase,
 };
@@ -143,11 +142,9 @@ impl<'a> Snapshooter<'a> {
         }
     }
 
+    /// Whether the first metric's value is better than the best one so far.
     fn better(&self, value: f64, best: f64) -> bool {
-        match self.settings.metrics.first() {
-            Some(Metric::Is50k | Metric::Pr50k3Full) => value > best,
-            _ => value < best,
-        }
+        self.settings.metrics.first().is_some_and(|metric| metric.better().than(value, best))
     }
 }
 
