@@ -8,6 +8,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::terminal::{self, name};
+
 /// `std::result::Result` with the crate's `Error`.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -17,7 +19,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     // ------------------------------------------------------------------ 1: failed while running
     /// The operating system refused: absent, read-only, full.
-    #[error("cannot {action} `{}`: {source}", path.display())]
+    #[error("cannot {action} `{}`: {source}", terminal::path(path))]
     Io {
         /// A verb with its object, such as `read` or `create the folder`.
         action: &'static str,
@@ -27,7 +29,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A file is not what its place says it is: truncated, malformed, inconsistent, too large.
-    #[error("`{}` is not a usable {format}: {problem}", path.display())]
+    #[error("`{}` is not a usable {format}: {}", terminal::path(path), name(problem))]
     BadFile {
         /// The file.
         path: PathBuf,
@@ -37,7 +39,11 @@ pub enum Error {
         problem: String,
     },
     /// A pickle asks for something that is not data. Nothing was executed.
-    #[error("`{}` refers to `{global}`, which is not data: refused, and nothing in the file was executed", path.display())]
+    #[error(
+        "`{}` refers to `{}`, which is not data: refused, and nothing in the file was executed",
+        terminal::path(path),
+        name(global)
+    )]
     ForbiddenGlobal {
         /// The file.
         path: PathBuf,
@@ -45,7 +51,7 @@ pub enum Error {
         global: String,
     },
     /// Weights lack a tensor that the network needs.
-    #[error("{origin} has no tensor `{tensor}`, which the network needs")]
+    #[error("{origin} has no tensor `{}`, which the network needs", name(tensor))]
     MissingTensor {
         /// The file, or what else the weights come from.
         origin: String,
@@ -53,7 +59,10 @@ pub enum Error {
         tensor: String,
     },
     /// Weights hold a tensor that the network does not have.
-    #[error("{origin} has a tensor `{tensor}` that the network does not have: the architecture differs")]
+    #[error(
+        "{origin} has a tensor `{}` that the network does not have: the architecture differs",
+        name(tensor)
+    )]
     UnexpectedTensor {
         /// The file, or what else the weights come from.
         origin: String,
@@ -61,7 +70,10 @@ pub enum Error {
         tensor: String,
     },
     /// A tensor has another shape than the network's settings imply.
-    #[error("{origin}: tensor `{tensor}` is {found:?}, but the network's settings make it {expected:?}")]
+    #[error(
+        "{origin}: tensor `{}` is {found:?}, but the network's settings make it {expected:?}",
+        name(tensor)
+    )]
     ShapeMismatch {
         /// The file, or what else the weights come from.
         origin: String,
@@ -73,7 +85,7 @@ pub enum Error {
         expected: Vec<usize>,
     },
     /// A download failed.
-    #[error("cannot download {url}: {problem}")]
+    #[error("cannot download {}: {}", name(url), name(problem))]
     Download {
         /// The address.
         url: String,
@@ -81,7 +93,10 @@ pub enum Error {
         problem: String,
     },
     /// Another process works in the same runs folder.
-    #[error("`{}` is in use by another sida (process {pid}): wait for it, or give --runs another folder", path.display())]
+    #[error(
+        "`{}` is in use by another sida (process {pid}): wait for it, or give --runs another folder",
+        terminal::path(path)
+    )]
     Locked {
         /// The locked folder.
         path: PathBuf,
@@ -89,7 +104,10 @@ pub enum Error {
         pid: String,
     },
     /// A folder was written by a newer version of the program.
-    #[error("`{}` was written by a newer sida (format {found}, this one knows {known}): update, or give --runs another folder", path.display())]
+    #[error(
+        "`{}` was written by a newer sida (format {found}, this one knows {known}): update, or give --runs another folder",
+        terminal::path(path)
+    )]
     NewerFormat {
         /// The file that says so.
         path: PathBuf,

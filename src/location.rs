@@ -1,17 +1,64 @@
 //! `Location`: where a file is, a path or a URL, with `${VAR:-default}` in it if need be.
 
-use std::{env, fmt};
+use std::{borrow::Cow, env, fmt, path::PathBuf};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
-use crate::{Error, Result};
+use crate::{Error, Result, secret};
 
 /// A path or an `http(s)://` address. `${VAR}` and `${VAR:-default}` stand for environment variables; relative
 /// paths are looked up in the working directory, then in the folder of the pipeline file and those above it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+///
+/// Credentials are used and nowhere kept: whatever shows or stores a location has `***` in their place.
+#[derive(Clone, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Location(#[schemars(length(min = 1))] String);
+
+/// What a location means on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// An address to download from.
+    Url(Url),
+    /// A path, perhaps relative.
+    Path(PathBuf),
+}
+
+/// An address with its credentials. Whatever shows it shows `${VAR}` where a variable's value is used.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Url {
+    shown: String,
+    address: String,
+}
+
+impl Url {
+    /// The address itself, for those who connect to it.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The address without credentials: the same file has the same one, whoever downloads it.
+    pub fn public(&self) -> Cow<'_, str> {
+        secret::masked(&self.address)
+    }
+
+    /// A text about the address, with what may be shown in the place of the address itself.
+    pub fn hide_in(&self, text: &str) -> String {
+        secret::masked(&text.replace(&self.address, &self.to_string())).into_owned()
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&secret::masked(&self.shown))
+    }
+}
+
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Url({self})")
+    }
+}
 
 impl Location {
     /// Wraps a path or an address as it is written.
@@ -19,55 +66,76 @@ impl Location {
         Self(written.into())
     }
 
-    /// As it is written: variables are not replaced, so that a key does not depend on the machine.
-    pub fn written(&self) -> &str {
-        &self.0
-    }
-
     /// With the variables replaced.
     ///
     /// # Errors
     /// `Usage` when a variable is not set and has no default, or a brace is not closed.
-    pub fn resolve(&self) -> Result<String> {
-        expand(&self.0, |name| env::var(name).ok().filter(|value| !value.is_empty()))
-    }
-
-    /// Whether this is an address to download from.
-    pub fn is_url(&self) -> bool {
-        self.0.starts_with("https://") || self.0.starts_with("http://")
+    pub fn resolve(&self) -> Result<Place> {
+        let Expanded { value, shown } =
+            expand(&self.0, |name| env::var(name).ok().filter(|value| !value.is_empty()))?;
+        let is_url = ["https://", "http://"]
+            .iter()
+            .any(|scheme| value.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)));
+        Ok(if is_url { Place::Url(Url { shown, address: value }) } else { Place::Path(value.into()) })
     }
 }
 
+/// As it is written, without credentials; variables are not replaced, so that a key does not depend on the machine.
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&secret::masked(&self.0))
     }
 }
 
-fn expand(text: &str, lookup: impl Fn(&str) -> Option<String>) -> Result<String> {
-    let mut expanded = String::with_capacity(text.len());
+impl fmt::Debug for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Location({self})")
+    }
+}
+
+impl Serialize for Location {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// A text with its variables replaced.
+struct Expanded {
+    value: String,
+    /// The same, but with `${VAR}` for what the environment says.
+    shown: String,
+}
+
+fn expand(text: &str, lookup: impl Fn(&str) -> Option<String>) -> Result<Expanded> {
+    let written = secret::masked(text);
+    let mut expanded = Expanded { value: String::new(), shown: String::new() };
+    let mut both = |text: &str, shown: &str| {
+        expanded.value.push_str(text);
+        expanded.shown.push_str(shown);
+    };
     let mut rest = text;
     while let Some(start) = rest.find("${") {
-        expanded.push_str(&rest[..start]);
+        both(&rest[..start], &rest[..start]);
         let body = &rest[start + 2..];
         let end = body
             .find('}')
-            .ok_or_else(|| Error::Usage(format!("`{text}` opens `${{` and never closes it")))?;
+            .ok_or_else(|| Error::Usage(format!("`{written}` opens `${{` and never closes it")))?;
         let (name, default) = match body[..end].split_once(":-") {
             Some((name, default)) => (name, Some(default)),
             None => (&body[..end], None),
         };
-        match lookup(name).or_else(|| default.map(str::to_owned)) {
-            Some(value) => expanded.push_str(&value),
-            None => {
+        match (lookup(name), default) {
+            (Some(value), _) => both(&value, &format!("${{{name}}}")),
+            (None, Some(default)) => both(default, default),
+            (None, None) => {
                 return Err(Error::Usage(format!(
-                    "`{text}` needs the environment variable `{name}`, which is not set: set it, or write `${{{name}:-default}}`"
+                    "`{written}` needs the environment variable `{name}`, which is not set: set it, or write `${{{name}:-default}}`"
                 )));
             }
         }
         rest = &body[end + 1..];
     }
-    expanded.push_str(rest);
+    both(rest, rest);
     Ok(expanded)
 }
 
@@ -79,16 +147,41 @@ mod tests {
         (name == "DATA").then(|| "/data".to_owned())
     }
 
+    fn value(text: &str) -> String {
+        expand(text, lookup).unwrap().value
+    }
+
     #[test]
     fn variables_are_replaced_and_defaults_used() {
-        assert_eq!(expand("${DATA:-datasets}/a.zip", lookup).unwrap(), "/data/a.zip");
-        assert_eq!(expand("${OTHER:-datasets}/a.zip", lookup).unwrap(), "datasets/a.zip");
-        assert_eq!(expand("a$b{c}", lookup).unwrap(), "a$b{c}");
+        assert_eq!(value("${DATA:-datasets}/a.zip"), "/data/a.zip");
+        assert_eq!(value("${OTHER:-datasets}/a.zip"), "datasets/a.zip");
+        assert_eq!(value("a$b{c}"), "a$b{c}");
+        let shown = expand("http://${OTHER:-a}:${DATA:-b}@c", lookup).unwrap().shown;
+        assert_eq!(shown, "http://a:${DATA}@c", "what the environment says may be a secret");
+    }
+
+    #[test]
+    fn credentials_are_used_and_nowhere_shown() {
+        let location = Location::new("https://user:hunter2@host/a.zip?token=abc&v=2");
+        let shown = "https://***:***@host/a.zip?token=***&v=2";
+        assert_eq!(location.to_string(), shown);
+        assert_eq!(serde_json::to_value(&location).unwrap(), shown);
+        assert_eq!(format!("{location:?}"), format!("Location({shown})"));
+        let Place::Url(url) = location.resolve().unwrap() else { panic!("an address") };
+        assert_eq!(url.address(), "https://user:hunter2@host/a.zip?token=abc&v=2");
+        assert_eq!((url.to_string().as_str(), &*url.public()), (shown, shown));
+        assert_eq!(format!("{url:?}"), format!("Url({shown})"));
+        let said = url
+            .hide_in("bad address https://user:hunter2@host/a.zip?token=abc&v=2, moved to https://b/?sig=x");
+        assert_eq!(said, format!("bad address {shown}, moved to https://b/?sig=***"));
+        let error = Location::new("https://u:p@h/${OPEN").resolve().unwrap_err().to_string();
+        assert!(!error.contains("u:p"), "{error}");
     }
 
     #[test]
     fn an_unset_variable_and_an_open_brace_are_said() {
-        assert!(expand("${OTHER}/a.zip", lookup).unwrap_err().to_string().contains("`OTHER`"));
-        assert!(expand("${DATA", lookup).unwrap_err().to_string().contains("never closes"));
+        let error = |text| expand(text, lookup).err().expect("an error").to_string();
+        assert!(error("${OTHER}/a.zip").contains("`OTHER`"));
+        assert!(error("${DATA").contains("never closes"));
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     formats::pickle::{Object, Pickle, TensorView, Value},
     nn::NetworkConfig,
     state_dict::StateDict,
+    terminal,
 };
 
 /// Modules nest five or six levels.
@@ -91,7 +92,7 @@ impl ReferenceNetwork {
         let mut collected = Collected::new(pickle, allowance);
         collected.module(value, "", 0)?;
         Ok(Self {
-            origin: pickle.path().display().to_string(),
+            origin: terminal::path(pickle.path()),
             class_name: object.class_name.into_owned(),
             init_args,
             init_kwargs,

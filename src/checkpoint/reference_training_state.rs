@@ -13,6 +13,7 @@ use crate::{
         pickle::{Pickle, Value},
     },
     state_dict::StateDict,
+    terminal,
 };
 
 const FORMAT: &str = "training state";
@@ -207,7 +208,7 @@ impl ReferenceAdam {
             for found in [&moments.exp_avg, &moments.exp_avg_sq] {
                 if found.shape() != expected {
                     return Err(Error::ShapeMismatch {
-                        origin: format!("optimizer state of {}", pickle.path().display()),
+                        origin: format!("optimizer state of {}", terminal::path(pickle.path())),
                         tensor: name.clone(),
                         found: found.shape().to_vec(),
                         expected: expected.to_vec(),

@@ -5,7 +5,7 @@ use std::{env, path::PathBuf, process::ExitCode, sync::LazyLock};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{check, compare, doctor, export, inspect, log, plan, run, schema};
-use crate::{BURN_VERSION, Error, Result, pipeline::Setting};
+use crate::{BURN_VERSION, Error, Result, pipeline::Setting, terminal};
 
 /// Turns pretrained EDM and EDM2 diffusion models into one-step generators with SiD, SiDA and SiD2A, from YAML pipelines.
 ///
@@ -153,9 +153,9 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             match &error {
-                Error::Mistakes { rendered, .. } => eprintln!("{rendered}"),
+                Error::Mistakes { rendered, .. } => terminal::note(rendered),
                 _ if cli.log_format == LogFormat::Json => tracing::error!("{error}"),
-                _ => eprintln!("error: {error}"),
+                _ => terminal::note(&format!("error: {error}")),
             }
             ExitCode::from(error.exit_code())
         }

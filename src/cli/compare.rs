@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{Error, Result};
+use crate::{Error, Result, terminal};
 
 /// What is compared of one run: a pipeline's folder of runs, or a `report.json`.
 struct Run {
@@ -20,7 +20,7 @@ struct Run {
 /// Prints what differs.
 pub(super) fn compare(a: &Path, b: &Path) -> Result<()> {
     let (left, right) = (read(a)?, read(b)?);
-    say!("A  {}\nB  {}", a.display(), b.display());
+    say!("A  {}\nB  {}", terminal::path(a), terminal::path(b));
     scores(&left.scores, &right.scores);
     settings(&left.settings, &right.settings);
     pictures(&left.pictures, &right.pictures);

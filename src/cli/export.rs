@@ -11,6 +11,7 @@ use crate::{
     nn::NetworkConfig,
     stages::{Artifact, network_file},
     state_dict::StateDict,
+    terminal,
 };
 
 /// Exports the network of a finished stage's folder, of a network pickle or of a safetensors file.
@@ -24,7 +25,7 @@ pub(super) fn export(from: &Path, to: &Path) -> Result<()> {
     metadata.insert("source".to_owned(), from.display().to_string());
     safetensors::write(to, &state, &metadata)?;
     let values: usize = state.values().map(burn::tensor::TensorData::num_elements).sum();
-    say!("{}: {} tensors, {values} values", to.display(), state.len());
+    say!("{}: {} tensors, {values} values", terminal::path(to), state.len());
     Ok(())
 }
 
@@ -36,7 +37,8 @@ fn of_stage(dir: &Path) -> Result<(StateDict, Option<NetworkConfig>)> {
     })?;
     let bad = |problem: String| Error::bad_file(&path, "description of a finished stage", problem);
     let mut file: Value = serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?;
-    match serde_json::from_value(file["artifact"].take()).map_err(|e| bad(e.to_string()))? {
+    let artifact = file.get_mut("artifact").map(Value::take).unwrap_or_default();
+    match serde_json::from_value(artifact).map_err(|e| bad(e.to_string()))? {
         Artifact::Network(network) => {
             let (state, _) = safetensors::read(&dir.join(&network.weights))?;
             Ok((state, Some(network.network)))
@@ -63,7 +65,7 @@ fn of_file(path: &Path) -> Result<(StateDict, Option<NetworkConfig>)> {
         }
         _ => Err(Error::Usage(format!(
             "`{}`: export takes a finished stage's folder, a .pkl or a .safetensors file",
-            path.display()
+            terminal::path(path)
         ))),
     }
 }

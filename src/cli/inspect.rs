@@ -8,6 +8,7 @@ use crate::{
     data::{DatasetKind, DatasetOptions, ImageDataset},
     formats::safetensors,
     state_dict::StateDict,
+    terminal::{self, name},
 };
 
 /// Tensors that are listed one by one; of more, the first and the last.
@@ -31,7 +32,7 @@ pub(super) fn inspect(path: &Path) -> Result<()> {
         _ if path.is_dir() => dataset(path),
         _ => Err(Error::Usage(format!(
             "`{}`: inspect knows .pkl, .pt, .safetensors, datasets (.zip, a folder, dataset.json) and folders of finished stages",
-            path.display()
+            terminal::path(path)
         ))),
     }
 }
@@ -42,18 +43,18 @@ fn stage(dir: &Path) -> Result<()> {
     let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
     let bad = |e: serde_json::Error| Error::bad_file(&path, "description of a finished stage", e.to_string());
     let file: serde_json::Value = serde_json::from_str(&text).map_err(bad)?;
-    say!("{}: finished stage\n{:#}", dir.display(), file["artifact"]);
+    say!("{}: finished stage\n{:#}", terminal::path(dir), file["artifact"]);
     match file["artifact"]["network"]["weights"].as_str() {
-        Some(name) => weights(&dir.join(name)),
+        Some(file) => weights(&dir.join(file)),
         None => Ok(()),
     }
 }
 
 fn weights(path: &Path) -> Result<()> {
     let (state, metadata) = safetensors::read(path)?;
-    say!("{}: safetensors", path.display());
+    say!("{}: safetensors", terminal::path(path));
     for (key, value) in &metadata {
-        say!("  {key}: {value}");
+        say!("  {}: {}", name(key), name(value));
     }
     tensors(&state);
     Ok(())
@@ -61,12 +62,16 @@ fn weights(path: &Path) -> Result<()> {
 
 fn snapshot(path: &Path) -> Result<()> {
     let snapshot = ReferenceSnapshot::open(path)?;
-    say!("{}: network pickle, keys {}", path.display(), snapshot.top_keys().collect::<Vec<_>>().join(", "));
+    say!(
+        "{}: network pickle, keys {}",
+        terminal::path(path),
+        name(&snapshot.top_keys().collect::<Vec<_>>().join(", "))
+    );
     let network = snapshot.ema()?;
     let family = network.family().map_or("unknown family", |family| family.name());
-    say!("  ema: {} ({family})", network.class_name);
-    for (name, value) in &network.init_kwargs {
-        say!("    {name}: {value}");
+    say!("  ema: {} ({family})", name(&network.class_name));
+    for (key, value) in &network.init_kwargs {
+        say!("    {}: {}", name(key), name(&value.to_string()));
     }
     match network.config() {
         Ok(config) => {
@@ -76,7 +81,7 @@ fn snapshot(path: &Path) -> Result<()> {
         Err(error) => say!("  its settings cannot be used here: {error}"),
     }
     if let Some(encoder) = snapshot.encoder()? {
-        say!("  encoder: {}", encoder.class_name);
+        say!("  encoder: {}", name(&encoder.class_name));
     }
     tensors(&network.state_dict);
     Ok(())
@@ -84,7 +89,12 @@ fn snapshot(path: &Path) -> Result<()> {
 
 fn training_state(path: &Path) -> Result<()> {
     let state = ReferenceTrainingState::open(path)?;
-    say!("{}: training state ({:?}), keys {}", path.display(), state.style, state.top_keys.join(", "));
+    say!(
+        "{}: training state ({:?}), keys {}",
+        terminal::path(path),
+        state.style,
+        name(&state.top_keys.join(", "))
+    );
     if let Some(kimg) = state.resume_kimg {
         say!("  at {kimg} kimg, by its name");
     }
@@ -93,8 +103,8 @@ fn training_state(path: &Path) -> Result<()> {
         ("generator", &state.generator, Some(&state.generator_optimizer)),
         ("generator's EMA", &state.generator_ema, None),
     ];
-    for (name, network, optimizer) in parts {
-        say!("  {name}: {} tensors, {} parameters", network.state_dict.len(), count(&network.state_dict));
+    for (part, network, optimizer) in parts {
+        say!("  {part}: {} tensors, {} parameters", network.state_dict.len(), count(&network.state_dict));
         if let Some(optimizer) = optimizer {
             say!("    Adam has stepped {} of its tensors", optimizer.state.len());
         }
@@ -113,7 +123,7 @@ fn dataset(path: &Path) -> Result<()> {
         }
         DatasetKind::LabelsOnly => format!("{} labels without images", dataset.len()),
     };
-    say!("{}: dataset, {what}", path.display());
+    say!("{}: dataset, {what}", terminal::path(path));
     match dataset.classes() {
         None => say!("  no labels"),
         Some(classes) => {
@@ -131,12 +141,12 @@ fn dataset(path: &Path) -> Result<()> {
 fn tensors(state: &StateDict) {
     say!("  {} tensors, {} values", state.len(), count(state));
     let skipped = state.len().saturating_sub(LISTED);
-    for (i, (name, data)) in state.iter().enumerate() {
+    for (i, (tensor, data)) in state.iter().enumerate() {
         if skipped > 0 && i == LISTED / 2 {
             say!("    ... {skipped} more ...");
         }
         if skipped == 0 || i < LISTED / 2 || i >= state.len() - LISTED / 2 {
-            say!("    {name} {:?} {:?}", data.dtype(), data.shape().as_slice());
+            say!("    {} {:?} {:?}", name(tensor), data.dtype(), data.shape().as_slice());
         }
     }
 }

@@ -1,17 +1,10 @@
 //! Results, on standard output.
 
-use std::io::{ErrorKind, Write};
+use crate::terminal;
 
-/// Writes a line. A reader that has gone away, such as `head`, is no error; anything else is said once.
+/// Writes a line. A reader that has gone away, such as `head`, is no error; anything else is said.
 pub(super) fn line(text: impl AsRef<str>) {
-    let mut out = std::io::stdout().lock();
-    let written = out
-        .write_all(text.as_ref().as_bytes())
-        .and_then(|()| out.write_all(b"\n"))
-        .and_then(|()| out.flush());
-    if let Err(error) = written
-        && error.kind() != ErrorKind::BrokenPipe
-    {
-        eprintln!("cannot write to standard output: {error}");
+    if let Err(error) = terminal::result(text.as_ref()) {
+        terminal::note(&format!("cannot write to standard output: {error}"));
     }
 }

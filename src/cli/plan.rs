@@ -12,6 +12,7 @@ use super::{
 use crate::{
     Result,
     pipeline::{Parsed, Places, Plan, PlannedStage, Source, Status, sweep},
+    terminal,
 };
 
 /// Shows the plan of a pipeline, or of every point of a sweep.
@@ -58,7 +59,7 @@ fn as_text(plan: &Plan) -> String {
         "{}: {} stages, {open} to run, in {}\n\n",
         plan.pipeline,
         plan.stages.len(),
-        plan.dir.display()
+        terminal::path(&plan.dir)
     );
     let rows: Vec<Vec<String>> = plan.stages.iter().map(row).collect();
     text += &aligned(&rows);

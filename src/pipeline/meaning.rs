@@ -13,7 +13,7 @@ use super::{
 use crate::{
     diffusion::Encoder,
     distill::Distill,
-    location::Location,
+    location::{Location, Place},
     metrics::{DetectorName, Metric},
     nn::NetworkConfig,
     stage_name::StageName,
@@ -420,11 +420,8 @@ pub(super) fn locations(spec: &StageSpec) -> Vec<(String, &Location)> {
 
 /// A local file or folder, where it exists.
 pub(super) fn locate(location: &Location, search: &[PathBuf]) -> Option<PathBuf> {
-    let resolved = location.resolve().ok()?;
-    if resolved.starts_with("https://") || resolved.starts_with("http://") {
-        return None;
-    }
-    search.iter().map(|folder| folder.join(&resolved)).find(|path| path.exists())
+    let Ok(Place::Path(path)) = location.resolve() else { return None };
+    search.iter().map(|folder| folder.join(&path)).find(|path| path.exists())
 }
 
 /// The folders in which relative paths are looked for: the working directory, then the file's folder and those above.

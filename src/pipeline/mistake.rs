@@ -5,7 +5,10 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::document::{Document, Span, dotted};
-use crate::Error;
+use crate::{
+    Error, secret,
+    terminal::{self, name},
+};
 
 /// Something wrong in a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -70,12 +73,13 @@ impl Mistake {
     /// For a terminal: place and sentence, then the line with carets and the advice.
     pub fn render(&self) -> String {
         let mut text = match &self.origin {
-            Some(origin) => format!("{}: {origin}: {}\n", self.file, self.message),
-            None => format!("{}:{}:{}: {}\n", self.file, self.line, self.column, self.message),
+            Some(origin) => format!("{}: {}: {}\n", name(&self.file), name(origin), name(&self.message)),
+            None => format!("{}:{}:{}: {}\n", name(&self.file), self.line, self.column, name(&self.message)),
         };
-        let help = self.help.as_deref().unwrap_or_default();
+        let help = name(self.help.as_deref().unwrap_or_default());
         match &self.source {
             Some(source) if self.origin.is_none() => {
+                let source = shown(source);
                 let number = self.line.to_string();
                 let margin = " ".repeat(number.len());
                 // A tab keeps its width only if it stays a tab.
@@ -97,13 +101,19 @@ impl Mistake {
     }
 }
 
+/// A line of the file as wide as it is: what a terminal would obey is a sign, and credentials are covered.
+fn shown(source: &str) -> String {
+    let covered = secret::covered(source);
+    covered.chars().map(|c| if c != '\t' && terminal::is_obeyed(c) { '\u{fffd}' } else { c }).collect()
+}
+
 /// All mistakes of a file as one error, in the order of their places.
 pub fn as_error(mut mistakes: Vec<Mistake>) -> Error {
     mistakes.sort();
     mistakes.dedup();
     let count = mistakes.len();
     let mut rendered: String = mistakes.iter().map(|mistake| mistake.render() + "\n").collect();
-    let file = mistakes.first().map_or("", |mistake| mistake.file.as_str());
+    let file = mistakes.first().map_or_else(String::new, |mistake| name(&mistake.file).into_owned());
     let _ = write!(rendered, "{count} mistake{} in {file}", if count == 1 { "" } else { "s" });
     Error::Mistakes { count, rendered }
 }

@@ -18,7 +18,7 @@ use super::{
     sweep,
     violations::violations,
 };
-use crate::{Error, Result, stage_name::StageName, stages::StageSpec};
+use crate::{Error, Result, stage_name::StageName, stages::StageSpec, terminal};
 
 /// A file of the pipeline language.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,7 +49,8 @@ impl Source {
     /// # Errors
     /// `Usage` for a file that is absent, unreadable, too large or not text: the command is wrong.
     pub fn read(path: &Path) -> Result<Self> {
-        let usage = |problem: String| Error::Usage(format!("cannot read `{}`: {problem}", path.display()));
+        let usage =
+            |problem: String| Error::Usage(format!("cannot read `{}`: {problem}", terminal::path(path)));
         let size = fs::metadata(path).map_err(|error| usage(error.to_string()))?.len();
         if size > MAX_BYTES {
             return Err(usage(format!("{size} bytes are too many for a pipeline file")));

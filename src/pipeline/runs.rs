@@ -15,6 +15,7 @@ use crate::{
     checkpoint::atomic,
     stage_name::StageName,
     stages::{Artifact, Finished},
+    terminal,
 };
 
 const ARTIFACT: &str = "artifact.json";
@@ -146,7 +147,7 @@ pub fn last_checkpoint(dir: &Path) -> Option<u64> {
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     let mut text = serde_json::to_string_pretty(value)
-        .map_err(|error| Error::Unusable(format!("cannot write `{}`: {error}", path.display())))?;
+        .map_err(|error| Error::Unusable(format!("cannot write `{}`: {error}", terminal::path(path))))?;
     text.push('\n');
     atomic::write(path, text.as_bytes())
 }

@@ -12,7 +12,7 @@ use super::{
     spec::Sweep,
     suggestion::{advice, listed},
 };
-use crate::{Error, Result, stages::StageSpec};
+use crate::{Error, Result, secret, stages::StageSpec};
 
 /// More points than anybody runs.
 const MAX_POINTS: usize = 10_000;
@@ -29,7 +29,8 @@ pub struct Point {
 impl Point {
     /// `alpha=1.0 lr=1e-5`.
     pub fn label(&self) -> String {
-        self.at.iter().map(|(axis, value)| format!("{axis}={value}")).collect::<Vec<_>>().join(" ")
+        let at = self.at.iter().map(|(axis, value)| format!("{axis}={value}"));
+        secret::masked(&at.collect::<Vec<_>>().join(" ")).into_owned()
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::{
     diffusion::Encoder,
     kimg::Kimg,
+    location::Place,
     metrics::{DetectorName, Metric},
     nn::NetworkConfig,
     stages::{StageSpec, download},
@@ -50,10 +51,9 @@ pub(super) fn of(spec: &StageSpec, network: Option<&NetworkConfig>, cache: &Path
     let parameters = network.and_then(parameters);
     let mut work = Work { parameters, ..Work::default() };
     let mut fetch = |location: &crate::location::Location, bytes: Option<u64>| {
-        let Ok(url) = location.resolve() else { return };
-        let is_url = url.starts_with("http://") || url.starts_with("https://");
-        if is_url && !download::cached(cache, &url).exists() {
-            work.downloads.push(Download { what: url, bytes });
+        let Ok(Place::Url(url)) = location.resolve() else { return };
+        if !download::cached(cache, &url).exists() {
+            work.downloads.push(Download { what: url.to_string(), bytes });
         }
     };
     match spec {

@@ -13,7 +13,7 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::artifact::Artifact;
-use crate::{Error, Result, location::Location, seed::Seed, stage_name::StageName};
+use crate::{Error, Result, seed::Seed, stage_name::StageName};
 
 /// All that a running stage may see.
 pub struct Context<'a> {
@@ -71,16 +71,6 @@ impl Context<'_> {
         self.finished.get(name).ok_or_else(|| {
             Error::Unusable(format!("stage `{name}`, which `{}` reads, is not finished", self.name))
         })
-    }
-
-    /// The file or folder that a location means on this machine, whether it exists or not.
-    ///
-    /// # Errors
-    /// `Usage` for an unset variable.
-    pub fn locate(&self, location: &Location) -> Result<PathBuf> {
-        let resolved = PathBuf::from(location.resolve()?);
-        let found = self.search.iter().map(|folder| folder.join(&resolved)).find(|path| path.exists());
-        Ok(found.unwrap_or(resolved))
     }
 }
 

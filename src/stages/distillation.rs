@@ -21,6 +21,7 @@ use crate::{
     nn::Network,
     seed::Seed,
     state_dict::StateDict,
+    terminal,
 };
 
 /// A distillation under way.
@@ -63,7 +64,10 @@ impl<'a> Distillation<'a> {
         let mut trainer = Trainer::new(recipe.clone(), objective.clone(), Networks::of(teacher, initial));
         if let Some(start) = &recipe.start_from {
             let path = download::fetch(context, &start.training_state, None)?;
-            trainer.restore(&reference_state::read(&path, start.kimg)?, &format!("`{}`", path.display()))?;
+            trainer.restore(
+                &reference_state::read(&path, start.kimg)?,
+                &format!("`{}`", terminal::path(&path)),
+            )?;
         }
         Ok(Self {
             image_shape,

@@ -11,7 +11,11 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use super::{context::Context, progress::Progress};
-use crate::{Error, Result, formats::AtomicFile, location::Location};
+use crate::{
+    Error, Result,
+    formats::AtomicFile,
+    location::{Location, Place, Url},
+};
 
 /// No published network or dataset is larger.
 const LARGEST: u64 = 256 << 30;
@@ -23,29 +27,18 @@ const BLOCK: usize = 1 << 20;
 /// # Errors
 /// The file is absent, the download fails, or the contents are not those that were asked for.
 pub(super) fn fetch(context: &Context<'_>, location: &Location, sha256: Option<&str>) -> Result<PathBuf> {
-    let resolved = location.resolve()?;
-    let path = if resolved.starts_with("http://") || resolved.starts_with("https://") {
-        let path = cached(context.cache, &resolved);
-        if !path.exists() {
-            download(context, &resolved, &path)?;
+    let path = match location.resolve()? {
+        Place::Url(url) => {
+            let path = cached(context.cache, &url);
+            if !path.exists() {
+                download(context, &url, &path)?;
+            }
+            path
         }
-        path
-    } else {
-        let path = context.locate(location)?;
-        if !path.exists() {
-            let where_else = if path.is_absolute() {
-                ""
-            } else {
-                ", neither from the working directory nor from the pipeline file's folder upwards"
-            };
-            let what = format!("there is no such file or folder{where_else}");
-            return Err(Error::Io {
-                action: "read",
-                path,
-                source: io::Error::new(io::ErrorKind::NotFound, what),
-            });
+        Place::Path(path) => {
+            let found = context.search.iter().map(|folder| folder.join(&path)).find(|path| path.exists());
+            found.ok_or_else(|| absent(path))?
         }
-        path
     };
     if let Some(wanted) = sha256 {
         let found = sha256_of(&path)?;
@@ -57,24 +50,35 @@ pub(super) fn fetch(context: &Context<'_>, location: &Location, sha256: Option<&
     Ok(path)
 }
 
-/// Where the cache keeps an address: the hash keeps two files of one name apart.
-pub fn cached(cache: &Path, url: &str) -> PathBuf {
+fn absent(path: PathBuf) -> Error {
+    let where_else = if path.is_absolute() {
+        ""
+    } else {
+        ", neither from the working directory nor from the pipeline file's folder upwards"
+    };
+    let what = format!("there is no such file or folder{where_else}");
+    Error::Io { action: "read", path, source: io::Error::new(io::ErrorKind::NotFound, what) }
+}
+
+/// Where the cache keeps an address: the hash keeps two files of one name apart, and credentials do not matter.
+pub fn cached(cache: &Path, url: &Url) -> PathBuf {
+    let url = url.public();
     let hash = blake3::hash(url.as_bytes()).to_hex();
-    let name = url.split(['?', '#']).next().unwrap_or(url).rsplit('/').next().unwrap_or_default();
+    let name = url.split(['?', '#']).next().unwrap_or_default().rsplit('/').next().unwrap_or_default();
     let safe = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
     let name: String = name.chars().map(safe).collect();
     cache.join(format!("{}-{name}", &hash[..12]))
 }
 
-fn download(context: &Context<'_>, url: &str, path: &Path) -> Result<()> {
+fn download(context: &Context<'_>, url: &Url, path: &Path) -> Result<()> {
     fs::create_dir_all(context.cache).map_err(Error::io("create the folder", context.cache))?;
-    let failed = |problem: String| Error::Download { url: url.to_owned(), problem };
+    let failed = |problem: String| Error::Download { url: url.to_string(), problem: url.hide_in(&problem) };
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .timeout_connect(Some(Duration::from_secs(30)))
         .timeout_recv_response(Some(Duration::from_mins(1)))
         .build()
         .into();
-    let response = agent.get(url).call().map_err(|e| failed(e.to_string()))?;
+    let response = agent.get(url.address()).call().map_err(|e| failed(e.to_string()))?;
     let length = response
         .headers()
         .get("content-length")
@@ -129,12 +133,18 @@ mod tests {
 
     #[test]
     fn a_cached_name_stays_in_the_cache_and_says_what_it_is() {
-        let path = cached(Path::new("/cache"), "https://example.org/a/../b/net%20work.pkl?x=/../y");
+        let cached = |url: &str| match Location::new(url).resolve().unwrap() {
+            Place::Url(url) => cached(Path::new("/cache"), &url),
+            Place::Path(path) => path,
+        };
+        let path = cached("https://example.org/a/../b/net%20work.pkl?x=/../y");
         let name = path.file_name().unwrap().to_str().unwrap();
         assert_eq!(path.parent().unwrap(), Path::new("/cache"));
         assert!(name.ends_with("-net_20work.pkl"), "{name}");
-        let other = cached(Path::new("/cache"), "https://example.org/c/net%20work.pkl");
-        assert_ne!(path, other);
+        assert_ne!(path, cached("https://example.org/c/net%20work.pkl"));
+        assert_ne!(path, cached("https://example.org/a/../b/net%20work.pkl?x=/../z"));
+        let signed = |token: &str| cached(&format!("https://me:{token}@example.org/net.pkl?token={token}"));
+        assert_eq!(signed("a"), signed("b"), "one file, whoever downloads it");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::{
     checkpoint::read_state_dict_file,
     location::Location,
     metrics::{Detect, Inception},
+    terminal,
 };
 
 /// The public weights with the reference's names. `SIDA_INCEPTION` names another copy, path or address.
@@ -23,5 +24,5 @@ pub(super) fn find(context: &Context<'_>) -> Result<PathBuf> {
 /// The detector.
 pub(super) fn load(path: &Path, device: &Device) -> Result<Box<dyn Detect>> {
     let weights = read_state_dict_file(path)?;
-    Ok(Box::new(Inception::load(&weights, &format!("`{}`", path.display()), device)?))
+    Ok(Box::new(Inception::load(&weights, &format!("`{}`", terminal::path(path)), device)?))
 }

@@ -21,6 +21,7 @@ use crate::{
     location::Location,
     nn::NetworkConfig,
     state_dict::StateDict,
+    terminal,
 };
 
 /// Fetches a published network and reads its weights: a teacher, or a generator that someone has distilled.
@@ -136,7 +137,11 @@ impl Stage for LoadTeacher {
     fn run(&self, context: &mut Context<'_>) -> Result<Artifact> {
         let context = &*context;
         let path = download::fetch(context, self.weights.location(), self.sha256.as_deref())?;
-        let origin = format!("`{}`", path.display());
+        // Here, because whoever decodes with it knows its address without credentials.
+        if let Encoder::StabilityVae(vae) = &self.encoder {
+            download::fetch(context, &vae.weights, None)?;
+        }
+        let origin = format!("`{}`", terminal::path(&path));
         let (written, state) = self.weights.read(&path)?;
         let network = match (&self.network, written) {
             (Some(given), Some(written)) => {

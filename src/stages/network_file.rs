@@ -18,6 +18,7 @@ use crate::{
     formats::safetensors::{self, Metadata},
     nn::{Network, NetworkConfig},
     stage_name::StageName,
+    terminal,
 };
 
 /// The metadata key under which a network's settings are kept.
@@ -57,7 +58,7 @@ pub(super) fn load(context: &Context<'_>, name: &StageName, precision: Precision
     let path: PathBuf = finished.dir.join(&artifact.weights);
     let (state, _) = safetensors::read(&path)?;
     let device = context.device.clone().without_autodiff();
-    let network = artifact.network.load(&state, &format!("`{}`", path.display()), &device)?;
+    let network = artifact.network.load(&state, &format!("`{}`", terminal::path(&path)), &device)?;
     Ok(network.with_compute(compute(precision)).valid())
 }
 
@@ -78,7 +79,7 @@ pub(super) fn codec(context: &Context<'_>, encoder: &Encoder) -> Result<Codec> {
             let path = download::fetch(context, &settings.weights, None)?;
             let (weights, _) = safetensors::read(&path)?;
             let device = context.device.clone().without_autodiff();
-            Codec::stability_vae(settings, &weights, &format!("`{}`", path.display()), &device)
+            Codec::stability_vae(settings, &weights, &format!("`{}`", terminal::path(&path)), &device)
         }
     }
 }

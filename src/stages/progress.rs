@@ -8,6 +8,8 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
+use crate::terminal;
+
 /// Plain lines come no more often than this.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
@@ -41,7 +43,7 @@ impl Progress {
             }
         } else if self.last_line.elapsed() >= LINE_EVERY {
             self.last_line = Instant::now();
-            eprintln!("{}", self.line(position, note, self.started.elapsed()));
+            terminal::note(&self.line(position, note, self.started.elapsed()));
         }
     }
 
@@ -56,8 +58,8 @@ impl Progress {
     /// A line of its own, above the bar where there is one.
     pub fn say(&self, line: &str) {
         match &self.bar {
-            Some(bar) => bar.println(line),
-            None => eprintln!("{line}"),
+            Some(bar) => bar.println(terminal::plain(line)),
+            None => terminal::note(line),
         }
     }
 

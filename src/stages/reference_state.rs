@@ -10,12 +10,13 @@ use crate::{
     diffusion::adam::by_name,
     kimg::Kimg,
     state_dict::StateDict,
+    terminal,
 };
 
 /// Reads a `training-state-*.pt`; without `kimg` its name says how many images it has seen.
 pub(super) fn read(path: &Path, kimg: Option<Kimg>) -> Result<StateDict> {
     let found = ReferenceTrainingState::open(path)?;
-    let origin = format!("`{}`", path.display());
+    let origin = format!("`{}`", terminal::path(path));
     let nimg = kimg.map(Kimg::nimg).or(found.resume_kimg.map(|kimg| kimg * 1000)).ok_or_else(|| {
         Error::Unusable(format!("the name of {origin} does not say how many images it has seen: give `kimg`"))
     })?;

@@ -16,6 +16,7 @@ use crate::{
     checkpoint::{Checkpoint, CheckpointStore},
     kimg::Kimg,
     state_dict::StateDict,
+    terminal,
 };
 
 /// What the loop asks of a training.
@@ -175,8 +176,8 @@ fn resume(
         store.clear();
         return Ok(Memory::default());
     }
-    training.restore(&checkpoint.state, &format!("`{}`", checkpoint.path.display()))?;
-    eprintln!("  {}: continues at {}", context.name, Kimg::from_nimg(checkpoint.nimg));
+    training.restore(&checkpoint.state, &format!("`{}`", terminal::path(&checkpoint.path)))?;
+    terminal::note(&format!("  {}: continues at {}", context.name, Kimg::from_nimg(checkpoint.nimg)));
     if lost {
         training.snapshot(&mut memory)?;
     }

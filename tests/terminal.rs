@@ -1,0 +1,170 @@
+//! What reaches the terminal: no secret, nothing that it would obey; and what happens when it has gone away.
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![cfg(unix)]
+
+mod program;
+
+use std::{
+    fs::{self, File},
+    path::Path,
+    process::Stdio,
+};
+
+use program::{Bench, json};
+
+/// A training of a second that has much to say.
+const TRAINING: &str = "
+stages:
+  digits:
+    prepare_dataset: { source: { edm: { path: datasets/digits-8x8.zip, use_labels: true } } }
+  teacher:
+    train_teacher:
+      dataset: digits
+      network:
+        ddpmpp: { img_resolution: 8, img_channels: 1, label_dim: 10, model_channels: 8, channel_mult: [1], num_blocks: 1, attn_resolutions: [] }
+      duration_kimg: 0.3
+      batch_size: 32
+      augment: 0
+      checkpoint_every_kimg: 0.1
+";
+
+#[test]
+fn a_lost_standard_error_costs_nothing() {
+    let bench = Bench::new();
+    let file = bench.write("t.yaml", TRAINING);
+    for (i, format) in ["text", "json"].into_iter().enumerate() {
+        // A full disk, then a reader that has gone away.
+        for broken in [0, 1] {
+            let runs = bench.path(&format!("runs-{i}-{broken}")).display().to_string();
+            let mut command = bench.command(&["--log-format", format, "run", &file, "--runs", &runs]);
+            command.env("RUST_LOG", "trace");
+            let err: Stdio = if broken == 0 {
+                File::options().write(true).open("/dev/full").unwrap().into()
+            } else {
+                let (reader, writer) = std::io::pipe().unwrap();
+                drop(reader);
+                writer.into()
+            };
+            let output =
+                command.stderr(err).stdout(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+            assert_eq!(output.status.code(), Some(0), "{format} {broken}");
+            let said = String::from_utf8_lossy(&output.stdout);
+            assert!(said.contains("2 stages ran"), "{said}");
+            assert!(Path::new(&runs).join("t").read_dir().unwrap().count() >= 2);
+        }
+    }
+    // Conversions report from a thread of their own.
+    let convert = bench.write(
+        "c.yaml",
+        "stages:\n  c:\n    prepare_dataset: { source: { convert: { path: datasets/digits-8x8.zip } } }\n",
+    );
+    let mut command = bench.command(&["run", &convert]);
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    assert_eq!(command.stderr(full).stdout(Stdio::null()).status().unwrap().code(), Some(0));
+}
+
+/// Every file below a folder, as text.
+fn all_text(folder: &Path, into: &mut String) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.path().is_dir() {
+            all_text(&entry.path(), into);
+        } else {
+            into.push_str(&entry.path().display().to_string());
+            into.push_str(&String::from_utf8_lossy(&fs::read(entry.path()).unwrap()));
+        }
+    }
+}
+
+#[test]
+fn credentials_are_neither_printed_nor_stored() {
+    let bench = Bench::new();
+    // Nobody listens there: the download fails at once.
+    let text = |address: &str| {
+        format!(
+            "stages:\n  teacher:\n    load_teacher: {{ weights: {{ edm_pickle: \"{address}\" }}, sampler: {{}} }}\n"
+        )
+    };
+    let direct = text("http://me:hunter2@127.0.0.1:1/net.pkl?token=hunter3&v=2");
+    let through = text("${BASE}/net.pkl?sig=${SIGNATURE}");
+    for text in [direct, through] {
+        let wrong = bench.write("wrong.yaml", &text);
+        let file = bench.write("p.yaml", text.replace(", sampler: {}", ""));
+        for arguments in [
+            vec!["check", &wrong],
+            vec!["check", "--json", &wrong],
+            vec!["check", &file],
+            vec!["plan", &file],
+            vec!["plan", "--json", &file],
+            vec!["run", &file],
+            vec!["--log-format", "json", "run", &file],
+            vec![
+                "run",
+                &file,
+                "--set",
+                "stages.teacher.load_teacher.sha256=http://me:hunter2@h/?key=hunter3",
+            ],
+        ] {
+            let mut command = bench.command(&arguments);
+            command.env("RUST_LOG", "trace").env("BASE", "http://me:hunter2@127.0.0.1:1");
+            let output = command.env("SIGNATURE", "hunter3").output().unwrap();
+            let mut said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+            all_text(&bench.runs(), &mut said);
+            all_text(&bench.path("cache"), &mut said);
+            assert!(!said.contains("hunter"), "{arguments:?}\n{said}");
+        }
+    }
+    let dir = program::folders(&bench.runs().join("p"), "teacher");
+    let kept: Vec<String> = dir.iter().map(|dir| json(&dir.join("stage.json"))["spec"].to_string()).collect();
+    assert!(
+        kept.iter().any(|spec| spec.contains("http://***:***@127.0.0.1:1/net.pkl?token=***&v=2")),
+        "{kept:?}"
+    );
+    assert!(kept.iter().any(|spec| spec.contains("${BASE}/net.pkl?sig=${SIGNATURE}")), "{kept:?}");
+}
+
+/// A safetensors file with one tensor and one line of metadata, whatever their names.
+fn weights(tensor: &str, key: &str) -> Vec<u8> {
+    let header = serde_json::json!({
+        "__metadata__": { key: "evil\u{1b}]0;value" },
+        tensor: { "dtype": "F32", "shape": [1], "data_offsets": [0, 4] },
+    })
+    .to_string();
+    [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &1.0f32.to_le_bytes()].concat()
+}
+
+#[test]
+fn other_peoples_text_is_shown_and_not_obeyed() {
+    let bench = Bench::new();
+    let evil = "evil\u{1b}[2J\u{7}\u{9b}31m\u{202e}";
+    let file =
+        bench.write(&format!("{evil}.safetensors"), weights(&format!("{evil}\nw"), &format!("{evil}\nk")));
+    let folder = bench.write("evil.yaml", "stages: {}\n");
+    let folder = Path::new(&folder).parent().unwrap().display().to_string();
+    let of_file = format!(
+        "stages:\n  t:\n    load_teacher:\n      weights: {{ safetensors: {} }}\n      network: {{ ddpmpp: {{ img_resolution: 8 }} }}\n",
+        serde_json::to_string(&file).unwrap()
+    );
+    let yaml = bench.write("of-file.yaml", of_file);
+    let wrong =
+        bench.write(&format!("wrong{evil}.yaml"), format!("stages:\n  \"{}\": 1\n", r"evil\e[2J\a\nx"));
+    let raw = bench.write("raw.yaml", "stages: # \u{9b}31m \u{202e}\n  a: 1\n");
+    let absent = format!("{folder}/absent\u{1b}[2J\nx.yaml");
+    for arguments in [
+        vec!["inspect", &file],
+        vec!["run", &yaml],
+        vec!["check", &wrong],
+        vec!["check", "--json", &wrong],
+        vec!["check", &raw],
+        vec!["check", &absent],
+        vec!["plan", &yaml],
+        vec!["export", &file, "out\u{1b}.txt/none"],
+    ] {
+        let said = bench.sida(&arguments);
+        let all = format!("{}{}", said.out, said.err);
+        let obeyed = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!all.contains(obeyed), "{arguments:?}\n{all:?}");
+        assert!(!all.lines().any(|line| line.starts_with('x')), "a line of its own: {all}");
+    }
+    let said = bench.sida(&["inspect", &file]);
+    assert!(said.out.contains(r"evil\u001b[2J\u0007\u009b31m\u202e\u000aw"), "{}", said.out);
+}
