@@ -84,6 +84,27 @@ pub enum Error {
         /// Shape that the settings imply.
         expected: Vec<usize>,
     },
+    /// A tensor holds NaN or infinity, with which every image would be wrong.
+    #[error(
+        "{origin}: tensor `{}` holds {value}: the file is damaged, or the training that made it diverged",
+        name(tensor)
+    )]
+    NotFinite {
+        /// The file, or what else the tensor comes from.
+        origin: String,
+        /// The reference's name.
+        tensor: String,
+        /// What it holds, as f32.
+        value: f32,
+    },
+    /// A network made NaN or infinity where images should be.
+    #[error("{made_by} holds values that are not finite: no image is made of them; {advice}")]
+    NotImages {
+        /// What holds them.
+        made_by: &'static str,
+        /// What to do.
+        advice: &'static str,
+    },
     /// A download failed.
     #[error("cannot download {}: {}", name(url), name(problem))]
     Download {

@@ -47,7 +47,11 @@ pub(in crate::data) fn npy_read(bytes: Vec<u8>) -> Result<([usize; 3], Vec<f32>)
     let data =
         bytes.get(start..).filter(|data| Some(data.len()) == wanted).ok_or("is cut off, or too long")?;
     let values = TensorData::from_bytes_vec(data.to_vec(), shape.to_vec(), DType::F32);
-    Ok((shape, values.try_into_vec::<f32>().map_err(|e| format!("cannot be read ({e:?})"))?))
+    let values = values.try_into_vec::<f32>().map_err(|e| format!("cannot be read ({e:?})"))?;
+    match values.iter().find(|value| !value.is_finite()) {
+        None => Ok((shape, values)),
+        Some(value) => Err(format!("holds {value}: encode the image again")),
+    }
 }
 
 #[cfg(test)]
@@ -75,6 +79,8 @@ pub(in crate::data) mod tests {
         let file = npy("<f4", "(4, 2, 2)", &data);
         assert_eq!(npy_read(file.clone()).unwrap(), ([4, 2, 2], values));
         assert!(npy_read(file[..file.len() - 1].to_vec()).unwrap_err().contains("is cut off"));
+        let nan = [&data[..60], &f32::NAN.to_le_bytes()].concat();
+        assert_eq!(npy_read(npy("<f4", "(4, 2, 2)", &nan)).unwrap_err(), "holds NaN: encode the image again");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::{
     quantize::{Rounding, to_uint8},
 };
 use crate::{
-    Result,
+    Error, Result,
     nn::{Vae, VaeConfig},
     state_dict::StateDict,
 };
@@ -122,17 +122,31 @@ impl Codec {
     }
 
     /// Images as bytes, from what networks make; fractions are cut off. `[n, c, h, w]` => u8 `[n, c, h', w']`
-    pub fn decode(&self, latents: Tensor<4>) -> TensorData {
+    ///
+    /// # Errors
+    /// `NotImages` where a value is not finite: as bytes it would be black, or anything.
+    pub fn decode(&self, latents: Tensor<4>) -> Result<TensorData> {
+        if !is_finite(&latents) {
+            let advice = "a larger `precision`, another sampler or other weights may help";
+            return Err(Error::NotImages { made_by: "what the network made", advice });
+        }
         match self {
-            Self::Rgb => to_uint8(latents, Rounding::Truncate),
+            Self::Rgb => Ok(to_uint8(latents, Rounding::Truncate)),
             Self::StabilityVae(vae, statistics) => {
-                let bytes = in_chunks(latents, |latents| {
-                    vae.decode(statistics.unfinish(latents)).clamp(0.0, 1.0) * 255.0
-                });
-                bytes.into_data().convert_dtype(DType::U8)
+                let pixels = in_chunks(latents, |latents| vae.decode(statistics.unfinish(latents)));
+                if !is_finite(&pixels) {
+                    let advice = "its weights, or the network's latents, are not what they should be";
+                    return Err(Error::NotImages { made_by: "what the autoencoder made", advice });
+                }
+                Ok((pixels.clamp(0.0, 1.0) * 255.0).into_data().convert_dtype(DType::U8))
             }
         }
     }
+}
+
+/// Whether every value is; one flag is read back.
+fn is_finite(values: &Tensor<4>) -> bool {
+    values.clone().is_finite().all().into_scalar()
 }
 
 /// Applies a function of batches to a few samples at a time.
@@ -156,9 +170,17 @@ mod tests {
         let pixels =
             Tensor::<4>::from_data(TensorData::new(bytes.clone(), [1, 1, 16, 16]), (&device, DType::F32));
         let latents = Codec::Rgb.encode_final(Codec::Rgb.encode_raw(pixels), || unreachable!("no draw"));
-        assert_eq!(Codec::Rgb.decode(latents).try_into_vec::<u8>().unwrap(), bytes);
+        assert_eq!(Codec::Rgb.decode(latents).unwrap().try_into_vec::<u8>().unwrap(), bytes);
         let beyond = Tensor::<4>::from_floats([[[[-7.0, 1.01, 0.999]]]], &device);
-        assert_eq!(Codec::Rgb.decode(beyond).try_into_vec::<u8>().unwrap(), [0, 255, 255]);
+        assert_eq!(Codec::Rgb.decode(beyond).unwrap().try_into_vec::<u8>().unwrap(), [0, 255, 255]);
+    }
+
+    #[test]
+    fn what_is_not_finite_is_no_image() {
+        for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let images = Tensor::<4>::from_floats([[[[0.5, value, 0.5]]]], &Device::flex());
+            assert!(matches!(Codec::Rgb.decode(images), Err(Error::NotImages { .. })), "{value}");
+        }
     }
 
     /// Latents with the training set's statistics come out with those that were asked for.

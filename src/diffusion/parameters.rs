@@ -5,7 +5,11 @@ use burn::{
     tensor::{Tensor, TensorData},
 };
 
-use crate::{Error, Result, nn::Denoiser, state_dict::StateDict};
+use crate::{
+    Error, Result,
+    nn::Denoiser,
+    state_dict::{self, StateDict},
+};
 
 /// A tensor with its shape set aside: what everything that does not care for shapes works on.
 pub fn flat<const R: usize>(tensor: Tensor<R>) -> Tensor<1> {
@@ -83,6 +87,6 @@ pub(super) fn read_flat(state: &StateDict, name: &str, like: &Tensor<1>, origin:
         let found = data.shape().to_vec();
         return Err(Error::ShapeMismatch { origin, tensor, found, expected: expected.to_vec() });
     }
-    let values = data.clone().convert::<f32>().try_into_vec::<f32>().expect("f32 after conversion");
+    let values = state_dict::finite(data, &tensor, &origin)?;
     Ok(Tensor::from_data(TensorData::new(values, expected), &like.device()))
 }

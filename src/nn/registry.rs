@@ -11,7 +11,11 @@ use burn::{
 };
 use indexmap::IndexMap;
 
-use crate::{Error, Result, seed::Draw, state_dict::StateDict};
+use crate::{
+    Error, Result,
+    seed::Draw,
+    state_dict::{self, StateDict},
+};
 
 /// What the values of a fresh tensor are drawn from.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -215,11 +219,7 @@ fn find(weights: &StateDict, origin: &str, name: &str, shape: &[usize]) -> Resul
             data.dtype()
         )));
     }
-    let values = match data.as_slice::<f32>() {
-        Ok(values) => values.to_vec(),
-        Err(_) => data.iter::<f32>().collect(),
-    };
-    Ok(Some(values))
+    state_dict::finite(data, name, origin).map(Some)
 }
 
 /// The parameters of a module and the buffers of its entries, under their names and in their order.

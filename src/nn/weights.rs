@@ -4,7 +4,10 @@ use std::{cell::RefCell, collections::HashSet};
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
-use crate::{Error, Result, state_dict::StateDict};
+use crate::{
+    Error, Result,
+    state_dict::{self, StateDict},
+};
 
 /// A state dict, and what has been taken from it. A network of known widths uses the `Registry` instead.
 pub(super) struct Weights<'a> {
@@ -32,14 +35,15 @@ impl<'a> Weights<'a> {
 
     /// A tensor of this shape, as f32 on the device.
     pub(super) fn tensor<const D: usize>(&self, name: &str, shape: [usize; D]) -> Result<Tensor<D>> {
-        let data = self.shaped(name, &shape)?.clone();
-        Ok(Tensor::from_data(data.convert_dtype(DType::F32), self.device))
+        let values = state_dict::finite(self.shaped(name, &shape)?, name, self.origin)?;
+        Ok(Tensor::from_data(TensorData::new(values, shape), (self.device, DType::F32)))
     }
 
     /// A tensor's values in f64.
     pub(super) fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f64>> {
-        let data = self.shaped(name, shape)?.clone().convert::<f64>();
-        Ok(data.try_into_vec().expect("f64 after conversion"))
+        let data = self.shaped(name, shape)?;
+        state_dict::finite(data, name, self.origin)?;
+        Ok(data.iter::<f64>().collect())
     }
 
     /// Nothing was left over, apart from what `ignored` says of a name.

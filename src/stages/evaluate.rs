@@ -97,10 +97,10 @@ pub struct Expectation {
 }
 
 impl Expectation {
-    /// Compares the mean over the trials; a value that is not a number meets nothing.
+    /// Compares the mean over the trials; a value that is not finite meets nothing.
     fn judge(&self, scores: &IndexMap<String, Score>) -> Verdict {
         let value = scores.get(&self.metric).map_or(f64::NAN, |score| score.mean);
-        let pass = !value.is_nan()
+        let pass = value.is_finite()
             && self.at_most.is_none_or(|limit| value <= limit)
             && self.at_least.is_none_or(|limit| value >= limit);
         Verdict {
@@ -198,7 +198,7 @@ impl Stage for Evaluate {
             let first = self.first_seed + trial * images;
             let make = |range: std::ops::Range<usize>| {
                 let seeds: Vec<u64> = range.map(|i| first + i as u64).collect();
-                Ok(sampling.images(&seeds))
+                sampling.images(&seeds)
             };
             let each = |done: usize| {
                 progress.at(trial * images + done as u64, "");

@@ -124,7 +124,7 @@ impl Stage for Generate {
                 progress.finish();
                 return Err(Error::Interrupted);
             }
-            let images = sampling.images(chunk);
+            let images = sampling.images(chunk)?;
             let [_, c, h, w]: [usize; 4] = std::array::from_fn(|i| images.shape()[i]);
             let pixels: Vec<Pixels> = images
                 .as_bytes()
@@ -149,7 +149,7 @@ impl Stage for Generate {
         }
         progress.finish();
         let npz = npz.map(NpzImageWriter::finish).transpose()?;
-        let grid = snapshots::picture(&network, &codec, sampler, snapshots::GRID, &device);
+        let grid = snapshots::picture(&network, &codec, sampler, snapshots::GRID, &device)?;
         grid.save(&context.dir.join("grid.png"))?;
         Ok(Artifact::Images(ImagesArtifact {
             images: seeds.len() as u64,

@@ -4,6 +4,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use super::{noise::Noise, seeds::Rng};
 use crate::{
+    Result,
     diffusion::{Codec, Sampler, heun::Drawing},
     nn::{Condition, Network},
 };
@@ -37,7 +38,10 @@ pub(super) struct Sampling<'a> {
 
 impl Sampling<'_> {
     /// The images of some seeds, at once. => u8 `[n, c, h, w]`
-    pub(super) fn images(&self, seeds: &[u64]) -> TensorData {
+    ///
+    /// # Errors
+    /// `NotImages` where the network makes NaN or infinity.
+    pub(super) fn images(&self, seeds: &[u64]) -> Result<TensorData> {
         self.codec.decode(self.latents(seeds))
     }
 

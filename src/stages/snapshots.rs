@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use burn::tensor::{Device, TensorData};
+use burn::tensor::Device;
 use indexmap::IndexMap;
 
 use super::{
@@ -77,8 +77,10 @@ impl<'a> Snapshooter<'a> {
         nimg: u64,
         memory: &mut Memory,
     ) -> Result<IndexMap<String, f64>> {
+        // Weights that make no images are not kept.
+        let picture = self.picture(network)?;
         network_file::save(&weights(self.dir, nimg), network)?;
-        self.picture(network).save(&self.dir.join(format!("fakes-{nimg:010}.png")))?;
+        picture.save(&self.dir.join(format!("fakes-{nimg:010}.png")))?;
         let measured = self.measure(network, nimg)?;
         let value = measured.values().next().copied().filter(|value| value.is_finite());
         let old = [memory.last_snapshot.replace(nimg), memory.best.map(|(best, _)| best)];
@@ -101,7 +103,7 @@ impl<'a> Snapshooter<'a> {
     }
 
     /// A picture of some images: a row for each class in turn, where there are classes.
-    pub(super) fn picture(&self, network: &Network) -> ImageGrid {
+    pub(super) fn picture(&self, network: &Network) -> Result<ImageGrid> {
         let [rows, columns] = GRID;
         picture(network, &self.codec, &self.sampler, [rows, columns], &self.device)
     }
@@ -123,8 +125,8 @@ impl<'a> Snapshooter<'a> {
         let Some(mut scoring) = self.scoring.take() else { return Ok(IndexMap::new()) };
         let classes = self.labels.as_deref().map_or(Classes::Drawn, Classes::Among);
         let sampling = self.sampling(network, classes);
-        let make = |range: std::ops::Range<usize>| -> Result<TensorData> {
-            Ok(sampling.images(&range.map(|seed| seed as u64).collect::<Vec<_>>()))
+        let make = |range: std::ops::Range<usize>| {
+            sampling.images(&range.map(|seed| seed as u64).collect::<Vec<_>>())
         };
         let measured = scoring.measure(BATCH, self.seed.at(Phase::Snapshot, nimg), make, |_| Ok(()));
         self.scoring = Some(scoring);
@@ -160,7 +162,7 @@ pub(super) fn picture(
     sampler: &Sampler,
     [rows, columns]: [usize; 2],
     device: &Device,
-) -> ImageGrid {
+) -> Result<ImageGrid> {
     let classes = network.label_dim();
     let rows = if classes > 0 { classes.min(10) } else { rows };
     let mut bytes: Vec<u8> = Vec::new();
@@ -169,12 +171,12 @@ pub(super) fn picture(
         let class = if classes > 0 { Classes::Fixed((row % classes) as u32) } else { Classes::Drawn };
         let sampling = Sampling { network, codec, sampler, rng: Rng::Native, classes: class, device };
         let seeds: Vec<u64> = (0..columns).map(|column| (row * columns + column) as u64).collect();
-        let images = sampling.images(&seeds);
+        let images = sampling.images(&seeds)?;
         shape = std::array::from_fn(|i| images.shape()[i]);
         bytes.extend_from_slice(images.as_bytes());
     }
     shape[0] = rows * columns;
-    ImageGrid::new(&bytes, shape, columns, ImageGrid::scale_for(shape[3]))
+    Ok(ImageGrid::new(&bytes, shape, columns, ImageGrid::scale_for(shape[3])))
 }
 
 /// Takes over what a shorter run of the same training left: snapshots, pictures, statistics.

@@ -15,7 +15,7 @@ use crate::{
     Error, Result,
     checkpoint::{Checkpoint, CheckpointStore},
     kimg::Kimg,
-    state_dict::StateDict,
+    state_dict::{StateDict, not_finite},
     terminal,
 };
 
@@ -98,7 +98,7 @@ pub(super) fn run(training: &mut impl Training, cadence: Cadence, context: &Cont
 
     memory.guard.begin(training.spread());
     if training.nimg() == 0 && cadence.snapshot.is_some() {
-        snapshot(training, &mut memory, &mut metrics)?;
+        snapshot(training, &mut memory, &mut metrics, context, &store)?;
     }
     while training.nimg() < cadence.duration {
         if context.stop.requested() {
@@ -106,7 +106,7 @@ pub(super) fn run(training: &mut impl Training, cadence: Cadence, context: &Cont
             memory.seconds += clock.since_counted();
             // A state that may be about to diverge must not take the place of a good one.
             if healthy(training, &period, &memory.guard) {
-                store.save(training.nimg(), &training.state(), &memory)?;
+                save(training, &memory, context, &store)?;
             }
             return Err(Error::Interrupted);
         }
@@ -132,11 +132,11 @@ pub(super) fn run(training: &mut impl Training, cadence: Cadence, context: &Cont
         if cadence.snapshot.is_some_and(|every| last || passed(every, before, nimg)) {
             let due = cadence.snapshot.is_some_and(|every| passed(every, before, nimg));
             memory.best_but_last = memory.best.filter(|_| !due);
-            snapshot(training, &mut memory, &mut metrics)?;
+            snapshot(training, &mut memory, &mut metrics, context, &store)?;
         }
         if (last || passed(cadence.checkpoint, before, nimg)) && healthy(training, &period, &memory.guard) {
             memory.seconds += clock.since_counted();
-            store.save(nimg, &training.state(), &memory)?;
+            save(training, &memory, context, &store)?;
         }
     }
     store.keep_last();
@@ -194,9 +194,35 @@ fn as_if_longer(mut checkpoint: Checkpoint<Memory>, shorter: &Path) -> Option<Ch
     Some(checkpoint)
 }
 
-fn snapshot(training: &mut impl Training, memory: &mut Memory, metrics: &mut StatisticsFile) -> Result<()> {
+/// Saves the state. One that holds a NaN must not take the place of a good one.
+fn save(
+    training: &impl Training,
+    memory: &Memory,
+    context: &Context<'_>,
+    store: &CheckpointStore,
+) -> Result<()> {
+    let (nimg, state) = (training.nimg(), training.state());
+    let bad = state.iter().find_map(|(name, data)| Some((name, not_finite(data)?)));
+    match bad {
+        Some((name, value)) => Err(diverged(context, store, nimg, format!("`{name}` holds {value}"))),
+        None => store.save(nimg, &state, memory),
+    }
+}
+
+fn snapshot(
+    training: &mut impl Training,
+    memory: &mut Memory,
+    metrics: &mut StatisticsFile,
+    context: &Context<'_>,
+    store: &CheckpointStore,
+) -> Result<()> {
     let nimg = training.nimg();
-    let measured = training.snapshot(memory)?;
+    let measured = training.snapshot(memory).map_err(|error| match error {
+        Error::NotImages { made_by, .. } => {
+            diverged(context, store, nimg, format!("{made_by} holds values that are not finite"))
+        }
+        other => other,
+    })?;
     if !measured.is_empty() {
         let kimg = Kimg::from_nimg(nimg).0;
         let mut line = Period::default().line([("nimg", nimg as f64), ("kimg", kimg)]);

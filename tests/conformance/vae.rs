@@ -112,5 +112,5 @@ pub fn run(case: &mut Case) -> Result<(), String> {
     ] {
         case.check(name, actual.into_data())?;
     }
-    case.check("out.decoded_uint8", codec.decode(latents))
+    case.check("out.decoded_uint8", codec.decode(latents).map_err(|e| e.to_string())?)
 }
