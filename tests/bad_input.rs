@@ -12,6 +12,7 @@ use std::{
 };
 
 use program::{Bench, folder, json, root};
+use sida::location::{Location, Place};
 
 const SMALL: &str = "tests/pipelines/quickstart-small.yaml";
 
@@ -118,6 +119,56 @@ fn datasets_that_cannot_be_used_are_named_with_the_entry_and_what_to_do() {
         fs::write(&zip, &digits[..length]).unwrap();
         refuses(&bench, &["truncated", "again"]);
     }
+}
+
+/// Without this, a network would learn without classes, and nobody would know.
+#[test]
+fn labels_that_are_asked_for_and_absent_are_refused() {
+    let bench = Bench::new();
+    let image = png(8);
+    let zip = bench.path("data.zip");
+    let cases: [(&str, &[u8], &str); 4] = [
+        ("notes.txt", b"", "there is no `dataset.json` at its top"),
+        ("dataset.json", br#"{"labels": null}"#, "its `dataset.json` has `labels: null`"),
+        ("Dataset.json", br#"{"labels": [["a.png", 1]]}"#, "the file is called `Dataset.json`: rename it"),
+        ("digits/dataset.json", br#"{"labels": [["a.png", 1]]}"#, "it lies in `digits/dataset.json`"),
+    ];
+    for (name, json, words) in cases {
+        write_zip(&zip, &[("a.png", &image), (name, json)]);
+        let pipeline = |path: &str, labels: bool| {
+            format!(
+                "stages:\n  data:\n    prepare_dataset: {{ source: {{ edm: {{ path: '{path}', use_labels: {labels} }} }} }}\n"
+            )
+        };
+        // Where the file is at hand, before anything runs.
+        let local = zip.display().to_string();
+        let file = bench.write("data.yaml", pipeline(&local, true));
+        for command in [&["check"][..], &["run"]] {
+            let said = bench.sida(&[command, &[file.as_str()]].concat()).exits(2);
+            assert!(said.err.contains(words) && said.err.contains("`use_labels` is true"), "{}", said.err);
+        }
+        bench.sida(&["run", &bench.write("without.yaml", pipeline(&local, false))]).exits(0);
+        // A download is looked at when it is there.
+        let address = format!("https://host.invalid/{}.zip", name.replace('/', "-"));
+        let Place::Url(url) = Location::new(&address).resolve().unwrap() else { panic!("an address") };
+        let cached = sida::stages::download::cached(&bench.path("cache"), &url);
+        fs::create_dir_all(cached.parent().unwrap()).unwrap();
+        fs::copy(&zip, cached).unwrap();
+        let file = bench.write("url.yaml", pipeline(&address, true));
+        bench.sida(&["run", &file]).exits(1).complains(&[words, "write `use_labels: false`"]);
+    }
+    // A conversion takes the names of folders, too.
+    write_zip(&zip, &[("one/a.png", &image), ("one/b.png", &image)]);
+    let text = format!(
+        "stages:\n  data:\n    prepare_dataset: {{ source: {{ convert: {{ path: '{}', use_labels: true }} }} }}\n",
+        zip.display()
+    );
+    let file = bench.write("convert.yaml", text);
+    bench.sida(&["run", &file]).exits(1).complains(&[
+        "2 of 2 images have no class",
+        "top folders",
+        "dataset.json",
+    ]);
 }
 
 #[test]

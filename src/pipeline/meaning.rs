@@ -11,13 +11,17 @@ use super::{
     suggestion::{advice, closest, listed},
 };
 use crate::{
+    data::missing_labels,
     diffusion::Encoder,
     distill::Distill,
     location::{Location, Place},
     metrics::{DetectorName, Metric},
     nn::NetworkConfig,
     stage_name::StageName,
-    stages::{Evaluate, Generate, Kind, Objection, Report, StageSpec, TrainTeacher, rules},
+    stages::{
+        Evaluate, Generate, Kind, Objection, PrepareDataset, Report, StageSpec, TrainTeacher,
+        prepare_dataset::DatasetSource, rules,
+    },
 };
 
 /// Images that the covariance of Inception's 2048 features needs.
@@ -176,8 +180,21 @@ impl Stages<'_> {
             StageSpec::Generate(stage) => self.generate(stage),
             StageSpec::Evaluate(stage) => self.evaluate(stage),
             StageSpec::Report(stage) => self.report(stage),
-            StageSpec::PrepareDataset(_) | StageSpec::LoadTeacher(_) => Vec::new(),
+            StageSpec::PrepareDataset(stage) => self.prepare_dataset(stage).into_iter().collect(),
+            StageSpec::LoadTeacher(_) => Vec::new(),
         }
+    }
+
+    /// Labels that are asked for and absent: a network would learn without classes, and nobody would know.
+    fn prepare_dataset(&self, stage: &PrepareDataset) -> Option<Objection> {
+        let DatasetSource::Edm(source) = &stage.source else { return None };
+        let path = locate(&source.path, self.search)?;
+        let absent = source.use_labels && Facts::of(stage, Some(&path)).label_dim == Some(0);
+        let problem = missing_labels(&path).ok().filter(|_| absent)?;
+        Some(
+            Objection::new("source/edm/use_labels", format!("`use_labels` is true, but {problem}"))
+                .help("write `use_labels: false`, or add the classes"),
+        )
     }
 
     fn train_teacher(&self, stage: &TrainTeacher) -> Vec<Objection> {
@@ -394,9 +411,9 @@ pub(super) fn locations(spec: &StageSpec) -> Vec<(String, &Location)> {
     match spec {
         StageSpec::PrepareDataset(stage) => {
             let source = match &stage.source {
-                crate::stages::prepare_dataset::DatasetSource::Edm(_) => "edm",
-                crate::stages::prepare_dataset::DatasetSource::Convert(_) => "convert",
-                crate::stages::prepare_dataset::DatasetSource::Labels(_) => "labels",
+                DatasetSource::Edm(_) => "edm",
+                DatasetSource::Convert(_) => "convert",
+                DatasetSource::Labels(_) => "labels",
             };
             vec![(format!("source/{source}/path"), stage.location())]
         }

@@ -167,11 +167,13 @@ impl ConvertSource {
             tracing::info!("{}: the transform leaves out {} images", context.name, prepared.left_out);
         }
         if self.use_labels && prepared.unlabelled > 0 {
-            return Err(Error::bad_file(
-                source,
-                "source of labelled images",
-                format!("{} images have no class: leave `use_labels` out", prepared.unlabelled),
-            ));
+            let looked =
+                "classes are those of a `dataset.json` at its top, else the names of two or more top folders";
+            let problem = format!(
+                "{} of {} images have no class ({looked}): add them, or leave `use_labels` out",
+                prepared.unlabelled, prepared.images
+            );
+            return Err(Error::bad_file(source, "source of labelled images", problem));
         }
         Ok(destination)
     }
@@ -240,6 +242,11 @@ impl Stage for PrepareDataset {
         };
         let path = std::path::absolute(&path).map_err(Error::io("find", &path))?;
         let dataset = ImageDataset::open(&path, &options)?;
+        if options.use_labels && dataset.label_dim() == 0 {
+            let problem = data::missing_labels(&path)?;
+            let advice = "write `use_labels: false`, or add the classes";
+            return Err(Error::bad_file(&path, "dataset with labels", format!("{problem}; {advice}")));
+        }
         if !dataset.is_empty() && dataset.kind() == DatasetKind::Images {
             let [rows, columns] = GRID;
             let rows = if dataset.label_dim() > 0 { dataset.label_dim().min(10) } else { rows };
