@@ -4,8 +4,8 @@ use std::{fs::File, io::Read, path::PathBuf};
 
 use indexmap::IndexMap;
 use sida::report::{
-    self, Chart, Expectation, Grid, Line, Mark, Provenance, ReportData, Row, Scale, Score, StageCurves,
-    StageRun, StageSettings, Verdict,
+    self, Chart, Expectation, Grid, Line, Mark, Provenance, ReportData, Row, RunError, RunResult, Scale,
+    Score, StageCurves, StageRun, StageSettings, Verdict,
 };
 
 /// A digits pipeline of plausible numbers. Its files are left in the target's temporary folder, to be looked at.
@@ -250,9 +250,9 @@ fn hostile() -> ReportData {
 fn files_of_a_realistic_report() {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("report");
     std::fs::create_dir_all(&folder).expect("a folder");
-    let files = report::write(&folder, &realistic()).expect("written");
+    let files = report::write(&folder, "report", &realistic()).expect("written");
     let names: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
-    assert_eq!(names, ["report.html", "report.md", "report.json", "junit.xml", "report.csv", "report.tex"]);
+    assert_eq!(names, ["report.html", "report.md", "report.json", "report.csv", "report.tex"]);
     let html = std::fs::read_to_string(folder.join("report.html")).expect("the page");
     for (open, close) in [
         ("<section>", "</section>"),
@@ -296,14 +296,78 @@ fn one_failed_expectation_fails_the_report() {
     data.expectations[1].pass = false;
     assert_eq!(data.verdict(), Verdict::Fail);
     assert_eq!(report::json(&data)["verdict"], "fail");
-    let junit = report::junit(&data);
-    assert!(junit.contains("tests=\"5\" failures=\"1\"") && junit.matches("<failure").count() == 1);
     assert!(report::html(&data).contains("4 of 5 expectations met"));
     let text = report::text(&data);
     assert!(text.contains("✗ sid_scores: fd_pixels_2000 is 0.4737, expected at most 0.3"), "{text}");
     assert!(text.trim_end().ends_with("FAIL: 4 of 5 expectations met"));
-    data.expectations.clear();
-    assert_eq!(data.verdict(), Verdict::Pass);
+}
+
+#[test]
+fn where_nothing_is_expected_nothing_passes() {
+    let mut data = ReportData { expectations: Vec::new(), ..realistic() };
+    let says = |data: &ReportData, sentence: &str| {
+        assert_eq!((data.verdict(), report::json(data)["verdict"].as_str()), (Verdict::None, Some("none")));
+        for text in [report::text(data), report::markdown(data), report::html(data)] {
+            assert!(
+                text.contains("NO VERDICT") && text.contains(sentence) && !text.contains("PASS"),
+                "{text}"
+            );
+        }
+    };
+    says(&data, "nothing was expected of the numbers");
+    data.rows.iter_mut().for_each(|row| row.measured.clear());
+    says(&data, "nothing was measured");
+}
+
+#[test]
+fn published_evaluations_are_shown() {
+    let published = IndexMap::from([("nfe".to_owned(), 35.0), ("fid50k_full".to_owned(), 1.97)]);
+    let row =
+        |label: &str, nfe| Row { label: label.into(), nfe, published: published.clone(), ..Row::default() };
+    let data = ReportData {
+        columns: vec!["nfe".into(), "fid50k_full".into()],
+        rows: vec![row("as published", None), row("the same", Some(35)), row("another", Some(1))],
+        ..ReportData::default()
+    };
+    let cells: Vec<String> = report::markdown(&data)
+        .lines()
+        .filter(|line| line.contains("1.970"))
+        .map(|line| line.split('|').nth(2).unwrap().trim().to_owned())
+        .collect();
+    assert_eq!(cells, ["35 (published)", "35", "35 (published) / 1"]);
+    let csv = report::csv(&data);
+    assert!(
+        csv.starts_with("label,nfe,nfe_published,fid50k_full,") && csv.contains("as published,,35,"),
+        "{csv}"
+    );
+}
+
+#[test]
+fn ci_is_told_what_failed_and_what_ended_the_run() {
+    let run = RunResult {
+        pipeline: "quick<start>".into(),
+        expectations: vec![Expectation {
+            at_most: Some(0.3),
+            pass: false,
+            ..realistic().expectations[1].clone()
+        }],
+        error: Some(RunError {
+            stage: Some("sida".into()),
+            message: "stage `sida` diverged\u{1b}[2J & <more>".into(),
+        }),
+        ..RunResult::default()
+    };
+    let junit = report::junit(&run);
+    for part in [
+        r#"<testsuites name="quick&lt;start&gt;" tests="2" skipped="0" failures="1" errors="1""#,
+        r#"classname="quick&lt;start&gt;.sid_scores""#,
+        "fd_pixels_2000 is 0.4737, expected at most 0.3",
+        r#"<testcase name="sida ends" classname="quick&lt;start&gt;.sida">"#,
+        "stage `sida` diverged",
+    ] {
+        assert!(junit.contains(part), "`{part}` is not in\n{junit}");
+    }
+    assert!(!junit.contains('\u{1b}') && !junit.contains("time=\"-"), "{junit}");
 }
 
 #[test]
@@ -331,7 +395,12 @@ fn hostile_words_stay_words() {
     assert!(html.contains("&lt;script&gt;alert(1)"));
     assert_eq!(html.matches("</title>\n").count(), 1);
 
-    let junit = report::junit(&data);
+    let run = RunResult {
+        pipeline: data.pipeline.clone(),
+        expectations: data.expectations.clone(),
+        ..RunResult::default()
+    };
+    let junit = report::junit(&run);
     assert!(!junit.contains("<script") && !junit.contains('\u{1b}') && !junit.contains('\0'));
     assert_eq!(junit.matches("<testcase").count(), 6);
 
@@ -374,7 +443,7 @@ fn what_is_no_number_is_a_dash_or_null() {
 #[test]
 fn an_empty_report_is_a_page() {
     let html = report::html(&ReportData::default());
-    assert!(html.contains("</html>") && !html.contains("class=\"verdict"));
-    assert!(report::text(&ReportData::default()).contains("nothing was expected"));
-    assert_eq!(report::json(&ReportData::default())["verdict"], "pass");
+    assert!(html.contains("</html>") && html.contains("nothing was measured"));
+    assert!(report::text(&ReportData::default()).contains("NO VERDICT: nothing was measured"));
+    assert_eq!(report::json(&ReportData::default())["verdict"], "none");
 }

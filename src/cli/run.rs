@@ -16,8 +16,12 @@ use super::{
 };
 use crate::{
     Error, Result,
-    pipeline::{Lock, Parsed, Pipeline, Places, Plan, Selection, Source, Stages, Summary, run as walk},
+    pipeline::{
+        Lock, Parsed, Pipeline, Places, Plan, Selection, Source, Stages, Summary, outcome, run as walk,
+    },
+    report::{RunError, RunResult},
     stages::{Artifact, Stop},
+    terminal,
 };
 
 /// Which stages to run.
@@ -35,12 +39,12 @@ pub(super) struct Choice {
 pub(super) fn run(file: &Path, args: &PlaceArgs, asked: &str, choice: &Choice) -> Result<()> {
     let source = Source::read(file)?;
     let settings = args.settings()?;
-    let parsed = source.parse(&settings)?;
+    let dir = args.runs().join(source.name());
+    let parsed = source.parse(&settings).inspect_err(|error| refused(&dir, &source.name(), error))?;
     let (device, device_name) = device::choose(asked)?;
     let places = Places { runs: args.runs(), cache: cache(), search: source.search.clone() };
     let mut executor =
         Stages { device, device_name, places: &places, date: date(SystemTime::now()), stop: stop()? };
-    let dir = places.runs.join(source.name());
     match parsed {
         Parsed::Pipeline(pipeline) => {
             // A wrong stage name is said before a folder is made.
@@ -60,6 +64,16 @@ pub(super) fn run(file: &Path, args: &PlaceArgs, asked: &str, choice: &Choice) -
             let _lock = Lock::take(&dir)?;
             run_sweep::run(&source, &sweep, &settings, choice, &places, &mut executor)
         }
+    }
+}
+
+/// What ran here before is not what was asked for now: its verdict must not stand for it.
+fn refused(dir: &Path, pipeline: &str, error: &Error) {
+    if dir.is_dir() {
+        let error = RunError { stage: None, message: error.to_string() };
+        let result = RunResult { pipeline: pipeline.to_owned(), error: Some(error), ..RunResult::default() };
+        // The mistakes themselves are what has to be said.
+        let _ = outcome::write(dir, &result);
     }
 }
 
@@ -97,9 +111,14 @@ fn print(plan: &Plan, summary: &Summary) {
             output::line(format!("FAIL {stage}: {} is {}, expected {limit}", verdict.metric, verdict.value));
         }
     }
-    let report = plan.dir.join("report.html");
-    if report.is_file() {
-        output::line(format!("report: {}", report.display()));
+    let pages = summary.finished.values().filter_map(|finished| match &finished.artifact {
+        Artifact::Table(table) => {
+            table.files.iter().find(|file| file.extension().is_some_and(|e| e == "html"))
+        }
+        _ => None,
+    });
+    for page in pages {
+        output::line(format!("report: {}", terminal::path(page)));
     }
     if summary.ran.is_empty() {
         output::line(format!("nothing to do: {} stages were done before", summary.skipped.len()));
@@ -107,7 +126,7 @@ fn print(plan: &Plan, summary: &Summary) {
         let (ran, done) = (summary.ran.len(), summary.skipped.len());
         let ran = if ran == 1 { "1 stage".to_owned() } else { format!("{ran} stages") };
         let were = if done == 1 { "was" } else { "were" };
-        output::line(format!("{ran} ran, {done} {were} done before, in {}", plan.dir.display()));
+        output::line(format!("{ran} ran, {done} {were} done before, in {}", terminal::path(&plan.dir)));
     }
 }
 

@@ -13,11 +13,13 @@ use crate::{
     Error, Result,
     checkpoint::atomic,
     pipeline::{
-        Failed, Parsed, Places, Plan, Setting, Source, Stages, Summary, Sweep, run as walk,
+        Failed, Parsed, Places, Plan, Setting, Source, Stages, Summary, Sweep, outcome, run as walk,
         run::point_dir,
         sweep::{self, Point},
     },
-    stages::{Artifact, Score},
+    report::{RunError, RunResult, Score},
+    secret,
+    stages::Artifact,
 };
 
 /// What came of a point.
@@ -41,6 +43,7 @@ pub(super) fn run(
     let base = sweep::base(source, sweep)?;
     let points = sweep::points(sweep, settings)?;
     let (count, dir) = (points.len(), places.runs.join(source.name()));
+    outcome::begin(&dir, &source.name())?;
     let mut failed = Failed::default();
     let mut outcomes: Vec<Outcome> = Vec::new();
     let mut forced = BTreeSet::new();
@@ -71,6 +74,7 @@ pub(super) fn run(
         atomic::write(&dir.join("sweep.json"), format!("{:#}\n", as_json(source, &outcomes)).as_bytes())?;
     }
     output::line(table(sweep, &outcomes));
+    outcome::write(&dir, &result(&source.name(), &outcomes))?;
     let bad = outcomes.iter().filter(|outcome| outcome.result.is_err()).count();
     if bad > 0 {
         return Err(Error::SweepPointsFailed { failed: bad, total: count });
@@ -83,6 +87,29 @@ pub(super) fn run(
         unmet += usize::from(!verdict.pass);
     }
     if unmet > 0 { Err(Error::ExpectationsNotMet { failed: unmet, total }) } else { Ok(()) }
+}
+
+/// All points in one: their expectations, each with its point's label, and the first that failed.
+fn result(name: &str, outcomes: &[Outcome]) -> RunResult {
+    let mut all = RunResult { pipeline: name.to_owned(), ..RunResult::default() };
+    for Outcome { point, result } in outcomes {
+        let label = point.label();
+        match result {
+            Ok(summary) => {
+                let of_point = outcome::of(name, summary, None);
+                all.seconds += of_point.seconds;
+                all.expectations.extend(of_point.expectations.into_iter().map(|mut expectation| {
+                    expectation.stage = format!("{label} {}", expectation.stage);
+                    expectation
+                }));
+            }
+            Err(message) if all.error.is_none() => {
+                all.error = Some(RunError { stage: Some(label), message: message.clone() });
+            }
+            Err(_) => {}
+        }
+    }
+    all
 }
 
 fn note(failed: &mut Failed, plan: &Plan, error: &Error) {
@@ -171,7 +198,12 @@ fn shown(score: &Score) -> String {
 
 fn as_json(source: &Source, outcomes: &[Outcome]) -> Value {
     let point = |outcome: &Outcome| {
-        let at: serde_json::Map<String, Value> = outcome.point.at.iter().cloned().collect();
+        let shown = |value: &Value| match value {
+            Value::String(text) => secret::masked(text).into(),
+            other => other.clone(),
+        };
+        let at = outcome.point.at.iter().map(|(axis, value)| (axis.clone(), shown(value)));
+        let at: serde_json::Map<String, Value> = at.collect();
         match &outcome.result {
             Err(why) => json!({ "at": at, "failed": why }),
             Ok(summary) => {

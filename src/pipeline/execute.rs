@@ -35,6 +35,8 @@ impl Execute for Stages<'_> {
         if self.stop.requested() {
             return Err(crate::Error::Interrupted);
         }
+        let report_name = running.plan.stages.iter().position(|s| s.name == stage.name);
+        let report_name = report_name.and_then(|i| running.plan.report_name(i)).unwrap_or_default();
         let mut context = Context {
             device: self.device.clone(),
             seed: Seed(running.plan.seed).stage(&stage.name),
@@ -46,6 +48,7 @@ impl Execute for Stages<'_> {
             date: &self.date,
             dir: &stage.dir,
             pipeline_dir: running.report_dir,
+            report_name: &report_name,
             runs: &self.places.runs,
             cache: &self.places.cache,
             search: &self.places.search,

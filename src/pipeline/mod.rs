@@ -7,6 +7,7 @@ pub mod key;
 pub mod lock;
 mod meaning;
 pub mod mistake;
+pub mod outcome;
 pub mod overlay;
 pub mod parse;
 pub mod plan;

@@ -137,6 +137,15 @@ impl Plan {
         })
     }
 
+    /// What the files of a stage that shows what others made are called, without their endings: `report`, and
+    /// `report-<stage>` for any but the plan's first; `None` for other stages.
+    pub fn report_name(&self, stage: usize) -> Option<String> {
+        let is_view = |stage: &PlannedStage| stage.spec.stage().is_view();
+        let shown = self.stages.get(stage).filter(|stage| is_view(stage))?;
+        let is_first = self.stages.iter().position(is_view) == Some(stage);
+        Some(if is_first { "report".to_owned() } else { format!("report-{}", shown.name) })
+    }
+
     /// A stage and all that it reads, directly or through others.
     pub fn ancestors(&self, stage: usize) -> Vec<usize> {
         let mut wanted = vec![false; self.stages.len()];

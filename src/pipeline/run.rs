@@ -12,12 +12,14 @@ use serde_json::{Value, json};
 
 use super::{
     key::{FORMAT, StageKey},
+    outcome,
     plan::{Plan, PlannedStage, Status},
     runs,
 };
 use crate::{
     Error, Result,
     checkpoint::atomic,
+    report,
     stage_name::StageName,
     stages::{Artifact, Finished, Verdict},
 };
@@ -112,6 +114,20 @@ impl Selection {
         Ok(Self { wanted, force })
     }
 
+    /// Whether a stage is asked for.
+    fn wants(&self, stage: usize) -> bool {
+        self.wanted.as_ref().is_none_or(|wanted| wanted.contains(&stage))
+    }
+
+    /// Removes what another run showed where this one will show something.
+    ///
+    /// # Errors
+    /// `Io` for a file that cannot be removed.
+    fn remove_reports(&self, plan: &Plan, report_dir: &Path) -> Result<()> {
+        let asked = (0..plan.stages.len()).filter(|i| self.wants(*i));
+        asked.filter_map(|i| plan.report_name(i)).try_for_each(|name| report::remove(report_dir, &name))
+    }
+
     /// Forgets the results of the forced stages, once: a run that is interrupted then continues as any other.
     ///
     /// # Errors
@@ -131,11 +147,17 @@ pub struct Summary {
     pub ran: Vec<StageName>,
     /// Stages that were done before.
     pub skipped: Vec<StageName>,
+    /// The stage that runs, or at which the run ended.
+    pub running: Option<StageName>,
     /// Everything that is finished, in running order.
     pub finished: IndexMap<StageName, Finished>,
 }
 
 impl Summary {
+    fn has(&self, plan: &Plan, stage: usize) -> bool {
+        self.finished.contains_key(&plan.stages[stage].name)
+    }
+
     /// All verdicts on expectations, with the stages that gave them.
     pub fn verdicts(&self) -> Vec<(&StageName, &Verdict)> {
         let scores = self.finished.iter().filter_map(|(name, finished)| match &finished.artifact {
@@ -168,19 +190,41 @@ pub fn run(
     report_dir: &Path,
     executor: &mut impl Execute,
 ) -> Result<Summary> {
-    let mut summary = Summary::default();
     selection.clear(plan)?;
+    selection.remove_reports(plan, report_dir)?;
+    outcome::begin(report_dir, &plan.pipeline)?;
+    let mut summary = Summary::default();
+    let ended = walk(plan, selection, report_dir, executor, &mut summary);
+    let result = outcome::of(&plan.pipeline, &summary, ended.as_ref().err());
+    let written = outcome::write(report_dir, &result);
+    ended?;
+    written?;
+    Ok(summary)
+}
+
+fn walk(
+    plan: &Plan,
+    selection: &Selection,
+    report_dir: &Path,
+    executor: &mut impl Execute,
+    summary: &mut Summary,
+) -> Result<()> {
     for (i, stage) in plan.stages.iter().enumerate() {
-        let wanted = selection.wanted.as_ref().is_none_or(|wanted| wanted.contains(&i));
+        summary.running = Some(stage.name.clone());
         let forced = selection.force.contains(&i);
         let done = runs::finished(&stage.dir)?;
-        if let Some(finished) = done {
+        if let Some(mut finished) = done {
             executor.begin(stage, &Begin::Done);
+            if stage.spec.stage().is_view() && stage.inputs.iter().all(|input| summary.has(plan, *input)) {
+                finished.artifact =
+                    executor.execute(stage, &running(plan, i, &summary.finished, report_dir))?;
+                runs::write_artifact(&stage.dir, &finished.artifact)?;
+            }
             summary.skipped.push(stage.name.clone());
             summary.finished.insert(stage.name.clone(), finished);
             continue;
         }
-        if !wanted {
+        if !selection.wants(i) {
             executor.begin(stage, &Begin::Left);
             continue;
         }
@@ -194,7 +238,20 @@ pub fn run(
         summary.ran.push(stage.name.clone());
         summary.finished.insert(stage.name.clone(), finished);
     }
-    Ok(summary)
+    summary.running = None;
+    Ok(())
+}
+
+/// What a stage may see.
+fn running<'a>(
+    plan: &'a Plan,
+    i: usize,
+    finished: &IndexMap<StageName, Finished>,
+    report_dir: &'a Path,
+) -> Running<'a> {
+    let names = plan.ancestors(i).into_iter().filter(|a| *a != i).map(|a| &plan.stages[a].name);
+    let seen = names.filter_map(|name| Some((name.clone(), finished.get(name)?.clone())));
+    Running { plan, finished: seen.collect(), report_dir }
 }
 
 fn run_stage(
@@ -205,9 +262,6 @@ fn run_stage(
     executor: &mut impl Execute,
 ) -> Result<Finished> {
     let stage = &plan.stages[i];
-    let ancestors = plan.ancestors(i);
-    let names = ancestors.iter().filter(|a| **a != i).map(|a| &plan.stages[*a].name);
-    let seen = names.filter_map(|name| Some((name.clone(), finished.get(name)?.clone()))).collect();
     fs::create_dir_all(&stage.dir).map_err(Error::io("create the folder", &stage.dir))?;
     atomic::remove_leftovers(&stage.dir);
     // Wall time adds up over interruptions.
@@ -216,8 +270,7 @@ fn run_stage(
     let mut record = record(plan, stage, &executor.provenance());
     record["seconds"] = before.into();
     runs::write_record(&stage.dir, &record)?;
-    let running = Running { plan, finished: seen, report_dir };
-    let outcome = executor.execute(stage, &running);
+    let outcome = executor.execute(stage, &running(plan, i, finished, report_dir));
     let seconds = started.elapsed().as_secs_f64();
     record["seconds"] = (before + seconds).into();
     if outcome.is_ok() {

@@ -1,7 +1,7 @@
 //! `ReportData`: everything that a report says, as plain values.
 
 use indexmap::IndexMap;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// One report. A value that is absent is `None`; one that is NaN or infinite is shown as a dash.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -43,23 +43,38 @@ pub struct Row {
     pub nfe: Option<u32>,
     /// Measured values, by metric.
     pub measured: IndexMap<String, Score>,
-    /// Published values, by metric.
+    /// Published values, by column.
     pub published: IndexMap<String, f64>,
-    /// Where the published values stand.
-    pub source: Option<String>,
 }
 
-/// One metric over its trials.
+/// One metric over its trials. What is not finite is `null` in a file, and NaN when it comes back.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// Mean over the trials.
+    #[serde(deserialize_with = "number_or_null")]
     pub mean: f64,
-    /// Standard deviation over the trials.
+    /// Population standard deviation over the trials.
+    #[serde(deserialize_with = "number_or_null")]
     pub std: f64,
-    /// Least value.
+    /// Least value; NaN where a trial has none.
+    #[serde(deserialize_with = "number_or_null")]
     pub min: f64,
     /// One value per trial.
+    #[serde(deserialize_with = "numbers_or_null")]
     pub trials: Vec<f64>,
+}
+
+/// A number, or NaN for `null`: JSON knows no NaN.
+///
+/// # Errors
+/// Neither a number nor `null`.
+pub fn number_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
+}
+
+fn numbers_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+    let values = Vec::<Option<f64>>::deserialize(deserializer)?;
+    Ok(values.into_iter().map(|value| value.unwrap_or(f64::NAN)).collect())
 }
 
 /// What a number must be, and whether it is.
@@ -84,10 +99,12 @@ pub struct Expectation {
 /// Whether all expectations were met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Every one; also where there is none.
+    /// Every one.
     Pass,
     /// Not every one.
     Fail,
+    /// Nothing was expected: there is nothing to judge.
+    None,
 }
 
 /// The charts of one stage.
@@ -211,7 +228,9 @@ impl Score {
         let n = trials.len() as f64;
         let mean = trials.iter().sum::<f64>() / n;
         let std = (trials.iter().map(|t| (t - mean) * (t - mean)).sum::<f64>() / n).sqrt();
-        let min = trials.iter().copied().reduce(f64::min).unwrap_or(f64::NAN);
+        // `f64::min` would pass over a NaN.
+        let least = |a: f64, b: f64| if a.is_nan() || b.is_nan() { f64::NAN } else { a.min(b) };
+        let min = trials.iter().copied().reduce(least).unwrap_or(f64::NAN);
         Self { mean, std, min, trials }
     }
 }
@@ -228,13 +247,19 @@ impl Expectation {
 impl ReportData {
     /// Whether all expectations were met.
     pub fn verdict(&self) -> Verdict {
-        if self.expectations.iter().all(|e| e.pass) { Verdict::Pass } else { Verdict::Fail }
+        match self.expectations.as_slice() {
+            [] => Verdict::None,
+            all if all.iter().all(|e| e.pass) => Verdict::Pass,
+            _ => Verdict::Fail,
+        }
     }
 
     /// `6 of 6 expectations met`.
     pub(super) fn verdict_sentence(&self) -> String {
         let met = self.expectations.iter().filter(|e| e.pass).count();
+        let measured = self.rows.iter().any(|row| !row.measured.is_empty());
         match self.expectations.len() {
+            0 if !measured => "nothing was measured".to_owned(),
             0 => "nothing was expected of the numbers".to_owned(),
             1 => format!("{met} of 1 expectation met"),
             all => format!("{met} of {all} expectations met"),
@@ -243,11 +268,21 @@ impl ReportData {
 }
 
 impl Verdict {
-    /// `pass` or `fail`.
+    /// `pass`, `fail` or `none`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pass => "pass",
             Self::Fail => "fail",
+            Self::None => "none",
+        }
+    }
+
+    /// As a table shows it.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "PASS",
+            Self::Fail => "FAIL",
+            Self::None => "NO VERDICT",
         }
     }
 }

@@ -1,27 +1,44 @@
 //! The files of a report.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
-use super::{csv, data::ReportData, html, json, junit, latex, markdown};
-use crate::{Result, checkpoint::atomic};
+use super::{csv, data::ReportData, html, json, latex, markdown};
+use crate::{Error, Result, checkpoint::atomic};
 
-/// Writes `report.html`, `report.md`, `report.json`, `junit.xml`, `report.csv` and `report.tex` into a folder, each
-/// by rename, and gives their names.
+/// What the files of a report end in.
+const EXTENSIONS: [&str; 5] = ["html", "md", "json", "csv", "tex"];
+
+/// Writes `<name>.html`, `.md`, `.json`, `.csv` and `.tex` into a folder, which is made if need be, each by rename,
+/// and gives their names.
 ///
 /// # Errors
 /// A file cannot be written.
-pub fn write(folder: &Path, data: &ReportData) -> Result<Vec<PathBuf>> {
+pub fn write(folder: &Path, name: &str, data: &ReportData) -> Result<Vec<PathBuf>> {
+    fs::create_dir_all(folder).map_err(Error::io("create the folder", folder))?;
     let json = serde_json::to_string_pretty(&json(data)).expect("a value is JSON") + "\n";
-    let files = [
-        ("report.html", html(data)),
-        ("report.md", markdown(data)),
-        ("report.json", json),
-        ("junit.xml", junit(data)),
-        ("report.csv", csv(data)),
-        ("report.tex", latex(data)),
-    ];
-    for (name, text) in &files {
-        atomic::write(&folder.join(name), text.as_bytes())?;
+    let texts = [html(data), markdown(data), json, csv(data), latex(data)];
+    let files: Vec<PathBuf> = EXTENSIONS.iter().map(|ext| PathBuf::from(format!("{name}.{ext}"))).collect();
+    for (file, text) in files.iter().zip(texts) {
+        atomic::write(&folder.join(file), text.as_bytes())?;
     }
-    Ok(files.into_iter().map(|(name, _)| PathBuf::from(name)).collect())
+    Ok(files)
+}
+
+/// Removes the files of a report, so that nobody takes them for those of a run that has not written its own yet.
+///
+/// # Errors
+/// A file cannot be removed.
+pub fn remove(folder: &Path, name: &str) -> Result<()> {
+    for path in EXTENSIONS.iter().map(|ext| folder.join(format!("{name}.{ext}"))) {
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::io("remove", &path)(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{
-    data::{ReportData, Verdict},
+    data::ReportData,
     escape::{markup, markup_lines},
     html_parts as parts,
     number::duration,
@@ -53,13 +53,8 @@ fn header(data: &ReportData) -> String {
 
 /// The verdict, and at once what failed.
 fn verdict(data: &ReportData) -> String {
-    let (class, word) = match data.verdict() {
-        Verdict::Pass => ("pass", "PASS"),
-        Verdict::Fail => ("fail", "FAIL"),
-    };
-    if data.expectations.is_empty() {
-        return String::new();
-    }
+    let verdict = data.verdict();
+    let (class, word) = (verdict.as_str(), verdict.word());
     let mut out =
         format!("<div class=\"verdict {class}\"><b>{word}</b><div><p>{}</p>", data.verdict_sentence());
     let failed: Vec<_> = data.expectations.iter().filter(|e| !e.pass).collect();

@@ -54,6 +54,5 @@ fn row(row: &Row) -> Value {
         "nfe": row.nfe,
         "measured": row.measured.iter().map(|(name, s)| (name.clone(), score(s))).collect::<Map<_, _>>(),
         "published": row.published,
-        "source": row.source,
     })
 }

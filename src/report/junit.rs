@@ -1,37 +1,66 @@
-//! `junit.xml`: every expectation is a test, so that CI servers show it.
+//! `junit.xml`: every expectation of a run is a test, and what ended the run an error, so that CI servers show both.
 
-use std::fmt::Write as _;
+use std::time::Duration;
 
-use super::{data::ReportData, escape::markup, number::DASH};
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+
+use super::{data::Expectation, escape::plain, number::DASH};
+use crate::secret;
+
+/// What CI is told of a run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunResult {
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// Wall time of its finished stages, in seconds.
+    pub seconds: f64,
+    /// What was expected of the finished stages.
+    pub expectations: Vec<Expectation>,
+    /// What ended the run before its end.
+    pub error: Option<RunError>,
+}
+
+/// What ended a run before its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunError {
+    /// The stage that ran; none where it was not that far.
+    pub stage: Option<String>,
+    /// What happened.
+    pub message: String,
+}
 
 /// One test suite, named after the pipeline.
-pub fn junit(data: &ReportData) -> String {
-    let failures = data.expectations.iter().filter(|e| !e.pass).count();
-    let seconds: f64 =
-        data.provenance.stages.iter().filter_map(|s| s.seconds).filter(|s| s.is_finite()).sum();
-    let (name, tests) = (markup(&data.pipeline), data.expectations.len());
-    let counts = format!(
-        "name=\"{name}\" tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" time=\"{seconds:.1}\""
-    );
-    let mut out = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites {counts}>\n  <testsuite {counts}>\n"
-    );
-    for e in &data.expectations {
-        let (stage, metric) = (markup(&e.stage), markup(&e.metric));
-        let _ = write!(out, "    <testcase classname=\"{name}.{stage}\" name=\"{metric} {}\"", e.limits());
-        if e.pass {
-            out.push_str("/>\n");
-            continue;
-        }
-        let value = e.value.filter(|v| v.is_finite()).map_or(DASH.to_owned(), |v| v.to_string());
-        let source = e.source.as_deref().map(|s| format!(" ({})", markup(s))).unwrap_or_default();
-        let _ = write!(
-            out,
-            ">\n      <failure message=\"{metric} is {value}, expected {}\">{stage}: {metric} is {value}, expected {}{source}</failure>\n    </testcase>\n",
-            e.limits(),
-            e.limits()
-        );
+pub fn junit(run: &RunResult) -> String {
+    let name = plain(&run.pipeline);
+    let mut suite = TestSuite::new(name.clone());
+    suite.add_test_cases(run.expectations.iter().map(|expected| {
+        let status = if expected.pass { TestCaseStatus::success() } else { failure(expected) };
+        let title = format!("{} {}", plain(&expected.metric), expected.limits());
+        let mut case = TestCase::new(title, status);
+        case.set_classname(format!("{name}.{}", plain(&expected.stage)));
+        case
+    }));
+    if let Some(RunError { stage, message }) = &run.error {
+        let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+        let message = plain(&secret::masked(message));
+        status.set_message(message.clone()).set_description(message);
+        let stage = stage.as_deref().map_or_else(|| "run".to_owned(), plain);
+        let mut case = TestCase::new(format!("{stage} ends"), status);
+        case.set_classname(format!("{name}.{stage}"));
+        suite.add_test_case(case);
     }
-    out.push_str("  </testsuite>\n</testsuites>\n");
-    out
+    let time = Duration::try_from_secs_f64(run.seconds).unwrap_or_default();
+    suite.set_time(time);
+    let mut report = Report::new(name);
+    report.set_time(time).add_test_suite(suite);
+    report.to_string().expect("XML in memory is written")
+}
+
+fn failure(expected: &Expectation) -> TestCaseStatus {
+    let value = expected.value.filter(|v| v.is_finite()).map_or(DASH.to_owned(), |v| v.to_string());
+    let sentence = format!("{} is {value}, expected {}", plain(&expected.metric), expected.limits());
+    let source = expected.source.as_deref().map(|s| format!(" ({})", plain(s))).unwrap_or_default();
+    let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+    status.set_description(format!("{}: {sentence}{source}", plain(&expected.stage))).set_message(sentence);
+    status
 }

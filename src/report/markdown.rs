@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{
-    data::{ReportData, Verdict},
+    data::ReportData,
     escape::markdown as escape,
     number::{DASH, duration},
     table::Table,
@@ -14,12 +14,8 @@ use crate::metrics::Better;
 pub fn markdown(data: &ReportData) -> String {
     let table = Table::of(data);
     let mut out = format!("# {}\n\n", escape(&data.caption));
-    let verdict = match data.verdict() {
-        Verdict::Pass => "PASS",
-        Verdict::Fail => "FAIL",
-    };
-    let _ =
-        writeln!(out, "**{verdict}**: {}. Pipeline {}.\n", data.verdict_sentence(), escape(&data.pipeline));
+    let (verdict, sentence) = (data.verdict().word(), data.verdict_sentence());
+    let _ = writeln!(out, "**{verdict}**: {sentence}. Pipeline {}.\n", escape(&data.pipeline));
     if !data.description.trim().is_empty() {
         let _ = writeln!(out, "{}\n", escape(&data.description));
     }

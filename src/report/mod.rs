@@ -1,7 +1,7 @@
 //! Reports: typed results in, pages out. Nothing here runs a network or reads a run.
 //!
-//! `ReportData` holds what there is to say; `write` puts it beside one another as `report.html` (self-contained),
-//! `report.md`, `report.json`, `junit.xml`, `report.csv` and `report.tex`; `text` is the table for a terminal.
+//! `ReportData` holds what there is to say; `write` puts it beside one another as HTML (self-contained), Markdown, JSON,
+//! CSV and LaTeX; `text` is the table for a terminal. `junit` is about a whole run, whatever its reports show.
 
 mod base64;
 mod csv;
@@ -24,12 +24,12 @@ mod words;
 pub use csv::csv;
 pub use data::{
     Chart, Expectation, Grid, Line, Mark, Provenance, ReportData, Row, Scale, Score, StageCurves, StageRun,
-    StageSettings, Verdict,
+    StageSettings, Verdict, number_or_null,
 };
-pub use files::write;
+pub use files::{remove, write};
 pub use html::html;
 pub use json::json;
-pub use junit::junit;
+pub use junit::{RunError, RunResult, junit};
 pub use latex::latex;
 pub use markdown::markdown;
 pub use text::text;

@@ -85,10 +85,17 @@ impl Table {
         for name in &data.columns {
             let words = Words::of(name);
             let cells = if name == "nfe" {
-                data.rows
-                    .iter()
-                    .map(|row| Cell { mean: row.nfe.map(|n| n.to_string()), ..Cell::default() })
-                    .collect()
+                let cell = |row: &Row| Cell {
+                    mean: row.nfe.map(|n| n.to_string()),
+                    // The same number twice says nothing more.
+                    published: row
+                        .published
+                        .get(name)
+                        .filter(|nfe| row.nfe.map(f64::from) != Some(**nfe))
+                        .map(f64::to_string),
+                    ..Cell::default()
+                };
+                data.rows.iter().map(cell).collect()
             } else {
                 column(data, name, words.better, table.best_of_one_step)
             };

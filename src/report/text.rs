@@ -2,12 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{
-    data::{ReportData, Verdict},
-    escape::plain,
-    number::DASH,
-    table::Table,
-};
+use super::{data::ReportData, escape::plain, number::DASH, table::Table};
 
 /// Caption, table, and one line per expectation and for the verdict.
 pub fn text(data: &ReportData) -> String {
@@ -49,10 +44,6 @@ pub fn text(data: &ReportData) -> String {
         }
         out.push('\n');
     }
-    let verdict = match data.verdict() {
-        Verdict::Pass => "PASS",
-        Verdict::Fail => "FAIL",
-    };
-    let _ = writeln!(out, "  {verdict}: {}", data.verdict_sentence());
+    let _ = writeln!(out, "  {}: {}", data.verdict().word(), data.verdict_sentence());
     out
 }

@@ -9,6 +9,7 @@ use super::stage::Kind;
 use crate::{
     diffusion::{Encoder, Sampler},
     nn::NetworkConfig,
+    report::{Expectation, Score, number_or_null},
     stage_name::StageName,
 };
 
@@ -109,30 +110,6 @@ pub struct ScoresArtifact {
     pub expectations: Vec<Verdict>,
 }
 
-/// One metric over its trials.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Score {
-    /// Mean over the trials.
-    pub mean: f64,
-    /// Population standard deviation over the trials.
-    pub std: f64,
-    /// Least value.
-    pub min: f64,
-    /// One value per trial.
-    pub trials: Vec<f64>,
-}
-
-impl Score {
-    /// Sums up the values of all trials.
-    pub fn of(trials: Vec<f64>) -> Self {
-        let n = trials.len().max(1) as f64;
-        let mean = trials.iter().sum::<f64>() / n;
-        let std = (trials.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / n).sqrt();
-        let min = trials.iter().copied().fold(f64::INFINITY, f64::min);
-        Self { mean, std, min, trials }
-    }
-}
-
 /// Whether a measured value is what the pipeline expects.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
@@ -142,7 +119,8 @@ pub struct Verdict {
     pub at_most: Option<f64>,
     /// Lower limit.
     pub at_least: Option<f64>,
-    /// The mean over the trials.
+    /// The mean over the trials; `null` in a file where it is not finite.
+    #[serde(deserialize_with = "number_or_null")]
     pub value: f64,
     /// Whether it is within the limits.
     pub pass: bool,
@@ -150,13 +128,26 @@ pub struct Verdict {
     pub source: Option<String>,
 }
 
+impl Verdict {
+    /// As reports know it.
+    pub fn expectation(&self, stage: &StageName) -> Expectation {
+        Expectation {
+            stage: stage.to_string(),
+            metric: self.metric.clone(),
+            at_most: self.at_most,
+            at_least: self.at_least,
+            value: self.value.is_finite().then_some(self.value),
+            pass: self.pass,
+            source: self.source.clone(),
+        }
+    }
+}
+
 /// A table, as files.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TableArtifact {
     /// The table as plain text, for a terminal.
     pub text: String,
-    /// Whether all expectations of its rows were met.
-    pub pass: bool,
     /// The files that were written.
     pub files: Vec<PathBuf>,
 }

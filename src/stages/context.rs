@@ -37,6 +37,8 @@ pub struct Context<'a> {
     pub dir: &'a Path,
     /// The pipeline's folder of runs: the report goes here too.
     pub pipeline_dir: &'a Path,
+    /// What the files of this stage's report are called, without their endings.
+    pub report_name: &'a str,
     /// The folder of all pipelines' runs.
     pub runs: &'a Path,
     /// Folder for downloads.

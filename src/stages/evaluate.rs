@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    artifact::{Artifact, Score, ScoresArtifact, Verdict},
+    artifact::{Artifact, ScoresArtifact, Verdict},
     context::Context,
     dataset_file, download, network_file,
     progress::Progress,
@@ -21,6 +21,7 @@ use crate::{
     diffusion::{Precision, Sampler},
     location::Location,
     metrics::Metric,
+    report::Score,
     seed::Phase,
     stage_name::StageName,
 };
@@ -211,7 +212,7 @@ impl Stage for Evaluate {
         }
         progress.finish();
         let scores: IndexMap<String, Score> =
-            trials.into_iter().map(|(name, values)| (name, Score::of(values))).collect();
+            trials.into_iter().map(|(name, values)| (name, Score::of_trials(values))).collect();
         let expectations = self.expect.iter().map(|expected| expected.judge(&scores)).collect();
         Ok(Artifact::Scores(ScoresArtifact {
             network: self.network.clone(),

@@ -37,7 +37,7 @@ pub mod train_teacher;
 mod training_loop;
 
 pub use artifact::{
-    Artifact, DatasetArtifact, ImagesArtifact, NetworkArtifact, Score, ScoresArtifact, TableArtifact, Verdict,
+    Artifact, DatasetArtifact, ImagesArtifact, NetworkArtifact, ScoresArtifact, TableArtifact, Verdict,
 };
 pub use context::{Context, Finished, Stop};
 pub use evaluate::{Evaluate, Expectation};

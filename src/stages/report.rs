@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{Result, report, stage_name::StageName};
 
-/// A paper table with verdicts, curves and images, as HTML, Markdown, JSON and `JUnit`.
+/// A paper table with verdicts, curves and images, as HTML, Markdown, JSON, CSV and LaTeX. The first one of a
+/// pipeline is `report.*`, any other `report-<stage>.*`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Report {
@@ -79,6 +80,10 @@ impl Stage for Report {
         Kind::Table
     }
 
+    fn is_view(&self) -> bool {
+        true
+    }
+
     fn check(&self) -> Vec<Objection> {
         let mut objections = Vec::new();
         for (i, column) in self.columns.iter().enumerate() {
@@ -109,12 +114,8 @@ impl Stage for Report {
 
     fn run(&self, context: &mut Context<'_>) -> Result<Artifact> {
         let data = report_data::gather(self, context)?;
-        let files = report::write(context.pipeline_dir, &data)?;
+        let files = report::write(context.pipeline_dir, context.report_name, &data)?;
         let files = files.into_iter().map(|name| context.pipeline_dir.join(name)).collect();
-        Ok(Artifact::Table(TableArtifact {
-            text: report::text(&data),
-            pass: data.verdict() == report::Verdict::Pass,
-            files,
-        }))
+        Ok(Artifact::Table(TableArtifact { text: report::text(&data), files }))
     }
 }

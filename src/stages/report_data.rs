@@ -1,19 +1,23 @@
 //! What a report says, gathered from finished stages.
 
-use std::{fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::{
-    artifact::{Artifact, Score},
+    artifact::Artifact,
     context::{Context, Finished},
     report::{Report, Row},
     report_curves,
 };
 use crate::{
     Result,
-    report::{self, Expectation, Grid, Provenance, ReportData, StageRun, StageSettings},
+    report::{self, Grid, Provenance, ReportData, StageRun, StageSettings},
     stage_name::StageName,
 };
 
@@ -28,17 +32,8 @@ pub(super) fn gather(report: &Report, context: &Context<'_>) -> Result<ReportDat
     };
     for (name, finished) in context.finished {
         if let Artifact::Scores(artifact) = &finished.artifact {
-            let scores = artifact.scores.iter().map(|(metric, score)| (metric.clone(), converted(score)));
-            data.scores.insert(name.to_string(), scores.collect());
-            data.expectations.extend(artifact.expectations.iter().map(|verdict| Expectation {
-                stage: name.to_string(),
-                metric: verdict.metric.clone(),
-                at_most: verdict.at_most,
-                at_least: verdict.at_least,
-                value: verdict.value.is_finite().then_some(verdict.value),
-                pass: verdict.pass,
-                source: verdict.source.clone(),
-            }));
+            data.scores.insert(name.to_string(), artifact.scores.clone());
+            data.expectations.extend(artifact.expectations.iter().map(|verdict| verdict.expectation(name)));
         }
         data.curves.extend(report_curves::of(name, finished));
         data.settings.push(StageSettings {
@@ -67,8 +62,7 @@ fn row(row: &Row, context: &Context<'_>) -> Result<report::Row> {
     };
     if let Some(Artifact::Scores(artifact)) = found {
         shown.nfe = Some(artifact.nfe);
-        let measured = artifact.scores.iter().map(|(metric, score)| (metric.clone(), converted(score)));
-        shown.measured = measured.collect();
+        shown.measured = artifact.scores;
     }
     Ok(shown)
 }
@@ -132,7 +126,7 @@ fn grids(report: &Report, context: &Context<'_>) -> Vec<Grid> {
     grids
 }
 
-fn last_picture(dir: &Path) -> Option<std::path::PathBuf> {
+fn last_picture(dir: &Path) -> Option<PathBuf> {
     let names = fs::read_dir(dir).ok()?.flatten().map(|entry| entry.path());
     names
         .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("fakes-")))
@@ -141,8 +135,15 @@ fn last_picture(dir: &Path) -> Option<std::path::PathBuf> {
 
 fn grid(context: &Context<'_>, path: &Path, caption: &str, note: String, real: bool) -> Option<Grid> {
     let png = fs::read(path).ok()?;
-    let relative = path.strip_prefix(context.pipeline_dir).ok().map(|path| path.display().to_string());
-    Some(Grid { caption: caption.to_owned(), note, real, png, path: relative })
+    let path = relative(context.pipeline_dir, path).map(|path| path.display().to_string());
+    Some(Grid { caption: caption.to_owned(), note, real, png, path })
+}
+
+/// The way from a folder to a file, up as far as to the folder that holds both.
+fn relative(from: &Path, to: &Path) -> Option<PathBuf> {
+    let shared = from.ancestors().find(|folder| to.starts_with(folder))?;
+    let up = from.strip_prefix(shared).ok()?.components().map(|_| "..");
+    Some(up.collect::<PathBuf>().join(to.strip_prefix(shared).ok()?))
 }
 
 fn provenance(context: &Context<'_>) -> Provenance {
@@ -154,12 +155,18 @@ fn provenance(context: &Context<'_>) -> Provenance {
         device: text(&finished.record, "/provenance/device"),
         date: text(&finished.record, "/provenance/date"),
     });
+    let stages: Vec<StageRun> = stages.collect();
+    // Where the numbers were made, which need not be where the page is.
+    let devices: BTreeSet<&str> =
+        stages.iter().map(|s| s.device.as_str()).filter(|d| !d.is_empty()).collect();
+    let devices: Vec<&str> = devices.into_iter().collect();
+    let device = if devices.is_empty() { context.device_name.to_owned() } else { devices.join("; ") };
     Provenance {
         date: context.date.to_owned(),
         seed: context.pipeline_seed,
-        device: context.device_name.to_owned(),
+        device,
         versions: versions(),
-        stages: stages.collect(),
+        stages,
     }
 }
 
@@ -170,10 +177,6 @@ pub(crate) fn versions() -> IndexMap<String, String> {
         .into_iter()
         .map(|(name, version)| (name.to_owned(), version.to_owned()))
         .collect()
-}
-
-fn converted(score: &Score) -> report::Score {
-    report::Score { mean: score.mean, std: score.std, min: score.min, trials: score.trials.clone() }
 }
 
 fn text(record: &Value, pointer: &str) -> String {

@@ -15,6 +15,12 @@ pub trait Stage {
     /// What it makes.
     fn makes(&self) -> Kind;
 
+    /// Whether it only shows what others made, outside of its own folder. Such a stage runs in every run, in no time, so
+    /// that nobody sees what another run showed there.
+    fn is_view(&self) -> bool {
+        false
+    }
+
     /// Rules between fields, which a schema cannot say. Everything that is wrong, not only the first.
     fn check(&self) -> Vec<Objection> {
         Vec::new()

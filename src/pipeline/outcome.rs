@@ -1,0 +1,45 @@
+//! `junit.xml` of a run: written when it begins and when it ends, however it ends.
+
+use std::{fs, path::Path};
+
+use super::run::Summary;
+use crate::{
+    Error, Result,
+    checkpoint::atomic,
+    report::{self, RunError, RunResult},
+};
+
+const FILE: &str = "junit.xml";
+
+/// Writes that a run has begun: until its end, and for ever if there is none, the file says that there was no end.
+///
+/// # Errors
+/// `Io`.
+pub fn begin(folder: &Path, pipeline: &str) -> Result<()> {
+    let error = RunError { stage: None, message: "the run has not come to its end".to_owned() };
+    write(folder, &RunResult { pipeline: pipeline.to_owned(), error: Some(error), ..RunResult::default() })
+}
+
+/// What is known of a run at its end.
+pub fn of(pipeline: &str, summary: &Summary, error: Option<&Error>) -> RunResult {
+    let seconds = summary.finished.values().filter_map(|finished| finished.record.get("seconds")?.as_f64());
+    RunResult {
+        pipeline: pipeline.to_owned(),
+        // The sum of no numbers is -0.
+        seconds: seconds.fold(0.0, |sum, s| sum + s),
+        expectations: summary.verdicts().iter().map(|(stage, verdict)| verdict.expectation(stage)).collect(),
+        error: error.map(|error| RunError {
+            stage: summary.running.as_ref().map(ToString::to_string),
+            message: error.to_string(),
+        }),
+    }
+}
+
+/// Writes the file into a folder, which is made if need be.
+///
+/// # Errors
+/// `Io`.
+pub fn write(folder: &Path, result: &RunResult) -> Result<()> {
+    fs::create_dir_all(folder).map_err(Error::io("create the folder", folder))?;
+    atomic::write(&folder.join(FILE), report::junit(result).as_bytes())
+}

@@ -1,0 +1,166 @@
+//! The files that a run leaves for people and for CI are those of that run, whatever ran before and however it ended.
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![cfg(unix)]
+
+mod program;
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use program::{Bench, json, signal, wait, works_in};
+
+/// Digits, a teacher that has hardly begun, its scores, and two reports.
+const PIPELINE: &str = "
+stages:
+  digits:
+    prepare_dataset: { source: { edm: { path: datasets/digits-8x8.zip, use_labels: true } } }
+  teacher:
+    train_teacher:
+      dataset: digits
+      network:
+        ddpmpp: { img_resolution: 8, img_channels: 1, label_dim: 10, model_channels: 8, channel_mult: [1], num_blocks: 1, attn_resolutions: [] }
+      duration_kimg: 0.1
+      batch_size: 32
+      augment: 0
+  scores:
+    evaluate:
+      network: teacher
+      sampler: { edm: { num_steps: 2 } }
+      reference: digits
+      metrics: [{ frechet_distance: { detector: pixels, images: 100 } }]
+      expect: [{ metric: fd_pixels_100, at_most: 1000 }]
+  table:
+    report: { caption: The first table, columns: [nfe, fd_pixels_100], rows: [{ label: Teacher, scores: { stage: scores } }] }
+  other:
+    report: { caption: The second table, columns: [fd_pixels_100], rows: [{ label: Teacher, scores: { stage: scores } }] }
+";
+
+const STRICT: &str = "stages.scores.evaluate.expect=[{ metric: fd_pixels_100, at_most: 0.001 }]";
+
+/// All files of reports, without the line that says when they were written.
+fn shown(dir: &Path) -> BTreeMap<String, String> {
+    let files = fs::read_dir(dir).unwrap().flatten().filter(|entry| entry.path().is_file());
+    let read = |path: &Path| {
+        let text = fs::read_to_string(path).unwrap();
+        text.lines().filter(|line| !line.contains(" UTC")).collect::<Vec<_>>().join("\n")
+    };
+    let named = files.map(|entry| (entry.file_name().to_string_lossy().into_owned(), read(&entry.path())));
+    named.filter(|(name, _)| name.starts_with("report") || name == "junit.xml").collect()
+}
+
+#[test]
+fn base_variant_base_leaves_the_files_of_the_base() {
+    let bench = Bench::new();
+    let file = bench.write("p.yaml", PIPELINE);
+    let dir = bench.runs().join("p");
+    let said = bench.sida(&["run", &file]).exits(0);
+    assert!(said.out.contains("p/report.html") && said.out.contains("p/report-other.html"), "{}", said.out);
+    let base = shown(&dir);
+    let names: Vec<&str> = base.keys().map(String::as_str).collect();
+    let endings = ["csv", "html", "json", "md", "tex"];
+    let wanted = ["report-other", "report"].iter().flat_map(|name| endings.map(|e| format!("{name}.{e}")));
+    assert_eq!(names, ["junit.xml".to_owned()].into_iter().chain(wanted).collect::<Vec<_>>());
+    assert!(
+        base["report.html"].contains("The first table")
+            && base["report-other.md"].contains("The second table")
+    );
+    assert!(
+        base["junit.xml"].contains(r#"tests="1" skipped="0" failures="0" errors="0""#),
+        "{}",
+        base["junit.xml"]
+    );
+
+    bench.sida(&["run", &file, "--set", STRICT]).exits(3);
+    let variant = shown(&dir);
+    assert!(variant["junit.xml"].contains(r#"failures="1""#));
+    assert_eq!(json(&dir.join("report-other.json"))["verdict"], "fail");
+
+    let said = bench.sida(&["run", &file]).exits(0);
+    assert!(said.out.contains("nothing to do: 5 stages were done before"), "{}", said.out);
+    assert_eq!(shown(&dir), base);
+    // A page that somebody deleted comes back, and costs nothing.
+    fs::remove_file(dir.join("report.html")).unwrap();
+    let said = bench.sida(&["run", &file]).exits(0);
+    assert!(said.out.contains("nothing to do"), "{}", said.out);
+    assert_eq!(shown(&dir), base);
+}
+
+#[test]
+fn a_run_that_fails_or_is_killed_leaves_no_other_runs_verdict() {
+    let bench = Bench::new();
+    let file = bench.write("p.yaml", PIPELINE);
+    let dir = bench.runs().join("p");
+    bench.sida(&["run", &file]).exits(0);
+    let says = |parts: &[&str]| {
+        let junit = fs::read_to_string(dir.join("junit.xml")).unwrap();
+        parts.iter().for_each(|part| assert!(junit.contains(part), "`{part}` is not in\n{junit}"));
+    };
+    // A stage fails: which one and why, and no page of the run before.
+    bench.sida(&["run", &file, "--set", "stages.digits.prepare_dataset.source.edm.path=absent.zip"]).exits(1);
+    says(&[r#"errors="1""#, r#"name="digits ends""#, "absent.zip"]);
+    assert!(!dir.join("report.html").exists() && !dir.join("report-other.json").exists());
+    // Nothing is wrong with the base; its files are back.
+    bench.sida(&["run", &file]).exits(0);
+    says(&[r#"failures="0" errors="0""#]);
+    // The file is wrong.
+    bench.sida(&["run", &file, "--set", "stages.teacher.train_teacher.lr=fast"]).exits(2);
+    says(&[r#"errors="1""#, "lr"]);
+    // It is killed.
+    let long = ["run", &file, "--set", "stages.teacher.train_teacher.duration_kimg=1000"];
+    let mut child = bench.start(&long);
+    let trains = |child: &std::process::Child| {
+        works_in(child, &dir)
+            && fs::read_to_string(dir.join("junit.xml")).is_ok_and(|text| text.contains("come to its end"))
+    };
+    assert!(wait(&mut child, trains));
+    signal(&child, "KILL");
+    child.wait().unwrap();
+    says(&[r#"errors="1""#, "has not come to its end"]);
+}
+
+#[test]
+fn a_sweep_over_a_pipeline_with_a_report_ends_with_a_page_per_point() {
+    let bench = Bench::new();
+    bench.write("p.yaml", PIPELINE);
+    let sweep = bench.write(
+        "s.yaml",
+        "base: p.yaml\naxes:\n  seed: { paths: [seed], values: [0, 1] }\n\
+         table: { rows: seed, cell: { stage: scores, metric: fd_pixels_100 } }\n",
+    );
+    let said = bench.sida(&["run", &sweep]).exits(0);
+    assert!(said.out.contains("fd_pixels_100"), "{}", said.out);
+    let dir = bench.runs().join("s");
+    for point in ["seed=0", "seed=1"] {
+        let report = fs::read_to_string(dir.join("points").join(point).join("report.md")).unwrap();
+        assert!(report.contains("The first table"), "{report}");
+        let picture = report.split("](").nth(1).map(|rest| rest.split(')').next().unwrap());
+        if let Some(picture) = picture {
+            assert!(dir.join("points").join(point).join(picture).is_file(), "{picture}");
+        }
+        assert!(dir.join("points").join(point).join("junit.xml").is_file());
+    }
+    let junit = fs::read_to_string(dir.join("junit.xml")).unwrap();
+    assert!(
+        junit.contains(r#"tests="2" skipped="0" failures="0" errors="0""#) && junit.contains("seed=1 scores"),
+        "{junit}"
+    );
+}
+
+#[test]
+fn a_table_without_measurements_says_so() {
+    let bench = Bench::new();
+    let file = bench.write(
+        "t.yaml",
+        "stages:\n  table:\n    report:\n      caption: Published\n      columns: [nfe, fid50k_full]\n      rows:\n\
+         \x20       - { label: Teacher, published: { nfe: 35, fid50k_full: 1.97 } }\n",
+    );
+    let said = bench.sida(&["run", &file]).exits(0);
+    assert!(
+        said.out.contains("NO VERDICT: nothing was measured") && !said.out.contains("PASS"),
+        "{}",
+        said.out
+    );
+    assert!(said.out.contains("35 (published)"), "{}", said.out);
+    assert_eq!(json(&bench.runs().join("t/report.json"))["verdict"], "none");
+    let junit = fs::read_to_string(bench.runs().join("t/junit.xml")).unwrap();
+    assert!(junit.contains(r#"tests="0""#) && !junit.contains("\"-"), "{junit}");
+}
