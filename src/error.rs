@@ -179,7 +179,7 @@ pub enum Error {
         /// What was seen, and which checkpoint is the last good one.
         seen: String,
     },
-    /// SIGINT or SIGTERM; the state was saved.
+    /// SIGINT, SIGTERM or SIGHUP; the state was saved.
     #[error("interrupted: the state is saved, and the same command (without --force) continues")]
     Interrupted,
     /// Some points of a sweep failed; the others are finished.

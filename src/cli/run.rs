@@ -6,7 +6,7 @@ use std::{
 };
 
 use signal_hook::{
-    consts::{SIGINT, SIGTERM},
+    consts::{SIGHUP, SIGINT, SIGTERM},
     flag,
 };
 
@@ -140,16 +140,25 @@ fn scores(summary: &Summary) {
     }
 }
 
-/// SIGINT and SIGTERM ask for a stop; a second one ends the program at once.
+/// SIGINT, SIGTERM and SIGHUP ask for a stop; a second one ends the program at once.
 fn stop() -> Result<Stop> {
     let stop = Stop::default();
-    for signal in [SIGINT, SIGTERM] {
+    let hangup = (!ignores_hangups()).then_some(SIGHUP);
+    for signal in [SIGINT, SIGTERM].into_iter().chain(hangup) {
         let failed =
             |error| Error::Io { action: "listen to signals, not even", path: "SIGINT".into(), source: error };
         flag::register_conditional_shutdown(signal, 130, stop.flag()).map_err(failed)?;
         flag::register(signal, stop.flag()).map_err(failed)?;
     }
     Ok(stop)
+}
+
+/// Whether `nohup` or the like started the program: the end of the terminal is not its end then.
+fn ignores_hangups() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask & (1 << (SIGHUP - 1)) != 0
 }
 
 /// `2026-11-22 23:59 UTC`, by the proleptic Gregorian calendar.

@@ -26,7 +26,7 @@ pub struct Stages<'a> {
     pub places: &'a Places,
     /// When this run began, such as `2026-11-22 23:59 UTC`.
     pub date: String,
-    /// Set by SIGINT and SIGTERM.
+    /// Set by SIGINT, SIGTERM and SIGHUP.
     pub stop: Stop,
 }
 
