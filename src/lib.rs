@@ -11,7 +11,7 @@
 //! 3  diffusion/ checkpoint/ metrics/    noise levels, samplers, EMA; what lies on disk; FID and its kin
 //! 2  nn/        data/                   networks; images
 //! 1  kernels/   formats/   rng/         tensor operations; file formats; the reference's random streams
-//! 0  error.rs  terminal.rs  secret.rs  location.rs  stage_name.rs  seed.rs  kimg.rs  state_dict.rs     for everyone
+//! 0  error.rs  terminal.rs  secret.rs  location.rs  stage_name.rs  seed.rs  kimg.rs  ...     for everyone
 //! ```
 
 pub mod checkpoint;
@@ -34,6 +34,7 @@ pub mod seed;
 pub mod stage_name;
 pub mod stages;
 pub mod state_dict;
+pub mod suggestion;
 pub mod terminal;
 
 pub use error::{Error, Result};

@@ -15,7 +15,7 @@ const FLOORS: [&[&str]; 8] = [
     &["diffusion", "checkpoint", "metrics"],
     &["nn", "data"],
     &["kernels", "formats", "rng"],
-    &["error", "terminal", "secret", "location", "stage_name", "seed", "kimg", "state_dict"],
+    &["error", "terminal", "secret", "location", "stage_name", "seed", "kimg", "state_dict", "suggestion"],
 ];
 
 #[test]

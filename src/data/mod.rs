@@ -6,6 +6,7 @@ pub mod batch;
 mod cifar10;
 mod dataset_content;
 mod files;
+mod glance;
 pub mod image_dataset;
 #[cfg(test)]
 mod image_dataset_tests;
@@ -27,6 +28,7 @@ mod zip_files;
 pub use augment::{Augment, Augmented};
 pub use augment_draws::AugmentDraw;
 pub use batch::{Batch, Batches, Samples};
+pub use glance::{Glance, identity};
 pub use image_dataset::{DatasetKind, DatasetOptions, ImageDataset};
 pub use image_grid::{ImageGrid, read_image, write_png};
 pub use missing_labels::missing_labels;

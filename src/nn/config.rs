@@ -41,6 +41,21 @@ macro_rules! each {
 }
 
 impl NetworkConfig {
+    /// The architecture as a pipeline file names it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Ddpmpp(_) => "ddpmpp",
+            Self::Ncsnpp(_) => "ncsnpp",
+            Self::Adm(_) => "adm",
+            Self::Edm2(_) => "edm2",
+        }
+    }
+
+    /// All settings by their names, as a pipeline file writes them.
+    pub fn settings(&self) -> serde_json::Value {
+        each!(self, c => serde_json::to_value(c).expect("settings are plain data"))
+    }
+
     /// Side of the square images or latents.
     pub fn img_resolution(&self) -> usize {
         each!(self, c => c.img_resolution)

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{
     plan::{Places, PlannedStage},
     run::{Begin, Execute, Running},
+    runs,
 };
 use crate::{
     BURN_VERSION, Result,
@@ -37,6 +38,11 @@ impl Execute for Stages<'_> {
         }
         let report_name = running.plan.stages.iter().position(|s| s.name == stage.name);
         let report_name = report_name.and_then(|i| running.plan.report_name(i)).unwrap_or_default();
+        let found = stage.spec.stage().elsewhere().into_iter().filter_map(|(_, elsewhere)| {
+            let found = runs::newest_finished(&self.places.runs, &elsewhere.pipeline, &elsewhere.stage);
+            found.map(|found| Some((elsewhere, found?))).transpose()
+        });
+        let elsewhere = found.collect::<Result<_>>()?;
         let mut context = Context {
             device: self.device.clone(),
             seed: Seed(running.plan.seed).stage(&stage.name),
@@ -49,11 +55,11 @@ impl Execute for Stages<'_> {
             dir: &stage.dir,
             pipeline_dir: running.report_dir,
             report_name: &report_name,
-            runs: &self.places.runs,
             cache: &self.places.cache,
             search: &self.places.search,
             continue_from: stage.continue_from.clone(),
             finished: &running.finished,
+            elsewhere,
             stop: &self.stop,
         };
         stage.spec.stage().run(&mut context)

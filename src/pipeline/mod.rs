@@ -2,7 +2,6 @@
 
 mod document;
 pub mod execute;
-mod facts;
 pub mod key;
 pub mod lock;
 mod meaning;
@@ -16,10 +15,8 @@ pub mod run;
 pub mod runs;
 pub mod schema;
 pub mod spec;
-pub mod suggestion;
 pub mod sweep;
 mod violations;
-mod work;
 
 pub use execute::Stages;
 pub use key::StageKey;
@@ -30,4 +27,3 @@ pub use parse::{Parsed, Source};
 pub use plan::{Places, Plan, PlannedStage, Status};
 pub use run::{Begin, Execute, Failed, Running, Selection, Summary, run};
 pub use spec::{Axis, Cell, Pipeline, Sweep, SweepTable};
-pub use work::{Download, Work};

@@ -5,10 +5,9 @@ use serde_json::{Map, Value};
 use super::{
     document::{Document, dotted, escape},
     schema::PIPELINE_SCHEMA,
-    suggestion::advice,
     violations::schema_at,
 };
-use crate::{Error, Result};
+use crate::{Error, Result, suggestion::advice};
 
 /// A value for a dotted path.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,18 +6,17 @@ use indexmap::IndexMap;
 use serde::Serialize;
 
 use super::{
-    facts,
     key::{FORMAT, KeyInput, StageKey, duration, spec_value},
-    meaning::{locate, locations, network_of},
     reason,
     runs::{self, StageFolder},
     spec::Pipeline,
-    work::{self, Work},
 };
 use crate::{
     Error, Result,
+    data::identity,
     stage_name::StageName,
-    stages::{StageSpec, report::ScoresOf},
+    stages::{Elsewhere, Stage, StageSpec, Work, World, work::parameters},
+    suggestion::advice,
 };
 
 /// A pipeline, ready to run.
@@ -87,6 +86,7 @@ impl Plan {
     /// `NewerFormat` for a folder of runs that a newer program wrote; `Usage` for a pipeline that was not judged.
     pub fn new(pipeline: &Pipeline, name: &str, places: &Places) -> Result<Self> {
         let dir = places.runs.join(name);
+        let world = World { stages: &pipeline.stages, search: &places.search };
         let mut stages: Vec<PlannedStage> = Vec::new();
         // Contents are hashed once, however many stages read them.
         let mut identities = IndexMap::new();
@@ -99,15 +99,17 @@ impl Plan {
                 spec: spec_value(&spec),
                 seed: pipeline.seed,
                 inputs: inputs.iter().map(|(field, i)| (field.clone(), stages[*i].key.clone())).collect(),
-                files: files(&spec, places, &mut identities)?,
+                files: files(spec.stage(), &world, places, &mut identities)?,
             };
             let key = input.key();
             let stage_dir = runs::stage_dir(&dir, &stage, &key);
             let folders = runs::folders_of(&dir, &stage)?;
             let status = status(&input, &stage_dir, &folders)?;
             let continue_from = continued(&input, &stage_dir, &folders);
-            let network = network_of(&pipeline.stages, &stage);
-            let work = work::of(&spec, network.as_ref(), &places.cache);
+            let work = Work {
+                parameters: world.network(&stage).and_then(parameters),
+                ..spec.stage().work(&world, &places.cache)
+            };
             let inputs = inputs.into_iter().map(|(_, i)| i).collect();
             stages.push(PlannedStage {
                 name: stage,
@@ -132,7 +134,7 @@ impl Plan {
     pub fn find(&self, flag: &str, name: &str) -> Result<usize> {
         self.stages.iter().position(|stage| stage.name.as_str() == name).ok_or_else(|| {
             let names: Vec<&str> = self.stages.iter().map(|stage| stage.name.as_str()).collect();
-            let help = super::suggestion::advice(name, &names).unwrap_or_default();
+            let help = advice(name, &names).unwrap_or_default();
             Error::Usage(format!("`{flag} {name}`: there is no such stage; {help}"))
         })
     }
@@ -190,24 +192,22 @@ fn order(pipeline: &Pipeline) -> Result<IndexMap<StageName, Fields>> {
 
 /// What the files that a stage reads contain.
 fn files(
-    spec: &StageSpec,
+    stage: &dyn Stage,
+    world: &World<'_>,
     places: &Places,
     known: &mut IndexMap<PathBuf, Option<String>>,
 ) -> Result<IndexMap<String, Option<String>>> {
     let mut files = IndexMap::new();
-    for (field, location) in locations(spec) {
-        let identity = locate(location, &places.search)
-            .and_then(|path| known.entry(path).or_insert_with_key(|path| facts::identity(path)).clone());
+    for (field, location) in stage.locations() {
+        let identity = world
+            .locate(location)
+            .and_then(|path| known.entry(path).or_insert_with_key(|path| identity(path)).clone());
         files.insert(field, identity);
     }
-    if let StageSpec::Report(report) = spec {
-        for (i, row) in report.rows.iter().enumerate() {
-            if let Some(ScoresOf { stage, pipeline: Some(pipeline) }) = &row.scores {
-                let found = runs::newest_finished(&places.runs, pipeline, stage)?;
-                let key = found.and_then(|finished| Some(finished.record.get("key")?.as_str()?.to_owned()));
-                files.insert(format!("rows/{i}/scores"), key);
-            }
-        }
+    for (field, Elsewhere { pipeline, stage }) in stage.elsewhere() {
+        let found = runs::newest_finished(&places.runs, &pipeline, &stage)?;
+        let key = found.and_then(|finished| Some(finished.record.get("key")?.as_str()?.to_owned()));
+        files.insert(field, key);
     }
     Ok(files)
 }

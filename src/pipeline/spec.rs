@@ -5,7 +5,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{stage_name::StageName, stages::StageSpec};
+use crate::{
+    stage_name::StageName,
+    stages::{StageSpec, World},
+};
 
 /// A pipeline of sida: named stages, each one verb with its values. Stages refer to each other by name, and run in the
 /// order that follows from that.
@@ -33,20 +36,11 @@ impl Pipeline {
 
 /// See `Pipeline::complete`.
 pub(super) fn complete(stages: &mut IndexMap<StageName, StageSpec>) {
-    let datasets = stages.iter().filter_map(|(name, spec)| match spec {
-        StageSpec::PrepareDataset(dataset) if dataset.has_images() => Some(name),
-        _ => None,
-    });
-    let datasets: Vec<StageName> = datasets.cloned().collect();
-    let [only] = &datasets[..] else { return };
-    for spec in stages.values_mut() {
-        if let StageSpec::Distill(distill) = spec
-            && distill.method.terms().adversarial.is_none()
-            && !distill.snapshots.metrics.is_empty()
-        {
-            distill.dataset.get_or_insert_with(|| only.clone());
-        }
-    }
+    let world = World { stages, search: &[] };
+    let images = stages.keys().filter(|name| world.facts(name).is_some_and(|facts| facts.has_images));
+    let images: Vec<StageName> = images.cloned().collect();
+    let only = if let [only] = &images[..] { Some(only) } else { None };
+    stages.values_mut().for_each(|spec| spec.stage_mut().complete(only));
 }
 
 /// A sweep of sida: many pipelines made by setting values in one.

@@ -10,9 +10,11 @@ use super::{
     overlay::{self, Nowhere, Setting},
     parse::{Parsed, Source},
     spec::Sweep,
+};
+use crate::{
+    Error, Result, secret,
     suggestion::{advice, listed},
 };
-use crate::{Error, Result, secret, stages::StageSpec};
 
 /// More points than anybody runs.
 const MAX_POINTS: usize = 10_000;
@@ -126,9 +128,8 @@ pub(super) fn mistakes(
     };
     if let Some(table) = &sweep.table {
         let cell = &table.cell;
-        match parsed.stages.get(&cell.stage) {
-            Some(StageSpec::Evaluate(evaluate)) => {
-                let names = evaluate.metric_names();
+        match parsed.stages.get(&cell.stage).map(|spec| (spec.verb(), spec.stage().scores())) {
+            Some((_, Some(names))) => {
                 let names: Vec<&str> = names.iter().map(String::as_str).collect();
                 if !names.contains(&cell.metric.as_str()) {
                     let message = format!("`{}` is not measured by `{}`", cell.metric, cell.stage);
@@ -139,9 +140,8 @@ pub(super) fn mistakes(
                     ));
                 }
             }
-            Some(other) => {
-                let message =
-                    format!("`{}` is a `{}` stage, but a cell shows scores", cell.stage, other.verb());
+            Some((verb, None)) => {
+                let message = format!("`{}` is a `{verb}` stage, but a cell shows scores", cell.stage);
                 mistakes.push(wrong("/table/cell/stage", message, None));
             }
             None => {

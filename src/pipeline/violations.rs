@@ -7,8 +7,8 @@ use super::{
     document::{Document, escape},
     mistake::Mistake,
     schema::Compiled,
-    suggestion::{advice, closest, listed},
 };
+use crate::suggestion::{advice, closest, listed};
 
 /// Everything that the schema has against a document: pointers to the values, and the mistakes.
 pub(super) fn violations(document: &Document, compiled: &Compiled) -> Vec<(String, Mistake)> {

@@ -12,7 +12,7 @@ use burn::tensor::Device;
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use super::artifact::Artifact;
+use super::{artifact::Artifact, stage::Elsewhere};
 use crate::{Error, Result, seed::Seed, stage_name::StageName};
 
 /// All that a running stage may see.
@@ -39,8 +39,6 @@ pub struct Context<'a> {
     pub pipeline_dir: &'a Path,
     /// What the files of this stage's report are called, without their endings.
     pub report_name: &'a str,
-    /// The folder of all pipelines' runs.
-    pub runs: &'a Path,
     /// Folder for downloads.
     pub cache: &'a Path,
     /// Where relative paths are looked for: the working directory first, then from the pipeline file's folder upwards.
@@ -49,6 +47,8 @@ pub struct Context<'a> {
     pub continue_from: Option<PathBuf>,
     /// All stages that this one reads, directly or through others.
     pub finished: &'a IndexMap<StageName, Finished>,
+    /// What the stages of other pipelines made that this one shows; those that have not run are absent.
+    pub elsewhere: IndexMap<Elsewhere, Finished>,
     /// Whether to stop at the next safe point, save and return `Interrupted`.
     pub stop: &'a Stop,
 }

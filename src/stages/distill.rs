@@ -1,17 +1,28 @@
 //! `distill`: the loop around the trainer.
 
+use std::path::Path;
+
 use super::{
     artifact::{Artifact, NetworkArtifact},
     context::Context,
     distillation::{self, Distillation},
     network_file, rules, snapshots,
-    stage::{Input, Kind, Objection, Stage},
+    stage::{Input, Kind, Network, Objection, Stage, Verb},
     training_loop::{self, Cadence},
+    work::Work,
+    world::World,
 };
 use crate::{
     Result,
     distill::{Distill, Keep},
+    location::Location,
+    stage_name::StageName,
 };
+
+impl Verb for Distill {
+    const NAME: &'static str = "distill";
+    const MAKES: Kind = Kind::Network;
+}
 
 impl Stage for Distill {
     fn inputs(&self) -> Vec<Input<'_>> {
@@ -23,10 +34,6 @@ impl Stage for Distill {
             inputs.push(Input::new("method/sid2a/initial_generator", generator, Kind::Network));
         }
         inputs
-    }
-
-    fn makes(&self) -> Kind {
-        Kind::Network
     }
 
     fn check(&self) -> Vec<Objection> {
@@ -84,6 +91,112 @@ impl Stage for Distill {
         objections
     }
 
+    fn agrees(&self, world: &World<'_>) -> Vec<Objection> {
+        let mut objections = Vec::new();
+        let facts = self.dataset.as_ref().and_then(|name| Some((name, world.facts(name)?)));
+        if let Some((name, facts)) = &facts {
+            if self.method.terms().adversarial.is_some() && !facts.has_images {
+                let method = self.method.name();
+                objections.push(
+                    Objection::new(
+                        "dataset",
+                        format!("`{method}` judges against real images, but `{name}` holds labels only"),
+                    )
+                    .help("use a `prepare_dataset` stage with images, or the method `sid`"),
+                );
+            }
+            objections.extend(rules::enough_images(
+                "snapshots/metrics",
+                &self.snapshots.metrics,
+                name,
+                facts,
+            ));
+            let measured = self.snapshots.metrics.iter().position(|metric| metric.needs().reference());
+            if let Some(i) = measured.filter(|_| !facts.has_images) {
+                let metric = &self.snapshots.metrics[i].names()[0];
+                objections.push(
+                    Objection::new(
+                        format!("snapshots/metrics/{i}"),
+                        format!("`{metric}` compares with real images, but `{name}` holds labels only"),
+                    )
+                    .help("measure in an `evaluate` stage with precomputed `statistics:` instead"),
+                );
+            }
+        }
+        let Some(network) = world.network(&self.teacher) else { return objections };
+        let encoder = world.encoder(&self.teacher);
+        if let Some((name, facts)) = &facts {
+            let needs_labels = network.label_dim() > 0;
+            objections.extend(rules::network_and_dataset(
+                "dataset",
+                network,
+                &encoder,
+                name,
+                facts,
+                needs_labels,
+            ));
+        } else if network.label_dim() > 0 && self.dataset.is_none() {
+            objections.push(
+                Objection::new(
+                    "",
+                    format!(
+                        "the teacher knows {} classes, but there is no `dataset` to draw them from",
+                        network.label_dim()
+                    ),
+                )
+                .help("name a `prepare_dataset` stage in `dataset:`; its `labels` source needs no images"),
+            );
+        }
+        objections.extend(rules::augmentation(self.augment, network));
+        if self.edm2.is_some() && !network.is_edm2() {
+            objections.push(
+                Objection::new("edm2", "`edm2` is for EDM2 networks, and the teacher is none")
+                    .help("leave it out"),
+            );
+        }
+        if let Some(initial) = self.method.terms().initial_generator
+            && let Some(generator) = world.network(initial)
+            && let Some(what) = rules::difference(network, generator)
+        {
+            objections.push(
+                Objection::new(
+                    "method/sid2a/initial_generator",
+                    format!("the generator of `{initial}` has {what} of the teacher `{}`", self.teacher),
+                )
+                .help("both have to be one architecture"),
+            );
+        }
+        objections
+    }
+
+    /// The dataset whose images score the snapshots of a distillation that needs none to learn from.
+    fn complete(&mut self, only_images: Option<&StageName>) {
+        if let Some(only) = only_images
+            && self.method.terms().adversarial.is_none()
+            && !self.snapshots.metrics.is_empty()
+        {
+            self.dataset.get_or_insert_with(|| only.clone());
+        }
+    }
+
+    fn locations(&self) -> Vec<(String, &Location)> {
+        let start = self.start_from.as_ref();
+        start.map(|s| ("start_from/training_state".to_owned(), &s.training_state)).into_iter().collect()
+    }
+
+    fn work(&self, _world: &World<'_>, cache: &Path) -> Work {
+        let work = Work::training(self.duration_kimg, self.batch_size, self.rounds());
+        let work = match &self.start_from {
+            None => work,
+            Some(start) => work.with_file(&start.training_state, None, cache),
+        };
+        work.with_metrics(&self.snapshots.metrics, cache)
+    }
+
+    fn network(&self) -> Option<Network<'_>> {
+        Some(Network::Of(&self.teacher))
+    }
+
     fn run(&self, context: &mut Context<'_>) -> Result<Artifact> {
         let context = &*context;
         let mut distillation = Distillation::new(self, context)?;
@@ -100,7 +213,7 @@ impl Stage for Distill {
         let handed_on = best.map_or(trainer.nimg(), |(nimg, _)| nimg);
         Ok(Artifact::Network(NetworkArtifact {
             network: teacher.network.clone(),
-            weights: snapshots::weights(std::path::Path::new(""), handed_on),
+            weights: snapshots::weights(Path::new(""), handed_on),
             sampler: distillation::sampler(self),
             encoder: teacher.encoder.clone(),
             nimg: handed_on,

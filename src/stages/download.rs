@@ -10,7 +10,7 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use super::{context::Context, progress::Progress};
+use super::{context::Context, progress::Progress, world};
 use crate::{
     Error, Result,
     formats::AtomicFile,
@@ -35,10 +35,7 @@ pub(super) fn fetch(context: &Context<'_>, location: &Location, sha256: Option<&
             }
             path
         }
-        Place::Path(path) => {
-            let found = context.search.iter().map(|folder| folder.join(&path)).find(|path| path.exists());
-            found.ok_or_else(|| absent(path))?
-        }
+        Place::Path(path) => world::locate(&path, context.search).ok_or_else(|| absent(path))?,
     };
     if let Some(wanted) = sha256 {
         let found = sha256_of(&path)?;

@@ -1,5 +1,7 @@
 //! `evaluate`: metrics of a network against a dataset, over trials.
 
+use std::path::Path;
+
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,8 +15,10 @@ use super::{
     sampling::{Classes, Sampling},
     scoring::{Reference, Scoring},
     seeds::Rng,
-    stage::{Input, Kind, Objection, Stage},
+    stage::{Input, Kind, Objection, Stage, Verb},
     statistics_file,
+    work::Work,
+    world::World,
 };
 use crate::{
     Error, Result,
@@ -24,7 +28,11 @@ use crate::{
     report::Score,
     seed::Phase,
     stage_name::StageName,
+    suggestion::listed,
 };
+
+/// Size of statistics of 2048 features: a mean and a covariance in f64.
+const STATISTICS_BYTES: u64 = 8 * 2048 * 2049;
 
 /// Measures a network against a dataset.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -122,6 +130,11 @@ impl Evaluate {
     }
 }
 
+impl Verb for Evaluate {
+    const NAME: &'static str = "evaluate";
+    const MAKES: Kind = Kind::Scores;
+}
+
 impl Stage for Evaluate {
     fn inputs(&self) -> Vec<Input<'_>> {
         let mut inputs = vec![Input::new("network", &self.network, Kind::Network)];
@@ -131,13 +144,10 @@ impl Stage for Evaluate {
         inputs
     }
 
-    fn makes(&self) -> Kind {
-        Kind::Scores
-    }
-
     fn check(&self) -> Vec<Objection> {
         let mut objections = rules::metrics_differ("metrics", &self.metrics);
         let names = self.metric_names();
+        let measured: Vec<&str> = names.iter().map(String::as_str).collect();
         for (i, expected) in self.expect.iter().enumerate() {
             if !names.contains(&expected.metric) {
                 objections.push(
@@ -145,7 +155,7 @@ impl Stage for Evaluate {
                         format!("expect/{i}/metric"),
                         format!("`{}` is not measured here", expected.metric),
                     )
-                    .help(format!("measured are {}", ticked(&names))),
+                    .help(format!("measured are {}", listed(&measured))),
                 );
             }
             match (expected.at_most, expected.at_least) {
@@ -161,6 +171,72 @@ impl Stage for Evaluate {
             }
         }
         objections
+    }
+
+    fn agrees(&self, world: &World<'_>) -> Vec<Objection> {
+        let mut objections = Vec::new();
+        let facts = self.reference.as_ref().and_then(|name| Some((name, world.facts(name)?)));
+        let has_images = facts.as_ref().is_none_or(|(_, facts)| facts.has_images);
+        for (i, metric) in self.metrics.iter().enumerate() {
+            let needs = metric.needs();
+            if !needs.reference() || (self.statistics.is_some() && needs.statistics_suffice()) {
+                continue;
+            }
+            let name = &metric.names()[0];
+            if self.reference.is_none() {
+                let instead = if needs.statistics_suffice() { ", or a file in `statistics:`" } else { "" };
+                objections.push(
+                    Objection::new(
+                        format!("metrics/{i}"),
+                        format!("`{name}` compares with real images, but there is no `reference`"),
+                    )
+                    .help(format!("name a `prepare_dataset` stage in `reference:`{instead}")),
+                );
+            } else if !has_images {
+                objections.push(
+                    Objection::new(
+                        format!("metrics/{i}"),
+                        format!("`{name}` compares with real images, but `reference` holds labels only"),
+                    )
+                    .help("use a `prepare_dataset` stage with images, or precomputed `statistics:`"),
+                );
+            }
+        }
+        if let Some((name, facts)) = &facts {
+            if self.statistics.is_none() {
+                objections.extend(rules::enough_images("metrics", &self.metrics, name, facts));
+            }
+            if let Some(network) = world.network(&self.network) {
+                let encoder = world.encoder(&self.network);
+                objections.extend(rules::network_and_dataset(
+                    "reference",
+                    network,
+                    &encoder,
+                    name,
+                    facts,
+                    false,
+                ));
+            }
+        }
+        objections
+    }
+
+    fn locations(&self) -> Vec<(String, &Location)> {
+        self.statistics.as_ref().map(|s| ("statistics".to_owned(), s)).into_iter().collect()
+    }
+
+    fn work(&self, _world: &World<'_>, cache: &Path) -> Work {
+        let most = self.metrics.iter().map(|metric| metric.needs().generated as u64).max();
+        let work = Work { images: most.map(|images| images * u64::from(self.trials)), ..Work::default() };
+        let work = match &self.statistics {
+            None => work,
+            Some(statistics) => work.with_file(statistics, Some(STATISTICS_BYTES), cache),
+        };
+        work.with_metrics(&self.metrics, cache)
+    }
+
+    fn scores(&self) -> Option<Vec<String>> {
+        Some(self.metric_names())
     }
 
     fn run(&self, context: &mut Context<'_>) -> Result<Artifact> {
@@ -221,10 +297,6 @@ impl Stage for Evaluate {
             expectations,
         }))
     }
-}
-
-fn ticked(names: &[String]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 fn trials() -> u32 {

@@ -1,6 +1,6 @@
 //! `generate`: images from a network, one seed each.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,9 @@ use super::{
     sampling::{Classes, Sampling},
     seeds::{Rng, Seeds},
     snapshots,
-    stage::{Input, Kind, Objection, Stage},
+    stage::{Input, Kind, Objection, Stage, Verb},
+    work::Work,
+    world::World,
 };
 use crate::{
     Error, Result,
@@ -67,13 +69,14 @@ impl Generate {
     }
 }
 
+impl Verb for Generate {
+    const NAME: &'static str = "generate";
+    const MAKES: Kind = Kind::Images;
+}
+
 impl Stage for Generate {
     fn inputs(&self) -> Vec<Input<'_>> {
         vec![Input::new("network", &self.network, Kind::Network)]
-    }
-
-    fn makes(&self) -> Kind {
-        Kind::Images
     }
 
     fn check(&self) -> Vec<Objection> {
@@ -90,6 +93,25 @@ impl Stage for Generate {
             objections.push(Objection::new("seeds", error.to_string()));
         }
         objections
+    }
+
+    fn agrees(&self, world: &World<'_>) -> Vec<Objection> {
+        let (Some(class), Some(network)) = (self.class, world.network(&self.network)) else {
+            return Vec::new();
+        };
+        let classes = network.label_dim();
+        if (class as usize) < classes {
+            return Vec::new();
+        }
+        let problem = match classes {
+            0 => format!("`class` is {class}, but the network knows no classes"),
+            _ => format!("`class` is {class}, but the network knows the classes 0 to {}", classes - 1),
+        };
+        vec![Objection::new("class", problem)]
+    }
+
+    fn work(&self, _world: &World<'_>, _cache: &Path) -> Work {
+        Work { images: self.seeds().list().ok().map(|seeds| seeds.len() as u64), ..Work::default() }
     }
 
     fn run(&self, context: &mut Context<'_>) -> Result<Artifact> {

@@ -16,9 +16,17 @@ use crate::{
 /// The public weights with the reference's names. `SIDA_INCEPTION` names another copy, path or address.
 const WEIGHTS: &str = "${SIDA_INCEPTION:-https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth}";
 
+/// Size of the file.
+pub(super) const BYTES: u64 = 95_628_359;
+
+/// Where the file is.
+pub(super) fn location() -> Location {
+    Location::new(WEIGHTS)
+}
+
 /// The file, downloaded if need be.
 pub(super) fn find(context: &Context<'_>) -> Result<PathBuf> {
-    download::fetch(context, &Location::new(WEIGHTS), None)
+    download::fetch(context, &location(), None)
 }
 
 /// The detector.

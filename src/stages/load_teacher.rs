@@ -5,13 +5,14 @@ use std::path::Path;
 use burn::module::Module;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::{
     artifact::{Artifact, NetworkArtifact},
     context::Context,
     download, network_file, rules,
-    stage::{Input, Kind, Objection, Stage},
+    stage::{Input, Kind, Network, Objection, Stage, Verb},
+    work::{Work, parameters},
+    world::World,
 };
 use crate::{
     Error, Result,
@@ -23,6 +24,9 @@ use crate::{
     state_dict::StateDict,
     terminal,
 };
+
+/// Size of the Stability autoencoder's weights.
+const VAE_BYTES: u64 = 334_643_276;
 
 /// Fetches a published network and reads its weights: a teacher, or a generator that someone has distilled.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -95,19 +99,13 @@ impl Weights {
 /// # Errors
 /// The first setting that differs, with both values.
 pub fn agree(given: &NetworkConfig, written: &NetworkConfig, origin: &str) -> Result<()> {
-    let flat = |config: &NetworkConfig| serde_json::to_value(config).expect("settings are plain data");
-    let (given, written) = (flat(given), flat(written));
-    let fields = |config: &Value| {
-        config.as_object().and_then(|verbs| verbs.iter().next().map(|(k, v)| (k.clone(), v.clone())))
-    };
-    let (Some((kind, given)), Some((kind_written, written))) = (fields(&given), fields(&written)) else {
-        return Ok(());
-    };
-    if kind != kind_written {
+    if given.kind() != written.kind() {
+        let (given, written) = (given.kind(), written.kind());
         return Err(Error::Unusable(format!(
-            "{origin} holds a `{kind_written}` network, the pipeline says `{kind}`"
+            "{origin} holds a `{written}` network, the pipeline says `{given}`"
         )));
     }
+    let (given, written) = (given.settings(), written.settings());
     let mut names = given.as_object().into_iter().flatten().map(|(name, _)| name);
     let differs =
         |name: &&String| !name.contains("dropout") && given[name.as_str()] != written[name.as_str()];
@@ -121,17 +119,41 @@ pub fn agree(given: &NetworkConfig, written: &NetworkConfig, origin: &str) -> Re
     }
 }
 
+impl Verb for LoadTeacher {
+    const NAME: &'static str = "load_teacher";
+    const MAKES: Kind = Kind::Network;
+}
+
 impl Stage for LoadTeacher {
     fn inputs(&self) -> Vec<Input<'_>> {
         Vec::new()
     }
 
-    fn makes(&self) -> Kind {
-        Kind::Network
-    }
-
     fn check(&self) -> Vec<Objection> {
         self.network.iter().flat_map(|network| rules::network("network", network)).collect()
+    }
+
+    fn locations(&self) -> Vec<(String, &Location)> {
+        let mut all = vec![("weights".to_owned(), self.weights.location())];
+        if let Encoder::StabilityVae(vae) = &self.encoder {
+            all.push(("encoder/stability_vae/weights".to_owned(), &vae.weights));
+        }
+        all
+    }
+
+    fn work(&self, _world: &World<'_>, cache: &Path) -> Work {
+        // EDM keeps weights in fp32, EDM2 in fp16.
+        let bytes = |network| Some(parameters(network)? * if network.is_edm2() { 2 } else { 4 });
+        let bytes = self.network.as_ref().and_then(bytes);
+        let work = Work::default().with_file(self.weights.location(), bytes, cache);
+        match &self.encoder {
+            Encoder::Rgb => work,
+            Encoder::StabilityVae(vae) => work.with_file(&vae.weights, Some(VAE_BYTES), cache),
+        }
+    }
+
+    fn network(&self) -> Option<Network<'_>> {
+        Some(Network::Own(self.network.as_ref(), &self.encoder))
     }
 
     fn run(&self, context: &mut Context<'_>) -> Result<Artifact> {

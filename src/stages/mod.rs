@@ -11,6 +11,7 @@ pub mod distill;
 mod distillation;
 pub mod download;
 pub mod evaluate;
+pub mod facts;
 pub mod generate;
 pub mod guard;
 mod inception_weights;
@@ -35,6 +36,8 @@ mod statistics_file;
 mod teaching;
 pub mod train_teacher;
 mod training_loop;
+pub mod work;
+pub mod world;
 
 pub use artifact::{
     Artifact, DatasetArtifact, ImagesArtifact, NetworkArtifact, ScoresArtifact, TableArtifact, Verdict,
@@ -48,5 +51,7 @@ pub use progress::Progress;
 pub use report::Report;
 pub use seeds::{Rng, Seeds};
 pub use spec::StageSpec;
-pub use stage::{Input, Kind, Objection, Stage};
+pub use stage::{Elsewhere, Input, Kind, Objection, Stage};
 pub use train_teacher::TrainTeacher;
+pub use work::{Download, Work};
+pub use world::World;

@@ -1,6 +1,6 @@
 //! `prepare_dataset`: finds an image dataset, or converts images into one.
 
-use std::sync::Mutex;
+use std::{path::Path, sync::Mutex};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,15 +9,18 @@ use super::{
     artifact::Artifact,
     context::Context,
     dataset_file, download,
+    facts::Facts,
     progress::Progress,
     snapshots::GRID,
-    stage::{Input, Kind, Objection, Stage},
+    stage::{Input, Kind, Objection, Stage, Verb},
+    work::Work,
+    world::World,
 };
 use crate::{
     Error, Result,
     data::{
         self, DatasetKind, DatasetOptions, ImageDataset, ImageGrid, PrepareOptions, PreviewGrid, Rules,
-        Transform,
+        Transform, missing_labels,
     },
     location::Location,
 };
@@ -179,13 +182,14 @@ impl ConvertSource {
     }
 }
 
+impl Verb for PrepareDataset {
+    const NAME: &'static str = "prepare_dataset";
+    const MAKES: Kind = Kind::Dataset;
+}
+
 impl Stage for PrepareDataset {
     fn inputs(&self) -> Vec<Input<'_>> {
         Vec::new()
-    }
-
-    fn makes(&self) -> Kind {
-        Kind::Dataset
     }
 
     fn check(&self) -> Vec<Objection> {
@@ -220,6 +224,35 @@ impl Stage for PrepareDataset {
         objections
     }
 
+    /// Labels that are asked for and absent: a network would learn without classes, and nobody would know.
+    fn agrees(&self, world: &World<'_>) -> Vec<Objection> {
+        let DatasetSource::Edm(source) = &self.source else { return Vec::new() };
+        let absent = source.use_labels && Facts::of(self, world).label_dim == Some(0);
+        let problem =
+            world.locate(&source.path).filter(|_| absent).and_then(|path| missing_labels(&path).ok());
+        let objection = |problem: String| {
+            Objection::new("source/edm/use_labels", format!("`use_labels` is true, but {problem}"))
+                .help("write `use_labels: false`, or add the classes")
+        };
+        problem.map(objection).into_iter().collect()
+    }
+
+    fn locations(&self) -> Vec<(String, &Location)> {
+        match &self.source {
+            DatasetSource::Edm(source) => vec![("source/edm/path".to_owned(), &source.path)],
+            DatasetSource::Convert(source) => vec![("source/convert/path".to_owned(), &source.path)],
+            DatasetSource::Labels(source) => vec![("source/labels/path".to_owned(), &source.path)],
+        }
+    }
+
+    fn work(&self, _world: &World<'_>, cache: &Path) -> Work {
+        Work::default().with_file(self.location(), None, cache)
+    }
+
+    fn facts(&self, world: &World<'_>) -> Option<Facts> {
+        Some(Facts::of(self, world))
+    }
+
     fn run(&self, context: &mut Context<'_>) -> Result<Artifact> {
         let (path, options) = match &self.source {
             DatasetSource::Edm(source) => {
@@ -243,7 +276,7 @@ impl Stage for PrepareDataset {
         let path = std::path::absolute(&path).map_err(Error::io("find", &path))?;
         let dataset = ImageDataset::open(&path, &options)?;
         if options.use_labels && dataset.label_dim() == 0 {
-            let problem = data::missing_labels(&path)?;
+            let problem = missing_labels(&path)?;
             let advice = "write `use_labels: false`, or add the classes";
             return Err(Error::bad_file(&path, "dataset with labels", format!("{problem}; {advice}")));
         }
@@ -263,7 +296,7 @@ impl Stage for PrepareDataset {
         }
         // What this stage wrote is named relative to its folder, so that the folder may move.
         let within = path.strip_prefix(std::path::absolute(context.dir).unwrap_or_default());
-        let named = within.map_or_else(|_| path.clone(), std::path::Path::to_path_buf);
+        let named = within.map_or_else(|_| path.clone(), Path::to_path_buf);
         Ok(Artifact::Dataset(dataset_file::describe(&dataset, named, &options)))
     }
 }

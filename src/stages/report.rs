@@ -8,9 +8,10 @@ use super::{
     artifact::{Artifact, TableArtifact},
     context::Context,
     report_data,
-    stage::{Input, Kind, Objection, Stage},
+    stage::{Elsewhere, Input, Kind, Objection, Stage, Verb},
+    world::World,
 };
-use crate::{Result, report, stage_name::StageName};
+use crate::{Result, report, stage_name::StageName, suggestion::advice};
 
 /// A paper table with verdicts, curves and images, as HTML, Markdown, JSON, CSV and LaTeX. The first one of a
 /// pipeline is `report.*`, any other `report-<stage>.*`.
@@ -59,6 +60,11 @@ pub struct ScoresOf {
     pub pipeline: Option<String>,
 }
 
+impl Verb for Report {
+    const NAME: &'static str = "report";
+    const MAKES: Kind = Kind::Table;
+}
+
 impl Stage for Report {
     fn inputs(&self) -> Vec<Input<'_>> {
         let mut inputs = Vec::new();
@@ -74,10 +80,6 @@ impl Stage for Report {
             inputs.push(Input::new("real_images", real, Kind::Dataset));
         }
         inputs
-    }
-
-    fn makes(&self) -> Kind {
-        Kind::Table
     }
 
     fn is_view(&self) -> bool {
@@ -110,6 +112,43 @@ impl Stage for Report {
             }
         }
         objections
+    }
+
+    fn agrees(&self, world: &World<'_>) -> Vec<Objection> {
+        let mut known = vec!["nfe".to_owned()];
+        for row in &self.rows {
+            known.extend(row.published.keys().cloned());
+            match &row.scores {
+                Some(scores) if scores.pipeline.is_some() => return Vec::new(),
+                Some(scores) => match world.scores(&scores.stage) {
+                    Some(names) => known.extend(names),
+                    None => return Vec::new(),
+                },
+                None => {}
+            }
+        }
+        known.sort();
+        known.dedup();
+        let names: Vec<&str> = known.iter().map(String::as_str).collect();
+        let unknown = |(i, column): (usize, &String)| {
+            (!known.contains(column)).then(|| Objection {
+                help: advice(column, &names),
+                ..Objection::new(
+                    format!("columns/{i}"),
+                    format!("no row has a value for the column `{column}`"),
+                )
+            })
+        };
+        self.columns.iter().enumerate().filter_map(unknown).collect()
+    }
+
+    fn elsewhere(&self) -> Vec<(String, Elsewhere)> {
+        let of_row = |(i, row): (usize, &Row)| {
+            let ScoresOf { stage, pipeline } = row.scores.as_ref()?;
+            let elsewhere = Elsewhere { pipeline: pipeline.clone()?, stage: stage.clone() };
+            Some((format!("rows/{i}/scores"), elsewhere))
+        };
+        self.rows.iter().enumerate().filter_map(of_row).collect()
     }
 
     fn run(&self, context: &mut Context<'_>) -> Result<Artifact> {

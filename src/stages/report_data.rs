@@ -14,6 +14,7 @@ use super::{
     context::{Context, Finished},
     report::{Report, Row},
     report_curves,
+    stage::Elsewhere,
 };
 use crate::{
     Result,
@@ -58,33 +59,16 @@ fn row(row: &Row, context: &Context<'_>) -> Result<report::Row> {
     shown.pipeline.clone_from(&scores.pipeline);
     let found = match &scores.pipeline {
         None => Some(context.input(&scores.stage)?.artifact.clone()),
-        Some(pipeline) => newest(&context.runs.join(pipeline), &scores.stage),
+        Some(pipeline) => {
+            let elsewhere = Elsewhere { pipeline: pipeline.clone(), stage: scores.stage.clone() };
+            context.elsewhere.get(&elsewhere).map(|finished| finished.artifact.clone())
+        }
     };
     if let Some(Artifact::Scores(artifact)) = found {
         shown.nfe = Some(artifact.nfe);
         shown.measured = artifact.scores;
     }
     Ok(shown)
-}
-
-/// The newest finished run of a stage of another pipeline; `None` where there is none yet.
-fn newest(pipeline: &Path, stage: &StageName) -> Option<Artifact> {
-    let mut found: Vec<_> = fs::read_dir(pipeline)
-        .ok()?
-        .flatten()
-        .filter(|entry| {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            name.rsplit_once('-').is_some_and(|(name, _)| name == stage.as_str())
-        })
-        .filter_map(|entry| {
-            let path = entry.path().join("artifact.json");
-            Some((fs::metadata(&path).ok()?.modified().ok()?, path))
-        })
-        .collect();
-    found.sort();
-    let (_, path) = found.pop()?;
-    let file: Value = serde_json::from_str(&fs::read_to_string(path).ok()?).ok()?;
-    serde_json::from_value(file.get("artifact")?.clone()).ok()
 }
 
 /// The real images first, then those of each row: of its `generate` stage, else the last picture of the training.

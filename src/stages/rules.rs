@@ -1,10 +1,19 @@
 //! Rules between fields that several verbs share.
 
-use super::stage::Objection;
-use crate::{kimg::Kimg, metrics::Metric, nn::NetworkConfig};
+use super::{facts::Facts, stage::Objection};
+use crate::{
+    diffusion::Encoder,
+    kimg::Kimg,
+    metrics::{DetectorName, Metric},
+    nn::NetworkConfig,
+    stage_name::StageName,
+};
+
+/// Images that the covariance of Inception's 2048 features needs.
+const INCEPTION_IMAGES: u64 = 2048;
 
 /// `batch_size` has to be a multiple of `microbatch_size`; the help names the nearest values that fit.
-pub(crate) fn microbatch_divides(batch_size: u32, microbatch_size: Option<u32>) -> Option<Objection> {
+pub(super) fn microbatch_divides(batch_size: u32, microbatch_size: Option<u32>) -> Option<Objection> {
     let micro = microbatch_size?;
     if micro == 0 || batch_size == 0 || batch_size.is_multiple_of(micro) {
         return None;
@@ -29,7 +38,7 @@ pub(crate) fn microbatch_divides(batch_size: u32, microbatch_size: Option<u32>) 
 }
 
 /// An interval of zero would never end, one longer than the run never begins.
-pub(crate) fn interval(field: &str, every: Kimg, batch_size: u32) -> Option<Objection> {
+pub(super) fn interval(field: &str, every: Kimg, batch_size: u32) -> Option<Objection> {
     (every.nimg() == 0).then(|| {
         Objection::new(field, format!("`{}` is zero", field.replace('/', ".")))
             .help(format!("at least one batch: {}", Kimg::from_nimg(u64::from(batch_size)).0))
@@ -37,16 +46,11 @@ pub(crate) fn interval(field: &str, every: Kimg, batch_size: u32) -> Option<Obje
 }
 
 /// What a network's settings have against each other; `field` is where the network is written.
-pub(crate) fn network(field: &str, network: &NetworkConfig) -> Vec<Objection> {
-    let verb = match network {
-        NetworkConfig::Ddpmpp(_) => "ddpmpp",
-        NetworkConfig::Ncsnpp(_) => "ncsnpp",
-        NetworkConfig::Adm(_) => "adm",
-        NetworkConfig::Edm2(_) => "edm2",
-    };
+pub(super) fn network(field: &str, network: &NetworkConfig) -> Vec<Objection> {
+    let kind = network.kind();
     let objection = |problem: crate::nn::Problem| {
         Objection::new(
-            format!("{field}/{verb}/{}", problem.field),
+            format!("{field}/{kind}/{}", problem.field),
             format!("`{}`: {}", problem.field, problem.problem),
         )
     };
@@ -54,7 +58,7 @@ pub(crate) fn network(field: &str, network: &NetworkConfig) -> Vec<Objection> {
 }
 
 /// A network that is not told of augmentations would learn to make augmented images.
-pub(crate) fn augmentation(augment: f64, network: &NetworkConfig) -> Option<Objection> {
+pub(super) fn augmentation(augment: f64, network: &NetworkConfig) -> Option<Objection> {
     (augment > 0.0 && network.augment_dim() == 0).then(|| {
         Objection::new("augment", "images are augmented, but the network is not told: its `augment_dim` is 0")
             .help(if network.is_edm2() {
@@ -66,13 +70,113 @@ pub(crate) fn augmentation(augment: f64, network: &NetworkConfig) -> Option<Obje
 }
 
 /// The same metric twice measures nothing new.
-pub(crate) fn metrics_differ(field: &str, metrics: &[Metric]) -> Vec<Objection> {
+pub(super) fn metrics_differ(field: &str, metrics: &[Metric]) -> Vec<Objection> {
     let repeated = |(i, metric): (usize, &Metric)| {
         metrics[..i].contains(metric).then(|| {
             Objection::new(format!("{field}/{i}"), format!("`{}` is listed twice", metric.names()[0]))
         })
     };
     metrics.iter().enumerate().filter_map(repeated).collect()
+}
+
+/// What a network and a dataset have against each other; `labels` where the network needs them.
+pub(super) fn network_and_dataset(
+    field: &str,
+    network: &NetworkConfig,
+    encoder: &Encoder,
+    name: &StageName,
+    facts: &Facts,
+    labels: bool,
+) -> Vec<Objection> {
+    let mut objections = Vec::new();
+    // Latents are stored as means and deviations, and an autoencoder's pixels are not the network's.
+    let comparable = facts.has_images && !facts.latents && matches!(encoder, Encoder::Rgb);
+    if comparable
+        && let Some(resolution) = facts.resolution
+        && resolution != network.img_resolution()
+    {
+        let problem = format!(
+            "the network's `img_resolution` is {}, but the images of `{name}` are {resolution}x{resolution}",
+            network.img_resolution()
+        );
+        objections.push(Objection::new(field, problem));
+    }
+    if comparable
+        && let Some(channels) = facts.channels
+        && channels != network.img_channels()
+    {
+        let problem = format!(
+            "the network's `img_channels` is {}, but the images of `{name}` have {channels}",
+            network.img_channels()
+        );
+        objections.push(Objection::new(field, problem));
+    }
+    if let Some(classes) = facts.label_dim
+        && network.label_dim() > 0
+        && (classes > 0 || labels)
+        && classes != network.label_dim()
+    {
+        let objection = match classes {
+            0 => Objection::new(
+                field,
+                format!("the network's `label_dim` is {}, but `{name}` gives no labels", network.label_dim()),
+            )
+            .help("write `use_labels: true` in that stage, or `label_dim: 0` in the network"),
+            _ => Objection::new(
+                field,
+                format!(
+                    "the network's `label_dim` is {}, but `{name}` has {classes} classes",
+                    network.label_dim()
+                ),
+            ),
+        };
+        objections.push(objection);
+    }
+    objections
+}
+
+/// Metrics that compare with more real images than there are.
+pub(super) fn enough_images(
+    field: &str,
+    metrics: &[Metric],
+    name: &StageName,
+    facts: &Facts,
+) -> Vec<Objection> {
+    let Some(images) = facts.images.filter(|_| facts.has_images) else { return Vec::new() };
+    let too_few = |(i, metric): (usize, &Metric)| {
+        let needs = metric.needs();
+        let least = if needs.detector == DetectorName::Inception && needs.keep_real.moments {
+            INCEPTION_IMAGES
+        } else {
+            4
+        };
+        (needs.reference() && images < least).then(|| {
+            let objection = Objection::new(
+                format!("{field}/{i}"),
+                format!("`{}` needs at least {least} real images, but `{name}` has {images}", metric.names()[0]),
+            );
+            match least {
+                INCEPTION_IMAGES => objection.help("the covariance of 2048 features is singular below; `frechet_distance` with the detector `pixels` or `random_conv` needs fewer"),
+                _ => objection,
+            }
+        })
+    };
+    metrics.iter().enumerate().filter_map(too_few).collect()
+}
+
+/// In what two networks differ so that one cannot start from the other.
+pub(super) fn difference(a: &NetworkConfig, b: &NetworkConfig) -> Option<&'static str> {
+    if std::mem::discriminant(a) != std::mem::discriminant(b) {
+        Some("another architecture than that")
+    } else if a.img_resolution() != b.img_resolution() {
+        Some("another `img_resolution` than that")
+    } else if a.img_channels() != b.img_channels() {
+        Some("another `img_channels` than that")
+    } else if a.label_dim() != b.label_dim() {
+        Some("another `label_dim` than that")
+    } else {
+        None
+    }
 }
 
 #[cfg(test)]

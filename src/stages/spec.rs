@@ -4,55 +4,79 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    evaluate::Evaluate, generate::Generate, load_teacher::LoadTeacher, prepare_dataset::PrepareDataset,
-    report::Report, stage::Stage, train_teacher::TrainTeacher,
+    evaluate::Evaluate,
+    generate::Generate,
+    load_teacher::LoadTeacher,
+    prepare_dataset::PrepareDataset,
+    report::Report,
+    stage::{Kind, Stage, Verb},
+    train_teacher::TrainTeacher,
 };
 use crate::distill::Distill;
 
-/// What a stage does: one verb with its values.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum StageSpec {
-    /// Makes an image dataset ready: finds it, or converts images into it.
-    PrepareDataset(PrepareDataset),
-    /// Fetches a published network and reads its weights.
-    LoadTeacher(LoadTeacher),
-    /// Trains a diffusion model from nothing.
-    TrainTeacher(TrainTeacher),
-    /// Distills a teacher into a generator that needs one step.
-    Distill(Distill),
-    /// Makes images with a network, one seed each.
-    Generate(Generate),
-    /// Measures a network against a dataset.
-    Evaluate(Evaluate),
-    /// A paper table with verdicts, curves and images.
-    Report(Report),
+macro_rules! verbs {
+    ($($(#[$doc:meta])* $Verb:ident,)*) => {
+        /// What a stage does: one verb with its values.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[serde(rename_all = "snake_case")]
+        pub enum StageSpec {
+            $($(#[$doc])* $Verb($Verb),)*
+        }
+
+        impl StageSpec {
+            /// The verb with its values, whichever it is.
+            pub fn stage(&self) -> &dyn Stage {
+                match self { $(Self::$Verb(stage) => stage,)* }
+            }
+
+            /// The same, to be completed.
+            pub fn stage_mut(&mut self) -> &mut dyn Stage {
+                match self { $(Self::$Verb(stage) => stage,)* }
+            }
+
+            /// The verb as the pipeline file writes it.
+            pub fn verb(&self) -> &'static str {
+                match self { $(Self::$Verb(_) => $Verb::NAME,)* }
+            }
+
+            /// What a verb makes, by its name; `None` where there is no such verb.
+            pub fn makes(verb: &str) -> Option<Kind> {
+                [$(($Verb::NAME, $Verb::MAKES),)*].into_iter().find(|(name, _)| *name == verb).map(|(_, kind)| kind)
+            }
+        }
+    };
 }
 
-impl StageSpec {
-    /// The verb with its values, whichever it is.
-    pub fn stage(&self) -> &dyn Stage {
-        match self {
-            Self::PrepareDataset(stage) => stage,
-            Self::LoadTeacher(stage) => stage,
-            Self::TrainTeacher(stage) => stage,
-            Self::Distill(stage) => stage,
-            Self::Generate(stage) => stage,
-            Self::Evaluate(stage) => stage,
-            Self::Report(stage) => stage,
-        }
-    }
+verbs! {
+    /// Makes an image dataset ready: finds it, or converts images into it.
+    PrepareDataset,
+    /// Fetches a published network and reads its weights.
+    LoadTeacher,
+    /// Trains a diffusion model from nothing.
+    TrainTeacher,
+    /// Distills a teacher into a generator that needs one step.
+    Distill,
+    /// Makes images with a network, one seed each.
+    Generate,
+    /// Measures a network against a dataset.
+    Evaluate,
+    /// A paper table with verdicts, curves and images.
+    Report,
+}
 
-    /// The verb as the pipeline file writes it.
-    pub fn verb(&self) -> &'static str {
-        match self {
-            Self::PrepareDataset(_) => "prepare_dataset",
-            Self::LoadTeacher(_) => "load_teacher",
-            Self::TrainTeacher(_) => "train_teacher",
-            Self::Distill(_) => "distill",
-            Self::Generate(_) => "generate",
-            Self::Evaluate(_) => "evaluate",
-            Self::Report(_) => "report",
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verb_is_called_what_the_file_calls_it() {
+        let schema = serde_json::to_value(schemars::schema_for!(StageSpec)).unwrap();
+        let branches = schema["oneOf"].as_array().unwrap();
+        let written =
+            branches.iter().map(|branch| branch["properties"].as_object().unwrap().keys().next().unwrap());
+        for verb in written {
+            assert!(StageSpec::makes(verb).is_some(), "`{verb}` is not the `NAME` of its type");
         }
+        assert_eq!(StageSpec::makes("destill"), None);
     }
 }

@@ -1,19 +1,16 @@
 //! `Stage`: what every verb of the pipeline language can say about itself.
 
-use std::fmt;
+use std::{fmt, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::{artifact::Artifact, context::Context};
-use crate::{Result, stage_name::StageName};
+use super::{artifact::Artifact, context::Context, facts::Facts, work::Work, world::World};
+use crate::{Result, diffusion::Encoder, location::Location, nn::NetworkConfig, stage_name::StageName};
 
 /// One verb of the pipeline language. The value that YAML parsed into is `self`.
 pub trait Stage {
     /// The stages this one reads, and as what.
     fn inputs(&self) -> Vec<Input<'_>>;
-
-    /// What it makes.
-    fn makes(&self) -> Kind;
 
     /// Whether it only shows what others made, outside of its own folder. Such a stage runs in every run, in no time, so
     /// that nobody sees what another run showed there.
@@ -26,11 +23,75 @@ pub trait Stage {
         Vec::new()
     }
 
+    /// What disagrees with other stages and with the files at hand, as far as that is known before anything runs.
+    fn agrees(&self, _world: &World<'_>) -> Vec<Objection> {
+        Vec::new()
+    }
+
+    /// Fills in what is left out because there is only one choice; `only_images` is the pipeline's only dataset of images.
+    fn complete(&mut self, _only_images: Option<&StageName>) {}
+
+    /// The files it reads that no stage makes, with the fields that name them.
+    fn locations(&self) -> Vec<(String, &Location)> {
+        Vec::new()
+    }
+
+    /// The finished stages of other pipelines whose results it shows, with the fields that name them.
+    fn elsewhere(&self) -> Vec<(String, Elsewhere)> {
+        Vec::new()
+    }
+
+    /// How much it has to do, but for its network's parameters; `cache` has what was downloaded before.
+    fn work(&self, _world: &World<'_>, _cache: &Path) -> Work {
+        Work::default()
+    }
+
+    /// The network that it hands on.
+    fn network(&self) -> Option<Network<'_>> {
+        None
+    }
+
+    /// What can be known of the dataset that it makes.
+    fn facts(&self, _world: &World<'_>) -> Option<Facts> {
+        None
+    }
+
+    /// The names of the values that it measures.
+    fn scores(&self) -> Option<Vec<String>> {
+        None
+    }
+
     /// Does the work in `context.dir` and describes the result. Continues from what an interrupted run left there.
     ///
     /// # Errors
     /// Whatever files, networks and devices can do; `Interrupted` after a stop was asked for and the state saved.
     fn run(&self, context: &mut Context<'_>) -> Result<Artifact>;
+}
+
+/// What the language says of a verb, whatever its values are.
+pub trait Verb {
+    /// As the pipeline file writes it.
+    const NAME: &'static str;
+    /// What it makes.
+    const MAKES: Kind;
+}
+
+/// A network that a stage hands on.
+#[derive(Clone, Copy, Debug)]
+pub enum Network<'a> {
+    /// Its own: the architecture, where it is known before the stage runs, and what the images are.
+    Own(Option<&'a NetworkConfig>, &'a Encoder),
+    /// One as that of another stage.
+    Of(&'a StageName),
+}
+
+/// A stage of another pipeline.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Elsewhere {
+    /// The pipeline.
+    pub pipeline: String,
+    /// Its stage.
+    pub stage: StageName,
 }
 
 /// A reference from one stage to another.

@@ -9,9 +9,11 @@ use super::{
     artifact::{Artifact, NetworkArtifact},
     context::Context,
     network_file, rules, snapshots,
-    stage::{Input, Kind, Objection, Stage},
+    stage::{Input, Kind, Network, Objection, Stage, Verb},
     teaching::Teaching,
     training_loop::{self, Cadence, Training},
+    work::Work,
+    world::World,
 };
 use crate::{
     Result,
@@ -99,13 +101,14 @@ impl TrainTeacher {
     }
 }
 
+impl Verb for TrainTeacher {
+    const NAME: &'static str = "train_teacher";
+    const MAKES: Kind = Kind::Network;
+}
+
 impl Stage for TrainTeacher {
     fn inputs(&self) -> Vec<Input<'_>> {
         vec![Input::new("dataset", &self.dataset, Kind::Dataset)]
-    }
-
-    fn makes(&self) -> Kind {
-        Kind::Network
     }
 
     fn check(&self) -> Vec<Objection> {
@@ -124,6 +127,38 @@ impl Stage for TrainTeacher {
         }
         objections.extend(rules::augmentation(self.augment, &self.network));
         objections
+    }
+
+    fn agrees(&self, world: &World<'_>) -> Vec<Objection> {
+        let Some(facts) = world.facts(&self.dataset) else { return Vec::new() };
+        let mut objections =
+            rules::network_and_dataset("dataset", &self.network, &Encoder::Rgb, &self.dataset, &facts, true);
+        if !facts.has_images {
+            objections.push(
+                Objection::new(
+                    "dataset",
+                    format!("`{}` holds labels only, but a teacher learns from images", self.dataset),
+                )
+                .help("use a `prepare_dataset` stage with images"),
+            );
+        }
+        if let Some(snapshots) = &self.snapshots {
+            objections.extend(rules::enough_images(
+                "snapshots/metrics",
+                &snapshots.metrics,
+                &self.dataset,
+                &facts,
+            ));
+        }
+        objections
+    }
+
+    fn work(&self, _world: &World<'_>, _cache: &Path) -> Work {
+        Work::training(self.duration_kimg, self.batch_size, self.rounds())
+    }
+
+    fn network(&self) -> Option<Network<'_>> {
+        Some(Network::Own(Some(&self.network), &Encoder::Rgb))
     }
 
     fn run(&self, context: &mut Context<'_>) -> Result<Artifact> {

@@ -1,0 +1,126 @@
+//! `Glance`: what can be known of a dataset without decoding it, and what its contents hash to.
+
+use std::{
+    fs::{self, File},
+    io::Cursor,
+    path::Path,
+};
+
+use image::{ImageDecoder as _, ImageReader};
+
+use super::{dataset_content::Content, files::Files, labels};
+
+/// Zips larger than this are not opened for a check: their table of contents alone takes longer than a check may.
+const MAX_GLANCE: u64 = 4 << 30;
+/// Folders with more bytes than this are identified by names and sizes alone.
+const MAX_HASHED: u64 = 1 << 30;
+/// An image's header is within these.
+const HEAD: u64 = 1 << 20;
+
+/// What can be known of a dataset without decoding it. `None` means not known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Glance {
+    /// Number of images.
+    pub images: u64,
+    /// Side of the first image.
+    pub resolution: Option<usize>,
+    /// Channels of the first image.
+    pub channels: Option<usize>,
+    /// Number of classes; 0 without labels.
+    pub classes: usize,
+    /// Whether the images are an autoencoder's latents.
+    pub latents: bool,
+}
+
+impl Glance {
+    /// At a zip, a folder, or a `dataset.json` on its own; `None` where it cannot be read or is too large.
+    pub fn at(path: &Path) -> Option<Self> {
+        let metadata = fs::metadata(path).ok()?;
+        if metadata.is_file() && metadata.len() > MAX_GLANCE {
+            return None;
+        }
+        if metadata.is_file() && path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json")) {
+            let classes = classes(&fs::read(path).ok()?);
+            return Some(Self { images: 0, resolution: None, channels: None, classes, latents: false });
+        }
+        let files = Files::open(path).ok()?;
+        let (list, latents) = match Content::of(&files).ok()? {
+            Content::Images(list) => (list, false),
+            Content::RawLatents(list) => (list, true),
+            Content::LabelsOnly => (Vec::new(), false),
+        };
+        let size = list.first().filter(|_| !latents).and_then(|&first| {
+            let head = files.peek(first, HEAD).ok()?;
+            let reader = ImageReader::new(Cursor::new(head)).with_guessed_format().ok()?;
+            let decoder = reader.into_decoder().ok()?;
+            Some((decoder.dimensions().0 as usize, usize::from(decoder.color_type().channel_count())))
+        });
+        let labels = files.find("dataset.json").and_then(|index| files.read(index).ok());
+        Some(Self {
+            images: list.len() as u64,
+            resolution: size.map(|(side, _)| side),
+            channels: size.map(|(_, channels)| channels),
+            classes: labels.map_or(0, |labels| classes(&labels)),
+            latents,
+        })
+    }
+}
+
+/// The greatest class + 1.
+fn classes(labels: &[u8]) -> usize {
+    let labels = labels::parse(labels).ok().flatten().unwrap_or_default();
+    labels.iter().map(|(_, class)| *class as usize + 1).max().unwrap_or(0)
+}
+
+/// What the contents of a local file or folder hash to: a zip by its table of contents (names, sizes, checksums), a
+/// folder by names, sizes and bytes, anything else by its bytes. `None` where it cannot be read.
+pub fn identity(path: &Path) -> Option<String> {
+    let mut hash = blake3::Hasher::new();
+    let is_zip = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("zip"));
+    let files = if path.is_dir() || is_zip { Files::open(path).ok() } else { None };
+    match &files {
+        Some(files @ Files::Zip(_)) => {
+            for (index, name) in files.names().iter().enumerate() {
+                let (size, crc) = files.fingerprint(index).ok()?;
+                hash.update(&(name.len() as u64).to_le_bytes()).update(name.as_bytes());
+                hash.update(&size.to_le_bytes()).update(&crc.to_le_bytes());
+            }
+        }
+        Some(Files::Folder { root, names }) => {
+            let sizes = names.iter().map(|name| fs::metadata(root.join(name)).map_or(0, |m| m.len()));
+            let sizes: Vec<u64> = sizes.collect();
+            let with_bytes = sizes.iter().sum::<u64>() <= MAX_HASHED;
+            let mut sized: Vec<(&String, u64)> = names.iter().zip(sizes).collect();
+            sized.sort_by(|(a, _), (b, _)| a.split('/').cmp(b.split('/')));
+            for (name, size) in sized {
+                hash.update(&(name.len() as u64).to_le_bytes()).update(name.as_bytes());
+                hash.update(&size.to_le_bytes());
+                if with_bytes {
+                    hash.update_reader(File::open(root.join(name)).ok()?).ok()?;
+                }
+            }
+        }
+        None if path.is_dir() => return None,
+        None => drop(hash.update_reader(File::open(path).ok()?).ok()?),
+    }
+    Some(hash.finalize().to_hex()[..32].to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identity_follows_the_contents_not_the_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets/digits-8x8.zip");
+        let copy = folder.path().join("other.zip");
+        fs::copy(&path, &copy).unwrap();
+        assert_eq!(identity(&path), identity(&copy));
+        fs::write(folder.path().join("a.png"), b"1").unwrap();
+        let before = identity(folder.path());
+        fs::write(folder.path().join("a.png"), b"2").unwrap();
+        assert_ne!(before, identity(folder.path()));
+        assert_eq!(identity(&folder.path().join("absent")), None);
+    }
+}

@@ -1,0 +1,73 @@
+//! `Work`: how much a stage has to do, as far as that is known before it does it.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::{download, inception_weights};
+use crate::{
+    kimg::Kimg,
+    location::{Location, Place},
+    metrics::{DetectorName, Metric},
+    nn::NetworkConfig,
+};
+
+/// How much a stage has to do.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Work {
+    /// Parameters of its network.
+    pub parameters: Option<u64>,
+    /// Iterations of its training.
+    pub steps: Option<u64>,
+    /// Gradient-accumulation rounds of an iteration.
+    pub rounds: Option<u32>,
+    /// Images to generate.
+    pub images: Option<u64>,
+    /// Files to download that are not in the cache.
+    pub downloads: Vec<Download>,
+}
+
+/// A file to download.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Download {
+    /// The address, or what it is.
+    pub what: String,
+    /// About how many bytes, where that is known.
+    pub bytes: Option<u64>,
+}
+
+impl Work {
+    /// A training: its iterations, and the rounds of each.
+    pub(super) fn training(duration: Kimg, batch_size: u32, rounds: u32) -> Self {
+        let steps = duration.nimg().div_ceil(u64::from(batch_size.max(1)));
+        Self { steps: Some(steps), rounds: Some(rounds), ..Self::default() }
+    }
+
+    /// A file that has to be there, perhaps from elsewhere.
+    #[must_use]
+    pub(super) fn with_file(mut self, location: &Location, bytes: Option<u64>, cache: &Path) -> Self {
+        if let Ok(Place::Url(url)) = location.resolve()
+            && !download::cached(cache, &url).exists()
+        {
+            self.downloads.push(Download { what: url.to_string(), bytes });
+        }
+        self
+    }
+
+    /// What metrics need.
+    #[must_use]
+    pub(super) fn with_metrics(self, metrics: &[Metric], cache: &Path) -> Self {
+        if metrics.iter().any(|metric| metric.needs().detector == DetectorName::Inception) {
+            self.with_file(&inception_weights::location(), Some(inception_weights::BYTES), cache)
+        } else {
+            self
+        }
+    }
+}
+
+/// The parameters of a network.
+pub fn parameters(network: &NetworkConfig) -> Option<u64> {
+    let entries = network.shapes().ok()?;
+    let size = |shape: &[usize]| shape.iter().map(|n| *n as u64).product::<u64>();
+    Some(entries.iter().filter(|entry| entry.is_parameter()).map(|entry| size(&entry.shape)).sum())
+}
