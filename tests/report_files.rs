@@ -84,6 +84,28 @@ fn base_variant_base_leaves_the_files_of_the_base() {
     assert_eq!(shown(&dir), base);
 }
 
+/// What is compared are the runs that the reports are about, whatever lies beside them and is newer.
+#[test]
+fn compare_looks_at_what_the_report_is_about() {
+    let bench = Bench::new();
+    let file = bench.write("p.yaml", PIPELINE);
+    let other = bench.path("other").display().to_string();
+    let [seed, rate] = ["seed=7", "stages.teacher.train_teacher.lr=0.01"];
+    bench.sida(&["run", &file]).exits(0);
+    bench.sida(&["run", &file, "--set", seed, "--set", rate]).exits(0);
+    bench.sida(&["run", &file]).exits(0);
+    bench.sida(&["run", &file, "--runs", &other]).exits(0);
+    let [left, right] = [bench.runs().join("p"), bench.path("other/p")].map(|dir| dir.display().to_string());
+    let said = bench.sida(&["compare", &left, &right]).exits(0);
+    assert!(said.out.contains("all settings are the same"), "{}", said.out);
+    assert!(said.out.contains("digits/reals.png: the same images"), "{}", said.out);
+    bench.sida(&["run", &file, "--runs", &other, "--set", seed, "--set", rate]).exits(0);
+    let said = bench.sida(&["compare", &left, &right]).exits(0);
+    assert!(said.out.contains("seed: 0 -> 7"), "{}", said.out);
+    assert!(said.out.contains("teacher.train_teacher.lr: 0.001 -> 0.01"), "{}", said.out);
+    assert!(said.out.contains("scores.fd_pixels_100"), "{}", said.out);
+}
+
 #[test]
 fn a_run_that_fails_or_is_killed_leaves_no_other_runs_verdict() {
     let bench = Bench::new();

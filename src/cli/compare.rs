@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use serde_json::Value;
@@ -42,35 +42,28 @@ fn read(path: &Path) -> Result<Run> {
             scores.insert(format!("{stage}.{metric}"), score["mean"].as_f64().unwrap_or(f64::NAN));
         }
     }
-    let mut run = Run { scores, settings: BTreeMap::new(), pictures: BTreeMap::new() };
-    let folder = file.parent().unwrap_or(Path::new("."));
-    // The newest folder of each stage is the one that the report is about.
-    let mut folders: Vec<_> = fs::read_dir(folder)
-        .map_err(Error::io("read the folder", folder))?
-        .flatten()
-        .filter(|entry| entry.path().join("artifact.json").is_file())
-        .map(|entry| {
-            let modified = entry.metadata().and_then(|meta| meta.modified()).ok();
-            (modified, entry.path())
-        })
-        .collect();
-    folders.sort();
-    for (_, dir) in folders {
-        let Some(record) = fs::read_to_string(dir.join("stage.json")).ok() else { continue };
-        let Ok(record) = serde_json::from_str::<Value>(&record) else { continue };
-        let stage = record["stage"].as_str().unwrap_or_default().to_owned();
-        run.settings.retain(|name, _| !name.starts_with(&format!("{stage}.")));
-        flatten(&stage, &record["spec"], &mut run.settings);
-        if let Some(seed) = record["seed"].as_u64() {
-            run.settings.insert("seed".to_owned(), seed.to_string());
-        }
+    let mut settings = BTreeMap::new();
+    for (stage, values) in report["settings"].as_object().into_iter().flatten() {
+        flatten(stage, values, &mut settings);
+    }
+    flatten("seed", &report["provenance"]["seed"], &mut settings);
+    let mut pictures = BTreeMap::new();
+    let stages = report["provenance"]["stages"].as_array().into_iter().flatten();
+    for (stage, key) in stages.filter_map(|run| Some((run["stage"].as_str()?, run["key"].as_str()?))) {
+        let Some(dir) = stage_dir(&file, stage, key) else { continue };
         for name in ["grid.png", "reals.png"] {
             if let Ok(bytes) = fs::read(dir.join(name)) {
-                run.pictures.insert(format!("{stage}/{name}"), blake3::hash(&bytes));
+                pictures.insert(format!("{stage}/{name}"), blake3::hash(&bytes));
             }
         }
     }
-    Ok(run)
+    Ok(Run { scores, settings, pictures })
+}
+
+/// The folder of the stage that a report is about: beside the report, or above it where it is one of a sweep's point.
+fn stage_dir(report: &Path, stage: &str, key: &str) -> Option<PathBuf> {
+    let name = format!("{stage}-{}", key.get(..8)?);
+    report.ancestors().skip(1).take(3).map(|folder| folder.join(&name)).find(|dir| dir.is_dir())
 }
 
 fn flatten(path: &str, value: &Value, into: &mut BTreeMap<String, String>) {
