@@ -6,7 +6,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{Error, Result, data::zip_files::ZipFiles};
+use crate::{
+    Error, Result,
+    formats::{
+        Source,
+        zip::{Limits, ZipArchive},
+    },
+};
 
 /// Nothing in a dataset is larger than this; what claims to be is refused before memory is asked for.
 pub(in crate::data) const MAX_FILE_BYTES: u64 = 1 << 30;
@@ -15,7 +21,7 @@ pub(in crate::data) const MAX_FILE_BYTES: u64 = 1 << 30;
 #[derive(Debug)]
 pub(in crate::data) enum Files {
     Folder { root: PathBuf, names: Vec<String> },
-    Zip(ZipFiles),
+    Zip { archive: Box<ZipArchive>, names: Vec<String>, entries: Vec<usize> },
 }
 
 impl Files {
@@ -23,7 +29,13 @@ impl Files {
     pub(in crate::data) fn open(path: &Path) -> Result<Self> {
         let metadata = std::fs::metadata(path).map_err(Error::io("read", path))?;
         if !metadata.is_dir() {
-            return ZipFiles::open(path).map(Self::Zip);
+            let limits = Limits { entry_size: MAX_FILE_BYTES, ..Limits::default() };
+            let archive = Box::new(ZipArchive::new(Source::open(path)?, "dataset zip", limits)?);
+            let names = archive.entries().iter().map(|entry| entry.name.clone()).enumerate();
+            let mut listed: Vec<(usize, String)> = names.collect();
+            listed.sort_unstable_by(|a, b| a.1.cmp(&b.1));
+            let (entries, names) = listed.into_iter().unzip();
+            return Ok(Self::Zip { archive, names, entries });
         }
         let mut names = Vec::new();
         list(path, "", &mut names)?;
@@ -34,19 +46,13 @@ impl Files {
     /// All names, in the order of their bytes.
     pub(in crate::data) fn names(&self) -> &[String] {
         match self {
-            Self::Folder { names, .. } => names,
-            Self::Zip(zip) => zip.names(),
+            Self::Folder { names, .. } | Self::Zip { names, .. } => names,
         }
     }
 
     /// The number of a name.
     pub(in crate::data) fn find(&self, name: &str) -> Option<usize> {
         self.names().binary_search_by(|n| n.as_str().cmp(name)).ok()
-    }
-
-    /// A whole file.
-    pub(in crate::data) fn read(&self, index: usize) -> Result<Vec<u8>> {
-        self.read_up_to(index, MAX_FILE_BYTES)
     }
 
     /// The first bytes of a file, at most `limit` of them.
@@ -60,20 +66,21 @@ impl Files {
                     .map_err(Error::io("read", &path))?;
                 Ok(bytes)
             }
-            Self::Zip(zip) => zip.peek(index, limit),
+            Self::Zip { archive, entries, .. } => archive.peek(&archive.entries()[entries[index]], limit),
         }
     }
 
-    fn read_up_to(&self, index: usize, limit: u64) -> Result<Vec<u8>> {
+    /// A whole file.
+    pub(in crate::data) fn read(&self, index: usize) -> Result<Vec<u8>> {
         match self {
             Self::Folder { .. } => {
-                let bytes = self.peek(index, limit + 1)?;
-                if bytes.len() as u64 > limit {
+                let bytes = self.peek(index, MAX_FILE_BYTES + 1)?;
+                if bytes.len() as u64 > MAX_FILE_BYTES {
                     return Err(self.bad(index, "is too large for a file of a dataset"));
                 }
                 Ok(bytes)
             }
-            Self::Zip(zip) => zip.read(index, limit),
+            Self::Zip { archive, entries, .. } => archive.read(&archive.entries()[entries[index]]),
         }
     }
 
@@ -86,7 +93,10 @@ impl Files {
                 crc.update(&bytes);
                 Ok((bytes.len() as u64, crc.sum()))
             }
-            Self::Zip(zip) => Ok(zip.fingerprint(index)),
+            Self::Zip { archive, entries, .. } => {
+                let entry = &archive.entries()[entries[index]];
+                Ok((entry.size, entry.crc32))
+            }
         }
     }
 
@@ -97,7 +107,9 @@ impl Files {
             Self::Folder { root, names } => {
                 Error::bad_file(root.join(&names[index]), "file of a dataset", format!("it {problem}"))
             }
-            Self::Zip(zip) => zip.bad(&zip.names()[index], problem),
+            Self::Zip { archive, names, .. } => {
+                archive.source().bad("dataset zip", format!("entry `{}` {problem}", names[index]))
+            }
         }
     }
 
@@ -105,7 +117,7 @@ impl Files {
     pub(in crate::data) fn bad_whole(&self, problem: impl Into<String>) -> Error {
         match self {
             Self::Folder { root, .. } => Error::bad_file(root, "dataset folder", problem),
-            Self::Zip(zip) => Error::bad_file(zip.path(), "dataset zip", problem),
+            Self::Zip { archive, .. } => archive.source().bad("dataset zip", problem),
         }
     }
 }

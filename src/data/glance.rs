@@ -79,7 +79,7 @@ pub fn identity(path: &Path) -> Option<String> {
     let is_zip = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("zip"));
     let files = if path.is_dir() || is_zip { Files::open(path).ok() } else { None };
     match &files {
-        Some(files @ Files::Zip(_)) => {
+        Some(files @ Files::Zip { .. }) => {
             for (index, name) in files.names().iter().enumerate() {
                 let (size, crc) = files.fingerprint(index).ok()?;
                 hash.update(&(name.len() as u64).to_le_bytes()).update(name.as_bytes());

@@ -1,8 +1,12 @@
 //! What `ImageDataset` accepts, and every sentence with which it refuses.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use zip::CompressionMethod;
+use zip::{CompressionMethod, write::SimpleFileOptions};
 
 use super::{
     batch::{Batches, Samples},
@@ -10,9 +14,18 @@ use super::{
     latents::tests::npy,
     order::{Order, OrderOptions},
     pixels::Pixels,
-    zip_files::tests::write_zip,
 };
 use crate::Result;
+
+/// Writes a zip of the given entries.
+fn write_zip(path: &Path, entries: &[(&str, &[u8])], method: CompressionMethod) {
+    let mut zip = zip::ZipWriter::new(std::fs::File::create(path).unwrap());
+    for (name, bytes) in entries {
+        zip.start_file(*name, SimpleFileOptions::default().compression_method(method)).unwrap();
+        zip.write_all(bytes).unwrap();
+    }
+    zip.finish().unwrap();
+}
 
 fn png(side: usize, channels: usize, value: u8) -> Vec<u8> {
     let data = (0..side * side * channels).map(|i| value.wrapping_add(i as u8)).collect();

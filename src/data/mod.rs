@@ -23,7 +23,6 @@ pub mod resize;
 mod source;
 pub mod transform;
 mod warp;
-mod zip_files;
 
 pub use augment::{Augment, Augmented};
 pub use augment_draws::AugmentDraw;
