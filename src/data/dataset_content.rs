@@ -155,7 +155,7 @@ fn decode_any(files: &Files, index: usize) -> Result<Pixels> {
 
 fn latent_shape(files: &Files, index: usize) -> Result<[usize; 3]> {
     let head = files.peek(index, latents::HEADER_BYTES)?;
-    latents::npy_header(&head).map(|(shape, _)| shape).map_err(|problem| files.bad(index, problem))
+    latents::npy_shape(&head).map_err(|problem| files.bad(index, problem))
 }
 
 fn same(files: &Files, index: usize, found: [usize; 3], expected: [usize; 3]) -> Result<()> {

@@ -245,7 +245,7 @@ impl ImageDataset {
             return Err(Error::Unusable(format!("dataset `{}` has no latents", self.name)));
         };
         let (shape, mut latent) =
-            latents::npy_read(files.read(list[raw])?).map_err(|problem| files.bad(list[raw], problem))?;
+            latents::npy_read(&files.read(list[raw])?).map_err(|problem| files.bad(list[raw], problem))?;
         if shape != self.shape {
             return Err(mixed(files, list[raw], shape, self.shape));
         }

@@ -1,53 +1,36 @@
 //! Raw latents as EDM2's `encode` writes them: `.npy` files of f32 `[channels, size, size]`, mean before std.
 
-use burn::tensor::{DType, TensorData};
+use crate::formats::npy;
 
-/// Longest header of a `.npy` file that is believed.
+/// Longer than any header.
 pub(in crate::data) const HEADER_BYTES: u64 = 4096;
 
-/// Shape and the position of the data, from the beginning of a `.npy` file.
+/// Shape of the latents, from the beginning of a `.npy` file.
 ///
 /// # Errors
 /// A fragment that says what is wrong, for the caller to put behind the file's name.
-pub(in crate::data) fn npy_header(bytes: &[u8]) -> Result<([usize; 3], usize), String> {
+pub(in crate::data) fn npy_shape(bytes: &[u8]) -> Result<[usize; 3], String> {
     if bytes.is_empty() {
         return Err("is empty (0 bytes): it was not written completely; replace or remove it".to_owned());
     }
-    let not_npy = "is not a .npy file, or cut off";
-    if !bytes.starts_with(b"\x93NUMPY") {
-        return Err(not_npy.to_owned());
+    let npy::Header { descr, fortran_order, shape } = npy::header(bytes)?;
+    if descr != "<f4" || fortran_order {
+        return Err(format!("holds other numbers than f32 in C order (`{descr}`)"));
     }
-    let (start, length) = match bytes.get(6) {
-        Some(1) => (10, bytes.get(8..10).map(|b| usize::from(u16::from_le_bytes([b[0], b[1]])))),
-        Some(2 | 3) => (12, bytes.get(8..12).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]) as usize)),
-        _ => return Err(not_npy.to_owned()),
-    };
-    let end = start + length.filter(|&l| l as u64 <= HEADER_BYTES).ok_or(not_npy)?;
-    let text = bytes.get(start..end).and_then(|b| std::str::from_utf8(b).ok()).ok_or(not_npy)?;
-    let flat: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-    if !flat.contains("'descr':'<f4'") || !flat.contains("'fortran_order':False") {
-        return Err(format!("holds other numbers than f32 in C order ({})", text.trim()));
-    }
-    let shape = flat.split_once("'shape':(").and_then(|(_, rest)| rest.split_once(')')).map(|(dims, _)| dims);
-    let dims: Option<Vec<usize>> =
-        shape.map(|dims| dims.split(',').filter(|d| !d.is_empty()).map_while(|d| d.parse().ok()).collect());
-    match dims.as_deref() {
-        Some(&[c, h, w]) if c % 2 == 0 && c > 0 && h == w && h > 0 => Ok(([c, h, w], end)),
-        _ => Err(format!("is not [mean and std, size, size] in shape ({})", text.trim())),
+    match shape[..] {
+        [c, h, w] if c % 2 == 0 && c > 0 && h == w && h > 0 => Ok([c, h, w]),
+        _ => Err(format!("is not [mean and std, size, size] in shape {shape:?}")),
     }
 }
 
-/// The numbers of a `.npy` file, `[channels, size, size]`.
+/// The numbers of a `.npy` file, `[channels, size, size]`; all of them finite.
 ///
 /// # Errors
-/// As `npy_header`; also where the file ends too early.
-pub(in crate::data) fn npy_read(bytes: Vec<u8>) -> Result<([usize; 3], Vec<f32>), String> {
-    let (shape, start) = npy_header(&bytes)?;
-    let wanted = shape.iter().try_fold(4_usize, |n, &d| n.checked_mul(d));
-    let data =
-        bytes.get(start..).filter(|data| Some(data.len()) == wanted).ok_or("is cut off, or too long")?;
-    let values = TensorData::from_bytes_vec(data.to_vec(), shape.to_vec(), DType::F32);
-    let values = values.try_into_vec::<f32>().map_err(|e| format!("cannot be read ({e:?})"))?;
+/// As `npy_shape`; also where the file ends too early.
+pub(in crate::data) fn npy_read(bytes: &[u8]) -> Result<([usize; 3], Vec<f32>), String> {
+    let shape = npy_shape(bytes)?;
+    let values = npy::parse(bytes)?.try_into_vec::<f32>();
+    let values = values.map_err(|e| format!("cannot be read ({e:?})"))?;
     match values.iter().find(|value| !value.is_finite()) {
         None => Ok((shape, values)),
         Some(value) => Err(format!("holds {value}: encode the image again")),
@@ -77,18 +60,21 @@ pub(in crate::data) mod tests {
         let values: Vec<f32> = (0..16).map(|i| i as f32 / 3.0).collect();
         let data: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
         let file = npy("<f4", "(4, 2, 2)", &data);
-        assert_eq!(npy_read(file.clone()).unwrap(), ([4, 2, 2], values));
-        assert!(npy_read(file[..file.len() - 1].to_vec()).unwrap_err().contains("is cut off"));
+        assert_eq!(npy_read(&file).unwrap(), ([4, 2, 2], values));
+        assert!(npy_read(&file[..file.len() - 1]).unwrap_err().contains("is cut off"));
         let nan = [&data[..60], &f32::NAN.to_le_bytes()].concat();
-        assert_eq!(npy_read(npy("<f4", "(4, 2, 2)", &nan)).unwrap_err(), "holds NaN: encode the image again");
+        assert_eq!(
+            npy_read(&npy("<f4", "(4, 2, 2)", &nan)).unwrap_err(),
+            "holds NaN: encode the image again"
+        );
     }
 
     #[test]
     fn other_arrays_are_refused() {
-        assert!(npy_read(npy("<f8", "(4, 2, 2)", &[])).unwrap_err().contains("other numbers than f32"));
-        assert!(npy_read(npy("<f4", "(4, 2, 3)", &[])).unwrap_err().contains("(4, 2, 3)"));
-        assert!(npy_read(npy("<f4", "(3, 2, 2)", &[])).unwrap_err().contains("mean and std"));
-        assert!(npy_read(b"\x93NUMPY\x01".to_vec()).unwrap_err().contains("cut off"));
-        assert!(npy_read(Vec::new()).unwrap_err().contains("0 bytes"));
+        assert!(npy_read(&npy("<f8", "(4, 2, 2)", &[])).unwrap_err().contains("other numbers than f32"));
+        assert!(npy_read(&npy("<f4", "(4, 2, 3)", &[])).unwrap_err().contains("[4, 2, 3]"));
+        assert!(npy_read(&npy("<f4", "(3, 2, 2)", &[])).unwrap_err().contains("mean and std"));
+        assert!(npy_read(b"\x93NUMPY\x01").unwrap_err().contains("cut off"));
+        assert!(npy_read(&[]).unwrap_err().contains("0 bytes"));
     }
 }

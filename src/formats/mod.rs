@@ -8,7 +8,7 @@ mod atomic_file;
 mod cursor;
 mod fid_reference;
 mod ndarray;
-mod npy;
+pub mod npy;
 mod npz;
 mod source;
 

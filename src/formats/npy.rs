@@ -7,19 +7,42 @@ use super::ndarray::{self, ElementType};
 /// Real headers are a hundred bytes.
 const LONGEST_HEADER: usize = 1 << 16;
 
+/// What an array's header says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Numpy's code for the elements, such as `<f4`.
+    pub descr: String,
+    /// Whether the first index runs fastest.
+    pub fortran_order: bool,
+    /// The extents.
+    pub shape: Vec<usize>,
+}
+
+/// Reads the header alone, from the beginning of a file.
+///
+/// # Errors
+/// A fragment about what is wrong, for the caller to put behind the array's name.
+pub fn header(bytes: &[u8]) -> Result<Header, String> {
+    Ok(parts(bytes)?.0)
+}
+
 /// Reads an array of numbers.
 ///
 /// # Errors
-/// A sentence about what is wrong: another format, an array of objects, a length that does not fit.
-pub(super) fn parse(bytes: &[u8]) -> Result<TensorData, String> {
-    let (header, data) = split(bytes).ok_or("it is truncated or not a numpy array")?;
-    let header = std::str::from_utf8(header).map_err(|_| "its header is not text")?;
-    let fields =
-        Fields::parse(header).ok_or_else(|| format!("its header is malformed: {}", header.trim()))?;
-    let element = ElementType::parse(&fields.descr);
-    let element = element.ok_or_else(|| format!("it holds `{}`, not numbers", fields.descr))?;
-    let made = ndarray::tensor(data.to_vec(), &fields.shape, fields.fortran_order, element);
-    made.ok_or_else(|| format!("it is truncated: its data do not fill the shape {:?}", fields.shape))
+/// As `header`; also an array of objects, and a length that does not fit.
+pub fn parse(bytes: &[u8]) -> Result<TensorData, String> {
+    let (header, data) = parts(bytes)?;
+    let element = ElementType::parse(&header.descr);
+    let element = element.ok_or_else(|| format!("holds `{}`, not numbers", header.descr))?;
+    let made = ndarray::tensor(data.to_vec(), &header.shape, header.fortran_order, element);
+    made.ok_or_else(|| format!("is cut off, or too long: its data do not fill the shape {:?}", header.shape))
+}
+
+fn parts(bytes: &[u8]) -> Result<(Header, &[u8]), String> {
+    let (header, data) = split(bytes).ok_or("is cut off, or not a numpy array")?;
+    let header = std::str::from_utf8(header).map_err(|_| "has a header that is not text")?;
+    let read = Header::parse(header).ok_or_else(|| format!("has a malformed header: {}", header.trim()))?;
+    Ok((read, data))
 }
 
 /// A header of version 1.0 for `u1` elements of that shape.
@@ -52,13 +75,7 @@ fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     if len > LONGEST_HEADER { None } else { rest.split_at_checked(len) }
 }
 
-struct Fields {
-    descr: String,
-    fortran_order: bool,
-    shape: Vec<usize>,
-}
-
-impl Fields {
+impl Header {
     /// `{'descr': '<f8', 'fortran_order': False, 'shape': (3, 4), }`, keys in any order.
     fn parse(text: &str) -> Option<Self> {
         let mut rest = text.trim().strip_prefix('{')?.strip_suffix('}')?.trim();

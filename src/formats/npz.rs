@@ -53,7 +53,7 @@ impl NpzReader {
     pub fn array(&self, name: &str) -> Result<Option<TensorData>> {
         let Some(entry) = self.0.entry(&format!("{name}.npy")) else { return Ok(None) };
         let array = npy::parse(&self.0.read(entry)?);
-        array.map(Some).map_err(|why| self.0.source().bad(FORMAT, format!("array `{name}`: {why}")))
+        array.map(Some).map_err(|why| self.0.source().bad(FORMAT, format!("array `{name}` {why}")))
     }
 
     /// `Error::BadFile` about this file.
