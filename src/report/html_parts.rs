@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+
 use super::{
-    base64,
     data::{Chart, Grid, ReportData},
     escape::{markup, markup_lines},
     number::{DASH, duration},
@@ -107,7 +108,7 @@ fn grid(grid: &Grid) -> String {
         "<figure{}><img alt=\"{}\"{size} src=\"data:image/png;base64,{}\"><figcaption>{}{note}</figcaption></figure>\n",
         if grid.real { " class=\"real\"" } else { "" },
         markup(&grid.caption),
-        base64::encode(&grid.png),
+        BASE64_STANDARD.encode(&grid.png),
         markup(&grid.caption)
     )
 }

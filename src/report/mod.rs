@@ -3,7 +3,6 @@
 //! `ReportData` holds what there is to say; `write` puts it beside one another as HTML (self-contained), Markdown, JSON,
 //! CSV and LaTeX; `text` is the table for a terminal. `junit` is about a whole run, whatever its reports show.
 
-mod base64;
 mod csv;
 mod data;
 mod escape;
