@@ -4,6 +4,10 @@
 //! to 10 of 255. This one follows libjpeg's default choices: the accurate integer transform ("islow"), "fancy"
 //! triangular enlargement, 16-bit fixed-point colours. Baseline, extended and progressive Huffman files with 8 bits,
 //! gray or three components. Other kinds are left to a general decoder.
+//!
+//! The crate `libjpeg-turbo-rs` 0.9 (pure Rust, 72,000 lines) decodes every file of `tests/jpeg` to the same bytes and
+//! refuses every truncated one. It is not used: strangers' files come here, `unsafe` stands throughout it, and its README
+//! says that known memory errors are mended only after this release and gives no guarantee. Worth another look then.
 
 mod bits;
 mod colour;
