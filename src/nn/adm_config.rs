@@ -4,11 +4,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    check::{Problem, Problems},
+    check::Problems,
     preconditioning::Preconditioning,
-    skeleton::{Attention, Skeleton},
     song_unet_config::{channel_mult_emb, dropout, img_channels, sigma_data},
 };
+
+/// Channels per attention head.
+pub(crate) const CHANNELS_PER_HEAD: usize = 64;
 
 /// ADM (Dhariwal and Nichol 2021), as EDM uses it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -70,38 +72,11 @@ pub struct AdmConfig {
 }
 
 impl AdmConfig {
-    /// The levels and blocks that the settings ask for.
-    pub(crate) fn skeleton(&self) -> Skeleton {
-        let widths: Vec<usize> = self.channel_mult.iter().map(|m| m * self.model_channels).collect();
-        Skeleton::new(
-            self.img_resolution,
-            widths[0],
-            &widths,
-            self.num_blocks,
-            &self.attn_resolutions,
-            Attention::AllBlocks,
-        )
-    }
-
-    /// What is wrong with the settings, field by field; empty where nothing is.
-    pub fn check(&self) -> Vec<Problem> {
-        let mut problems = Problems::default();
-        problems.images(self.img_resolution, self.img_channels, self.channel_mult.len());
-        problems.widths(self.model_channels, &self.channel_mult, self.num_blocks);
-        problems.positive("channel_mult_emb", self.channel_mult_emb);
-        problems.share("dropout", self.dropout);
-        problems.label_dropout(self.label_dropout);
-        problems.sigmas(self.sigma_data, self.sigma_min, self.sigma_max);
-        problems.preconditioning(&self.preconditioning);
+    /// Adds what is wrong with the settings that no other architecture has.
+    pub(crate) fn check(&self, problems: &mut Problems) {
         problems.demand(self.model_channels.is_multiple_of(2), "model_channels", || {
             format!("the noise embedding is {} numbers wide, but must be an even number", self.model_channels)
         });
-        if problems.is_empty() {
-            let skeleton = self.skeleton();
-            problems.groups(&skeleton);
-            problems.heads(&skeleton, 64);
-        }
-        problems.finish()
     }
 }
 

@@ -1,9 +1,6 @@
 //! `Problem`: a sentence about a network setting that makes no sense.
 
-use super::{
-    preconditioning::Preconditioning,
-    skeleton::{Kind, Skeleton},
-};
+use super::{preconditioning::Preconditioning, skeleton::Skeleton};
 
 /// What is wrong with one setting of a network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,13 +35,12 @@ impl Problems {
     }
 
     pub(crate) fn share(&mut self, field: &'static str, value: f64) {
-        self.demand((0.0..1.0).contains(&value), field, || format!("{value} is not between 0 and 1"));
+        self.demand((0.0..=1.0).contains(&value), field, || format!("{value} is not between 0 and 1"));
     }
 
-    pub(crate) fn label_dropout(&mut self, value: f64) {
-        self.demand((0.0..=1.0).contains(&value), "label_dropout", || {
-            format!("{value} is not between 0 and 1")
-        });
+    /// Not everything can be dropped: what is left is scaled up.
+    pub(crate) fn dropout(&mut self, value: f64) {
+        self.demand((0.0..1.0).contains(&value), "dropout", || format!("{value} is not between 0 and 1"));
     }
 
     pub(crate) fn images(&mut self, resolution: usize, channels: usize, levels: usize) {
@@ -71,10 +67,13 @@ impl Problems {
         self.demand(sum.is_normal(), "resample_filter", || format!("its taps sum to {sum}"));
     }
 
-    pub(crate) fn sigmas(&mut self, sigma_data: f64, sigma_min: Option<f64>, sigma_max: Option<f64>) {
+    pub(crate) fn sigma_data(&mut self, sigma_data: f64) {
         self.demand(sigma_data > 0.0 && sigma_data.is_finite(), "sigma_data", || {
             format!("{sigma_data} is not a positive number")
         });
+    }
+
+    pub(crate) fn sigma_range(&mut self, sigma_min: Option<f64>, sigma_max: Option<f64>) {
         let low = sigma_min.unwrap_or(0.0);
         self.demand(low >= 0.0 && low.is_finite(), "sigma_min", || format!("{low} is not a noise level"));
         self.demand(sigma_max.is_none_or(|high| high > low), "sigma_max", || {
@@ -90,8 +89,8 @@ impl Problems {
 
     /// Every normalised width must fall into min(32, width / 4) equal groups.
     pub(crate) fn groups(&mut self, skeleton: &Skeleton) {
-        let blocks = skeleton.layers().filter(|l| l.kind != Kind::Conv);
-        let uneven = blocks.flat_map(|l| [(l, l.c_in), (l, l.c_out)]).find(|&(_, c)| !even_groups(c));
+        let uneven =
+            skeleton.layers().flat_map(|l| [(l, l.c_in), (l, l.c_out)]).find(|&(_, c)| !even_groups(c));
         if let Some((layer, channels)) = uneven {
             self.0.push(Problem {
                 field: "model_channels",

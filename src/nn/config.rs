@@ -5,11 +5,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    adm_config::AdmConfig,
-    check::Problem,
+    adm_config::{self, AdmConfig},
+    check::{Problem, Problems},
     edm2_config::Edm2Config,
-    network::{Body, Network},
+    network::Network,
+    preconditioning::Preconditioning,
     registry::{Entry, Registry},
+    skeleton::{Plan, Skeleton},
     song_unet_config::{NcsnppConfig, SongUNetConfig},
 };
 use crate::{Error, Result, seed::Draw, state_dict::StateDict};
@@ -28,14 +30,17 @@ pub enum NetworkConfig {
     Edm2(Edm2Config),
 }
 
-// One line per question that every architecture answers with a field.
+// One line per question that every architecture answers with a field, or all but EDM2.
 macro_rules! each {
     ($config:expr, $c:ident => $answer:expr) => {
+        each!($config, $c => $answer, edm2: $c => $answer)
+    };
+    ($config:expr, $c:ident => $answer:expr, edm2: $edm2:pat => $other:expr) => {
         match $config {
             NetworkConfig::Ddpmpp($c) => $answer,
             NetworkConfig::Ncsnpp($c) => $answer,
             NetworkConfig::Adm($c) => $answer,
-            NetworkConfig::Edm2($c) => $answer,
+            NetworkConfig::Edm2($edm2) => $other,
         }
     };
 }
@@ -73,12 +78,7 @@ impl NetworkConfig {
 
     /// Width of the augmentation labels; 0 where the network takes none.
     pub fn augment_dim(&self) -> usize {
-        match self {
-            Self::Ddpmpp(c) => c.augment_dim,
-            Self::Ncsnpp(c) => c.augment_dim,
-            Self::Adm(c) => c.augment_dim,
-            Self::Edm2(_) => 0,
-        }
+        each!(self, c => c.augment_dim, edm2: _ => 0)
     }
 
     /// Standard deviation of the images or latents that the network expects.
@@ -86,15 +86,15 @@ impl NetworkConfig {
         each!(self, c => c.sigma_data)
     }
 
+    /// How images, noise and the raw network make a denoiser.
+    pub(crate) fn preconditioning(&self) -> Preconditioning {
+        each!(self, c => c.preconditioning, edm2: _ => Preconditioning::Edm)
+    }
+
     /// The noise levels that samplers may use, lowest and highest.
     pub fn sigma_range(&self) -> (f64, f64) {
-        let (preconditioning, low, high) = match self {
-            Self::Ddpmpp(c) => (c.preconditioning, c.sigma_min, c.sigma_max),
-            Self::Ncsnpp(c) => (c.preconditioning, c.sigma_min, c.sigma_max),
-            Self::Adm(c) => (c.preconditioning, c.sigma_min, c.sigma_max),
-            Self::Edm2(_) => return (0.0, f64::INFINITY),
-        };
-        let (own_low, own_high) = preconditioning.sigma_range();
+        let (low, high) = each!(self, c => (c.sigma_min, c.sigma_max), edm2: _ => (None, None));
+        let (own_low, own_high) = self.preconditioning().sigma_range();
         (low.unwrap_or(own_low), high.unwrap_or(own_high))
     }
 
@@ -103,14 +103,50 @@ impl NetworkConfig {
         matches!(self, Self::Edm2(_))
     }
 
+    /// The levels and blocks that the settings ask for.
+    pub(crate) fn skeleton(&self) -> Skeleton {
+        let plan = match self {
+            Self::Ddpmpp(_) | Self::Ncsnpp(_) => Plan::Song,
+            Self::Adm(_) | Self::Edm2(_) => Plan::Adm,
+        };
+        each!(self, c => Skeleton::new(
+            c.img_resolution, c.model_channels, &c.channel_mult, c.num_blocks, &c.attn_resolutions, plan,
+        ))
+    }
+
     /// What is wrong with the settings, field by field; empty where nothing is.
     pub fn check(&self) -> Vec<Problem> {
+        let mut problems = Problems::default();
+        each!(self, c => {
+            problems.images(c.img_resolution, c.img_channels, c.channel_mult.len());
+            problems.widths(c.model_channels, &c.channel_mult, c.num_blocks);
+            problems.dropout(c.dropout);
+            problems.sigma_data(c.sigma_data);
+        });
+        each!(self, c => {
+            problems.positive("channel_mult_emb", c.channel_mult_emb);
+            problems.share("label_dropout", c.label_dropout);
+            problems.sigma_range(c.sigma_min, c.sigma_max);
+            problems.preconditioning(&c.preconditioning);
+        }, edm2: _ => {});
         match self {
-            Self::Ddpmpp(c) => c.check(),
-            Self::Ncsnpp(c) => SongUNetConfig::from(c).check(),
-            Self::Adm(c) => c.check(),
-            Self::Edm2(c) => c.check(),
+            Self::Ddpmpp(c) => c.check(&mut problems),
+            Self::Ncsnpp(c) => SongUNetConfig::from(c).check(&mut problems),
+            Self::Adm(c) => c.check(&mut problems),
+            Self::Edm2(c) => c.check(&mut problems),
         }
+        if problems.is_empty() {
+            let skeleton = self.skeleton();
+            match self {
+                Self::Ddpmpp(_) | Self::Ncsnpp(_) => problems.groups(&skeleton),
+                Self::Adm(_) => {
+                    problems.groups(&skeleton);
+                    problems.heads(&skeleton, adm_config::CHANNELS_PER_HEAD);
+                }
+                Self::Edm2(c) => problems.heads(&skeleton, c.channels_per_head),
+            }
+        }
+        problems.finish()
     }
 
     /// Names, shapes and order of all tensors, without making any.
@@ -118,8 +154,7 @@ impl NetworkConfig {
     /// # Errors
     /// Where `check` finds problems.
     pub fn shapes(&self) -> Result<Vec<Entry>> {
-        let (_, entries) = self.build(Registry::shapes())?;
-        Ok(entries)
+        Ok(self.build(Registry::shapes())?.entries().to_vec())
     }
 
     /// A fresh network with EDM's initial distributions; every tensor depends on `draw` and its name alone.
@@ -127,8 +162,7 @@ impl NetworkConfig {
     /// # Errors
     /// Where `check` finds problems.
     pub fn init(&self, draw: Draw, device: &Device) -> Result<Network> {
-        let (body, entries) = self.build(Registry::drawn(draw, device))?;
-        Ok(Network::new(self.clone(), body, entries))
+        self.build(Registry::drawn(draw, device))
     }
 
     /// A network with given weights under the reference's names; `origin` names them in errors. Half and double
@@ -137,15 +171,13 @@ impl NetworkConfig {
     /// # Errors
     /// A missing, superfluous or misshapen tensor; settings that make no sense.
     pub fn load(&self, weights: &StateDict, origin: &str, device: &Device) -> Result<Network> {
-        let (body, entries) = self.build(Registry::weights(weights, origin, device))?;
-        Ok(Network::new(self.clone(), body, entries))
+        self.build(Registry::weights(weights, origin, device))
     }
 
-    fn build(&self, mut registry: Registry) -> Result<(Body, Vec<Entry>)> {
+    fn build(&self, registry: Registry) -> Result<Network> {
         if let Some(Problem { field, problem }) = self.check().into_iter().next() {
             return Err(Error::Unusable(format!("network setting `{field}`: {problem}")));
         }
-        let body = Body::new(&mut registry, self)?;
-        Ok((body, registry.finish()?))
+        Network::new(registry, self)
     }
 }

@@ -4,18 +4,16 @@ use burn::{module::Module, tensor::Tensor};
 
 use super::{
     adm_config::AdmConfig,
-    denoiser::Dropout,
+    denoiser::{Condition, Dropout},
     embedding::Embedding,
+    encoded::Encoded,
     layers::{Conv2d, Dense, GroupNorm, LayerInit, Resample},
     masks::drop_labels,
     registry::Registry,
-    song_unet::Encoded,
+    skeleton::{Layer, Skeleton, blocks},
     unet_block::{BlockSettings, Style, UNetBlock},
 };
-use crate::{
-    Result,
-    kernels::{self, silu},
-};
+use crate::{Result, kernels::silu};
 
 /// The raw network F of ADM.
 #[derive(Module, Debug)]
@@ -37,7 +35,12 @@ pub(crate) struct DhariwalUNet {
 
 impl DhariwalUNet {
     /// Registers the network within the current path; `out_channels` is twice the image's for improved DDPM.
-    pub(crate) fn new(registry: &mut Registry, config: &AdmConfig, out_channels: usize) -> Result<Self> {
+    pub(crate) fn new(
+        registry: &mut Registry,
+        config: &AdmConfig,
+        skeleton: &Skeleton,
+        out_channels: usize,
+    ) -> Result<Self> {
         let (init, init_zero) = (Style::Adm.init(), Style::Adm.init_zero());
         let noise = config.model_channels;
         let emb = config.model_channels * config.channel_mult_emb;
@@ -47,31 +50,23 @@ impl DhariwalUNet {
             dropout: config.dropout,
             resample_filter: vec![1.0, 1.0],
         };
-        let skeleton = config.skeleton();
-        let map_augment = (config.augment_dim > 0).then(|| {
-            registry.within("map_augment", |r| Dense::without_bias(r, [config.augment_dim, noise], init_zero))
-        });
-        let map_augment = map_augment.transpose()?;
+        let block = |r: &mut Registry, layer: &Layer| UNetBlock::new(r, layer, &settings);
+        let map_augment = registry.optional(config.augment_dim > 0, "map_augment", |r| {
+            Dense::without_bias(r, [config.augment_dim, noise], init_zero)
+        })?;
         let map_layer0 = registry.within("map_layer0", |r| Dense::new(r, [noise, emb], init))?;
         let map_layer1 = registry.within("map_layer1", |r| Dense::new(r, [emb, emb], init))?;
         let label_init = LayerInit::KaimingNormal((config.label_dim as f64).sqrt());
-        let map_label = (config.label_dim > 0).then(|| {
-            registry.within("map_label", |r| Dense::without_bias(r, [config.label_dim, emb], label_init))
-        });
-        let map_label = map_label.transpose()?;
+        let map_label = registry.optional(config.label_dim > 0, "map_label", |r| {
+            Dense::without_bias(r, [config.label_dim, emb], label_init)
+        })?;
         let (conv_in, enc) = registry.within("enc", |r| {
-            let (first, blocks) =
-                skeleton.encoder.split_first().expect("the encoder begins with a convolution");
-            let channels = [config.img_channels, first.c_out];
-            let conv_in = r.within(&first.name, |r| Conv2d::new(r, channels, 3, init, Resample::Keep))?;
-            let blocks = blocks.iter().map(|l| r.within(&l.name, |r| UNetBlock::new(r, l, &settings)));
-            Ok((conv_in, blocks.collect::<Result<Vec<_>>>()?))
+            let channels = [config.img_channels, skeleton.conv_channels];
+            let conv_in = r.within(&skeleton.conv, |r| Conv2d::new(r, channels, 3, init, Resample::Keep))?;
+            Ok((conv_in, blocks(r, &skeleton.encoder, block)?))
         })?;
-        let dec = registry.within("dec", |r| {
-            let blocks = skeleton.decoder.iter();
-            blocks.map(|l| r.within(&l.name, |r| UNetBlock::new(r, l, &settings))).collect::<Result<Vec<_>>>()
-        })?;
-        let width = skeleton.decoder.last().expect("the decoder has blocks").c_out;
+        let dec = registry.within("dec", |r| blocks(r, &skeleton.decoder, block))?;
+        let width = skeleton.out_channels;
         Ok(Self {
             map_noise: Embedding::positional(noise, false, false),
             map_augment,
@@ -89,20 +84,14 @@ impl DhariwalUNet {
         })
     }
 
-    /// The conditioning vector. `c_noise` `[n]`, labels `[n, classes]` or one row, augment `[n, 9]`
-    pub(crate) fn embed(
-        &self,
-        c_noise: Tensor<1>,
-        class_labels: Option<Tensor<2>>,
-        augment_labels: Option<Tensor<2>>,
-        dropout: Dropout,
-    ) -> Tensor<2> {
+    /// The conditioning vector, as `UNet::embed` says.
+    pub(crate) fn embed(&self, c_noise: Tensor<1>, condition: Condition, dropout: Dropout) -> Tensor<2> {
         let mut emb = self.map_noise.forward(c_noise);
-        if let (Some(map), Some(labels)) = (&self.map_augment, augment_labels) {
+        if let (Some(map), Some(labels)) = (&self.map_augment, condition.augment_labels) {
             emb = emb + map.forward(labels);
         }
         let mut emb = self.map_layer1.forward(silu(self.map_layer0.forward(emb)));
-        if let (Some(map), Some(labels)) = (&self.map_label, class_labels) {
+        if let (Some(map), Some(labels)) = (&self.map_label, condition.class_labels) {
             emb = emb + map.forward(drop_labels(labels, self.label_dropout, dropout));
         }
         silu(emb)
@@ -110,25 +99,15 @@ impl DhariwalUNet {
 
     /// x `[n, h, w, c]` => the encoder's activations
     pub(crate) fn encode(&self, x: Tensor<4>, emb: &Tensor<2>, dropout: Dropout) -> Encoded {
-        let mut x = self.conv_in.forward(x);
-        let mut skips = vec![x.clone()];
-        for block in &self.enc {
-            x = block.forward(x, emb, dropout);
-            skips.push(x.clone());
-        }
-        Encoded { x, skips }
+        Encoded::walk(self.conv_in.forward(x), &self.enc, |block, x| block.forward(x, emb, dropout))
     }
 
     /// The encoder's activations => F `[n, h, w, out_channels]`
-    pub(crate) fn decode(&self, encoded: Encoded, emb: &Tensor<2>, dropout: Dropout) -> Tensor<4> {
-        let Encoded { mut x, mut skips } = encoded;
-        for block in &self.dec {
-            if block.merges {
-                let skip = skips.pop().expect("one activation of the encoder per merging block");
-                x = kernels::concat(x, 1.0, skip, 1.0);
-            }
-            x = block.forward(x, emb, dropout);
-        }
+    pub(crate) fn decode(&self, mut encoded: Encoded, emb: &Tensor<2>, dropout: Dropout) -> Tensor<4> {
+        let x = self
+            .dec
+            .iter()
+            .fold(encoded.last(), |x, block| block.forward(block.merged(x, &mut encoded), emb, dropout));
         self.out_conv.forward(self.out_norm.forward(x, true))
     }
 }

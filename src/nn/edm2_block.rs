@@ -62,31 +62,20 @@ impl Edm2Block {
         flavor: Flavor,
     ) -> Result<Self> {
         let Layer { c_in, c_out, .. } = *layer;
-        let filter = || config.resample_filter.clone();
-        let resample = match layer.kind {
-            Kind::Down => Resample::Down(filter()),
-            Kind::Up => Resample::Up(filter()),
-            Kind::Conv | Kind::Plain | Kind::Merge => Resample::Keep,
-        };
         let heads = if layer.attention { c_out / config.channels_per_head } else { 0 };
         let c_res = if flavor == Flavor::Encoder { c_out } else { c_in };
-        let conv = |registry: &mut Registry, name: &str, channels, kernel| {
-            registry.within(name, |r| MpConv::new(r, channels, kernel))
-        };
-        let optional = |registry: &mut Registry, name: &str, wanted: bool, channels| {
-            if wanted { conv(registry, name, channels, 1).map(Some) } else { Ok(None) }
-        };
+        let conv = |channels, kernel| move |r: &mut Registry| MpConv::new(r, channels, kernel);
         Ok(Self {
             emb_gain: registry.scalar("emb_gain", Init::ZERO)?,
-            conv_res0: conv(registry, "conv_res0", [c_res, c_out], 3)?,
+            conv_res0: registry.within("conv_res0", conv([c_res, c_out], 3))?,
             emb_linear: registry.within("emb_linear", |r| MpDense::new(r, [config.emb_channels(), c_out]))?,
-            conv_res1: conv(registry, "conv_res1", [c_out, c_out], 3)?,
-            conv_skip: optional(registry, "conv_skip", c_in != c_out, [c_in, c_out])?,
-            attn_qkv: optional(registry, "attn_qkv", heads > 0, [c_out, 3 * c_out])?,
-            attn_proj: optional(registry, "attn_proj", heads > 0, [c_out, c_out])?,
+            conv_res1: registry.within("conv_res1", conv([c_out, c_out], 3))?,
+            conv_skip: registry.optional(c_in != c_out, "conv_skip", conv([c_in, c_out], 1))?,
+            attn_qkv: registry.optional(heads > 0, "attn_qkv", conv([c_out, 3 * c_out], 1))?,
+            attn_proj: registry.optional(heads > 0, "attn_proj", conv([c_out, c_out], 1))?,
             settings: Settings {
                 flavor,
-                resample,
+                resample: Resample::of(layer.kind, &config.resample_filter),
                 heads,
                 res_balance: config.res_balance,
                 attn_balance: config.attn_balance,

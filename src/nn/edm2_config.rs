@@ -4,8 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    check::{Problem, Problems},
-    skeleton::{Attention, Skeleton},
+    check::Problems,
     song_unet_config::{box_filter, sigma_data},
 };
 
@@ -100,47 +99,20 @@ impl Edm2Config {
         self.model_channels * self.channel_mult_emb.unwrap_or_else(widest)
     }
 
-    /// The levels and blocks that the settings ask for.
-    pub(crate) fn skeleton(&self) -> Skeleton {
-        let widths: Vec<usize> = self.channel_mult.iter().map(|m| m * self.model_channels).collect();
-        Skeleton::new(
-            self.img_resolution,
-            widths[0],
-            &widths,
-            self.num_blocks,
-            &self.attn_resolutions,
-            Attention::AllBlocks,
-        )
-    }
-
-    /// What is wrong with the settings, field by field; empty where nothing is.
-    pub fn check(&self) -> Vec<Problem> {
-        let mut problems = Problems::default();
-        problems.images(self.img_resolution, self.img_channels, self.channel_mult.len());
-        problems.widths(self.model_channels, &self.channel_mult, self.num_blocks);
+    /// Adds what is wrong with the settings that no other architecture has.
+    pub(crate) fn check(&self, problems: &mut Problems) {
         problems.positive("channel_mult_noise", self.channel_mult_noise.unwrap_or(1));
         problems.positive("channel_mult_emb", self.channel_mult_emb.unwrap_or(1));
         problems.positive("channels_per_head", self.channels_per_head);
         problems.positive("logvar_channels", self.logvar_channels);
-        for (field, value) in [
-            ("label_balance", self.label_balance),
-            ("concat_balance", self.concat_balance),
-            ("res_balance", self.res_balance),
-            ("attn_balance", self.attn_balance),
-        ] {
-            problems
-                .demand((0.0..=1.0).contains(&value), field, || format!("{value} is not between 0 and 1"));
-        }
+        problems.share("label_balance", self.label_balance);
+        problems.share("concat_balance", self.concat_balance);
+        problems.share("res_balance", self.res_balance);
+        problems.share("attn_balance", self.attn_balance);
         problems.filter(&self.resample_filter);
         problems.demand(self.clip_act.is_none_or(|clip| clip > 0.0), "clip_act", || {
             "must be positive, or null for no clipping".to_owned()
         });
-        problems.share("dropout", self.dropout);
-        problems.sigmas(self.sigma_data, None, None);
-        if problems.is_empty() {
-            problems.heads(&self.skeleton(), self.channels_per_head);
-        }
-        problems.finish()
     }
 }
 

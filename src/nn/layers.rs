@@ -5,7 +5,10 @@ use burn::{
     tensor::{DType, Tensor},
 };
 
-use super::registry::{Init, Registry};
+use super::{
+    registry::{Init, Registry},
+    skeleton::Kind,
+};
 use crate::{Result, kernels};
 
 /// The initial distribution of a layer's weight and bias, given its fans.
@@ -36,7 +39,7 @@ impl LayerInit {
     }
 }
 
-/// What a convolution does to the resolution before it convolves.
+/// What a block or a convolution does to the resolution first.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) enum Resample {
     /// Nothing.
@@ -49,6 +52,15 @@ pub(crate) enum Resample {
 }
 
 impl Resample {
+    /// What a block of this kind does.
+    pub(crate) fn of(kind: Kind, filter: &[f32]) -> Self {
+        match kind {
+            Kind::Down => Self::Down(filter.to_vec()),
+            Kind::Up => Self::Up(filter.to_vec()),
+            Kind::Plain | Kind::Merge => Self::Keep,
+        }
+    }
+
     /// x `[n, h, w, c]` => `[n, h', w', c]`
     pub(crate) fn apply(&self, x: Tensor<4>) -> Tensor<4> {
         match self {

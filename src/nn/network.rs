@@ -10,17 +10,23 @@ use burn::{
 use super::{
     config::NetworkConfig,
     denoiser::{Condition, Denoised, Denoiser, Dropout},
-    edm_precond::EdmPrecond,
-    edm2_precond::Edm2Precond,
+    encoded::Encoded,
+    layers::cast,
+    logvar_head::LogvarHead,
     mp_layers::ForcedNormalization,
     registry::{Entry, Registry, state_dict},
+    scalings::{Scaled, Scalings},
+    unet::UNet,
 };
-use crate::{Result, state_dict::StateDict};
+use crate::{Result, kernels, state_dict::StateDict};
 
 /// A network that is ready to denoise.
 #[derive(Module, Debug)]
 pub struct Network {
-    body: Body,
+    net: UNet,
+    logvar: Option<LogvarHead>,
+    #[module(skip)]
+    scalings: Scalings,
     #[module(skip)]
     config: NetworkConfig,
     #[module(skip)]
@@ -29,38 +35,28 @@ pub struct Network {
     compute: DType,
 }
 
-/// The two families, each with its own preconditioning.
-#[derive(Module, Debug)]
-#[expect(clippy::large_enum_variant, reason = "there are a handful of networks in a process")]
-pub(crate) enum Body {
-    Edm(EdmPrecond),
-    Edm2(Edm2Precond),
-}
-
-/// What a network yields before preconditioning turns it into an image.
+/// What a pass yields before the scalings make images of it.
 #[derive(Clone, Debug)]
 pub struct Raw {
-    /// F, in float32. `[n, out_channels, h, w]`
+    /// F, in float32; improved DDPM's has its variances behind the images. `[n, out_channels, h, w]`
     pub f_x: Tensor<4>,
-    /// The noise label that the network was given. `[n]`
-    pub c_noise: Tensor<1>,
-}
-
-impl Body {
-    /// Registers the network that the settings ask for.
-    pub(crate) fn new(registry: &mut Registry, config: &NetworkConfig) -> Result<Self> {
-        match config {
-            NetworkConfig::Ddpmpp(_) | NetworkConfig::Ncsnpp(_) | NetworkConfig::Adm(_) => {
-                EdmPrecond::new(registry, config).map(Self::Edm)
-            }
-            NetworkConfig::Edm2(config) => Edm2Precond::new(registry, config).map(Self::Edm2),
-        }
-    }
+    /// The last encoder activation averaged over its channels. `[n, 1, h', w']`
+    pub logits: Tensor<4>,
+    /// The scalings at the noise levels of the pass.
+    pub scaled: Scaled,
 }
 
 impl Network {
-    pub(crate) fn new(config: NetworkConfig, body: Body, entries: Vec<Entry>) -> Self {
-        Self { body, config, entries: Arc::new(entries), compute: DType::F32 }
+    /// Takes the network that the settings ask for from the registry.
+    pub(crate) fn new(mut registry: Registry, config: &NetworkConfig) -> Result<Self> {
+        let scalings = Scalings::new(&mut registry, config.preconditioning(), config.sigma_data())?;
+        let net = UNet::new(&mut registry, config)?;
+        let logvar = match config {
+            NetworkConfig::Edm2(c) if c.logvar => Some(LogvarHead::new(&mut registry, c.logvar_channels)?),
+            _ => None,
+        };
+        let entries = Arc::new(registry.finish()?);
+        Ok(Self { net, logvar, scalings, config: config.clone(), entries, compute: DType::F32 })
     }
 
     /// Computes activations in this type (`F32`, `BF16` or `F16`); weights, embeddings and results stay float32.
@@ -106,15 +102,12 @@ impl Network {
 
     /// The noise level that the network really knows; samplers pass theirs through it.
     pub fn round_sigma(&self, sigma: f64) -> f64 {
-        match &self.body {
-            Body::Edm(net) => net.round_sigma(sigma),
-            Body::Edm2(_) => sigma,
-        }
+        self.scalings.round_sigma(sigma)
     }
 
     /// All weights and buffers on the host, under the reference's names and in its order.
     pub fn state_dict(&self) -> StateDict {
-        state_dict(&self.body, &self.entries)
+        state_dict(self, &self.entries)
     }
 
     /// Names, shapes and order of all tensors.
@@ -122,12 +115,32 @@ impl Network {
         &self.entries
     }
 
-    /// The raw network in evaluation mode, for those who judge it. noisy `[n, c, h, w]`, sigma `[n, 1, 1, 1]`
-    pub fn raw(&self, noisy: Tensor<4>, sigma: Tensor<4>, condition: &Condition) -> Raw {
-        match &self.body {
-            Body::Edm(net) => net.raw(noisy, sigma, condition, self.compute),
-            Body::Edm2(net) => net.raw(noisy, sigma, condition, self.compute),
-        }
+    /// A whole pass of the raw network, which `denoise` makes images of.
+    /// noisy `[n, c, h, w]`, sigma `[n, 1, 1, 1]` or one for all
+    pub fn raw(&self, noisy: &Tensor<4>, sigma: Tensor<4>, condition: &Condition, dropout: Dropout) -> Raw {
+        let (scaled, emb, encoded) = self.encoded(noisy, sigma, condition, dropout);
+        let logits = encoded.logits();
+        let f_x = kernels::to_nchw(self.net.decode(encoded, &emb, dropout));
+        Raw { f_x: cast(f_x, DType::F32), logits, scaled }
+    }
+
+    /// The scalings, the conditioning vector and the encoder's activations.
+    fn encoded(
+        &self,
+        noisy: &Tensor<4>,
+        sigma: Tensor<4>,
+        condition: &Condition,
+        dropout: Dropout,
+    ) -> (Scaled, Tensor<2>, Encoded) {
+        let scaled = self.scalings.at(sigma, noisy.dims()[0]);
+        let unlabelled = || Tensor::zeros([1, self.label_dim()], &noisy.device());
+        let class_labels =
+            (self.label_dim() > 0).then(|| condition.class_labels.clone().unwrap_or_else(unlabelled));
+        let condition = Condition { class_labels, augment_labels: condition.augment_labels.clone() };
+        let emb = self.net.embed(scaled.c_noise.clone(), condition, dropout);
+        let x = kernels::to_nhwc(cast(scaled.input(noisy.clone()), self.compute));
+        let encoded = self.net.encode(x, &emb, dropout);
+        (scaled, emb, encoded)
     }
 }
 
@@ -139,10 +152,11 @@ impl Denoiser for Network {
         condition: &Condition,
         dropout: Dropout,
     ) -> Denoised {
-        match &self.body {
-            Body::Edm(net) => net.denoise(noisy, sigma, condition, dropout, self.compute),
-            Body::Edm2(net) => net.denoise(noisy, sigma, condition, dropout, self.compute),
-        }
+        let Raw { f_x, logits, scaled } = self.raw(&noisy, sigma, condition, dropout);
+        let c = noisy.dims()[1];
+        let f_x = if f_x.dims()[1] > c { f_x.narrow(1, 0, c) } else { f_x };
+        let logvar = self.logvar.as_ref().map(|head| head.forward(scaled.c_noise.clone()));
+        Denoised { images: scaled.output(noisy, f_x), logits, logvar }
     }
 
     fn encode(
@@ -152,17 +166,12 @@ impl Denoiser for Network {
         condition: &Condition,
         dropout: Dropout,
     ) -> Tensor<4> {
-        match &self.body {
-            Body::Edm(net) => net.encode(noisy, sigma, condition, dropout, self.compute),
-            Body::Edm2(net) => net.encode(noisy, sigma, condition, dropout, self.compute),
-        }
+        let (_, _, encoded) = self.encoded(&noisy, sigma, condition, dropout);
+        encoded.logits()
     }
 
     fn force_weight_normalization(self) -> Self {
-        match self.body {
-            Body::Edm(_) => self,
-            Body::Edm2(net) => Self { body: Body::Edm2(net.map(&mut ForcedNormalization)), ..self },
-        }
+        if self.config.is_edm2() { self.map(&mut ForcedNormalization) } else { self }
     }
 
     fn parameter_names(&self) -> Vec<String> {

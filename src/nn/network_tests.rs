@@ -202,13 +202,13 @@ fn a_skip_decoder_adds_the_images_of_its_levels() {
         }
     }
     let q = question(&standard, 2, &device);
-    let raw = |config: &NetworkConfig, weights: &StateDict| {
+    let f_x = |config: &NetworkConfig, weights: &StateDict| {
         let network = config.load(weights, "a test", &device).unwrap();
-        network.raw(q.noisy.clone(), q.sigma.clone(), &q.condition).f_x
+        network.raw(&q.noisy, q.sigma.clone(), &q.condition, Dropout::Off).f_x
     };
     let constant = Tensor::<1>::from_floats([0.5, -1.0, 2.0], &device).reshape([1, 3, 1, 1]);
-    let expected = raw(&standard, &weights) + constant;
-    assert!(largest_gap(raw(&skip, &more), expected) < 1e-5);
+    let expected = f_x(&standard, &weights) + constant;
+    assert!(largest_gap(f_x(&skip, &more), expected) < 1e-5);
 }
 
 #[test]

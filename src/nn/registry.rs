@@ -110,6 +110,16 @@ impl<'a> Registry<'a> {
         built
     }
 
+    /// Builds a child module where it is wanted.
+    pub(crate) fn optional<T>(
+        &mut self,
+        wanted: bool,
+        name: &str,
+        build: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<Option<T>> {
+        if wanted { self.within(name, build).map(Some) } else { Ok(None) }
+    }
+
     /// The full name of the module under construction, such as `model.enc.8x8_block0`.
     pub(crate) fn module_name(&self) -> &str {
         self.path.trim_end_matches('.')

@@ -1,10 +1,11 @@
 //! `Skeleton`: the order, names and widths of the layers that all three UNets share.
 
-/// Where a layer stands and what it does to the resolution.
+use super::registry::Registry;
+use crate::Result;
+
+/// Where a block stands and what it does to the resolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// The first convolution of the encoder.
-    Conv,
     /// A block that halves the resolution.
     Down,
     /// A block that doubles the resolution.
@@ -15,7 +16,7 @@ pub(crate) enum Kind {
     Merge,
 }
 
-/// One convolution or residual block.
+/// One residual block.
 #[derive(Clone, Debug)]
 pub(crate) struct Layer {
     /// The reference's name within `enc` or `dec`, such as `8x8_block0`.
@@ -26,7 +27,7 @@ pub(crate) struct Layer {
     pub level: usize,
     /// Resolution of the output.
     pub resolution: usize,
-    /// Channels that go in; of a `Conv`, the image's are not known here and 0 stands for them.
+    /// Channels that go in.
     pub c_in: usize,
     /// Channels that come out.
     pub c_out: usize,
@@ -34,34 +35,44 @@ pub(crate) struct Layer {
     pub attention: bool,
 }
 
-/// Which decoder blocks of an attention level have attention.
+/// What skeletons differ in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Attention {
-    /// All of them.
-    AllBlocks,
-    /// Only the last one (DDPM++, NCSN++).
-    LastBlockOfDecoderLevels,
+pub(crate) enum Plan {
+    /// DDPM++ and NCSN++: the first convolution has `model_channels`; of the decoder's blocks, the last one of an
+    /// attention level has attention.
+    Song,
+    /// ADM and EDM2: the first convolution is as wide as the first level; all blocks of an attention level have
+    /// attention.
+    Adm,
 }
 
 /// The layers of a UNet.
 #[derive(Clone, Debug)]
 pub(crate) struct Skeleton {
-    /// From full resolution down.
+    /// The reference's name of the convolution that the encoder begins with.
+    pub conv: String,
+    /// Channels that come out of that convolution.
+    pub conv_channels: usize,
+    /// The blocks of the encoder, from full resolution down.
     pub encoder: Vec<Layer>,
-    /// From the lowest resolution up.
+    /// The blocks of the decoder, from the lowest resolution up.
     pub decoder: Vec<Layer>,
+    /// Channels that come out of the decoder.
+    pub out_channels: usize,
 }
 
 impl Skeleton {
-    /// `first` are the channels of the first convolution, `widths` those of the levels.
+    /// The levels are `channel_mult` times `model_channels` wide, and there is at least one.
     pub(crate) fn new(
         img_resolution: usize,
-        first: usize,
-        widths: &[usize],
+        model_channels: usize,
+        channel_mult: &[usize],
         num_blocks: usize,
         attn_resolutions: &[usize],
-        attention: Attention,
+        plan: Plan,
     ) -> Self {
+        let widths: Vec<usize> = channel_mult.iter().map(|m| m * model_channels).collect();
+        let conv_channels = if plan == Plan::Song { model_channels } else { widths[0] };
         let layer = |level: usize, name: &str, kind, c_in, c_out, attention| {
             let resolution = img_resolution >> level;
             Layer {
@@ -76,13 +87,11 @@ impl Skeleton {
         };
         let attends = |level: usize| attn_resolutions.contains(&(img_resolution >> level));
         let mut encoder = Vec::new();
-        let mut channels = first;
+        let mut channels = conv_channels;
         for (level, &width) in widths.iter().enumerate() {
-            encoder.push(if level == 0 {
-                layer(level, "conv", Kind::Conv, 0, first, false)
-            } else {
-                layer(level, "down", Kind::Down, channels, channels, false)
-            });
+            if level > 0 {
+                encoder.push(layer(level, "down", Kind::Down, channels, channels, false));
+            }
             for i in 0..num_blocks {
                 encoder.push(layer(
                     level,
@@ -95,7 +104,8 @@ impl Skeleton {
                 channels = width;
             }
         }
-        let mut skips: Vec<usize> = encoder.iter().map(|l| l.c_out).collect();
+        let mut skips = vec![conv_channels];
+        skips.extend(encoder.iter().map(|layer: &Layer| layer.c_out));
         let mut decoder = Vec::new();
         for (level, &width) in widths.iter().enumerate().rev() {
             if level + 1 == widths.len() {
@@ -106,7 +116,7 @@ impl Skeleton {
             }
             for i in 0..=num_blocks {
                 let skip = skips.pop().expect("the decoder has as many blocks as the encoder has outputs");
-                let attention = attends(level) && (attention == Attention::AllBlocks || i == num_blocks);
+                let attention = attends(level) && (plan == Plan::Adm || i == num_blocks);
                 decoder.push(layer(
                     level,
                     &format!("block{i}"),
@@ -118,11 +128,21 @@ impl Skeleton {
                 channels = width;
             }
         }
-        Self { encoder, decoder }
+        let conv = format!("{img_resolution}x{img_resolution}_conv");
+        Self { conv, conv_channels, encoder, decoder, out_channels: channels }
     }
 
-    /// All layers.
+    /// All blocks.
     pub(crate) fn layers(&self) -> impl Iterator<Item = &Layer> {
         self.encoder.iter().chain(&self.decoder)
     }
+}
+
+/// Builds every block under its name.
+pub(crate) fn blocks<B>(
+    registry: &mut Registry,
+    layers: &[Layer],
+    mut build: impl FnMut(&mut Registry, &Layer) -> Result<B>,
+) -> Result<Vec<B>> {
+    layers.iter().map(|layer| registry.within(&layer.name, |r| build(r, layer))).collect()
 }

@@ -3,11 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    check::{Problem, Problems},
-    preconditioning::Preconditioning,
-    skeleton::{Attention, Skeleton},
-};
+use super::{check::Problems, preconditioning::Preconditioning};
 
 /// How the noise level is turned into numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -156,38 +152,14 @@ same_settings!(NcsnppConfig => SongUNetConfig {
 });
 
 impl SongUNetConfig {
-    /// The levels and blocks that the settings ask for.
-    pub(crate) fn skeleton(&self) -> Skeleton {
-        Skeleton::new(
-            self.img_resolution,
-            self.model_channels,
-            &self.channel_mult.iter().map(|m| m * self.model_channels).collect::<Vec<_>>(),
-            self.num_blocks,
-            &self.attn_resolutions,
-            Attention::LastBlockOfDecoderLevels,
-        )
-    }
-
-    /// What is wrong with the settings, field by field; empty where nothing is.
-    pub fn check(&self) -> Vec<Problem> {
-        let mut problems = Problems::default();
-        problems.images(self.img_resolution, self.img_channels, self.channel_mult.len());
-        problems.widths(self.model_channels, &self.channel_mult, self.num_blocks);
-        problems.positive("channel_mult_emb", self.channel_mult_emb);
+    /// Adds what is wrong with the settings that no other architecture has.
+    pub(crate) fn check(&self, problems: &mut Problems) {
         problems.positive("channel_mult_noise", self.channel_mult_noise);
-        problems.share("dropout", self.dropout);
-        problems.label_dropout(self.label_dropout);
         problems.filter(&self.resample_filter);
-        problems.sigmas(self.sigma_data, self.sigma_min, self.sigma_max);
-        problems.preconditioning(&self.preconditioning);
         let noise = self.model_channels * self.channel_mult_noise;
         problems.demand(noise.is_multiple_of(2) && noise >= 4, "model_channels", || {
             format!("the noise embedding is {noise} numbers wide, but must be an even number from 4 on")
         });
-        if problems.is_empty() {
-            problems.groups(&self.skeleton());
-        }
-        problems.finish()
     }
 }
 
@@ -246,6 +218,7 @@ fn tent_filter() -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nn::NetworkConfig;
 
     fn parse<T: serde::de::DeserializeOwned>(json: &str) -> T {
         serde_json::from_str(json).unwrap()
@@ -272,9 +245,10 @@ mod tests {
     #[test]
     fn nonsense_is_named_by_its_field() {
         let good: SongUNetConfig = parse(r#"{"img_resolution": 32}"#);
-        assert!(good.check().is_empty());
+        let check = |config| NetworkConfig::Ddpmpp(config).check();
+        assert!(check(good.clone()).is_empty());
         let fields = |config: SongUNetConfig| -> Vec<&'static str> {
-            config.check().into_iter().map(|p| p.field).collect()
+            check(config).into_iter().map(|p| p.field).collect()
         };
         assert_eq!(fields(SongUNetConfig { channel_mult: vec![], ..good.clone() }), ["channel_mult"]);
         assert_eq!(fields(SongUNetConfig { img_resolution: 12, ..good.clone() }), ["img_resolution"]);

@@ -3,7 +3,9 @@
 use burn::{module::Module, tensor::Tensor};
 
 use super::{
+    adm_config::CHANNELS_PER_HEAD,
     denoiser::Dropout,
+    encoded::Encoded,
     layers::{self, Conv2d, Dense, GroupNorm, LayerInit, Resample},
     masks::drop_activations,
     registry::Registry,
@@ -55,7 +57,7 @@ impl Style {
     fn heads(self, channels: usize) -> usize {
         match self {
             Self::Song => 1,
-            Self::Adm => channels / 64,
+            Self::Adm => channels / CHANNELS_PER_HEAD,
         }
     }
 }
@@ -103,12 +105,7 @@ impl UNetBlock {
         let Layer { c_in, c_out, .. } = *layer;
         let style = settings.style;
         let (init, eps) = (style.init(), style.eps());
-        let filter = || settings.resample_filter.clone();
-        let resample = match layer.kind {
-            Kind::Down => Resample::Down(filter()),
-            Kind::Up => Resample::Up(filter()),
-            Kind::Conv | Kind::Plain | Kind::Merge => Resample::Keep,
-        };
+        let resample = Resample::of(layer.kind, &settings.resample_filter);
         let affine_outputs = if style == Style::Adm { 2 * c_out } else { c_out };
         let heads = if layer.attention { style.heads(c_out) } else { 0 };
         let conv =
@@ -129,15 +126,6 @@ impl UNetBlock {
                 Ok(None)
             }
         })?;
-        let (norm2, qkv, proj) = if heads > 0 {
-            (
-                Some(registry.within("norm2", |r| GroupNorm::new(r, c_out, eps))?),
-                Some(registry.within("qkv", |r| conv(r, [c_out, 3 * c_out], 1, style.init_attention()))?),
-                Some(registry.within("proj", |r| conv(r, [c_out, c_out], 1, style.init_zero()))?),
-            )
-        } else {
-            (None, None, None)
-        };
         Ok(Self {
             norm0,
             conv0,
@@ -145,9 +133,10 @@ impl UNetBlock {
             norm1,
             conv1,
             skip,
-            norm2,
-            qkv,
-            proj,
+            norm2: registry.optional(heads > 0, "norm2", |r| GroupNorm::new(r, c_out, eps))?,
+            qkv: registry
+                .optional(heads > 0, "qkv", |r| conv(r, [c_out, 3 * c_out], 1, style.init_attention()))?,
+            proj: registry.optional(heads > 0, "proj", |r| conv(r, [c_out, c_out], 1, style.init_zero()))?,
             resample,
             style,
             heads,
@@ -155,6 +144,12 @@ impl UNetBlock {
             name: registry.module_name().to_owned(),
             merges: layer.kind == Kind::Merge,
         })
+    }
+
+    /// Where a block of the decoder begins: at what came before, x, with an activation of the encoder behind it
+    /// where the block merges. `[n, h, w, c_in]`
+    pub(crate) fn merged(&self, x: Tensor<4>, encoded: &mut Encoded) -> Tensor<4> {
+        if self.merges { kernels::concat(x, 1.0, encoded.take(), 1.0) } else { x }
     }
 
     /// x `[n, h, w, c_in]`, emb `[n, emb_channels]` => `[n, h', w', c_out]`

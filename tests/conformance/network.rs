@@ -87,9 +87,9 @@ fn judge(case: &mut Case, network: &Network, device: &Device) -> Result<(), Stri
     case.check("grad.in.x", grad_x.into_data())?;
     check_parameters(case, network, &gradients)?;
 
-    let raw = network.raw(x.clone(), sigma.clone(), &condition);
+    let raw = network.raw(&x, sigma.clone(), &condition, Dropout::Off);
     case.check("out.F_x", raw.f_x.to_data())?;
-    case.check("out.c_noise", raw.c_noise.to_data())?;
+    case.check("out.c_noise", raw.scaled.c_noise.to_data())?;
     if case.has("out.enc_logits") {
         let logits = network.encode(x.clone(), sigma.clone(), &condition, Dropout::Off);
         case.check("out.enc_logits", logits.to_data())?;
