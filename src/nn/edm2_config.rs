@@ -3,9 +3,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+// EDM2 grew out of ADM and shares defaults with it.
 use super::{
+    adm_config::{channel_mult, model_channels, num_blocks},
     check::Problems,
-    song_unet_config::{box_filter, sigma_data},
+    edm_config::sigma_data,
+    song_unet_config::box_filter,
 };
 
 /// The magnitude-preserving UNet of EDM2 (Karras et al. 2024).
@@ -89,12 +92,12 @@ pub struct Edm2Config {
 
 impl Edm2Config {
     /// Width of the noise embedding.
-    pub fn noise_channels(&self) -> usize {
+    pub(crate) fn noise_channels(&self) -> usize {
         self.model_channels * self.channel_mult_noise.unwrap_or(self.channel_mult[0])
     }
 
     /// Width of the conditioning vector.
-    pub fn emb_channels(&self) -> usize {
+    pub(crate) fn emb_channels(&self) -> usize {
         let widest = || self.channel_mult.iter().copied().max().unwrap_or(1);
         self.model_channels * self.channel_mult_emb.unwrap_or_else(widest)
     }
@@ -118,15 +121,6 @@ impl Edm2Config {
 
 fn img_channels() -> usize {
     4
-}
-fn model_channels() -> usize {
-    192
-}
-fn channel_mult() -> Vec<usize> {
-    vec![1, 2, 3, 4]
-}
-fn num_blocks() -> usize {
-    3
 }
 fn attn_resolutions() -> Vec<usize> {
     vec![16, 8]

@@ -10,6 +10,7 @@ mod edm2_config;
 #[cfg(test)]
 mod edm2_tests;
 mod edm2_unet;
+mod edm_config;
 mod embedding;
 mod encoded;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{check::Problems, preconditioning::Preconditioning};
+use super::{check::Problems, edm_config::edm_config, preconditioning::Preconditioning};
 
 /// How the noise level is turned into numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -40,80 +40,31 @@ pub enum DecoderType {
 // DDPM++ and NCSN++ are one network with four other defaults; every field is written once, here.
 macro_rules! song_unet_config {
     ($(#[$doc:meta])* $name:ident, $embedding_type:tt, $channel_mult_noise:tt, $encoder_type:tt, $resample_filter:tt) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-        #[serde(deny_unknown_fields)]
-        pub struct $name {
-            /// Side of the square images, in pixels.
-            #[schemars(range(min = 1))]
-            pub img_resolution: usize,
-            /// Colour channels of the images.
-            #[serde(default = "img_channels")]
-            #[schemars(range(min = 1))]
-            pub img_channels: usize,
-            /// Number of classes; 0 makes the network unconditional.
-            #[serde(default)]
-            pub label_dim: usize,
-            /// Width of the augmentation labels; 9 for networks trained with augmentation, else 0.
-            #[serde(default)]
-            pub augment_dim: usize,
-            /// Channels of the first convolution; the other widths are multiples of it.
-            #[serde(default = "model_channels")]
-            #[schemars(range(min = 4))]
-            pub model_channels: usize,
-            /// Channels of each level in multiples of `model_channels`; every level halves the resolution.
-            #[serde(default = "channel_mult")]
-            #[schemars(length(min = 1), inner(range(min = 1)))]
-            pub channel_mult: Vec<usize>,
-            /// Width of the conditioning vector in multiples of `model_channels`.
-            #[serde(default = "channel_mult_emb")]
-            #[schemars(range(min = 1))]
-            pub channel_mult_emb: usize,
-            /// Residual blocks per level of the encoder; the decoder has one more.
-            #[serde(default = "num_blocks")]
-            #[schemars(range(min = 1))]
-            pub num_blocks: usize,
-            /// Resolutions with self-attention.
-            #[serde(default = "attn_resolutions")]
-            pub attn_resolutions: Vec<usize>,
-            /// Share of activations that training drops in every block.
-            #[serde(default = "dropout")]
-            #[schemars(range(min = 0.0, max = 0.99))]
-            pub dropout: f64,
-            /// Share of samples whose class labels training drops.
-            #[serde(default)]
-            #[schemars(range(min = 0.0, max = 1.0))]
-            pub label_dropout: f64,
-            /// How the noise level is turned into numbers.
-            #[serde(default = $embedding_type)]
-            pub embedding_type: EmbeddingType,
-            /// Width of the noise embedding in multiples of `model_channels`.
-            #[serde(default = $channel_mult_noise)]
-            #[schemars(range(min = 1))]
-            pub channel_mult_noise: usize,
-            /// How the encoder sees the image besides through its blocks.
-            #[serde(default = $encoder_type)]
-            pub encoder_type: EncoderType,
-            /// How the decoder forms its output.
-            #[serde(default = "decoder_type")]
-            pub decoder_type: DecoderType,
-            /// The separable filter that halves and doubles resolutions.
-            #[serde(default = $resample_filter)]
-            #[schemars(length(min = 2))]
-            pub resample_filter: Vec<f32>,
-            /// How images, noise and the raw network make a denoiser.
-            #[serde(default)]
-            pub preconditioning: Preconditioning,
-            /// Standard deviation of the images in [-1, 1] that the network expects (`edm` only).
-            #[serde(default = "sigma_data")]
-            #[schemars(range(min = 0.001))]
-            pub sigma_data: f64,
-            /// Lowest noise level that samplers may use; by default the preconditioning's own.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
-            pub sigma_min: Option<f64>,
-            /// Highest noise level that samplers may use; by default the preconditioning's own.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
-            pub sigma_max: Option<f64>,
+        edm_config! {
+            $(#[$doc])*
+            $name {
+                /// Channels of the first convolution; the other widths are multiples of it.
+                model_channels,
+                /// Resolutions with self-attention.
+                attn_resolutions,
+                /// How the noise level is turned into numbers.
+                #[serde(default = $embedding_type)]
+                pub embedding_type: EmbeddingType,
+                /// Width of the noise embedding in multiples of `model_channels`.
+                #[serde(default = $channel_mult_noise)]
+                #[schemars(range(min = 1))]
+                pub channel_mult_noise: usize,
+                /// How the encoder sees the image besides through its blocks.
+                #[serde(default = $encoder_type)]
+                pub encoder_type: EncoderType,
+                /// How the decoder forms its output.
+                #[serde(default = "decoder_type")]
+                pub decoder_type: DecoderType,
+                /// The separable filter that halves and doubles resolutions.
+                #[serde(default = $resample_filter)]
+                #[schemars(length(min = 2))]
+                pub resample_filter: Vec<f32>,
+            }
         }
     };
 }
@@ -163,29 +114,17 @@ impl SongUNetConfig {
     }
 }
 
-pub(crate) fn img_channels() -> usize {
-    3
-}
 fn model_channels() -> usize {
     128
 }
 fn channel_mult() -> Vec<usize> {
     vec![1, 2, 2, 2]
 }
-pub(crate) fn channel_mult_emb() -> usize {
-    4
-}
 fn num_blocks() -> usize {
     4
 }
 fn attn_resolutions() -> Vec<usize> {
     vec![16]
-}
-pub(crate) fn dropout() -> f64 {
-    0.10
-}
-pub(crate) fn sigma_data() -> f64 {
-    0.5
 }
 fn positional() -> EmbeddingType {
     EmbeddingType::Positional
