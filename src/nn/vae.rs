@@ -1,35 +1,27 @@
 //! The autoencoder of Stable Diffusion (diffusers' `AutoencoderKL`), in whose latents EDM2 works at 512 pixels.
 
 use burn::tensor::{Device, Tensor};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::{
     registry::{Entry, Registry},
-    vae_layers::{Conv, Level, LevelSize, MidBlock, Norm},
+    vae_layers::{Conv, Level, LevelSize, MidBlock, Norm, Way},
 };
 use crate::{Result, kernels, state_dict::StateDict};
 
 /// The architecture of a Stable Diffusion autoencoder. The defaults are `stabilityai/sd-vae-ft-mse`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VaeConfig {
     /// Channels of the images that are encoded.
-    #[schemars(range(min = 1))]
     pub in_channels: usize,
     /// Channels of the images that are decoded.
-    #[schemars(range(min = 1))]
     pub out_channels: usize,
     /// Channels of the latents.
-    #[schemars(range(min = 1))]
     pub latent_channels: usize,
     /// Width of every level, from the finest; between two levels the resolution halves.
     pub block_out_channels: Vec<usize>,
     /// Residual blocks per level of the encoder; the decoder has one more.
-    #[schemars(range(min = 1))]
     pub layers_per_block: usize,
     /// Groups of every group normalisation.
-    #[schemars(range(min = 1))]
     pub norm_num_groups: usize,
 }
 
@@ -47,76 +39,62 @@ impl Default for VaeConfig {
 }
 
 impl VaeConfig {
-    /// Widths of encoder level `i` and the one before it.
-    fn widths(&self, i: usize) -> (usize, usize) {
-        (self.block_out_channels[i.saturating_sub(1)], self.block_out_channels[i])
-    }
-
-    fn levels(&self) -> usize {
-        self.block_out_channels.len()
-    }
-
-    fn first(&self) -> usize {
-        self.block_out_channels[0]
-    }
-
-    fn last(&self) -> usize {
-        self.block_out_channels[self.levels() - 1]
-    }
-
-    /// How many pixels one latent covers along each axis.
-    pub fn downscale(&self) -> usize {
-        1 << (self.levels() - 1)
-    }
-
     /// Names, shapes and order of all tensors.
     pub fn shapes(&self) -> Vec<Entry> {
         let mut registry = Registry::shapes();
         let listed = Vae::build(self, &mut registry).and_then(|_| registry.finish());
         listed.expect("a list of shapes lacks nothing")
     }
-
-    /// Encoder level i, from the finest.
-    fn down(&self, i: usize) -> LevelSize {
-        let (inputs, outputs) = self.widths(i);
-        let (blocks, groups) = (self.layers_per_block, self.norm_num_groups);
-        LevelSize { blocks, groups, inputs, outputs, resamples: i + 1 < self.levels() }
-    }
-
-    /// Decoder level i, from the coarsest.
-    fn up(&self, i: usize) -> LevelSize {
-        let width = |i: usize| self.block_out_channels[self.levels() - 1 - i];
-        let (blocks, groups) = (self.layers_per_block + 1, self.norm_num_groups);
-        let (inputs, outputs) = (width(i.saturating_sub(1)), width(i));
-        LevelSize { blocks, groups, inputs, outputs, resamples: i + 1 < self.levels() }
-    }
 }
 
-/// Pixels to moments.
+/// Pixels to moments, or latents to pixels.
 #[derive(Clone, Debug)]
-struct Encoder {
+struct Half {
     conv_in: Conv,
-    down_blocks: Vec<Level>,
+    levels: Vec<Level>,
     mid_block: MidBlock,
     conv_norm_out: Norm,
     conv_out: Conv,
 }
 
-/// Latents to pixels.
-#[derive(Clone, Debug)]
-struct Decoder {
-    conv_in: Conv,
-    up_blocks: Vec<Level>,
-    mid_block: MidBlock,
-    conv_norm_out: Norm,
-    conv_out: Conv,
+impl Half {
+    /// Asks for the tensors within the current path, from `inputs` channels to `outputs`.
+    fn load(r: &mut Registry, config: &VaeConfig, way: Way, [inputs, outputs]: [usize; 2]) -> Result<Self> {
+        let groups = config.norm_num_groups;
+        let mut widths = config.block_out_channels.clone();
+        let deepest = widths[widths.len() - 1];
+        let (list, blocks) = match way {
+            Way::Down => ("down_blocks", config.layers_per_block),
+            Way::Up => {
+                widths.reverse();
+                ("up_blocks", config.layers_per_block + 1)
+            }
+        };
+        let last = widths[widths.len() - 1];
+        let level = |r: &mut Registry, i: usize| {
+            let (inputs, outputs) = (widths[i.saturating_sub(1)], widths[i]);
+            let size = LevelSize { blocks, groups, inputs, outputs, resamples: i + 1 < widths.len() };
+            r.within(&format!("{list}.{i}"), |r| Level::load(r, way, size))
+        };
+        Ok(Self {
+            conv_in: Conv::load(r, "conv_in", inputs, widths[0], 3)?,
+            levels: (0..widths.len()).map(|i| level(r, i)).collect::<Result<_>>()?,
+            mid_block: MidBlock::load(r, "mid_block", groups, deepest)?,
+            conv_norm_out: Norm::load(r, "conv_norm_out", groups, last)?,
+            conv_out: Conv::load(r, "conv_out", last, outputs, 3)?,
+        })
+    }
+
+    fn through_levels(&self, x: Tensor<4>) -> Tensor<4> {
+        self.levels.iter().fold(x, |x, level| level.forward(x))
+    }
 }
 
 /// The autoencoder. Its tensors are public as `[n, c, h, w]`.
 #[derive(Clone, Debug)]
 pub struct Vae {
-    encoder: Encoder,
-    decoder: Decoder,
+    encoder: Half,
+    decoder: Half,
     quant_conv: Conv,
     post_quant_conv: Conv,
 }
@@ -137,26 +115,10 @@ impl Vae {
 
     /// Asks for all tensors in the order of registration.
     fn build(config: &VaeConfig, registry: &mut Registry) -> Result<Self> {
-        let (first, last) = (config.first(), config.last());
-        let (latents, groups) = (config.latent_channels, config.norm_num_groups);
-        let encoder = Encoder {
-            conv_in: Conv::load(registry, "encoder.conv_in", config.in_channels, first, 3)?,
-            down_blocks: (0..config.levels())
-                .map(|i| Level::load_down(registry, &format!("encoder.down_blocks.{i}"), config.down(i)))
-                .collect::<Result<_>>()?,
-            mid_block: MidBlock::load(registry, "encoder.mid_block", groups, last)?,
-            conv_norm_out: Norm::load(registry, "encoder.conv_norm_out", groups, last)?,
-            conv_out: Conv::load(registry, "encoder.conv_out", last, 2 * latents, 3)?,
-        };
-        let decoder = Decoder {
-            conv_in: Conv::load(registry, "decoder.conv_in", latents, last, 3)?,
-            up_blocks: (0..config.levels())
-                .map(|i| Level::load_up(registry, &format!("decoder.up_blocks.{i}"), config.up(i)))
-                .collect::<Result<_>>()?,
-            mid_block: MidBlock::load(registry, "decoder.mid_block", groups, last)?,
-            conv_norm_out: Norm::load(registry, "decoder.conv_norm_out", groups, first)?,
-            conv_out: Conv::load(registry, "decoder.conv_out", first, config.out_channels, 3)?,
-        };
+        let latents = config.latent_channels;
+        let (encoder, decoder) = ([config.in_channels, 2 * latents], [latents, config.out_channels]);
+        let encoder = registry.within("encoder", |r| Half::load(r, config, Way::Down, encoder))?;
+        let decoder = registry.within("decoder", |r| Half::load(r, config, Way::Up, decoder))?;
         let quant_conv = Conv::load(registry, "quant_conv", 2 * latents, 2 * latents, 1)?;
         let post_quant_conv = Conv::load(registry, "post_quant_conv", latents, latents, 1)?;
         Ok(Self { encoder, decoder, quant_conv, post_quant_conv })
@@ -166,8 +128,7 @@ impl Vae {
     /// `[n, 3, h, w]` => `[n, 2 latents, h / 8, w / 8]`
     pub fn moments(&self, pixels: Tensor<4>) -> Tensor<4> {
         let encoder = &self.encoder;
-        let x = encoder.conv_in.forward(kernels::to_nhwc(pixels));
-        let x = encoder.down_blocks.iter().fold(x, |x, level| level.forward(x));
+        let x = encoder.through_levels(encoder.conv_in.forward(kernels::to_nhwc(pixels)));
         let x = encoder.conv_norm_out.forward(encoder.mid_block.forward(x), true);
         kernels::to_nchw(self.quant_conv.forward(encoder.conv_out.forward(x)))
     }
@@ -185,7 +146,7 @@ impl Vae {
     pub fn decode(&self, latents: Tensor<4>) -> Tensor<4> {
         let decoder = &self.decoder;
         let x = decoder.conv_in.forward(self.post_quant_conv.forward(kernels::to_nhwc(latents)));
-        let x = decoder.up_blocks.iter().fold(decoder.mid_block.forward(x), |x, level| level.forward(x));
+        let x = decoder.through_levels(decoder.mid_block.forward(x));
         kernels::to_nchw(decoder.conv_out.forward(decoder.conv_norm_out.forward(x, true)))
     }
 }

@@ -31,9 +31,11 @@ impl Conv {
         outputs: usize,
         side: usize,
     ) -> Result<Self> {
-        Ok(Self {
-            weight: tensor(registry, &format!("{name}.weight"), [outputs, inputs, side, side])?,
-            bias: tensor(registry, &format!("{name}.bias"), [outputs])?,
+        registry.within(name, |r| {
+            Ok(Self {
+                weight: tensor(r, "weight", [outputs, inputs, side, side])?,
+                bias: tensor(r, "bias", [outputs])?,
+            })
         })
     }
 
@@ -66,10 +68,12 @@ pub(super) struct Norm {
 
 impl Norm {
     pub(super) fn load(registry: &mut Registry, name: &str, groups: usize, channels: usize) -> Result<Self> {
-        Ok(Self {
-            groups,
-            weight: tensor(registry, &format!("{name}.weight"), [channels])?,
-            bias: tensor(registry, &format!("{name}.bias"), [channels])?,
+        registry.within(name, |r| {
+            Ok(Self {
+                groups,
+                weight: tensor(r, "weight", [channels])?,
+                bias: tensor(r, "bias", [channels])?,
+            })
         })
     }
 
@@ -106,16 +110,18 @@ impl Resnet {
         inputs: usize,
         outputs: usize,
     ) -> Result<Self> {
-        Ok(Self {
-            norm1: Norm::load(registry, &format!("{name}.norm1"), groups, inputs)?,
-            conv1: Conv::load(registry, &format!("{name}.conv1"), inputs, outputs, 3)?,
-            norm2: Norm::load(registry, &format!("{name}.norm2"), groups, outputs)?,
-            conv2: Conv::load(registry, &format!("{name}.conv2"), outputs, outputs, 3)?,
-            conv_shortcut: if inputs == outputs {
-                None
-            } else {
-                Some(Conv::load(registry, &format!("{name}.conv_shortcut"), inputs, outputs, 1)?)
-            },
+        registry.within(name, |r| {
+            Ok(Self {
+                norm1: Norm::load(r, "norm1", groups, inputs)?,
+                conv1: Conv::load(r, "conv1", inputs, outputs, 3)?,
+                norm2: Norm::load(r, "norm2", groups, outputs)?,
+                conv2: Conv::load(r, "conv2", outputs, outputs, 3)?,
+                conv_shortcut: if inputs == outputs {
+                    None
+                } else {
+                    Some(Conv::load(r, "conv_shortcut", inputs, outputs, 1)?)
+                },
+            })
         })
     }
 
@@ -140,19 +146,17 @@ struct Attention {
 }
 
 impl Attention {
-    fn load(registry: &mut Registry, name: &str, groups: usize, channels: usize) -> Result<Self> {
-        let group_norm = Norm::load(registry, &format!("{name}.group_norm"), groups, channels)?;
-        let mut linear = |part: &str| -> Result<(Tensor<2>, Tensor<1>)> {
-            let weight = tensor(registry, &format!("{name}.{part}.weight"), [channels, channels])?;
-            Ok((weight, tensor(registry, &format!("{name}.{part}.bias"), [channels])?))
+    /// Loads the layers within the current path.
+    fn load(registry: &mut Registry, groups: usize, channels: usize) -> Result<Self> {
+        let group_norm = Norm::load(registry, "group_norm", groups, channels)?;
+        let mut linear = |part: &str| {
+            registry.within(part, |r| {
+                Ok((tensor(r, "weight", [channels, channels])?, tensor(r, "bias", [channels])?))
+            })
         };
-        let (mut filters, mut biases) = (Vec::new(), Vec::new());
-        for part in ["to_q", "to_k", "to_v"] {
-            let (weight, bias) = linear(part)?;
-            filters.push(weight);
-            biases.push(bias);
-        }
-        let (weight, bias) = linear("to_out.0")?;
+        let parts = [linear("to_q")?, linear("to_k")?, linear("to_v")?];
+        let (filters, biases): (Vec<Tensor<2>>, Vec<Tensor<1>>) = parts.into_iter().unzip();
+        let (weight, bias): (Tensor<2>, _) = linear("to_out.0")?;
         Ok(Self {
             group_norm,
             qkv: Conv {
@@ -179,10 +183,11 @@ pub(super) struct MidBlock {
 
 impl MidBlock {
     pub(super) fn load(registry: &mut Registry, name: &str, groups: usize, channels: usize) -> Result<Self> {
-        let attention = Attention::load(registry, &format!("{name}.attentions.0"), groups, channels)?;
-        let mut resnet =
-            |i: usize| Resnet::load(registry, &format!("{name}.resnets.{i}"), groups, channels, channels);
-        Ok(Self { attention, resnets: [resnet(0)?, resnet(1)?] })
+        registry.within(name, |r| {
+            let attention = r.within("attentions.0", |r| Attention::load(r, groups, channels))?;
+            let mut resnet = |name: &str| Resnet::load(r, name, groups, channels, channels);
+            Ok(Self { attention, resnets: [resnet("resnets.0")?, resnet("resnets.1")?] })
+        })
     }
 
     pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
@@ -191,18 +196,21 @@ impl MidBlock {
     }
 }
 
+/// Where levels lead.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Way {
+    /// To half the resolution each.
+    Down,
+    /// To double the resolution each.
+    Up,
+}
+
 /// Residual blocks of one resolution, and what changes the resolution behind them.
 #[derive(Clone, Debug)]
 pub(super) struct Level {
     resnets: Vec<Resnet>,
-    resample: Option<Resample>,
-}
-
-/// Half or double the resolution.
-#[derive(Clone, Debug)]
-enum Resample {
-    Down(Conv),
-    Up(Conv),
+    resample: Option<Conv>,
+    way: Way,
 }
 
 /// The sizes of a level.
@@ -221,38 +229,28 @@ pub(super) struct LevelSize {
 }
 
 impl Level {
-    /// A level of the encoder.
-    pub(super) fn load_down(registry: &mut Registry, name: &str, size: LevelSize) -> Result<Self> {
-        let resnets = Self::resnets(registry, name, size)?;
-        let name = format!("{name}.downsamplers.0.conv");
-        let mut conv = || Conv::load(registry, &name, size.outputs, size.outputs, 3).map(Resample::Down);
-        let resample = if size.resamples { Some(conv()?) } else { None };
-        Ok(Self { resnets, resample })
-    }
-
-    /// A level of the decoder.
-    pub(super) fn load_up(registry: &mut Registry, name: &str, size: LevelSize) -> Result<Self> {
-        let resnets = Self::resnets(registry, name, size)?;
-        let name = format!("{name}.upsamplers.0.conv");
-        let mut conv = || Conv::load(registry, &name, size.outputs, size.outputs, 3).map(Resample::Up);
-        let resample = if size.resamples { Some(conv()?) } else { None };
-        Ok(Self { resnets, resample })
-    }
-
-    fn resnets(registry: &mut Registry, name: &str, size: LevelSize) -> Result<Vec<Resnet>> {
+    /// Loads the level within the current path.
+    pub(super) fn load(registry: &mut Registry, way: Way, size: LevelSize) -> Result<Self> {
+        let LevelSize { blocks, groups, inputs, outputs, resamples } = size;
         let resnet = |i: usize| {
-            let inputs = if i == 0 { size.inputs } else { size.outputs };
-            Resnet::load(registry, &format!("{name}.resnets.{i}"), size.groups, inputs, size.outputs)
+            let inputs = if i == 0 { inputs } else { outputs };
+            Resnet::load(registry, &format!("resnets.{i}"), groups, inputs, outputs)
         };
-        (0..size.blocks).map(resnet).collect()
+        let resnets = (0..blocks).map(resnet).collect::<Result<_>>()?;
+        let resampler = match way {
+            Way::Down => "downsamplers.0",
+            Way::Up => "upsamplers.0",
+        };
+        let conv = |r: &mut Registry| Conv::load(r, "conv", outputs, outputs, 3);
+        Ok(Self { resnets, resample: registry.optional(resamples, resampler, conv)?, way })
     }
 
     pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let x = self.resnets.iter().fold(x, |x, resnet| resnet.forward(x));
-        match &self.resample {
-            Some(Resample::Down(conv)) => conv.forward_halving(x),
-            Some(Resample::Up(conv)) => conv.forward_doubling(x),
-            None => x,
+        match (&self.resample, self.way) {
+            (Some(conv), Way::Down) => conv.forward_halving(x),
+            (Some(conv), Way::Up) => conv.forward_doubling(x),
+            (None, _) => x,
         }
     }
 }
