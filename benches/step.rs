@@ -148,7 +148,7 @@ fn prepare(name: &str, work: &str) -> Box<dyn FnMut()> {
             InceptionV3::load(&inception(), "the file", &device()).expect("weights of FID's network");
         let images = Tensor::random([16, 3, 32, 32], Distribution::Uniform(0.0, 255.0), &device());
         return Box::new(move || {
-            drop(network.features(images.clone(), InceptionInput::Tensorflow).into_data());
+            drop(network.outputs(images.clone(), InceptionInput::Tensorflow).features_2048.into_data());
         });
     }
     let (_, batch, config) =

@@ -97,19 +97,19 @@ impl InceptionV3 {
         Ok(network)
     }
 
-    /// The features of FID. images in 0..=255, any size, `[n, 3, h, w]` => `[n, 2048]`
-    pub fn features(&self, images: Tensor<4>, input: InceptionInput) -> Tensor<2> {
-        let x = self.after_first_pool(images, input);
-        let x = self.until_6e(self.until_second_pool(x));
-        self.after_6e(x)
-    }
-
     /// All outputs of one pass. images in 0..=255, any size, `[n, 3, h, w]`
     pub fn outputs(&self, images: Tensor<4>, input: InceptionInput) -> InceptionOutputs {
-        let pool_1 = self.after_first_pool(images, input);
-        let pool_2 = self.until_second_pool(pool_1.clone());
-        let mixed_6e = self.until_6e(pool_2.clone());
-        let features_2048 = self.after_6e(mixed_6e.clone());
+        let through = |x, blocks: &[Mixed]| blocks.iter().fold(x, |x, block| block.forward(x));
+        let x = kernels::to_nhwc(input.scale(input.resize(images)));
+        let x = self.conv2d_2a.forward(self.conv2d_1a.forward(x));
+        let pool_1 = kernels::max_pool(self.conv2d_2b.forward(x), 2, 0);
+        let x = self.conv2d_3b.forward(pool_1.clone());
+        let pool_2 = kernels::max_pool(self.conv2d_4a.forward(x), 2, 0);
+        let x = through(pool_2.clone(), &self.mixed_5);
+        let mixed_6e = through(self.mixed_6a.forward(x), &self.mixed_6);
+        let x = self.mixed_7a.forward(mixed_6e.clone());
+        let x = self.mixed_7.iter().fold(x, |x, block| block.forward(x));
+        let features_2048 = global_average(x);
         let logits_unbiased = kernels::dense(features_2048.clone(), self.fc_weight.clone(), None);
         InceptionOutputs {
             features_64: global_average(pool_1),
@@ -120,25 +120,5 @@ impl InceptionV3 {
             probs_no_bias: softmax(logits_unbiased.clone(), 1),
             logits_unbiased,
         }
-    }
-
-    fn after_first_pool(&self, images: Tensor<4>, input: InceptionInput) -> Tensor<4> {
-        let x = kernels::to_nhwc(input.scale(input.resize(images)));
-        let x = self.conv2d_2a.forward(self.conv2d_1a.forward(x));
-        kernels::max_pool(self.conv2d_2b.forward(x), 2, 0)
-    }
-
-    fn until_second_pool(&self, x: Tensor<4>) -> Tensor<4> {
-        kernels::max_pool(self.conv2d_4a.forward(self.conv2d_3b.forward(x)), 2, 0)
-    }
-
-    fn until_6e(&self, x: Tensor<4>) -> Tensor<4> {
-        let x = self.mixed_5.iter().fold(x, |x, block| block.forward(x));
-        self.mixed_6.iter().fold(self.mixed_6a.forward(x), |x, block| block.forward(x))
-    }
-
-    fn after_6e(&self, x: Tensor<4>) -> Tensor<2> {
-        let x = self.mixed_7.iter().fold(self.mixed_7a.forward(x), |x, block| block.forward(x));
-        global_average(x)
     }
 }

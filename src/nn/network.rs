@@ -65,11 +65,6 @@ impl Network {
         Self { compute, ..self }
     }
 
-    /// The type of activations.
-    pub fn compute(&self) -> DType {
-        self.compute
-    }
-
     /// The settings.
     pub fn config(&self) -> &NetworkConfig {
         &self.config

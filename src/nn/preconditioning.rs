@@ -67,7 +67,7 @@ impl Default for Iddpm {
 
 impl Vp {
     /// Noise level at time t.
-    pub fn sigma(&self, t: f64) -> f64 {
+    pub(crate) fn sigma(&self, t: f64) -> f64 {
         (0.5 * self.beta_d * t * t + self.beta_min * t).exp_m1().sqrt()
     }
 }
@@ -75,7 +75,7 @@ impl Vp {
 impl Iddpm {
     /// The noise levels from the highest down to 0, in float32 as the reference computes them: `timesteps + 1`
     /// entries. Its recursion loses digits at the low end, and released networks were used with that loss.
-    pub fn table(&self) -> Vec<f32> {
+    pub(crate) fn table(&self) -> Vec<f32> {
         let m = self.timesteps;
         let alpha_bar = |j: usize| {
             let angle = std::f32::consts::FRAC_PI_2 * j as f32 / m as f32 / (self.c_2 + 1.0) as f32;
