@@ -13,6 +13,10 @@
 //! 1  kernels/   formats/   rng/         tensor operations; file formats; the reference's random streams
 //! 0  error.rs  terminal.rs  secret.rs  location.rs  stage_name.rs  seed.rs  kimg.rs  ...     for everyone
 //! ```
+//!
+//! In the cellar, `kernels/cpu/` is a crate of its own, for slices of numbers and nothing of this house: all
+//! `unsafe` code is there, and forbidden here.
+#![forbid(unsafe_code)]
 
 pub mod checkpoint;
 pub mod cli;

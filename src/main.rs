@@ -1,4 +1,5 @@
 //! The `sida` command.
+#![forbid(unsafe_code)]
 
 use std::process::ExitCode;
 

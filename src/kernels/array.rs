@@ -3,7 +3,7 @@
 use burn::tensor::{Bytes, DType, Shape};
 use burn_flex::{FlexTensor, Layout};
 
-use super::cpu::memory::filled;
+use super::cpu::filled;
 
 /// A contiguous array of f32. Clones share their memory.
 #[derive(Clone, Debug)]

@@ -3,13 +3,14 @@
 //! Activations are NHWC (`[n, h, w, c]`) throughout a network; only its 1- or 3-channel ends convert. Weights
 //! keep the reference's layouts (`[out, in, kh, kw]`, `[out, in]`), so nothing is transposed on load. Every
 //! function is differentiable. `reference` says what each one means, in Burn tensors; f32 tensors of the CPU take
-//! the fast paths of `cpu`, all others the reference.
+//! the fast paths of the crate in `cpu/`, all others the reference.
+
+use sida_cpu_kernels as cpu;
 
 mod adam;
 mod array;
 mod attention;
 mod conv;
-mod cpu;
 mod dense;
 mod edm2;
 mod elementwise;
@@ -18,16 +19,11 @@ mod pooling;
 pub mod reference;
 mod resample;
 mod tape;
-mod wide;
 
 pub use adam::{adam, lerp, square_sums};
 pub use attention::attention;
 pub use conv::{conv2d, conv2d_with};
-pub use cpu::{
-    memory::Recycler,
-    pool::{threads, with_threads},
-    simd::InstructionSet,
-};
+pub use cpu::{InstructionSet, Recycler, threads, wide, with_threads};
 pub use dense::dense;
 pub use edm2::{mp_silu, normalize_rows, pixel_norm};
 pub use elementwise::{concat, relu, silu, weighted_sum};
@@ -35,4 +31,3 @@ pub use norm::group_norm;
 pub use pooling::{average_pool, max_pool};
 pub use reference::{AdamStep, GroupNorm, to_nchw, to_nhwc};
 pub use resample::{downsample, upsample};
-pub use wide::wide;

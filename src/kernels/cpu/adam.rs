@@ -8,21 +8,21 @@ use super::{
 
 /// The constants of one step.
 #[derive(Clone, Copy)]
-pub(crate) struct Constants {
+pub struct Constants {
     /// Decay of the first moment, and one minus it.
-    pub(crate) beta1: [f32; 2],
+    pub beta1: [f32; 2],
     /// Decay of the second moment, and one minus it.
-    pub(crate) beta2: [f32; 2],
+    pub beta2: [f32; 2],
     /// Learning rate over the first moment's bias correction.
-    pub(crate) step: f32,
+    pub step: f32,
     /// Root of the second moment's bias correction.
-    pub(crate) root_correction: f32,
+    pub root_correction: f32,
     /// Added to the root of the second moment.
-    pub(crate) eps: f32,
+    pub eps: f32,
 }
 
 /// Updates parameter and moments in place.
-pub(crate) fn adam(
+pub fn adam(
     parameter: &mut [f32],
     moment1: &mut [f32],
     moment2: &mut [f32],
@@ -65,7 +65,7 @@ unsafe fn adam_body<V: Simd>(
 dispatch!(fn adam_raw(parameter: *mut f32, moment1: *mut f32, moment2: *mut f32, gradient: *const f32, len: usize, constants: Constants) = adam_body);
 
 /// from += (to - from) * weight.
-pub(crate) fn lerp(from: &mut [f32], to: &[f32], weight: f32) {
+pub fn lerp(from: &mut [f32], to: &[f32], weight: f32) {
     assert_eq!(from.len(), to.len());
     let len = from.len();
     let from = Shares::new(from);
@@ -86,7 +86,7 @@ unsafe fn lerp_body<V: Simd>(from: *mut f32, to: *const f32, weight: f32, len: u
 dispatch!(fn lerp_raw(from: *mut f32, to: *const f32, weight: f32, len: usize) = lerp_body);
 
 /// The sum of squares, in an order that depends on the length alone.
-pub(crate) fn square_sum(x: &[f32]) -> f32 {
+pub fn square_sum(x: &[f32]) -> f32 {
     let mut sums = vec![0.0; x.len().div_ceil(PART)];
     let shares = Shares::new(&mut sums);
     in_parts(x.len(), 1, |start, len| {

@@ -12,17 +12,17 @@ const QUERIES: usize = 64;
 
 /// Extents of one attention.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Extents {
+pub struct Extents {
     /// Images.
-    pub(crate) n: usize,
+    pub n: usize,
     /// Positions of an image.
-    pub(crate) hw: usize,
+    pub hw: usize,
     /// Heads.
-    pub(crate) heads: usize,
+    pub heads: usize,
     /// Channels of a head.
-    pub(crate) d: usize,
+    pub d: usize,
     /// Where given, queries, keys and values are divided by this plus their root mean square.
-    pub(crate) normalize_eps: Option<f32>,
+    pub normalize_eps: Option<f32>,
 }
 
 impl Extents {
@@ -95,7 +95,7 @@ fn put_head(
 
 /// y `[n, hw, heads * d]` from qkv `[n, hw, 3 * heads * d]`; keeps the logarithm of each softmax's denominator in
 /// `log_sums` `[n, heads, hw]`.
-pub(crate) fn forward(e: Extents, qkv: &[f32], y: &mut [f32], log_sums: &mut [f32]) {
+pub fn forward(e: Extents, qkv: &[f32], y: &mut [f32], log_sums: &mut [f32]) {
     let Extents { n, hw, heads, d, .. } = e;
     let c = e.channels();
     assert!(qkv.len() == n * hw * 3 * c && y.len() == n * hw * c && log_sums.len() == n * heads * hw);
@@ -159,7 +159,7 @@ unsafe fn softmax_body<V: Simd>(rows: usize, columns: usize, x: *mut f32, scale:
 dispatch!(fn softmax(rows: usize, columns: usize, x: *mut f32, scale: f32, log_sums: *mut f32) = softmax_body);
 
 /// dqkv from qkv, what `forward` kept, and the output gradient `[n, hw, heads * d]`.
-pub(crate) fn backward(e: Extents, qkv: &[f32], log_sums: &[f32], gradient: &[f32], dqkv: &mut [f32]) {
+pub fn backward(e: Extents, qkv: &[f32], log_sums: &[f32], gradient: &[f32], dqkv: &mut [f32]) {
     let Extents { n, hw, heads, d, .. } = e;
     let c = e.channels();
     assert!(qkv.len() == n * hw * 3 * c && gradient.len() == n * hw * c && dqkv.len() == qkv.len());

@@ -14,7 +14,7 @@ const ROWS: usize = 64;
 const BATCH: usize = 128;
 
 /// y `[m, k]` = x `[m, c]` * weight `[k, c]` transposed + bias.
-pub(crate) fn forward([m, c, k]: [usize; 3], x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+pub fn forward([m, c, k]: [usize; 3], x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
     assert!(x.len() == m * c && weight.len() == k * c && y.len() == m * k);
     assert!(bias.is_none_or(|bias| bias.len() == k));
     with_scratch(packed_len(c, k), |packed| {
@@ -24,7 +24,7 @@ pub(crate) fn forward([m, c, k]: [usize; 3], x: &[f32], weight: &[f32], bias: Op
 }
 
 /// dx `[m, c]` = output gradient `[m, k]` * weight `[k, c]`.
-pub(crate) fn input_gradient([m, c, k]: [usize; 3], gradient: &[f32], weight: &[f32], dx: &mut [f32]) {
+pub fn input_gradient([m, c, k]: [usize; 3], gradient: &[f32], weight: &[f32], dx: &mut [f32]) {
     assert!(gradient.len() == m * k && weight.len() == k * c && dx.len() == m * c);
     with_scratch(packed_len(k, c), |packed| {
         pack(weight, k, c, packed);
@@ -53,7 +53,7 @@ fn by_rows([m, inner, columns]: [usize; 3], x: &[f32], packed: &[f32], bias: Opt
 }
 
 /// dw `[k, c]` = output gradient `[m, k]` transposed * x `[m, c]`.
-pub(crate) fn weight_gradient([m, c, k]: [usize; 3], x: &[f32], gradient: &[f32], dw: &mut [f32]) {
+pub fn weight_gradient([m, c, k]: [usize; 3], x: &[f32], gradient: &[f32], dw: &mut [f32]) {
     assert!(x.len() == m * c && gradient.len() == m * k && dw.len() == k * c);
     // Rows are summed in batches within slices; both depend on the extents alone, so the result does not depend
     // on the number of threads.
@@ -108,7 +108,7 @@ fn add_slices(slices: &[f32], total: &mut [f32]) {
 }
 
 /// Sums over rows: out `[columns]` = the sum of x `[rows, columns]`, in an order that depends on the extents alone.
-pub(crate) fn column_sums(x: &[f32], columns: usize, out: &mut [f32]) {
+pub fn column_sums(x: &[f32], columns: usize, out: &mut [f32]) {
     assert_eq!(out.len(), columns);
     let rows = x.len() / columns.max(1);
     let slices = rows.div_ceil(4 * BATCH).clamp(1, 32);

@@ -10,7 +10,7 @@ use super::{
 const MAGNITUDE: f32 = 0.596;
 
 /// y = silu(x * gain) / 0.596; x and y `[n, hw, c]`, gain `[n, c]`.
-pub(crate) fn mp_silu([n, hw, c]: [usize; 3], x: &[f32], gain: Option<&[f32]>, y: &mut [f32]) {
+pub fn mp_silu([n, hw, c]: [usize; 3], x: &[f32], gain: Option<&[f32]>, y: &mut [f32]) {
     assert!(x.len() == n * hw * c && y.len() == x.len() && gain.is_none_or(|gain| gain.len() == n * c));
     let y = Shares::new(y);
     pool::for_each(n, x.len() * 16, |image| {
@@ -42,7 +42,7 @@ unsafe fn mp_silu_body<V: Simd>(x: *const f32, gain: *const f32, y: *mut f32, ro
 dispatch!(fn mp_silu_raw(x: *const f32, gain: *const f32, y: *mut f32, rows: usize, c: usize) = mp_silu_body);
 
 /// The gradients to x, and to the gain `[n, c]` (always written).
-pub(crate) fn mp_silu_gradient(
+pub fn mp_silu_gradient(
     [n, hw, c]: [usize; 3],
     x: &[f32],
     gain: Option<&[f32]>,
@@ -92,7 +92,7 @@ unsafe fn mp_silu_gradient_body<V: Simd>(
 dispatch!(fn mp_silu_gradient_raw(x: *const f32, gain: *const f32, gradient: *const f32, dx: *mut f32, dgain: *mut f32, rows: usize, c: usize) = mp_silu_gradient_body);
 
 /// y = x / (eps + root mean square over channels); x and y `[rows, c]`.
-pub(crate) fn pixel_norm(c: usize, eps: f32, x: &[f32], y: &mut [f32]) {
+pub fn pixel_norm(c: usize, eps: f32, x: &[f32], y: &mut [f32]) {
     assert!(x.len() == y.len() && x.len().is_multiple_of(c));
     let y = Shares::new(y);
     in_rows(x.len(), c, 2, |first, rows| {
@@ -122,7 +122,7 @@ unsafe fn pixel_norm_body<V: Simd>(x: *const f32, y: *mut f32, rows: usize, c: u
 dispatch!(fn pixel_norm_raw(x: *const f32, y: *mut f32, rows: usize, c: usize, eps: f32) = pixel_norm_body);
 
 /// dx = gradient / (eps + rms) - x * (gradient . x) / (c * rms * (eps + rms)^2).
-pub(crate) fn pixel_norm_gradient(c: usize, eps: f32, x: &[f32], gradient: &[f32], dx: &mut [f32]) {
+pub fn pixel_norm_gradient(c: usize, eps: f32, x: &[f32], gradient: &[f32], dx: &mut [f32]) {
     assert!(x.len() == dx.len() && gradient.len() == x.len() && x.len().is_multiple_of(c));
     let dx = Shares::new(dx);
     in_rows(x.len(), c, 3, |first, rows| {

@@ -24,7 +24,7 @@ pub(super) fn in_rows(len: usize, width: usize, arrays: usize, f: impl Fn(usize,
 }
 
 /// `out = a * weight_a + b * weight_b`; returns the largest magnitude in it, NaN aside.
-pub(crate) fn weighted_sum(a: &[f32], weight_a: f32, b: &[f32], weight_b: f32, out: &mut [f32]) -> f32 {
+pub fn weighted_sum(a: &[f32], weight_a: f32, b: &[f32], weight_b: f32, out: &mut [f32]) -> f32 {
     assert!(a.len() == out.len() && b.len() == out.len());
     let shares = Shares::new(out);
     let mut largest = vec![0.0; a.len().div_ceil(PART)];
@@ -68,23 +68,23 @@ unsafe fn weighted_sum_body<V: Simd>(
 dispatch!(fn weighted_sum_raw(a: *const f32, weight_a: f32, b: *const f32, weight_b: f32, out: *mut f32, len: usize, largest: *mut f32) = weighted_sum_body);
 
 /// Values beyond +-limit are held there; NaN stays NaN.
-pub(crate) fn hold(x: &[f32], limit: f32, out: &mut [f32]) {
+pub fn hold(x: &[f32], limit: f32, out: &mut [f32]) {
     map(x, out, |_, x| x.clamp(-limit, limit));
 }
 
 /// The gradient where x is within +-limit, zero elsewhere.
-pub(crate) fn within(x: &[f32], limit: f32, gradient: &[f32], dx: &mut [f32]) {
+pub fn within(x: &[f32], limit: f32, gradient: &[f32], dx: &mut [f32]) {
     assert_eq!(gradient.len(), x.len());
     map(x, dx, |i, x| if x.abs() > limit { 0.0 } else { gradient[i] });
 }
 
 /// The larger of x and 0; NaN stays NaN.
-pub(crate) fn relu(x: &[f32], out: &mut [f32]) {
+pub fn relu(x: &[f32], out: &mut [f32]) {
     map(x, out, |_, x| if x < 0.0 { 0.0 } else { x });
 }
 
 /// The gradient where x is above 0, zero elsewhere.
-pub(crate) fn relu_gradient(x: &[f32], gradient: &[f32], dx: &mut [f32]) {
+pub fn relu_gradient(x: &[f32], gradient: &[f32], dx: &mut [f32]) {
     assert_eq!(gradient.len(), x.len());
     map(x, dx, |i, x| if x > 0.0 { gradient[i] } else { 0.0 });
 }
@@ -103,7 +103,7 @@ fn map(x: &[f32], out: &mut [f32], f: impl Fn(usize, f32) -> f32 + Sync) {
 }
 
 /// out = x * weight.
-pub(crate) fn scale(x: &[f32], weight: f32, out: &mut [f32]) {
+pub fn scale(x: &[f32], weight: f32, out: &mut [f32]) {
     assert_eq!(x.len(), out.len());
     let shares = Shares::new(out);
     in_parts(x.len(), 2, |start, len| {
@@ -120,18 +120,22 @@ unsafe fn scale_body<V: Simd>(x: *const f32, weight: f32, out: *mut f32, len: us
 }
 dispatch!(fn scale_raw(x: *const f32, weight: f32, out: *mut f32, len: usize) = scale_body);
 
-/// One side of a concatenation along the last axis: `width` columns of every row of `wide`, starting at `offset`, are
-/// the rows of `narrow` times `weight`.
+/// One side of a concatenation along the last axis: some columns of every row of a wide array are the rows of a narrow
+/// one, times a weight.
 #[derive(Clone, Copy)]
-pub(crate) struct Columns {
-    pub(crate) wide: usize,
-    pub(crate) offset: usize,
-    pub(crate) width: usize,
-    pub(crate) weight: f32,
+pub struct Columns {
+    /// Columns of the wide array.
+    pub wide: usize,
+    /// The first of those meant.
+    pub offset: usize,
+    /// How many they are: the columns of the narrow array.
+    pub width: usize,
+    /// What the narrow array is multiplied by; its gradient, too.
+    pub weight: f32,
 }
 
 /// Writes `narrow` `[rows, columns]` into its columns of `wide` `[rows, wide]`.
-pub(crate) fn put_columns(narrow: &[f32], wide: &mut [f32], at: Columns) {
+pub fn put_columns(narrow: &[f32], wide: &mut [f32], at: Columns) {
     assert!(wide.len().is_multiple_of(at.wide) && at.offset + at.width <= at.wide);
     assert_eq!(narrow.len() / at.width, wide.len() / at.wide);
     let to = Shares::new(wide);
@@ -145,7 +149,7 @@ pub(crate) fn put_columns(narrow: &[f32], wide: &mut [f32], at: Columns) {
 }
 
 /// Reads `narrow` `[rows, columns]` out of its columns of `wide` `[rows, wide]`.
-pub(crate) fn take_columns(wide: &[f32], narrow: &mut [f32], at: Columns) {
+pub fn take_columns(wide: &[f32], narrow: &mut [f32], at: Columns) {
     assert!(wide.len().is_multiple_of(at.wide) && at.offset + at.width <= at.wide);
     assert_eq!(narrow.len() / at.width, wide.len() / at.wide);
     let len = narrow.len();
@@ -179,7 +183,7 @@ unsafe fn copy_body<V: Simd>(
 dispatch!(fn copy_raw(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize, rows: usize, columns: usize, weight: f32) = copy_body);
 
 /// out = x * sigmoid(x).
-pub(crate) fn silu(x: &[f32], out: &mut [f32]) {
+pub fn silu(x: &[f32], out: &mut [f32]) {
     assert_eq!(x.len(), out.len());
     let shares = Shares::new(out);
     in_parts(x.len(), 4, |start, len| {
@@ -198,7 +202,7 @@ unsafe fn silu_body<V: Simd>(x: *const f32, out: *mut f32, len: usize) {
 dispatch!(fn silu_raw(x: *const f32, out: *mut f32, len: usize) = silu_body);
 
 /// dx = gradient * silu'(x).
-pub(crate) fn silu_gradient(x: &[f32], gradient: &[f32], dx: &mut [f32]) {
+pub fn silu_gradient(x: &[f32], gradient: &[f32], dx: &mut [f32]) {
     assert!(x.len() == dx.len() && gradient.len() == dx.len());
     let shares = Shares::new(dx);
     in_parts(x.len(), 5, |start, len| {

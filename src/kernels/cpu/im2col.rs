@@ -13,19 +13,19 @@ const PIXELS: usize = 64;
 
 /// The extents of one convolution.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Extents {
+pub struct Extents {
     /// Images, and their rows, columns and channels.
-    pub(crate) x: [usize; 4],
+    pub x: [usize; 4],
     /// Rows and columns of the output.
-    pub(crate) out: [usize; 2],
+    pub out: [usize; 2],
     /// Output channels.
-    pub(crate) k: usize,
+    pub k: usize,
     /// Rows and columns of the kernel.
-    pub(crate) kernel: [usize; 2],
+    pub kernel: [usize; 2],
     /// Distance between windows.
-    pub(crate) stride: usize,
+    pub stride: usize,
     /// Zeros above and below, left and right.
-    pub(crate) padding: [usize; 2],
+    pub padding: [usize; 2],
 }
 
 impl Extents {
@@ -96,7 +96,7 @@ impl Extents {
 }
 
 /// y `[n, out, k]` = x * weights + bias.
-pub(crate) fn forward(e: Extents, x: &[f32], weights: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+pub fn forward(e: Extents, x: &[f32], weights: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
     e.check(x.len(), weights.len(), y.len());
     assert!(bias.is_none_or(|bias| bias.len() == e.k));
     let (window, image_len) = (e.window(), x.len() / e.x[0].max(1));
@@ -126,7 +126,7 @@ pub(crate) fn forward(e: Extents, x: &[f32], weights: &[f32], bias: Option<&[f32
 }
 
 /// dx from the output gradient `[n, out, k]`.
-pub(crate) fn input_gradient(e: Extents, gradient: &[f32], weights: &[f32], dx: &mut [f32]) {
+pub fn input_gradient(e: Extents, gradient: &[f32], weights: &[f32], dx: &mut [f32]) {
     e.check(dx.len(), weights.len(), gradient.len());
     let (window, c, image_len) = (e.window(), e.x[3], dx.len() / e.x[0].max(1));
     let shares = Shares::new(dx);
@@ -163,7 +163,7 @@ pub(crate) fn input_gradient(e: Extents, gradient: &[f32], weights: &[f32], dx: 
 }
 
 /// dw `[k, c, rows, columns]` from x and the output gradient.
-pub(crate) fn weight_gradient(e: Extents, x: &[f32], gradient: &[f32], dw: &mut [f32]) {
+pub fn weight_gradient(e: Extents, x: &[f32], gradient: &[f32], dw: &mut [f32]) {
     e.check(x.len(), dw.len(), gradient.len());
     let (window, image_len, len) = (e.window(), x.len() / e.x[0].max(1), dw.len());
     let blocks_per_image = e.pixels().div_ceil(PIXELS);

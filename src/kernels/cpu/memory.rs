@@ -153,7 +153,7 @@ unsafe impl GlobalAlloc for Recycler {
 
 /// `len` values, all of which `fill` writes and none of which it reads before. Spares the pass over memory that
 /// zeros would take.
-pub(crate) fn filled(len: usize, fill: impl FnOnce(&mut [f32])) -> Vec<f32> {
+pub fn filled(len: usize, fill: impl FnOnce(&mut [f32])) -> Vec<f32> {
     let mut values = Vec::with_capacity(len);
     if cfg!(debug_assertions) {
         // Makes a forgotten element show up in every test.

@@ -7,28 +7,32 @@ use super::{
 
 /// Extents of one group normalisation.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Extents {
+pub struct Extents {
     /// Images.
-    pub(crate) n: usize,
+    pub n: usize,
     /// Positions of an image.
-    pub(crate) hw: usize,
+    pub hw: usize,
     /// Channels.
-    pub(crate) c: usize,
+    pub c: usize,
     /// Groups; divides the channels.
-    pub(crate) groups: usize,
+    pub groups: usize,
     /// Added to the variance.
-    pub(crate) eps: f32,
+    pub eps: f32,
     /// Whether a SiLU follows.
-    pub(crate) silu: bool,
+    pub silu: bool,
 }
 
-/// What a normalisation is given besides x: `[c]`, and `[n, c]` where given.
+/// What a normalisation is given besides x.
 #[derive(Clone, Copy)]
-pub(crate) struct Parameters<'a> {
-    pub(crate) weight: &'a [f32],
-    pub(crate) bias: &'a [f32],
-    pub(crate) shift_before: Option<&'a [f32]>,
-    pub(crate) scale_shift: Option<(&'a [f32], &'a [f32])>,
+pub struct Parameters<'a> {
+    /// `[c]`
+    pub weight: &'a [f32],
+    /// `[c]`
+    pub bias: &'a [f32],
+    /// Added to x. `[n, c]`
+    pub shift_before: Option<&'a [f32]>,
+    /// The normalised values times one plus the first, plus the second. `[n, c]` each
+    pub scale_shift: Option<(&'a [f32], &'a [f32])>,
 }
 
 impl Parameters<'_> {
@@ -72,7 +76,7 @@ pub(super) fn for_each_range(e: &Extents, work: usize, f: impl Fn(usize, usize, 
 }
 
 /// y from x, both `[n, hw, c]`; keeps mean and reciprocal deviation in `stats` `[n, groups, 2]`.
-pub(crate) fn forward(e: Extents, x: &[f32], p: Parameters, y: &mut [f32], stats: &mut [f32]) {
+pub fn forward(e: Extents, x: &[f32], p: Parameters, y: &mut [f32], stats: &mut [f32]) {
     p.check(&e);
     let image_len = e.hw * e.c;
     assert!(x.len() == e.n * image_len && y.len() == x.len() && stats.len() == e.n * e.groups * 2);

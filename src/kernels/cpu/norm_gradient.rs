@@ -8,21 +8,23 @@ use super::{
 };
 
 /// Where the gradients of a normalisation go.
-pub(crate) struct Gradients<'a> {
+pub struct Gradients<'a> {
     /// `[n, hw, c]`; always computed.
-    pub(crate) x: &'a mut [f32],
+    pub x: &'a mut [f32],
     /// `[c]`
-    pub(crate) weight: &'a mut [f32],
+    pub weight: &'a mut [f32],
     /// `[c]`
-    pub(crate) bias: &'a mut [f32],
-    /// `[n, c]` each; may be empty where the normalisation had none.
-    pub(crate) shift_before: &'a mut [f32],
-    pub(crate) scale: &'a mut [f32],
-    pub(crate) shift: &'a mut [f32],
+    pub bias: &'a mut [f32],
+    /// `[n, c]`; empty where the normalisation had none.
+    pub shift_before: &'a mut [f32],
+    /// Likewise.
+    pub scale: &'a mut [f32],
+    /// Likewise.
+    pub shift: &'a mut [f32],
 }
 
 /// The gradients from x, the output gradient and what `forward` kept.
-pub(crate) fn backward(e: Extents, x: &[f32], p: Parameters, stats: &[f32], gradient: &[f32], to: Gradients) {
+pub fn backward(e: Extents, x: &[f32], p: Parameters, stats: &[f32], gradient: &[f32], to: Gradients) {
     p.check(&e);
     let (image_len, group) = (e.hw * e.c, e.c / e.groups);
     assert!(x.len() == e.n * image_len && gradient.len() == x.len() && to.x.len() == x.len());
@@ -121,6 +123,7 @@ fn parameter_gradients(
 
 /// First pass: dz into `dx`, and the sums over positions of dz, dz * normalised, and normalised. `lines`: factor and
 /// offset of y before SiLU, factor and offset of the normalised values.
+#[expect(clippy::too_many_arguments, reason = "kernels take pointers and extents one by one")]
 #[inline(always)]
 unsafe fn gather_body<V: Simd>(
     x: *const f32,

@@ -6,16 +6,19 @@ use super::{
     simd::{Simd, dispatch, for_lanes, load, store},
 };
 
-/// Rows of weights that are normalised: how many, what is added to their root mean square, and a constant factor.
+/// Rows of weights that are normalised.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Rows {
-    pub(crate) count: usize,
-    pub(crate) eps: f32,
-    pub(crate) factor: f32,
+pub struct Rows {
+    /// How many.
+    pub count: usize,
+    /// Added to the root mean square of each.
+    pub eps: f32,
+    /// A constant that all are multiplied by.
+    pub factor: f32,
 }
 
 /// y = w * factor * gain / (eps + root mean square of the row); w and y `[rows, ...]`.
-pub(crate) fn normalize(rows: Rows, gain: f32, w: &[f32], y: &mut [f32]) {
+pub fn normalize(rows: Rows, gain: f32, w: &[f32], y: &mut [f32]) {
     assert!(w.len() == y.len() && rows.count > 0 && w.len().is_multiple_of(rows.count));
     let len = w.len() / rows.count;
     let y = Shares::new(y);
@@ -62,7 +65,7 @@ unsafe fn dots<V: Simd>(a: *const f32, b: *const f32, len: usize) -> [f32; 2] {
 }
 
 /// dw = factor * gain * (dy / (eps + rms) - w * (dy . w) / (len * rms * (eps + rms)^2)); returns the gradient to the gain.
-pub(crate) fn gradient(rows: Rows, gain: f32, w: &[f32], gradient: &[f32], dw: &mut [f32]) -> f32 {
+pub fn gradient(rows: Rows, gain: f32, w: &[f32], gradient: &[f32], dw: &mut [f32]) -> f32 {
     assert!(w.len() == dw.len() && gradient.len() == w.len());
     assert!(rows.count > 0 && w.len().is_multiple_of(rows.count));
     let len = w.len() / rows.count;

@@ -10,25 +10,25 @@ const AREA: usize = 9;
 
 /// The extents of one pool.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Extents {
+pub struct Extents {
     /// Images, and their rows, columns and channels.
-    pub(crate) x: [usize; 4],
+    pub x: [usize; 4],
     /// Rows and columns of the output.
-    pub(crate) out: [usize; 2],
+    pub out: [usize; 2],
     /// Distance between windows.
-    pub(crate) stride: usize,
+    pub stride: usize,
     /// Pixels that the first window lies outside of the image, above and to the left.
-    pub(crate) padding: usize,
+    pub padding: usize,
 }
 
 /// The largest value of every window, as far as it lies within the image.
-pub(crate) fn max(e: Extents, x: &[f32], y: &mut [f32]) {
+pub fn max(e: Extents, x: &[f32], y: &mut [f32]) {
     // SAFETY: as `for_windows` promises.
     for_windows(e, x, y, |taps, c, to| unsafe { max_raw(taps.as_ptr(), taps.len(), c, to) });
 }
 
 /// The average of every window, over the pixels that lie within the image.
-pub(crate) fn average(e: Extents, x: &[f32], y: &mut [f32]) {
+pub fn average(e: Extents, x: &[f32], y: &mut [f32]) {
     // SAFETY: as `for_windows` promises.
     for_windows(e, x, y, |taps, c, to| unsafe { average_raw(taps.as_ptr(), taps.len(), c, to) });
 }

@@ -8,24 +8,24 @@ use super::{
 /// One change of resolution. The small side's pixel (y, x) sees the large side's pixels `2 y + t - padding`, for taps
 /// t of the filter.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Resampling<'a> {
+pub struct Resampling<'a> {
     /// Images.
-    pub(crate) n: usize,
+    pub n: usize,
     /// Rows and columns of the large side.
-    pub(crate) large: [usize; 2],
+    pub large: [usize; 2],
     /// Rows and columns of the small side.
-    pub(crate) small: [usize; 2],
+    pub small: [usize; 2],
     /// Channels.
-    pub(crate) c: usize,
+    pub c: usize,
     /// One-dimensional weights, normalised.
-    pub(crate) taps: &'a [f32],
+    pub taps: &'a [f32],
     /// Zeros around the large side.
-    pub(crate) padding: usize,
+    pub padding: usize,
 }
 
 impl Resampling<'_> {
     /// small = gain * filtered large.
-    pub(crate) fn down(self, large: &[f32], gain: f32, small: &mut [f32]) {
+    pub fn down(self, large: &[f32], gain: f32, small: &mut [f32]) {
         self.check(large.len(), small.len());
         let [h, w] = self.large;
         self.rows(self.small, small, |image, y, out| {
@@ -49,7 +49,7 @@ impl Resampling<'_> {
     }
 
     /// large = gain * the transposed filter of small.
-    pub(crate) fn up(self, small: &[f32], gain: f32, large: &mut [f32]) {
+    pub fn up(self, small: &[f32], gain: f32, large: &mut [f32]) {
         self.check(large.len(), small.len());
         let [h, w] = self.small;
         // Pixel Y of the large side sees the small side's pixels (Y + padding - t) / 2 where that is whole: taps of
@@ -141,4 +141,4 @@ unsafe fn add_scaled_body<V: Simd>(from: *const f32, factor: f32, to: *mut f32, 
         V::load_part(from.add(i), count).mul_add(V::splat(factor), old).store_part(to.add(i), count);
     });
 }
-dispatch!(pub(crate) fn add_scaled(from: *const f32, factor: f32, to: *mut f32, len: usize) = add_scaled_body);
+dispatch!(fn add_scaled(from: *const f32, factor: f32, to: *mut f32, len: usize) = add_scaled_body);

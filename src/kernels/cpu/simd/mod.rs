@@ -194,12 +194,12 @@ macro_rules! dispatch {
             unsafe fn avx2 $(<const $g: usize>)? ($($a: $t),*) {
                 $body::<std::arch::x86_64::__m256 $(, $g)?>($($a),*)
             }
-            match $crate::kernels::cpu::simd::InstructionSet::current() {
+            match $crate::simd::InstructionSet::current() {
                 #[cfg(target_arch = "x86_64")]
-                $crate::kernels::cpu::simd::InstructionSet::Avx512 => avx512 $(::<$g>)? ($($a),*),
+                $crate::simd::InstructionSet::Avx512 => avx512 $(::<$g>)? ($($a),*),
                 #[cfg(target_arch = "x86_64")]
-                $crate::kernels::cpu::simd::InstructionSet::Avx2 => avx2 $(::<$g>)? ($($a),*),
-                _ => $body::<$crate::kernels::cpu::simd::Portable $(, $g)?>($($a),*),
+                $crate::simd::InstructionSet::Avx2 => avx2 $(::<$g>)? ($($a),*),
+                _ => $body::<$crate::simd::Portable $(, $g)?>($($a),*),
             }
         }
     };
@@ -212,9 +212,9 @@ macro_rules! for_lanes {
         let n: usize = $n;
         let mut $i = 0;
         while $i < n {
-            let $count = usize::min(<$v as $crate::kernels::cpu::simd::Simd>::LANES, n - $i);
+            let $count = usize::min(<$v as $crate::simd::Simd>::LANES, n - $i);
             $block
-            $i += <$v as $crate::kernels::cpu::simd::Simd>::LANES;
+            $i += <$v as $crate::simd::Simd>::LANES;
         }
     }};
 }

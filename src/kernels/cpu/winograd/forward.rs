@@ -16,14 +16,7 @@ use super::{
 
 /// y `[n, h', w', k]` = x `[n, h, w, c]` * weights `[k, c, 3, 3]` + bias. `flip`: weights `[c, k, 3, 3]`, turned: the
 /// gradient to the input, with c and k exchanged.
-pub(crate) fn forward(
-    e: Extents,
-    x: &[f32],
-    weights: &[f32],
-    flip: bool,
-    bias: Option<&[f32]>,
-    y: &mut [f32],
-) {
+pub fn forward(e: Extents, x: &[f32], weights: &[f32], flip: bool, bias: Option<&[f32]>, y: &mut [f32]) {
     if e.prefers_large_tiles() {
         tiled::<6>(e, x, weights, flip, bias, y);
     } else {

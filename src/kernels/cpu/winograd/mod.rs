@@ -11,34 +11,35 @@ mod transform;
 mod weight_gradient;
 mod weights;
 
-pub(crate) use forward::forward;
-pub(crate) use weight_gradient::weight_gradient;
+pub use forward::forward;
+pub use weight_gradient::weight_gradient;
 
 /// The extents of one convolution.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Extents {
+pub struct Extents {
     /// Images.
-    pub(crate) n: usize,
+    pub n: usize,
     /// Rows of an input image.
-    pub(crate) h: usize,
+    pub h: usize,
     /// Columns of an input image.
-    pub(crate) w: usize,
+    pub w: usize,
     /// Zeros around an input image, up to 2: with 1 the output is as large.
-    pub(crate) padding: usize,
+    pub padding: usize,
     /// Input channels.
-    pub(crate) c: usize,
+    pub c: usize,
     /// Output channels.
-    pub(crate) k: usize,
+    pub k: usize,
 }
 
 impl Extents {
     /// Rows and columns of an output image.
-    pub(crate) fn out(&self) -> [usize; 2] {
+    pub fn out(&self) -> [usize; 2] {
         [self.h, self.w].map(|len| len + 2 * self.padding - 2)
     }
 
     /// The extents of the convolution that takes output gradients to input gradients.
-    pub(crate) fn turned(self) -> Self {
+    #[must_use]
+    pub fn turned(self) -> Self {
         let [h, w] = self.out();
         Self { h, w, padding: 2 - self.padding, c: self.k, k: self.c, ..self }
     }

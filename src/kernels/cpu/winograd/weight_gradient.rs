@@ -12,7 +12,7 @@ use super::{
 };
 
 /// dw `[k, c, 3, 3]` from x `[n, h, w, c]` and the output gradient `[n, h', w', k]`.
-pub(crate) fn weight_gradient(e: Extents, x: &[f32], gradient: &[f32], dw: &mut [f32]) {
+pub fn weight_gradient(e: Extents, x: &[f32], gradient: &[f32], dw: &mut [f32]) {
     assert_eq!([x.len(), gradient.len()], e.lens());
     assert_eq!(dw.len(), 9 * e.c * e.k);
     let (extents, grid) = ([e.h, e.w], e.out());

@@ -12,7 +12,6 @@ pub fn wide<R>(work: impl FnOnce() -> R) -> R {
             work()
         }
         if is_x86_feature_detected!("avx2") {
-            #[allow(unsafe_code, reason = "the call of a function compiled for another instruction set")]
             // SAFETY: the processor has AVX2, as just asked.
             return unsafe { with_avx2(work) };
         }

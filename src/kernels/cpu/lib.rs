@@ -1,0 +1,36 @@
+//! Kernels on plain slices for CPUs: all of sida's `unsafe` code, and a crate of its own, so that the compiler forbids
+//! it elsewhere. Vector intrinsics, raw pointers in inner loops, threads that share an array, an allocator. What
+//! others may call is safe and checks all lengths.
+#![expect(unsafe_code, reason = "this crate is where it belongs")]
+#![allow(
+    unsafe_op_in_unsafe_fn,
+    reason = "kernel bodies are unsafe as a whole; their contracts are stated once"
+)]
+#![expect(
+    clippy::inline_always,
+    reason = "bodies must be inlined into the function with their target feature"
+)]
+
+pub mod adam;
+pub mod attention;
+pub mod dense;
+pub mod edm2;
+pub mod elementwise;
+mod gemm;
+pub mod im2col;
+mod memory;
+pub mod norm;
+pub mod norm_gradient;
+pub mod normalized_rows;
+mod pool;
+pub mod pooling;
+pub mod resample;
+mod simd;
+mod transpose;
+mod wide;
+pub mod winograd;
+
+pub use memory::{Recycler, filled};
+pub use pool::{threads, with_threads};
+pub use simd::InstructionSet;
+pub use wide::wide;
