@@ -1,7 +1,7 @@
 //! Adam's update, interpolation and sums of squares, each in one pass over memory.
 
 use super::{
-    elementwise::{PART, in_parts},
+    elementwise::{PART, in_parts, in_slices},
     pool::Shares,
     simd::{Simd, dispatch, for_lanes, load, store},
 };
@@ -41,49 +41,46 @@ pub fn adam(
     });
 }
 
-#[inline(always)]
-unsafe fn adam_body<V: Simd>(
-    parameter: *mut f32,
-    moment1: *mut f32,
-    moment2: *mut f32,
-    gradient: *const f32,
-    len: usize,
-    constants: Constants,
-) {
-    let Constants { beta1, beta2, step, root_correction, eps } = constants;
-    for_lanes!(V, len, |i, count| {
-        let g = load::<V>(gradient.add(i), count);
-        let m = V::splat(beta1[0]).mul_add(load(moment1.add(i), count), g.mul(V::splat(beta1[1])));
-        let v = V::splat(beta2[0]).mul_add(load(moment2.add(i), count), g.mul(g).mul(V::splat(beta2[1])));
-        let denominator = v.sqrt().div(V::splat(root_correction)).add(V::splat(eps));
-        let update = m.mul(V::splat(step)).div(denominator);
-        store(load::<V>(parameter.add(i), count).sub(update), parameter.add(i), count);
-        store(m, moment1.add(i), count);
-        store(v, moment2.add(i), count);
-    });
-}
-dispatch!(fn adam_raw(parameter: *mut f32, moment1: *mut f32, moment2: *mut f32, gradient: *const f32, len: usize, constants: Constants) = adam_body);
+dispatch!(
+    unsafe fn adam_raw<V: Simd>(
+        parameter: *mut f32,
+        moment1: *mut f32,
+        moment2: *mut f32,
+        gradient: *const f32,
+        len: usize,
+        constants: Constants,
+    ) {
+        let Constants { beta1, beta2, step, root_correction, eps } = constants;
+        for_lanes!(V, len, |i, count| {
+            let g = load::<V>(gradient.add(i), count);
+            let m = V::splat(beta1[0]).mul_add(load(moment1.add(i), count), g.mul(V::splat(beta1[1])));
+            let v = V::splat(beta2[0]).mul_add(load(moment2.add(i), count), g.mul(g).mul(V::splat(beta2[1])));
+            let denominator = v.sqrt().div(V::splat(root_correction)).add(V::splat(eps));
+            let update = m.mul(V::splat(step)).div(denominator);
+            store(load::<V>(parameter.add(i), count).sub(update), parameter.add(i), count);
+            store(m, moment1.add(i), count);
+            store(v, moment2.add(i), count);
+        });
+    }
+);
 
 /// from += (to - from) * weight.
 pub fn lerp(from: &mut [f32], to: &[f32], weight: f32) {
-    assert_eq!(from.len(), to.len());
-    let len = from.len();
-    let from = Shares::new(from);
-    in_parts(len, 3, |start, len| {
-        // SAFETY: parts are disjoint, lengths as just checked.
-        unsafe { lerp_raw(from.at(start), to.as_ptr().add(start), weight, len) }
+    in_slices([to], from, 3, |_, [to], from| {
+        // SAFETY: slices of one length.
+        unsafe { lerp_raw(from.as_mut_ptr(), to.as_ptr(), weight, from.len()) }
     });
 }
 
-#[inline(always)]
-unsafe fn lerp_body<V: Simd>(from: *mut f32, to: *const f32, weight: f32, len: usize) {
-    for_lanes!(V, len, |i, count| {
-        let a = load::<V>(from.add(i), count);
-        let b = load::<V>(to.add(i), count);
-        store(b.sub(a).mul_add(V::splat(weight), a), from.add(i), count);
-    });
-}
-dispatch!(fn lerp_raw(from: *mut f32, to: *const f32, weight: f32, len: usize) = lerp_body);
+dispatch!(
+    unsafe fn lerp_raw<V: Simd>(from: *mut f32, to: *const f32, weight: f32, len: usize) {
+        for_lanes!(V, len, |i, count| {
+            let a = load::<V>(from.add(i), count);
+            let b = load::<V>(to.add(i), count);
+            store(b.sub(a).mul_add(V::splat(weight), a), from.add(i), count);
+        });
+    }
+);
 
 /// The sum of squares, in an order that depends on the length alone.
 pub fn square_sum(x: &[f32]) -> f32 {
@@ -96,15 +93,15 @@ pub fn square_sum(x: &[f32]) -> f32 {
     sums.iter().sum()
 }
 
-#[inline(always)]
-unsafe fn square_sum_body<V: Simd>(x: *const f32, len: usize, sum: *mut f32) {
-    let mut sums = [V::splat(0.0); 4];
-    for_lanes!(V, len, |i, count| {
-        let x = load::<V>(x.add(i), count);
-        let at = i / V::LANES % 4;
-        sums[at] = x.mul_add(x, sums[at]);
-    });
-    let [a, b, c, d] = sums;
-    *sum = a.add(b).add(c.add(d)).sum();
-}
-dispatch!(fn square_sum_raw(x: *const f32, len: usize, sum: *mut f32) = square_sum_body);
+dispatch!(
+    unsafe fn square_sum_raw<V: Simd>(x: *const f32, len: usize, sum: *mut f32) {
+        let mut sums = [V::splat(0.0); 4];
+        for_lanes!(V, len, |i, count| {
+            let x = load::<V>(x.add(i), count);
+            let at = i / V::LANES % 4;
+            sums[at] = x.mul_add(x, sums[at]);
+        });
+        let [a, b, c, d] = sums;
+        *sum = a.add(b).add(c.add(d)).sum();
+    }
+);

@@ -3,7 +3,8 @@
 
 use super::{
     gemm::{Product, multiply, multiply_transposed_a, pack_transposed, packed_len},
-    pool::{self, Shares, with_scratch},
+    memory::with_scratch,
+    pool::{self, Shares},
     simd::{Simd, dispatch, exp, for_lanes},
 };
 
@@ -129,34 +130,34 @@ pub fn forward(e: Extents, qkv: &[f32], y: &mut [f32], log_sums: &mut [f32]) {
     });
 }
 
-/// Rows become `softmax(scale * row)`; `log_sums` gets `ln(sum exp(scale * row))`.
-#[inline(always)]
-unsafe fn softmax_body<V: Simd>(rows: usize, columns: usize, x: *mut f32, scale: f32, log_sums: *mut f32) {
-    for r in 0..rows {
-        let row = x.add(r * columns);
-        let mut maxima = V::splat(f32::NEG_INFINITY);
-        let whole = columns / V::LANES * V::LANES;
-        for_lanes!(V, whole, |i, _count| {
-            maxima = maxima.max(V::load(row.add(i)));
-        });
-        let largest = (whole..columns).fold(maxima.largest(), |largest, i| largest.max(*row.add(i)));
-        let shift = V::splat(scale * largest);
-        let mut sums = V::splat(0.0);
-        for_lanes!(V, columns, |i, count| {
-            let z = V::load_part(row.add(i), count).mul(V::splat(scale)).sub(shift);
-            exp(z).store_part(row.add(i), count);
-            // Loaded again: lanes beyond the row count as zero.
-            sums = sums.add(V::load_part(row.add(i), count));
-        });
-        let sum = sums.sum();
-        let factor = V::splat(1.0 / sum);
-        for_lanes!(V, columns, |i, count| {
-            V::load_part(row.add(i), count).mul(factor).store_part(row.add(i), count);
-        });
-        *log_sums.add(r) = scale * largest + sum.ln();
+dispatch!(
+    /// Rows become `softmax(scale * row)`; `log_sums` gets `ln(sum exp(scale * row))`.
+    unsafe fn softmax<V: Simd>(rows: usize, columns: usize, x: *mut f32, scale: f32, log_sums: *mut f32) {
+        for r in 0..rows {
+            let row = x.add(r * columns);
+            let mut maxima = V::splat(f32::NEG_INFINITY);
+            let whole = columns / V::LANES * V::LANES;
+            for_lanes!(V, whole, |i, _count| {
+                maxima = maxima.max(V::load(row.add(i)));
+            });
+            let largest = (whole..columns).fold(maxima.largest(), |largest, i| largest.max(*row.add(i)));
+            let shift = V::splat(scale * largest);
+            let mut sums = V::splat(0.0);
+            for_lanes!(V, columns, |i, count| {
+                let z = V::load_part(row.add(i), count).mul(V::splat(scale)).sub(shift);
+                exp(z).store_part(row.add(i), count);
+                // Loaded again: lanes beyond the row count as zero.
+                sums = sums.add(V::load_part(row.add(i), count));
+            });
+            let sum = sums.sum();
+            let factor = V::splat(1.0 / sum);
+            for_lanes!(V, columns, |i, count| {
+                V::load_part(row.add(i), count).mul(factor).store_part(row.add(i), count);
+            });
+            *log_sums.add(r) = scale * largest + sum.ln();
+        }
     }
-}
-dispatch!(fn softmax(rows: usize, columns: usize, x: *mut f32, scale: f32, log_sums: *mut f32) = softmax_body);
+);
 
 /// dqkv from qkv, what `forward` kept, and the output gradient `[n, hw, heads * d]`.
 pub fn backward(e: Extents, qkv: &[f32], log_sums: &[f32], gradient: &[f32], dqkv: &mut [f32]) {
@@ -221,46 +222,50 @@ impl Block {
         let Extents { hw, d, .. } = self.e;
         let (c, len, rows) = (self.e.channels(), hw * d, self.rows);
         let scale = (d as f32).sqrt().recip();
-        let queries = self.parts.add(self.first * d);
-        multiply(Product::packed([rows, hw, d], (queries, d), self.keys, (weights, hw)));
-        multiply(Product::packed([rows, hw, d], (self.gradient, c), self.values, (slopes, hw)));
-        softmax_gradient(rows, hw, weights, slopes, scale, self.log_sums);
-        let to_query = (gradients.add(self.first * d), d);
-        multiply(Product::plain([rows, d, hw], (slopes, hw), (self.parts.add(len), d), to_query));
-        for (a, b, to) in [
-            (slopes, (queries, d), gradients.add(len)),
-            (weights, (self.gradient, c), gradients.add(2 * len)),
-        ] {
-            let product = Product::plain([hw, d, rows], (a, hw), b, (to, d));
-            multiply_transposed_a(if self.first == 0 { product } else { product.accumulate() });
+        // SAFETY: as the caller vouches, who owns all these arrays.
+        unsafe {
+            let queries = self.parts.add(self.first * d);
+            multiply(Product::packed([rows, hw, d], (queries, d), self.keys, (weights, hw)));
+            multiply(Product::packed([rows, hw, d], (self.gradient, c), self.values, (slopes, hw)));
+            softmax_gradient(rows, hw, weights, slopes, scale, self.log_sums);
+            let to_query = (gradients.add(self.first * d), d);
+            multiply(Product::plain([rows, d, hw], (slopes, hw), (self.parts.add(len), d), to_query));
+            for (a, b, to) in [
+                (slopes, (queries, d), gradients.add(len)),
+                (weights, (self.gradient, c), gradients.add(2 * len)),
+            ] {
+                let product = Product::plain([hw, d, rows], (a, hw), b, (to, d));
+                multiply_transposed_a(if self.first == 0 { product } else { product.accumulate() });
+            }
         }
     }
 }
 
-/// Scores in `weights` become the softmax's weights; gradients to the weights in `slopes` become those to the scores.
-#[inline(always)]
-unsafe fn softmax_gradient_body<V: Simd>(
-    rows: usize,
-    columns: usize,
-    weights: *mut f32,
-    slopes: *mut f32,
-    scale: f32,
-    log_sums: *const f32,
-) {
-    for r in 0..rows {
-        let (weights, slopes) = (weights.add(r * columns), slopes.add(r * columns));
-        let shift = V::splat(*log_sums.add(r));
-        let mut sums = V::splat(0.0);
-        for_lanes!(V, columns, |i, count| {
-            let w = exp(V::load_part(weights.add(i), count).mul(V::splat(scale)).sub(shift));
-            w.store_part(weights.add(i), count);
-            sums = w.mul_add(V::load_part(slopes.add(i), count), sums);
-        });
-        let mean = V::splat(sums.sum());
-        for_lanes!(V, columns, |i, count| {
-            let w = V::load_part(weights.add(i), count).mul(V::splat(scale));
-            w.mul(V::load_part(slopes.add(i), count).sub(mean)).store_part(slopes.add(i), count);
-        });
+dispatch!(
+    /// Scores in `weights` become the softmax's weights; gradients to the weights in `slopes` become those to the
+    /// scores.
+    unsafe fn softmax_gradient<V: Simd>(
+        rows: usize,
+        columns: usize,
+        weights: *mut f32,
+        slopes: *mut f32,
+        scale: f32,
+        log_sums: *const f32,
+    ) {
+        for r in 0..rows {
+            let (weights, slopes) = (weights.add(r * columns), slopes.add(r * columns));
+            let shift = V::splat(*log_sums.add(r));
+            let mut sums = V::splat(0.0);
+            for_lanes!(V, columns, |i, count| {
+                let w = exp(V::load_part(weights.add(i), count).mul(V::splat(scale)).sub(shift));
+                w.store_part(weights.add(i), count);
+                sums = w.mul_add(V::load_part(slopes.add(i), count), sums);
+            });
+            let mean = V::splat(sums.sum());
+            for_lanes!(V, columns, |i, count| {
+                let w = V::load_part(weights.add(i), count).mul(V::splat(scale));
+                w.mul(V::load_part(slopes.add(i), count).sub(mean)).store_part(slopes.add(i), count);
+            });
+        }
     }
-}
-dispatch!(fn softmax_gradient(rows: usize, columns: usize, weights: *mut f32, slopes: *mut f32, scale: f32, log_sums: *const f32) = softmax_gradient_body);
+);

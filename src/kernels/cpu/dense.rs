@@ -1,10 +1,9 @@
 //! Dense layers, which are also the convolutions of one pixel: y = x W^T + b.
 
-use std::ptr::null;
-
 use super::{
     gemm::{Product, multiply, multiply_transposed_a, pack, pack_transposed, packed_len},
-    pool::{self, Shares, with_scratch},
+    memory::with_scratch,
+    pool::{self, Shares},
     simd::{Simd, dispatch, for_lanes, load},
 };
 
@@ -34,7 +33,6 @@ pub fn input_gradient([m, c, k]: [usize; 3], gradient: &[f32], weight: &[f32], d
 
 /// y `[m, columns]` = x `[m, inner]` * packed + bias.
 fn by_rows([m, inner, columns]: [usize; 3], x: &[f32], packed: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
-    let bias = bias.map_or(null(), <[f32]>::as_ptr) as usize;
     let shares = Shares::new(y);
     pool::for_each(m.div_ceil(ROWS), 2 * m * inner * columns, |part| {
         let first = part * ROWS;
@@ -47,7 +45,7 @@ fn by_rows([m, inner, columns]: [usize; 3], x: &[f32], packed: &[f32], bias: Opt
                 packed.as_ptr(),
                 (shares.at(first * columns), columns),
             );
-            multiply(product.starting_from(bias as *const f32));
+            multiply(product.starting_from(bias));
         }
     });
 }
@@ -135,17 +133,17 @@ pub(crate) fn add_rows(x: &[f32], columns: usize, out: &mut [f32]) {
     unsafe { add_rows_raw(x.as_ptr(), x.len() / columns.max(1), columns, out.as_mut_ptr()) }
 }
 
-#[inline(always)]
-unsafe fn add_rows_body<V: Simd>(x: *const f32, rows: usize, columns: usize, out: *mut f32) {
-    for_lanes!(V, columns, |column, count| {
-        // Four sums at a time hide the latency of an addition.
-        let mut sums = [V::splat(0.0); 4];
-        for row in 0..rows {
-            let from = x.add(row * columns + column);
-            let value = load(from, count);
-            sums[row % 4] = sums[row % 4].add(value);
-        }
-        sums[0].add(sums[1]).add(sums[2].add(sums[3])).store_part(out.add(column), count);
-    });
-}
-dispatch!(fn add_rows_raw(x: *const f32, rows: usize, columns: usize, out: *mut f32) = add_rows_body);
+dispatch!(
+    unsafe fn add_rows_raw<V: Simd>(x: *const f32, rows: usize, columns: usize, out: *mut f32) {
+        for_lanes!(V, columns, |column, count| {
+            // Four sums at a time hide the latency of an addition.
+            let mut sums = [V::splat(0.0); 4];
+            for row in 0..rows {
+                let from = x.add(row * columns + column);
+                let value = load(from, count);
+                sums[row % 4] = sums[row % 4].add(value);
+            }
+            sums[0].add(sums[1]).add(sums[2].add(sums[3])).store_part(out.add(column), count);
+        });
+    }
+);

@@ -2,7 +2,7 @@
 
 use super::{
     pool::{self, Shares},
-    simd::{Simd, dispatch, for_lanes, load, sigmoid, store},
+    simd::{Simd, dispatch, for_lanes, load, sigmoid, silu_derivative, store},
 };
 
 /// Elements that one part takes.
@@ -11,6 +11,22 @@ pub(super) const PART: usize = 32 * 1024;
 /// Runs `f(start, len)` over `0..len` in parts; `arrays` is how many arrays of f32 it moves.
 pub(super) fn in_parts(len: usize, arrays: usize, f: impl Fn(usize, usize) + Sync) {
     pool::for_each(len.div_ceil(PART), len * arrays * 4, |part| f(part * PART, PART.min(len - part * PART)));
+}
+
+/// Runs `f(start, inputs, outputs)` over parts of arrays of one length.
+pub(super) fn in_slices<const N: usize>(
+    inputs: [&[f32]; N],
+    out: &mut [f32],
+    arrays: usize,
+    f: impl Fn(usize, [&[f32]; N], &mut [f32]) + Sync,
+) {
+    assert!(inputs.iter().all(|input| input.len() == out.len()));
+    let shares = Shares::new(out);
+    in_parts(shares.len(), arrays, |start, len| {
+        // SAFETY: parts are disjoint.
+        let out = unsafe { shares.range(start, len) };
+        f(start, inputs.map(|input| &input[start..][..len]), out);
+    });
 }
 
 /// Runs `f(first row, rows)` over the rows of `width` that `len` elements are, in parts of about as many elements.
@@ -25,47 +41,43 @@ pub(super) fn in_rows(len: usize, width: usize, arrays: usize, f: impl Fn(usize,
 
 /// `out = a * weight_a + b * weight_b`; returns the largest magnitude in it, NaN aside.
 pub fn weighted_sum(a: &[f32], weight_a: f32, b: &[f32], weight_b: f32, out: &mut [f32]) -> f32 {
-    assert!(a.len() == out.len() && b.len() == out.len());
-    let shares = Shares::new(out);
-    let mut largest = vec![0.0; a.len().div_ceil(PART)];
+    let mut largest = vec![0.0; out.len().div_ceil(PART)];
     let of_parts = Shares::new(&mut largest);
-    in_parts(a.len(), 3, |start, len| {
-        // SAFETY: parts are disjoint, lengths as just checked.
+    in_slices([a, b], out, 3, |start, [a, b], out| {
+        let (inputs, weights) = ([a, b].map(<[f32]>::as_ptr), [weight_a, weight_b]);
+        // SAFETY: slices of one length; one part, one maximum.
         unsafe {
-            let (a, b) = (a.as_ptr().add(start), b.as_ptr().add(start));
-            weighted_sum_raw(a, weight_a, b, weight_b, shares.at(start), len, of_parts.at(start / PART));
+            weighted_sum_raw(inputs, weights, out.as_mut_ptr(), out.len(), of_parts.at(start / PART));
         }
     });
     largest.into_iter().fold(0.0, f32::max)
 }
 
-#[inline(always)]
-unsafe fn weighted_sum_body<V: Simd>(
-    a: *const f32,
-    weight_a: f32,
-    b: *const f32,
-    weight_b: f32,
-    out: *mut f32,
-    len: usize,
-    largest: *mut f32,
-) {
-    // Equal weights: one rounding less, and what PyTorch's `(a + b) * weight` computes.
-    let equal = weight_a.to_bits() == weight_b.to_bits();
-    let mut maxima = V::splat(0.0);
-    for_lanes!(V, len, |i, count| {
-        let (a, b) = (load::<V>(a.add(i), count), load::<V>(b.add(i), count));
-        let sum = if equal {
-            a.add(b).mul(V::splat(weight_a))
-        } else {
-            a.mul_add(V::splat(weight_a), b.mul(V::splat(weight_b)))
-        };
-        // In this order a NaN leaves the maxima alone.
-        maxima = V::splat(0.0).sub(sum).max(sum.max(maxima));
-        store(sum, out.add(i), count);
-    });
-    *largest = maxima.largest();
-}
-dispatch!(fn weighted_sum_raw(a: *const f32, weight_a: f32, b: *const f32, weight_b: f32, out: *mut f32, len: usize, largest: *mut f32) = weighted_sum_body);
+dispatch!(
+    unsafe fn weighted_sum_raw<V: Simd>(
+        inputs: [*const f32; 2],
+        weights: [f32; 2],
+        out: *mut f32,
+        len: usize,
+        largest: *mut f32,
+    ) {
+        // Equal weights: one rounding less, and what PyTorch's `(a + b) * weight` computes.
+        let equal = weights[0].to_bits() == weights[1].to_bits();
+        let mut maxima = V::splat(0.0);
+        for_lanes!(V, len, |i, count| {
+            let [a, b] = inputs.map(|input| load::<V>(input.add(i), count));
+            let sum = if equal {
+                a.add(b).mul(V::splat(weights[0]))
+            } else {
+                a.mul_add(V::splat(weights[0]), b.mul(V::splat(weights[1])))
+            };
+            // In this order a NaN leaves the maxima alone.
+            maxima = V::splat(0.0).sub(sum).max(sum.max(maxima));
+            store(sum, out.add(i), count);
+        });
+        *largest = maxima.largest();
+    }
+);
 
 /// Values beyond +-limit are held there; NaN stays NaN.
 pub fn hold(x: &[f32], limit: f32, out: &mut [f32]) {
@@ -91,12 +103,8 @@ pub fn relu_gradient(x: &[f32], gradient: &[f32], dx: &mut [f32]) {
 
 /// `out[i] = f(i, x[i])`, in plain Rust: for what is bound by memory or rare.
 fn map(x: &[f32], out: &mut [f32], f: impl Fn(usize, f32) -> f32 + Sync) {
-    assert_eq!(x.len(), out.len());
-    let shares = Shares::new(out);
-    in_parts(x.len(), 3, |start, len| {
-        // SAFETY: parts are disjoint.
-        let out = unsafe { shares.range(start, len) };
-        for (i, (out, x)) in out.iter_mut().zip(&x[start..]).enumerate() {
+    in_slices([x], out, 3, |start, [x], out| {
+        for (i, (out, x)) in out.iter_mut().zip(x).enumerate() {
             *out = f(start + i, *x);
         }
     });
@@ -104,21 +112,19 @@ fn map(x: &[f32], out: &mut [f32], f: impl Fn(usize, f32) -> f32 + Sync) {
 
 /// out = x * weight.
 pub fn scale(x: &[f32], weight: f32, out: &mut [f32]) {
-    assert_eq!(x.len(), out.len());
-    let shares = Shares::new(out);
-    in_parts(x.len(), 2, |start, len| {
-        // SAFETY: parts are disjoint, lengths as just checked.
-        unsafe { scale_raw(x.as_ptr().add(start), weight, shares.at(start), len) }
+    in_slices([x], out, 2, |_, [x], out| {
+        // SAFETY: slices of one length.
+        unsafe { scale_raw(x.as_ptr(), weight, out.as_mut_ptr(), out.len()) }
     });
 }
 
-#[inline(always)]
-unsafe fn scale_body<V: Simd>(x: *const f32, weight: f32, out: *mut f32, len: usize) {
-    for_lanes!(V, len, |i, count| {
-        store(load::<V>(x.add(i), count).mul(V::splat(weight)), out.add(i), count);
-    });
-}
-dispatch!(fn scale_raw(x: *const f32, weight: f32, out: *mut f32, len: usize) = scale_body);
+dispatch!(
+    unsafe fn scale_raw<V: Simd>(x: *const f32, weight: f32, out: *mut f32, len: usize) {
+        for_lanes!(V, len, |i, count| {
+            store(load::<V>(x.add(i), count).mul(V::splat(weight)), out.add(i), count);
+        });
+    }
+);
 
 /// One side of a concatenation along the last axis: some columns of every row of a wide array are the rows of a narrow
 /// one, times a weight.
@@ -163,68 +169,55 @@ pub fn take_columns(wide: &[f32], narrow: &mut [f32], at: Columns) {
     });
 }
 
-#[inline(always)]
-unsafe fn copy_body<V: Simd>(
-    from: *const f32,
-    from_stride: usize,
-    to: *mut f32,
-    to_stride: usize,
-    rows: usize,
-    columns: usize,
-    weight: f32,
-) {
-    for row in 0..rows {
-        let (from, to) = (from.add(row * from_stride), to.add(row * to_stride));
-        for_lanes!(V, columns, |i, count| {
-            store(load::<V>(from.add(i), count).mul(V::splat(weight)), to.add(i), count);
-        });
+dispatch!(
+    unsafe fn copy_raw<V: Simd>(
+        from: *const f32,
+        from_stride: usize,
+        to: *mut f32,
+        to_stride: usize,
+        rows: usize,
+        columns: usize,
+        weight: f32,
+    ) {
+        for row in 0..rows {
+            let (from, to) = (from.add(row * from_stride), to.add(row * to_stride));
+            for_lanes!(V, columns, |i, count| {
+                store(load::<V>(from.add(i), count).mul(V::splat(weight)), to.add(i), count);
+            });
+        }
     }
-}
-dispatch!(fn copy_raw(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize, rows: usize, columns: usize, weight: f32) = copy_body);
+);
 
 /// out = x * sigmoid(x).
 pub fn silu(x: &[f32], out: &mut [f32]) {
-    assert_eq!(x.len(), out.len());
-    let shares = Shares::new(out);
-    in_parts(x.len(), 4, |start, len| {
-        // SAFETY: parts are disjoint, lengths as just checked.
-        unsafe { silu_raw(x.as_ptr().add(start), shares.at(start), len) }
+    in_slices([x], out, 4, |_, [x], out| {
+        // SAFETY: slices of one length.
+        unsafe { silu_raw(x.as_ptr(), out.as_mut_ptr(), out.len()) }
     });
 }
 
-#[inline(always)]
-unsafe fn silu_body<V: Simd>(x: *const f32, out: *mut f32, len: usize) {
-    for_lanes!(V, len, |i, count| {
-        let x = load::<V>(x.add(i), count);
-        store(x.mul(sigmoid(x)), out.add(i), count);
-    });
-}
-dispatch!(fn silu_raw(x: *const f32, out: *mut f32, len: usize) = silu_body);
+dispatch!(
+    unsafe fn silu_raw<V: Simd>(x: *const f32, out: *mut f32, len: usize) {
+        for_lanes!(V, len, |i, count| {
+            let x = load::<V>(x.add(i), count);
+            store(x.mul(sigmoid(x)), out.add(i), count);
+        });
+    }
+);
 
 /// dx = gradient * silu'(x).
 pub fn silu_gradient(x: &[f32], gradient: &[f32], dx: &mut [f32]) {
-    assert!(x.len() == dx.len() && gradient.len() == dx.len());
-    let shares = Shares::new(dx);
-    in_parts(x.len(), 5, |start, len| {
-        // SAFETY: parts are disjoint, lengths as just checked.
-        unsafe {
-            silu_gradient_raw(x.as_ptr().add(start), gradient.as_ptr().add(start), shares.at(start), len);
-        }
+    in_slices([x, gradient], dx, 5, |_, [x, gradient], dx| {
+        // SAFETY: slices of one length.
+        unsafe { silu_gradient_raw(x.as_ptr(), gradient.as_ptr(), dx.as_mut_ptr(), dx.len()) }
     });
 }
 
-#[inline(always)]
-unsafe fn silu_gradient_body<V: Simd>(x: *const f32, gradient: *const f32, dx: *mut f32, len: usize) {
-    for_lanes!(V, len, |i, count| {
-        let derivative = silu_derivative(load::<V>(x.add(i), count));
-        store(load::<V>(gradient.add(i), count).mul(derivative), dx.add(i), count);
-    });
-}
-dispatch!(fn silu_gradient_raw(x: *const f32, gradient: *const f32, dx: *mut f32, len: usize) = silu_gradient_body);
-
-/// The derivative of z * sigmoid(z): s * (1 + z * (1 - s)).
-#[inline(always)]
-pub(crate) unsafe fn silu_derivative<V: Simd>(z: V) -> V {
-    let (s, one) = (sigmoid(z), V::splat(1.0));
-    s.mul(one.sub(s).mul_add(z, one))
-}
+dispatch!(
+    unsafe fn silu_gradient_raw<V: Simd>(x: *const f32, gradient: *const f32, dx: *mut f32, len: usize) {
+        for_lanes!(V, len, |i, count| {
+            let derivative = silu_derivative(load::<V>(x.add(i), count));
+            store(load::<V>(gradient.add(i), count).mul(derivative), dx.add(i), count);
+        });
+    }
+);

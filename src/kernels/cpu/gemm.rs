@@ -12,7 +12,7 @@ use super::{
 pub(crate) const PANEL: usize = 32;
 
 /// One product: C `[rows, columns]` = A `[rows, inner]` times B `[inner, columns]`, plus initial values.
-/// Strides are distances between rows, in floats.
+/// Strides are distances between rows, in floats. Who multiplies vouches that the pointers are valid for that.
 #[derive(Clone, Copy)]
 pub(crate) struct Product {
     pub(crate) rows: usize,
@@ -70,9 +70,9 @@ impl Product {
         Self { initial: self.c, initial_stride: self.c_stride, ..self }
     }
 
-    /// Every row of C starts from this row; from zero where it is null.
-    pub(crate) fn starting_from(self, row: *const f32) -> Self {
-        Self { initial: row, initial_stride: 0, ..self }
+    /// Every row of C starts from this row, where there is one.
+    pub(crate) fn starting_from(self, row: Option<&[f32]>) -> Self {
+        Self { initial: row.map_or(null(), <[f32]>::as_ptr), initial_stride: 0, ..self }
     }
 }
 
@@ -84,32 +84,35 @@ unsafe fn block<V: Simd, const MR: usize, const NV: usize, const TA: bool, const
     last: usize,
 ) {
     let whole = |j: usize| !PART || j + 1 < NV;
-    let mut sums = [[V::splat(0.0); NV]; MR];
-    if !p.initial.is_null() {
-        for (r, row) in sums.iter_mut().enumerate() {
-            for (j, sum) in row.iter_mut().enumerate() {
-                let from = p.initial.add(r * p.initial_stride + j * V::LANES);
-                *sum = if whole(j) { V::load(from) } else { V::load_part(from, last) };
+    // SAFETY: the caller vouches for the product's pointers.
+    unsafe {
+        let mut sums = [[V::splat(0.0); NV]; MR];
+        if !p.initial.is_null() {
+            for (r, row) in sums.iter_mut().enumerate() {
+                for (j, sum) in row.iter_mut().enumerate() {
+                    let from = p.initial.add(r * p.initial_stride + j * V::LANES);
+                    *sum = if whole(j) { V::load(from) } else { V::load_part(from, last) };
+                }
             }
         }
-    }
-    for k in 0..p.inner {
-        let mut b = [V::splat(0.0); NV];
-        for (j, b) in b.iter_mut().enumerate() {
-            let from = p.b.add(k * p.b_stride + j * V::LANES);
-            *b = if whole(j) { V::load(from) } else { V::load_part(from, last) };
-        }
-        for (r, row) in sums.iter_mut().enumerate() {
-            let a = V::splat(*p.a.add(if TA { k * p.a_stride + r } else { r * p.a_stride + k }));
-            for (sum, b) in row.iter_mut().zip(b) {
-                *sum = a.mul_add(b, *sum);
+        for k in 0..p.inner {
+            let mut b = [V::splat(0.0); NV];
+            for (j, b) in b.iter_mut().enumerate() {
+                let from = p.b.add(k * p.b_stride + j * V::LANES);
+                *b = if whole(j) { V::load(from) } else { V::load_part(from, last) };
+            }
+            for (r, row) in sums.iter_mut().enumerate() {
+                let a = V::splat(*p.a.add(if TA { k * p.a_stride + r } else { r * p.a_stride + k }));
+                for (sum, b) in row.iter_mut().zip(b) {
+                    *sum = a.mul_add(b, *sum);
+                }
             }
         }
-    }
-    for (r, row) in sums.into_iter().enumerate() {
-        for (j, sum) in row.into_iter().enumerate() {
-            let to = p.c.add(r * p.c_stride + j * V::LANES);
-            if whole(j) { sum.store(to) } else { sum.store_part(to, last) }
+        for (r, row) in sums.into_iter().enumerate() {
+            for (j, sum) in row.into_iter().enumerate() {
+                let to = p.c.add(r * p.c_stride + j * V::LANES);
+                if whole(j) { sum.store(to) } else { sum.store_part(to, last) }
+            }
         }
     }
 }
@@ -117,72 +120,77 @@ unsafe fn block<V: Simd, const MR: usize, const NV: usize, const TA: bool, const
 /// All rows of at most `NV` vectors of columns.
 #[inline(always)]
 unsafe fn column_block<V: Simd, const NV: usize, const TA: bool, const PART: bool>(p: Product, last: usize) {
-    let at = |row: usize| Product {
-        a: p.a.add(if TA { row } else { row * p.a_stride }),
-        c: p.c.add(row * p.c_stride),
-        initial: if p.initial.is_null() { null() } else { p.initial.add(row * p.initial_stride) },
-        ..p
-    };
-    let mut row = 0;
-    if V::ROWS == 8 {
-        while row + 8 <= p.rows {
-            block::<V, 8, NV, TA, PART>(at(row), last);
-            row += 8;
-        }
-    }
-    if V::ROWS == 6 {
-        while row + 6 <= p.rows {
-            block::<V, 6, NV, TA, PART>(at(row), last);
-            row += 6;
-        }
-    }
-    while row + 4 <= p.rows {
-        block::<V, 4, NV, TA, PART>(at(row), last);
-        row += 4;
-    }
-    while row < p.rows {
-        block::<V, 1, NV, TA, PART>(at(row), last);
-        row += 1;
-    }
-}
-
-#[inline(always)]
-unsafe fn body<V: Simd, const TA: bool>(p: Product) {
-    let pair = 2 * V::LANES;
-    let mut column = 0;
-    while column < p.columns {
-        let block = Product {
-            b: p.b.add(column / PANEL * p.b_panel + column % PANEL),
-            c: p.c.add(column),
-            initial: if p.initial.is_null() { null() } else { p.initial.add(column) },
+    // SAFETY: the caller vouches for the product's pointers.
+    unsafe {
+        let at = |row: usize| Product {
+            a: p.a.add(if TA { row } else { row * p.a_stride }),
+            c: p.c.add(row * p.c_stride),
+            initial: if p.initial.is_null() { null() } else { p.initial.add(row * p.initial_stride) },
             ..p
         };
-        let left = p.columns - column;
-        if left >= pair {
-            column_block::<V, 2, TA, false>(block, V::LANES);
-        } else if left > V::LANES {
-            column_block::<V, 2, TA, true>(block, left - V::LANES);
-        } else if left == V::LANES {
-            column_block::<V, 1, TA, false>(block, V::LANES);
-        } else {
-            column_block::<V, 1, TA, true>(block, left);
+        let mut row = 0;
+        if V::ROWS == 8 {
+            while row + 8 <= p.rows {
+                block::<V, 8, NV, TA, PART>(at(row), last);
+                row += 8;
+            }
         }
-        column += pair;
+        if V::ROWS == 6 {
+            while row + 6 <= p.rows {
+                block::<V, 6, NV, TA, PART>(at(row), last);
+                row += 6;
+            }
+        }
+        while row + 4 <= p.rows {
+            block::<V, 4, NV, TA, PART>(at(row), last);
+            row += 4;
+        }
+        while row < p.rows {
+            block::<V, 1, NV, TA, PART>(at(row), last);
+            row += 1;
+        }
     }
 }
 
 #[inline(always)]
-unsafe fn plain_body<V: Simd>(p: Product) {
-    body::<V, false>(p);
+unsafe fn blocks<V: Simd, const TA: bool>(p: Product) {
+    // SAFETY: the caller vouches for the product's pointers.
+    unsafe {
+        let pair = 2 * V::LANES;
+        let mut column = 0;
+        while column < p.columns {
+            let block = Product {
+                b: p.b.add(column / PANEL * p.b_panel + column % PANEL),
+                c: p.c.add(column),
+                initial: if p.initial.is_null() { null() } else { p.initial.add(column) },
+                ..p
+            };
+            let left = p.columns - column;
+            if left >= pair {
+                column_block::<V, 2, TA, false>(block, V::LANES);
+            } else if left > V::LANES {
+                column_block::<V, 2, TA, true>(block, left - V::LANES);
+            } else if left == V::LANES {
+                column_block::<V, 1, TA, false>(block, V::LANES);
+            } else {
+                column_block::<V, 1, TA, true>(block, left);
+            }
+            column += pair;
+        }
+    }
 }
 
-#[inline(always)]
-unsafe fn transposed_body<V: Simd>(p: Product) {
-    body::<V, true>(p);
-}
+dispatch!(
+    pub(crate) unsafe fn multiply<V: Simd>(p: Product) {
+        blocks::<V, false>(p);
+    }
+);
 
-dispatch!(pub(crate) fn multiply(p: Product) = plain_body);
-dispatch!(pub(crate) fn multiply_transposed_a(p: Product) = transposed_body);
+dispatch!(
+    pub(crate) unsafe fn multiply_transposed_a<V: Simd>(p: Product) {
+        blocks::<V, true>(p);
+    }
+);
 
 /// Floats that [`pack`] and [`pack_transposed`] write.
 pub(crate) fn packed_len(inner: usize, columns: usize) -> usize {
@@ -221,12 +229,12 @@ fn by_panels(inner: usize, columns: usize, packed: &mut [f32], f: impl Fn(usize,
     });
 }
 
-#[inline(always)]
-unsafe fn transpose_panel_body<V: Simd>(from: *const f32, inner: usize, width: usize, panel: *mut f32) {
-    for_lanes!(V, PANEL, |lane, _count| {
-        let lanes = width.saturating_sub(lane).min(V::LANES);
-        let from = from.wrapping_add(lane * inner);
-        columns::<V>(from, (lanes, inner), inner, panel.add(lane), PANEL as isize);
-    });
-}
-dispatch!(fn transpose_panel(from: *const f32, inner: usize, width: usize, panel: *mut f32) = transpose_panel_body);
+dispatch!(
+    unsafe fn transpose_panel<V: Simd>(from: *const f32, inner: usize, width: usize, panel: *mut f32) {
+        for_lanes!(V, PANEL, |lane, _count| {
+            let lanes = width.saturating_sub(lane).min(V::LANES);
+            let from = from.wrapping_add(lane * inner);
+            columns::<V>(from, (lanes, inner), inner, panel.add(lane), PANEL as isize);
+        });
+    }
+);

@@ -1,11 +1,10 @@
 //! Convolutions of any kernel, stride and padding: windows laid out as rows of a matrix.
 
-use std::ptr::null;
-
 use super::{
     dense::add_rows,
     gemm::{Product, multiply, multiply_transposed_a, pack, pack_transposed, packed_len},
-    pool::{self, Shares, with_scratch},
+    memory::with_scratch,
+    pool::{self, Shares},
 };
 
 /// Outputs whose windows are laid out at a time.
@@ -100,7 +99,6 @@ pub fn forward(e: Extents, x: &[f32], weights: &[f32], bias: Option<&[f32]>, y: 
     e.check(x.len(), weights.len(), y.len());
     assert!(bias.is_none_or(|bias| bias.len() == e.k));
     let (window, image_len) = (e.window(), x.len() / e.x[0].max(1));
-    let bias = bias.map_or(null(), <[f32]>::as_ptr) as usize;
     let parts = e.pixels().div_ceil(PIXELS);
     let shares = Shares::new(y);
     with_scratch(weights.len() + packed_len(window, e.k), |scratch| {
@@ -118,7 +116,7 @@ pub fn forward(e: Extents, x: &[f32], weights: &[f32], bias: Option<&[f32]>, y: 
                     let to = shares.at((image * e.pixels() + first) * e.k);
                     let from = (windows.as_ptr(), window);
                     let product = Product::packed([count, e.k, window], from, packed.as_ptr(), (to, e.k));
-                    multiply(product.starting_from(bias as *const f32));
+                    multiply(product.starting_from(bias));
                 }
             });
         });

@@ -2,10 +2,7 @@
 //! it elsewhere. Vector intrinsics, raw pointers in inner loops, threads that share an array, an allocator. What
 //! others may call is safe and checks all lengths.
 #![expect(unsafe_code, reason = "this crate is where it belongs")]
-#![allow(
-    unsafe_op_in_unsafe_fn,
-    reason = "kernel bodies are unsafe as a whole; their contracts are stated once"
-)]
+#![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 #![expect(
     clippy::inline_always,
     reason = "bodies must be inlined into the function with their target feature"
@@ -24,13 +21,15 @@ pub mod norm_gradient;
 pub mod normalized_rows;
 mod pool;
 pub mod pooling;
+mod recycler;
 pub mod resample;
 mod simd;
 mod transpose;
 mod wide;
 pub mod winograd;
 
-pub use memory::{Recycler, filled};
+pub use memory::filled;
 pub use pool::{threads, with_threads};
+pub use recycler::Recycler;
 pub use simd::InstructionSet;
 pub use wide::wide;

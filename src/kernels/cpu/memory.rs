@@ -1,207 +1,52 @@
-//! An allocator that keeps large blocks for the next one who asks. A training step allocates the same hundreds of
-//! megabytes again and again; given back to the system each time, they would cost a page fault per 4 KiB.
+//! Memory that nobody clears: working memory of a thread, and arrays that are written at once.
 
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    ptr::null_mut,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
-};
+use std::cell::RefCell;
 
-/// The global allocator of programs that train: `#[global_allocator] static ALLOCATOR: Recycler = Recycler;`.
-///
-/// Blocks from 16 KiB on are rounded up by at most an eighth and kept when they are freed, as long as blocks in
-/// use and kept together do not exceed the most that was ever in use by more than a quarter.
-#[derive(Debug)]
-pub struct Recycler;
-
-/// Smaller blocks are left to the system.
-const SMALLEST: usize = 1 << SMALLEST_LOG;
-const SMALLEST_LOG: usize = 14;
-/// Sizes are a multiple of an eighth of the power of two below them.
-const STEPS_LOG: usize = 3;
-const CLASSES: usize = (48 - SMALLEST_LOG) << STEPS_LOG;
-/// All kept blocks begin on a cache line.
-const ALIGN: usize = 64;
-/// What may be kept in any case.
-const SLACK: usize = 32 << 20;
-
-/// Per class, the address of the first kept block; each block begins with the address of the next.
-static KEPT: [Mutex<usize>; CLASSES] = [const { Mutex::new(0) }; CLASSES];
-static BYTES_IN_USE: AtomicUsize = AtomicUsize::new(0);
-static BYTES_KEPT: AtomicUsize = AtomicUsize::new(0);
-static MOST_IN_USE: AtomicUsize = AtomicUsize::new(0);
-
-/// The class whose blocks hold `size` bytes, and their size.
-fn class(size: usize) -> (usize, usize) {
-    let log = size.ilog2() as usize;
-    let step = 1 << (log - STEPS_LOG);
-    let rounded = size.next_multiple_of(step);
-    // Rounding up may reach the next power of two, whose first class comes next anyway.
-    let index = ((log - SMALLEST_LOG) << STEPS_LOG) + (rounded - (1 << log)) / step;
-    (index, rounded)
+/// Runs `f` on working memory of this thread: at least `len` floats of arbitrary but initialised values.
+pub(crate) fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
+    /// Cache-line alignment.
+    #[repr(align(64))]
+    #[derive(Clone, Copy)]
+    struct Line(#[expect(dead_code, reason = "memory, seen as a slice")] [f32; 16]);
+    thread_local! {
+        static FREE: RefCell<Vec<Vec<Line>>> = const { RefCell::new(Vec::new()) };
+    }
+    // A stack, so that nested calls find again what they had last time.
+    let mut lines = FREE.with_borrow_mut(Vec::pop).unwrap_or_default();
+    let needed = len.div_ceil(16);
+    if lines.len() < needed {
+        lines = vec![Line([0.0; 16]); needed];
+    }
+    // SAFETY: `Line` is 16 f32 without padding.
+    let floats =
+        unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast::<f32>(), lines.len() * 16) };
+    let result = f(&mut floats[..len]);
+    FREE.with_borrow_mut(|free| free.push(lines));
+    result
 }
 
-fn list(class: usize) -> MutexGuard<'static, usize> {
-    KEPT[class].lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Takes a kept block of this class; null where there is none.
-#[allow(clippy::cast_ptr_alignment, reason = "blocks begin on a cache line")]
-fn take(class: usize, size: usize) -> *mut u8 {
-    let mut first = list(class);
-    let block = *first as *mut u8;
-    if !block.is_null() {
-        // SAFETY: kept blocks are ours and begin with the address of the next.
-        *first = unsafe { block.cast::<usize>().read() };
-        BYTES_KEPT.fetch_sub(size, Relaxed);
-    }
-    block
-}
-
-fn handled(layout: &Layout) -> bool {
-    layout.size() >= SMALLEST && layout.align() <= ALIGN && layout.size() < 1 << 47
-}
-
-/// Gives kept blocks back to the system, the largest first, until the limit holds.
-fn trim() {
-    let limit = || MOST_IN_USE.load(Relaxed) / 4 * 5 + SLACK;
-    for class in (0..CLASSES).rev() {
-        let step = 1usize << ((class >> STEPS_LOG) + SMALLEST_LOG - STEPS_LOG);
-        let size = ((1 << STEPS_LOG) + (class & ((1 << STEPS_LOG) - 1))) * step;
-        while BYTES_IN_USE.load(Relaxed) + BYTES_KEPT.load(Relaxed) > limit() {
-            let block = take(class, size);
-            if block.is_null() {
-                break;
-            }
-            // SAFETY: allocated by us with this layout.
-            unsafe { System.dealloc(block, Layout::from_size_align_unchecked(size, ALIGN)) };
-        }
-    }
-}
-
-/// A block of this size; whether it is fresh from the system, hence zero where `zeroed` asked for it.
-fn allocate(size: usize, zeroed: bool) -> (*mut u8, bool) {
-    let (class, size) = class(size);
-    let in_use = BYTES_IN_USE.fetch_add(size, Relaxed) + size;
-    MOST_IN_USE.fetch_max(in_use, Relaxed);
-    let kept = take(class, size);
-    if !kept.is_null() {
-        return (kept, false);
-    }
-    trim();
-    // SAFETY: the size is not zero and the alignment a power of two.
-    let block = unsafe {
-        let layout = Layout::from_size_align_unchecked(size, ALIGN);
-        if zeroed { System.alloc_zeroed(layout) } else { System.alloc(layout) }
-    };
-    if block.is_null() {
-        BYTES_IN_USE.fetch_sub(size, Relaxed);
-    }
-    (block, true)
-}
-
-#[allow(clippy::cast_ptr_alignment, reason = "blocks begin on a cache line")]
-// SAFETY: blocks come from `System` with at least the size and alignment asked for, and belong to one owner at a
-// time: they are either in use or in exactly one list.
-unsafe impl GlobalAlloc for Recycler {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if handled(&layout) { allocate(layout.size(), false).0 } else { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        if !handled(&layout) {
-            return System.alloc_zeroed(layout);
-        }
-        let (block, fresh) = allocate(layout.size(), true);
-        if !fresh {
-            block.write_bytes(0, layout.size());
-        }
-        block
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        if !handled(&layout) {
-            return System.dealloc(block, layout);
-        }
-        let (class, size) = class(layout.size());
-        let mut first = list(class);
-        block.cast::<usize>().write(*first);
-        *first = block as usize;
-        BYTES_IN_USE.fetch_sub(size, Relaxed);
-        BYTES_KEPT.fetch_add(size, Relaxed);
-    }
-
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        let Ok(new) = Layout::from_size_align(new_size, layout.align()) else { return null_mut() };
-        match (handled(&layout), handled(&new)) {
-            (false, false) => System.realloc(block, layout, new_size),
-            (true, true) if class(layout.size()) == class(new_size) => block,
-            _ => {
-                let to = self.alloc(new);
-                if !to.is_null() {
-                    to.copy_from_nonoverlapping(block, layout.size().min(new_size));
-                    self.dealloc(block, layout);
-                }
-                to
-            }
-        }
-    }
-}
-
-/// `len` values, all of which `fill` writes and none of which it reads before. Spares the pass over memory that
-/// zeros would take.
+/// `len` values, all of which `fill` must write. Spares the pass over memory that zeros would take.
 pub fn filled(len: usize, fill: impl FnOnce(&mut [f32])) -> Vec<f32> {
-    let mut values = Vec::with_capacity(len);
-    if cfg!(debug_assertions) {
-        // Makes a forgotten element show up in every test.
-        values.resize(len, f32::NAN);
-    } else {
-        // SAFETY: any bits are an f32, and `fill` writes all of them before anyone reads.
-        #[allow(clippy::uninit_vec, reason = "the point of this function; see Safety")]
-        unsafe {
-            values.set_len(len);
-        }
-    }
+    let mut values = arbitrary(len);
     fill(&mut values);
     values
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn classes_hold_what_they_are_for() {
-        let mut last = 0;
-        for size in (SMALLEST..1 << 20).step_by(7) {
-            let (class, rounded) = class(size);
-            assert!(rounded >= size && rounded - size <= size / 8, "{size} in {rounded}");
-            assert!(class >= last && super::class(rounded) == (class, rounded), "{size} in class {class}");
-            last = class;
-        }
+/// Values that nobody has written, so that some are not what anybody expects.
+#[cfg(all(not(debug_assertions), any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn arbitrary(len: usize) -> Vec<f32> {
+    let mut values = Vec::<f32>::with_capacity(len);
+    // SAFETY: any bits are an f32. There is no instruction in this assembly; but for all that the compiler knows it
+    // has written them, so that to read one is to read an unknown value, and not undefined behaviour.
+    unsafe {
+        std::arch::asm!("/* {} */", in(reg) values.as_mut_ptr(), options(nostack, preserves_flags));
+        values.set_len(len);
     }
+    values
+}
 
-    #[test]
-    fn blocks_come_back() {
-        let layout = Layout::from_size_align(100_003, 4).unwrap();
-        // SAFETY: used as any allocator.
-        unsafe {
-            let first = Recycler.alloc(layout);
-            first.write_bytes(7, layout.size());
-            Recycler.dealloc(first, layout);
-            let second = Recycler.alloc_zeroed(layout);
-            assert_eq!(first, second);
-            assert!(std::slice::from_raw_parts(second, layout.size()).iter().all(|byte| *byte == 0));
-            *second = 9;
-            let third = Recycler.realloc(second, layout, 300_000);
-            assert_eq!(*third, 9);
-            let large = Layout::from_size_align(300_000, 4).unwrap();
-            let fourth = Recycler.realloc(third, large, 1000);
-            assert_eq!(*fourth, 9);
-            Recycler.dealloc(fourth, Layout::from_size_align(1000, 4).unwrap());
-        }
-    }
+/// The same where a forgotten element should show up in every test.
+#[cfg(not(all(not(debug_assertions), any(target_arch = "x86_64", target_arch = "aarch64"))))]
+fn arbitrary(len: usize) -> Vec<f32> {
+    vec![f32::NAN; len]
 }

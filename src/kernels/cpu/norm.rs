@@ -1,7 +1,8 @@
 //! Group normalisation with what surrounds it, NHWC.
 
 use super::{
-    pool::{self, Shares, with_scratch},
+    memory::with_scratch,
+    pool::{self, Shares},
     simd::{Simd, dispatch, for_lanes, load, sigmoid},
 };
 
@@ -139,80 +140,83 @@ unsafe fn moments_block<V: Simd, const NV: usize>(
     mean: *mut f32,
     square: *mut f32,
 ) {
-    let load = |p: usize, j: usize| -> V {
-        load(x.add(p * stride + j * V::LANES), if j + 1 < NV { V::LANES } else { last })
-    };
-    let mut pivot = [V::splat(0.0); NV];
-    for (j, pivot) in pivot.iter_mut().enumerate() {
-        *pivot = load(0, j);
-    }
-    let (mut sums, mut squares) = ([V::splat(0.0); NV], [V::splat(0.0); NV]);
-    for p in 0..hw {
-        for j in 0..NV {
-            let d = load(p, j).sub(pivot[j]);
-            sums[j] = sums[j].add(d);
-            squares[j] = d.mul_add(d, squares[j]);
+    // SAFETY: the caller vouches for `NV` vectors of channels, the last of `last` lanes, at `hw` positions.
+    unsafe {
+        let load = |p: usize, j: usize| -> V {
+            load(x.add(p * stride + j * V::LANES), if j + 1 < NV { V::LANES } else { last })
+        };
+        let mut pivot = [V::splat(0.0); NV];
+        for (j, pivot) in pivot.iter_mut().enumerate() {
+            *pivot = load(0, j);
         }
-    }
-    for j in 0..NV {
-        let count = if j + 1 < NV { V::LANES } else { last };
-        let d = sums[j].mul(V::splat(1.0 / hw as f32));
-        pivot[j].add(d).store_part(mean.add(j * V::LANES), count);
-        let square_mean = squares[j].mul(V::splat(1.0 / hw as f32));
-        V::splat(0.0).max(d.mul_sub_from(d, square_mean)).store_part(square.add(j * V::LANES), count);
-    }
-}
-
-#[inline(always)]
-unsafe fn moments_body<V: Simd>(
-    x: *const f32,
-    hw: usize,
-    stride: usize,
-    width: usize,
-    mean: *mut f32,
-    square: *mut f32,
-) {
-    let mut i = 0;
-    while i < width {
-        let (x, mean, square, left) = (x.add(i), mean.add(i), square.add(i), width - i);
-        if left >= 4 * V::LANES {
-            moments_block::<V, 4>(x, hw, stride, V::LANES, mean, square);
-            i += 4 * V::LANES;
-        } else if left >= 2 * V::LANES {
-            moments_block::<V, 2>(x, hw, stride, V::LANES, mean, square);
-            i += 2 * V::LANES;
-        } else {
-            moments_block::<V, 1>(x, hw, stride, left.min(V::LANES), mean, square);
-            i += V::LANES;
-        }
-    }
-}
-dispatch!(fn moments(x: *const f32, hw: usize, stride: usize, width: usize, mean: *mut f32, square: *mut f32) = moments_body);
-
-#[inline(always)]
-unsafe fn apply_body<V: Simd>(
-    x: *const f32,
-    y: *mut f32,
-    hw: usize,
-    stride: usize,
-    width: usize,
-    factor: *const f32,
-    offset: *const f32,
-    silu: bool,
-) {
-    for p in 0..hw {
-        let (x, y) = (x.add(p * stride), y.add(p * stride));
-        for_lanes!(V, width, |i, count| {
-            if count == V::LANES {
-                let z = V::load(x.add(i)).mul_add(V::load(factor.add(i)), V::load(offset.add(i)));
-                (if silu { z.mul(sigmoid(z)) } else { z }).store(y.add(i));
-            } else {
-                let [x, factor, offset] =
-                    [x.add(i), factor.add(i), offset.add(i)].map(|from| V::load_part(from, count));
-                let z = x.mul_add(factor, offset);
-                (if silu { z.mul(sigmoid(z)) } else { z }).store_part(y.add(i), count);
+        let (mut sums, mut squares) = ([V::splat(0.0); NV], [V::splat(0.0); NV]);
+        for p in 0..hw {
+            for j in 0..NV {
+                let d = load(p, j).sub(pivot[j]);
+                sums[j] = sums[j].add(d);
+                squares[j] = d.mul_add(d, squares[j]);
             }
-        });
+        }
+        for j in 0..NV {
+            let count = if j + 1 < NV { V::LANES } else { last };
+            let d = sums[j].mul(V::splat(1.0 / hw as f32));
+            pivot[j].add(d).store_part(mean.add(j * V::LANES), count);
+            let square_mean = squares[j].mul(V::splat(1.0 / hw as f32));
+            V::splat(0.0).max(d.mul_sub_from(d, square_mean)).store_part(square.add(j * V::LANES), count);
+        }
     }
 }
-dispatch!(fn apply(x: *const f32, y: *mut f32, hw: usize, stride: usize, width: usize, factor: *const f32, offset: *const f32, silu: bool) = apply_body);
+
+dispatch!(
+    unsafe fn moments<V: Simd>(
+        x: *const f32,
+        hw: usize,
+        stride: usize,
+        width: usize,
+        mean: *mut f32,
+        square: *mut f32,
+    ) {
+        let mut i = 0;
+        while i < width {
+            let (x, mean, square, left) = (x.add(i), mean.add(i), square.add(i), width - i);
+            if left >= 4 * V::LANES {
+                moments_block::<V, 4>(x, hw, stride, V::LANES, mean, square);
+                i += 4 * V::LANES;
+            } else if left >= 2 * V::LANES {
+                moments_block::<V, 2>(x, hw, stride, V::LANES, mean, square);
+                i += 2 * V::LANES;
+            } else {
+                moments_block::<V, 1>(x, hw, stride, left.min(V::LANES), mean, square);
+                i += V::LANES;
+            }
+        }
+    }
+);
+
+dispatch!(
+    unsafe fn apply<V: Simd>(
+        x: *const f32,
+        y: *mut f32,
+        hw: usize,
+        stride: usize,
+        width: usize,
+        factor: *const f32,
+        offset: *const f32,
+        silu: bool,
+    ) {
+        for p in 0..hw {
+            let (x, y) = (x.add(p * stride), y.add(p * stride));
+            for_lanes!(V, width, |i, count| {
+                if count == V::LANES {
+                    let z = V::load(x.add(i)).mul_add(V::load(factor.add(i)), V::load(offset.add(i)));
+                    (if silu { z.mul(sigmoid(z)) } else { z }).store(y.add(i));
+                } else {
+                    let [x, factor, offset] =
+                        [x.add(i), factor.add(i), offset.add(i)].map(|from| V::load_part(from, count));
+                    let z = x.mul_add(factor, offset);
+                    (if silu { z.mul(sigmoid(z)) } else { z }).store_part(y.add(i), count);
+                }
+            });
+        }
+    }
+);

@@ -1,10 +1,10 @@
 //! The gradients of a group normalisation, NHWC.
 
 use super::{
-    elementwise::silu_derivative,
+    memory::with_scratch,
     norm::{Extents, Parameters, coefficients, for_each_range},
-    pool::{Shares, with_scratch},
-    simd::{Simd, dispatch, for_lanes, load, store},
+    pool::Shares,
+    simd::{Simd, dispatch, for_lanes, load, silu_derivative, store},
 };
 
 /// Where the gradients of a normalisation go.
@@ -54,9 +54,10 @@ pub fn backward(e: Extents, x: &[f32], p: Parameters, stats: &[f32], gradient: &
                     let (x, gradient, dx) = (x.as_ptr().add(at), gradient.as_ptr().add(at), dx.at(at));
                     let lines = [&*factor, offset, deviation, centre].map(<[f32]>::as_ptr);
                     let sums = [d.as_mut_ptr(), dn.as_mut_ptr(), n.as_mut_ptr()];
-                    gather(x, gradient, dx, e.hw, e.c, width, lines, e.silu, sums);
+                    gather(x, gradient, dx, [e.hw, e.c, width], lines, e.silu, sums);
                 }
-                // dx = factor * dz + linear * x + constant, from here on with `deviation` and `offset` for the last two.
+                // dx = factor * dz + linear * x + constant, from here on with `deviation` and `offset` for the last
+                // two.
                 {
                     let linear = &mut *deviation;
                     for g in 0..width / group {
@@ -78,8 +79,8 @@ pub fn backward(e: Extents, x: &[f32], p: Parameters, stats: &[f32], gradient: &
                     // SAFETY: as above.
                     unsafe {
                         let (x, dx) = (x.as_ptr().add(at), dx.at(at));
-                        let (f, l, o) = (factor.as_ptr(), linear.as_ptr(), offset.as_ptr());
-                        combine(x, dx, e.hw, e.c, width, f, l, o);
+                        let lines = [&*factor, linear, offset].map(<[f32]>::as_ptr);
+                        combine(x, dx, [e.hw, e.c, width], lines);
                     }
                 }
             });
@@ -121,64 +122,55 @@ fn parameter_gradients(
     }
 }
 
-/// First pass: dz into `dx`, and the sums over positions of dz, dz * normalised, and normalised. `lines`: factor and
-/// offset of y before SiLU, factor and offset of the normalised values.
-#[expect(clippy::too_many_arguments, reason = "kernels take pointers and extents one by one")]
-#[inline(always)]
-unsafe fn gather_body<V: Simd>(
-    x: *const f32,
-    gradient: *const f32,
-    dx: *mut f32,
-    hw: usize,
-    stride: usize,
-    width: usize,
-    lines: [*const f32; 4],
-    silu: bool,
-    sums: [*mut f32; 3],
-) {
-    for_lanes!(V, width, |i, count| {
-        let [factor, offset, deviation, centre]: [V; 4] = lines.map(|line| load(line.add(i), count));
-        let zero = V::splat(0.0);
-        let (mut d_sum, mut dn_sum, mut n_sum) = (zero, zero, zero);
-        for p in 0..hw {
-            let x: V = load(x.add(p * stride + i), count);
-            let mut d: V = load(gradient.add(p * stride + i), count);
-            if silu {
-                d = d.mul(silu_derivative(x.mul_add(factor, offset)));
-            }
-            store(d, dx.add(p * stride + i), count);
-            let normalised = x.mul_add(deviation, centre);
-            d_sum = d_sum.add(d);
-            dn_sum = d.mul_add(normalised, dn_sum);
-            n_sum = n_sum.add(normalised);
-        }
-        for (to, sum) in sums.into_iter().zip([d_sum, dn_sum, n_sum]) {
-            sum.store_part(to.add(i), count);
-        }
-    });
-}
-dispatch!(fn gather(x: *const f32, gradient: *const f32, dx: *mut f32, hw: usize, stride: usize, width: usize, lines: [*const f32; 4], silu: bool, sums: [*mut f32; 3]) = gather_body);
-
-/// Second pass: dx = dz * factor + x * linear + constant.
-#[inline(always)]
-unsafe fn combine_body<V: Simd>(
-    x: *const f32,
-    dx: *mut f32,
-    hw: usize,
-    stride: usize,
-    width: usize,
-    factor: *const f32,
-    linear: *const f32,
-    constant: *const f32,
-) {
-    for p in 0..hw {
-        let (x, dx) = (x.add(p * stride), dx.add(p * stride));
+dispatch!(
+    /// First pass: dz into `dx`, and the sums over positions of dz, dz * normalised, and normalised. `lines`: factor
+    /// and offset of y before SiLU, factor and offset of the normalised values.
+    unsafe fn gather<V: Simd>(
+        x: *const f32,
+        gradient: *const f32,
+        dx: *mut f32,
+        extents: [usize; 3],
+        lines: [*const f32; 4],
+        silu: bool,
+        sums: [*mut f32; 3],
+    ) {
+        let [hw, stride, width] = extents;
         for_lanes!(V, width, |i, count| {
-            let rest =
-                load::<V>(x.add(i), count).mul_add(load(linear.add(i), count), load(constant.add(i), count));
-            let sum = load::<V>(dx.add(i), count).mul_add(load(factor.add(i), count), rest);
-            store(sum, dx.add(i), count);
+            let [factor, offset, deviation, centre]: [V; 4] = lines.map(|line| load(line.add(i), count));
+            let zero = V::splat(0.0);
+            let (mut d_sum, mut dn_sum, mut n_sum) = (zero, zero, zero);
+            for p in 0..hw {
+                let x: V = load(x.add(p * stride + i), count);
+                let mut d: V = load(gradient.add(p * stride + i), count);
+                if silu {
+                    d = d.mul(silu_derivative(x.mul_add(factor, offset)));
+                }
+                store(d, dx.add(p * stride + i), count);
+                let normalised = x.mul_add(deviation, centre);
+                d_sum = d_sum.add(d);
+                dn_sum = d.mul_add(normalised, dn_sum);
+                n_sum = n_sum.add(normalised);
+            }
+            for (to, sum) in sums.into_iter().zip([d_sum, dn_sum, n_sum]) {
+                sum.store_part(to.add(i), count);
+            }
         });
     }
-}
-dispatch!(fn combine(x: *const f32, dx: *mut f32, hw: usize, stride: usize, width: usize, factor: *const f32, linear: *const f32, constant: *const f32) = combine_body);
+);
+
+dispatch!(
+    /// Second pass: dx = dz * factor + x * linear + constant.
+    unsafe fn combine<V: Simd>(x: *const f32, dx: *mut f32, extents: [usize; 3], lines: [*const f32; 3]) {
+        let [hw, stride, width] = extents;
+        let [factor, linear, constant] = lines;
+        for p in 0..hw {
+            let (x, dx) = (x.add(p * stride), dx.add(p * stride));
+            for_lanes!(V, width, |i, count| {
+                let rest = load::<V>(x.add(i), count)
+                    .mul_add(load(linear.add(i), count), load(constant.add(i), count));
+                let sum = load::<V>(dx.add(i), count).mul_add(load(factor.add(i), count), rest);
+                store(sum, dx.add(i), count);
+            });
+        }
+    }
+);

@@ -31,40 +31,44 @@ pub fn normalize(rows: Rows, gain: f32, w: &[f32], y: &mut [f32]) {
     });
 }
 
-#[inline(always)]
-unsafe fn normalize_body<V: Simd>(
-    w: *const f32,
-    y: *mut f32,
-    rows: usize,
-    len: usize,
-    eps: f32,
-    factor: f32,
-) {
-    for row in 0..rows {
-        let (w, y) = (w.add(row * len), y.add(row * len));
-        let [squares, _] = dots::<V>(w, w, len);
-        let factor = V::splat(factor / ((squares / len as f32).sqrt() + eps));
-        for_lanes!(V, len, |i, count| {
-            store(load::<V>(w.add(i), count).mul(factor), y.add(i), count);
-        });
+dispatch!(
+    unsafe fn normalize_raw<V: Simd>(
+        w: *const f32,
+        y: *mut f32,
+        rows: usize,
+        len: usize,
+        eps: f32,
+        factor: f32,
+    ) {
+        for row in 0..rows {
+            let (w, y) = (w.add(row * len), y.add(row * len));
+            let [squares, _] = dots::<V>(w, w, len);
+            let factor = V::splat(factor / ((squares / len as f32).sqrt() + eps));
+            for_lanes!(V, len, |i, count| {
+                store(load::<V>(w.add(i), count).mul(factor), y.add(i), count);
+            });
+        }
     }
-}
-dispatch!(fn normalize_raw(w: *const f32, y: *mut f32, rows: usize, len: usize, eps: f32, factor: f32) = normalize_body);
+);
 
 /// a . a and a . b, each in four sums that do not wait for each other.
 #[inline(always)]
 unsafe fn dots<V: Simd>(a: *const f32, b: *const f32, len: usize) -> [f32; 2] {
-    let mut sums = [[V::splat(0.0); 4]; 2];
-    for_lanes!(V, len, |i, count| {
-        let (a, b) = (load::<V>(a.add(i), count), load::<V>(b.add(i), count));
-        let at = i / V::LANES % 4;
-        sums[0][at] = a.mul_add(a, sums[0][at]);
-        sums[1][at] = a.mul_add(b, sums[1][at]);
-    });
-    sums.map(|[a, b, c, d]| a.add(b).add(c.add(d)).sum())
+    // SAFETY: the caller vouches for `len` floats of both.
+    unsafe {
+        let mut sums = [[V::splat(0.0); 4]; 2];
+        for_lanes!(V, len, |i, count| {
+            let (a, b) = (load::<V>(a.add(i), count), load::<V>(b.add(i), count));
+            let at = i / V::LANES % 4;
+            sums[0][at] = a.mul_add(a, sums[0][at]);
+            sums[1][at] = a.mul_add(b, sums[1][at]);
+        });
+        sums.map(|[a, b, c, d]| a.add(b).add(c.add(d)).sum())
+    }
 }
 
-/// dw = factor * gain * (dy / (eps + rms) - w * (dy . w) / (len * rms * (eps + rms)^2)); returns the gradient to the gain.
+/// dw = factor * gain * (dy / (eps + rms) - w * (dy . w) / (len * rms * (eps + rms)^2)); returns the
+/// gradient to the gain.
 pub fn gradient(rows: Rows, gain: f32, w: &[f32], gradient: &[f32], dw: &mut [f32]) -> f32 {
     assert!(w.len() == dw.len() && gradient.len() == w.len());
     assert!(rows.count > 0 && w.len().is_multiple_of(rows.count));
@@ -84,29 +88,30 @@ pub fn gradient(rows: Rows, gain: f32, w: &[f32], gradient: &[f32], dw: &mut [f3
     to_gain.iter().sum()
 }
 
-#[inline(always)]
-unsafe fn normalize_gradient_body<V: Simd>(
-    w: *const f32,
-    gradient: *const f32,
-    dw: *mut f32,
-    to_gain: *mut f32,
-    (rows, len): (usize, usize),
-    (eps, factor, gain): (f32, f32, f32),
-) {
-    for row in 0..rows {
-        let (w, gradient, dw) = (w.add(row * len), gradient.add(row * len), dw.add(row * len));
-        let [squares, dot] = dots::<V>(w, gradient, len);
-        let rms = (squares / len as f32).sqrt();
-        let reciprocal = 1.0 / (rms + eps);
-        *to_gain.add(row) = dot * reciprocal * factor;
-        let straight = V::splat(factor * gain * reciprocal);
-        // Where all is zero, so is the direction in which the length would change.
-        let along = if rms > 0.0 { dot * reciprocal * reciprocal / (len as f32 * rms) } else { 0.0 };
-        let along = V::splat(factor * gain * along);
-        for_lanes!(V, len, |i, count| {
-            let straight = load::<V>(gradient.add(i), count).mul(straight);
-            store(load::<V>(w.add(i), count).mul_sub_from(along, straight), dw.add(i), count);
-        });
+dispatch!(
+    unsafe fn normalize_gradient_raw<V: Simd>(
+        w: *const f32,
+        gradient: *const f32,
+        dw: *mut f32,
+        to_gain: *mut f32,
+        extents: (usize, usize),
+        constants: (f32, f32, f32),
+    ) {
+        let ((rows, len), (eps, factor, gain)) = (extents, constants);
+        for row in 0..rows {
+            let (w, gradient, dw) = (w.add(row * len), gradient.add(row * len), dw.add(row * len));
+            let [squares, dot] = dots::<V>(w, gradient, len);
+            let rms = (squares / len as f32).sqrt();
+            let reciprocal = 1.0 / (rms + eps);
+            *to_gain.add(row) = dot * reciprocal * factor;
+            let straight = V::splat(factor * gain * reciprocal);
+            // Where all is zero, so is the direction in which the length would change.
+            let along = if rms > 0.0 { dot * reciprocal * reciprocal / (len as f32 * rms) } else { 0.0 };
+            let along = V::splat(factor * gain * along);
+            for_lanes!(V, len, |i, count| {
+                let straight = load::<V>(gradient.add(i), count).mul(straight);
+                store(load::<V>(w.add(i), count).mul_sub_from(along, straight), dw.add(i), count);
+            });
+        }
     }
-}
-dispatch!(fn normalize_gradient_raw(w: *const f32, gradient: *const f32, dw: *mut f32, to_gain: *mut f32, extents: (usize, usize), constants: (f32, f32, f32)) = normalize_gradient_body);
+);

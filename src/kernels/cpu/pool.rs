@@ -2,7 +2,7 @@
 //! a training step pay no wake-up. Which thread runs which part never changes a result.
 
 use std::{
-    cell::{Cell, RefCell, UnsafeCell},
+    cell::{Cell, UnsafeCell},
     sync::{
         Mutex, OnceLock, TryLockError,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
@@ -124,7 +124,7 @@ fn post(workers: &[Worker], parts: usize, run: &(dyn Fn(usize) + Sync)) {
             }
         }
     }
-    #[allow(clippy::transmute_ptr_to_ptr, reason = "a cast cannot erase the lifetime of a trait object")]
+    #[expect(clippy::transmute_ptr_to_ptr, reason = "a cast cannot erase the lifetime of a trait object")]
     // SAFETY: erases the lifetime only; `Close` waits for every worker before the borrow ends.
     let run_static = unsafe {
         std::mem::transmute::<*const (dyn Fn(usize) + Sync), *const (dyn Fn(usize) + Sync + 'static)>(run)
@@ -240,27 +240,4 @@ impl Shares {
         assert!(start <= self.1, "element {start} of an array of {}", self.1);
         self.0.wrapping_add(start)
     }
-}
-
-/// Runs `f` on working memory of this thread: at least `len` floats of arbitrary but initialised values.
-pub(crate) fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
-    /// Cache-line alignment.
-    #[repr(align(64))]
-    #[derive(Clone, Copy)]
-    struct Line(#[expect(dead_code, reason = "memory, seen as a slice")] [f32; 16]);
-    thread_local! {
-        static FREE: RefCell<Vec<Vec<Line>>> = const { RefCell::new(Vec::new()) };
-    }
-    // A stack, so that nested calls find again what they had last time.
-    let mut lines = FREE.with_borrow_mut(Vec::pop).unwrap_or_default();
-    let needed = len.div_ceil(16);
-    if lines.len() < needed {
-        lines = vec![Line([0.0; 16]); needed];
-    }
-    // SAFETY: `Line` is 16 f32 without padding.
-    let floats =
-        unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast::<f32>(), lines.len() * 16) };
-    let result = f(&mut floats[..len]);
-    FREE.with_borrow_mut(|free| free.push(lines));
-    result
 }

@@ -64,27 +64,27 @@ fn for_windows(e: Extents, x: &[f32], y: &mut [f32], f: impl Fn(&[*const f32], u
     });
 }
 
-#[inline(always)]
-unsafe fn max_body<V: Simd>(taps: *const *const f32, count: usize, c: usize, to: *mut f32) {
-    for_lanes!(V, c, |i, lanes| {
-        let mut largest = load::<V>((*taps).add(i), lanes);
-        for tap in 1..count {
-            largest = largest.max(load::<V>((*taps.add(tap)).add(i), lanes));
-        }
-        store(largest, to.add(i), lanes);
-    });
-}
-dispatch!(fn max_raw(taps: *const *const f32, count: usize, c: usize, to: *mut f32) = max_body);
+dispatch!(
+    unsafe fn max_raw<V: Simd>(taps: *const *const f32, count: usize, c: usize, to: *mut f32) {
+        for_lanes!(V, c, |i, lanes| {
+            let mut largest = load::<V>((*taps).add(i), lanes);
+            for tap in 1..count {
+                largest = largest.max(load::<V>((*taps.add(tap)).add(i), lanes));
+            }
+            store(largest, to.add(i), lanes);
+        });
+    }
+);
 
-#[inline(always)]
-unsafe fn average_body<V: Simd>(taps: *const *const f32, count: usize, c: usize, to: *mut f32) {
-    let share = V::splat(1.0 / count as f32);
-    for_lanes!(V, c, |i, lanes| {
-        let mut sum = load::<V>((*taps).add(i), lanes);
-        for tap in 1..count {
-            sum = sum.add(load::<V>((*taps.add(tap)).add(i), lanes));
-        }
-        store(sum.mul(share), to.add(i), lanes);
-    });
-}
-dispatch!(fn average_raw(taps: *const *const f32, count: usize, c: usize, to: *mut f32) = average_body);
+dispatch!(
+    unsafe fn average_raw<V: Simd>(taps: *const *const f32, count: usize, c: usize, to: *mut f32) {
+        let share = V::splat(1.0 / count as f32);
+        for_lanes!(V, c, |i, lanes| {
+            let mut sum = load::<V>((*taps).add(i), lanes);
+            for tap in 1..count {
+                sum = sum.add(load::<V>((*taps.add(tap)).add(i), lanes));
+            }
+            store(sum.mul(share), to.add(i), lanes);
+        });
+    }
+);

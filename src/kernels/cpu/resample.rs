@@ -109,36 +109,38 @@ impl Resampling<'_> {
     }
 }
 
-/// to = gain * sum of taps over a window whose first pixel is `corner`.
-#[inline(always)]
-unsafe fn gather_body<V: Simd>(
-    corner: *const f32,
-    w: usize,
-    c: usize,
-    (taps, top, bottom, left, right): (*const f32, usize, usize, usize, usize),
-    gain: f32,
-    to: *mut f32,
-) {
-    for_lanes!(V, c, |i, count| {
-        let mut sum = V::splat(0.0);
-        for row in top..bottom {
-            for column in left..right {
-                let from = corner.wrapping_add((row * w + column) * c + i);
-                let value: V = load(from, count);
-                sum = value.mul_add(V::splat(*taps.add(row) * *taps.add(column) * gain), sum);
+dispatch!(
+    /// to = gain * sum of taps over a window whose first pixel is `corner`;
+    /// `taps`: all of them, and where the rows and columns within the image begin and end.
+    unsafe fn gather<V: Simd>(
+        corner: *const f32,
+        w: usize,
+        c: usize,
+        taps: (*const f32, usize, usize, usize, usize),
+        gain: f32,
+        to: *mut f32,
+    ) {
+        let (taps, top, bottom, left, right) = taps;
+        for_lanes!(V, c, |i, count| {
+            let mut sum = V::splat(0.0);
+            for row in top..bottom {
+                for column in left..right {
+                    let from = corner.wrapping_add((row * w + column) * c + i);
+                    let value: V = load(from, count);
+                    sum = value.mul_add(V::splat(*taps.add(row) * *taps.add(column) * gain), sum);
+                }
             }
-        }
-        store(sum, to.add(i), count);
-    });
-}
-dispatch!(fn gather(corner: *const f32, w: usize, c: usize, taps: (*const f32, usize, usize, usize, usize), gain: f32, to: *mut f32) = gather_body);
+            store(sum, to.add(i), count);
+        });
+    }
+);
 
-/// to += from * factor.
-#[inline(always)]
-unsafe fn add_scaled_body<V: Simd>(from: *const f32, factor: f32, to: *mut f32, len: usize) {
-    for_lanes!(V, len, |i, count| {
-        let old = V::load_part(to.add(i), count);
-        V::load_part(from.add(i), count).mul_add(V::splat(factor), old).store_part(to.add(i), count);
-    });
-}
-dispatch!(fn add_scaled(from: *const f32, factor: f32, to: *mut f32, len: usize) = add_scaled_body);
+dispatch!(
+    /// to += from * factor.
+    unsafe fn add_scaled<V: Simd>(from: *const f32, factor: f32, to: *mut f32, len: usize) {
+        for_lanes!(V, len, |i, count| {
+            let old = V::load_part(to.add(i), count);
+            V::load_part(from.add(i), count).mul_add(V::splat(factor), old).store_part(to.add(i), count);
+        });
+    }
+);

@@ -12,14 +12,17 @@ pub(crate) unsafe fn columns<V: Simd>(
     to: *mut f32,
     step: isize,
 ) {
-    for_lanes!(V, len, |start, count| {
-        let mut vectors = [V::splat(0.0); 16];
-        for (row, vector) in vectors.iter_mut().enumerate().take(rows.min(V::LANES)) {
-            *vector = load(from.add(row * stride + start), count);
-        }
-        let vectors = V::transpose(vectors);
-        for (i, vector) in vectors.into_iter().enumerate().take(count) {
-            vector.store(to.offset((start + i) as isize * step));
-        }
-    });
+    // SAFETY: the caller vouches for the rows, and for whole vectors of columns.
+    unsafe {
+        for_lanes!(V, len, |start, count| {
+            let mut vectors = [V::splat(0.0); 16];
+            for (row, vector) in vectors.iter_mut().enumerate().take(rows.min(V::LANES)) {
+                *vector = load(from.add(row * stride + start), count);
+            }
+            let vectors = V::transpose(vectors);
+            for (i, vector) in vectors.into_iter().enumerate().take(count) {
+                vector.store(to.offset((start + i) as isize * step));
+            }
+        });
+    }
 }

@@ -1,7 +1,7 @@
 //! Vectors of f32 behind one trait, and the choice among AVX-512, AVX2 and portable code at run time.
 //!
-//! A kernel's body is one `#[inline(always)]` function, generic over [`Simd`]; [`dispatch!`] compiles it once
-//! per instruction set, inside a function with that `#[target_feature]`, and picks one per call.
+//! A kernel is one function, generic over [`Simd`]; [`dispatch!`] compiles it once per instruction set, inlined into a
+//! function with that `#[target_feature]`, and picks one per call.
 
 mod math;
 mod portable;
@@ -10,14 +10,15 @@ mod x86;
 
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
-pub(crate) use math::{exp, sigmoid};
+pub(crate) use math::{exp, sigmoid, silu_derivative};
 pub(crate) use portable::Portable;
 
 /// A vector of `LANES` f32.
 ///
 /// # Safety
-/// Every method needs the instruction set that its implementor stands for, and pointers valid for the lanes
-/// they touch (`LANES`, or the first `count` in the `_part` methods).
+/// Loading, storing and `splat` need pointers valid for the lanes they touch (`LANES`, or the first `count` in the
+/// `_part` methods) and the instruction set that the implementor stands for. No vector comes from anywhere else, so
+/// who has one may calculate with it.
 pub(crate) unsafe trait Simd: Copy {
     /// Number of f32 in one vector.
     const LANES: usize;
@@ -30,57 +31,60 @@ pub(crate) unsafe trait Simd: Copy {
     /// Stores the first `count` lanes, `1..=LANES`.
     unsafe fn store_part(self, to: *mut f32, count: usize);
     unsafe fn splat(value: f32) -> Self;
-    unsafe fn add(self, other: Self) -> Self;
-    unsafe fn sub(self, other: Self) -> Self;
-    unsafe fn mul(self, other: Self) -> Self;
-    unsafe fn div(self, other: Self) -> Self;
-    unsafe fn sqrt(self) -> Self;
+    /// Another vector, of this value.
+    #[inline(always)]
+    fn all(self, value: f32) -> Self {
+        // SAFETY: `self` shows that the instruction set is there.
+        unsafe { Self::splat(value) }
+    }
+    fn add(self, other: Self) -> Self;
+    fn sub(self, other: Self) -> Self;
+    fn mul(self, other: Self) -> Self;
+    fn div(self, other: Self) -> Self;
+    fn sqrt(self) -> Self;
     /// The smaller one; `other` where either is NaN.
-    unsafe fn min(self, other: Self) -> Self;
+    fn min(self, other: Self) -> Self;
     /// The larger one; `other` where either is NaN.
-    unsafe fn max(self, other: Self) -> Self;
+    fn max(self, other: Self) -> Self;
     /// `self * factor + addend`
-    unsafe fn mul_add(self, factor: Self, addend: Self) -> Self;
+    fn mul_add(self, factor: Self, addend: Self) -> Self;
     /// `minuend - self * factor`
-    unsafe fn mul_sub_from(self, factor: Self, minuend: Self) -> Self;
+    fn mul_sub_from(self, factor: Self, minuend: Self) -> Self;
     /// To the nearest integer.
-    unsafe fn round(self) -> Self;
+    fn round(self) -> Self;
     /// `self * 2^power`, for integral powers that leave the result normal.
-    unsafe fn times_power_of_two(self, power: Self) -> Self;
+    fn times_power_of_two(self, power: Self) -> Self;
     /// `1 / self`, to within 2 units in the last place.
-    unsafe fn reciprocal(self) -> Self;
+    fn reciprocal(self) -> Self;
     /// Lane j of vector i becomes lane i of vector j, for the first `LANES` vectors.
     #[inline(always)]
-    unsafe fn transpose(vectors: [Self; 16]) -> [Self; 16] {
-        let mut rows = [[0.0f32; 16]; 16];
+    fn transpose(vectors: [Self; 16]) -> [Self; 16] {
+        let rows = vectors.map(Self::lanes);
         let mut columns = vectors;
-        // SAFETY: `LANES` is at most 16.
-        unsafe {
-            for (row, vector) in rows.iter_mut().zip(vectors) {
-                vector.store(row.as_mut_ptr());
-            }
-            for (j, column) in columns.iter_mut().enumerate().take(Self::LANES) {
-                let lanes: [f32; 16] = std::array::from_fn(|i| rows[i][j]);
-                *column = Self::load(lanes.as_ptr());
-            }
+        for (j, column) in columns.iter_mut().enumerate().take(Self::LANES) {
+            let lanes: [f32; 16] = std::array::from_fn(|i| rows[i][j]);
+            // SAFETY: `LANES` is at most 16; the vectors show that the instruction set is there.
+            *column = unsafe { Self::load(lanes.as_ptr()) };
         }
         columns
     }
-    /// The sum of all lanes, in a fixed order.
+    /// The lanes, and zeros.
     #[inline(always)]
-    unsafe fn sum(self) -> f32 {
+    fn lanes(self) -> [f32; 16] {
         let mut lanes = [0.0; 16];
         // SAFETY: `LANES` is at most 16.
         unsafe { self.store(lanes.as_mut_ptr()) };
-        lanes[..Self::LANES].iter().sum()
+        lanes
+    }
+    /// The sum of all lanes, in a fixed order.
+    #[inline(always)]
+    fn sum(self) -> f32 {
+        self.lanes()[..Self::LANES].iter().sum()
     }
     /// The largest lane.
     #[inline(always)]
-    unsafe fn largest(self) -> f32 {
-        let mut lanes = [f32::NEG_INFINITY; 16];
-        // SAFETY: `LANES` is at most 16.
-        unsafe { self.store(lanes.as_mut_ptr()) };
-        lanes.into_iter().fold(f32::NEG_INFINITY, f32::max)
+    fn largest(self) -> f32 {
+        self.lanes()[..Self::LANES].iter().copied().fold(f32::NEG_INFINITY, f32::max)
     }
 }
 
@@ -166,7 +170,7 @@ impl InstructionSet {
 
     /// Uses this one from now on, in the whole process, or the best there is where this is more than the
     /// processor has. For tests and benchmarks. Returns the one in use.
-    #[allow(clippy::return_self_not_must_use, reason = "forcing is the point")]
+    #[expect(clippy::return_self_not_must_use, reason = "forcing is the point")]
     pub fn force(self) -> Self {
         let chosen = self.min(Self::detect());
         CHOSEN.store(chosen as u8, Relaxed);
@@ -174,32 +178,47 @@ impl InstructionSet {
     }
 }
 
-/// `dispatch!(fn name(a: T, ..) = body);` defines `unsafe fn name`, which runs `body::<V>(a, ..)` compiled for the
-/// instruction set in use. Const parameters of type usize may follow the name: `fn name<const N: usize>(..)`.
+/// `dispatch!(unsafe fn name<V: Simd>(a: A, ..) { body });` defines `unsafe fn name(a: A, ..)`, which runs the body
+/// compiled for the instruction set in use; V stands for its vectors. One more parameter may follow: `T: Trait`.
 ///
-/// Safety: as the body's.
+/// Safety: pointers must be valid for the extents given with them, nothing else may write there, and nothing else
+/// may read where the kernel writes.
 macro_rules! dispatch {
-    ($vis:vis fn $name:ident $(<const $g:ident: usize>)? ($($a:ident: $t:ty),* $(,)?) = $body:ident) => {
-        #[allow(clippy::too_many_arguments, reason = "kernels take pointers and extents one by one")]
-        $vis unsafe fn $name $(<const $g: usize>)? ($($a: $t),*) {
+    (
+        $(#[$doc:meta])*
+        $vis:vis unsafe fn $name:ident<$v:ident: $simd:ident $(, $t:ident: $trait:path)?>(
+            $($a:ident: $type:ty),* $(,)?
+        ) { $($body:tt)* }
+    ) => {
+        $(#[$doc])*
+        $vis unsafe fn $name$(<$t: $trait>)?($($a: $type),*) {
+            use $crate::simd::{InstructionSet, Portable};
+            #[inline(always)]
+            unsafe fn body<$v: $simd $(, $t: $trait)?>($($a: $type),*) {
+                // SAFETY: as the caller vouches; below, each vector meets its own instruction set.
+                unsafe { $($body)* }
+            }
             #[cfg(target_arch = "x86_64")]
-            #[allow(clippy::too_many_arguments, reason = "kernels take pointers and extents one by one")]
             #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512bw,avx2,fma")]
-            unsafe fn avx512 $(<const $g: usize>)? ($($a: $t),*) {
-                $body::<std::arch::x86_64::__m512 $(, $g)?>($($a),*)
+            unsafe fn avx512$(<$t: $trait>)?($($a: $type),*) {
+                // SAFETY: as the caller vouches.
+                unsafe { body::<std::arch::x86_64::__m512 $(, $t)?>($($a),*) }
             }
             #[cfg(target_arch = "x86_64")]
-            #[allow(clippy::too_many_arguments, reason = "kernels take pointers and extents one by one")]
             #[target_feature(enable = "avx2,fma")]
-            unsafe fn avx2 $(<const $g: usize>)? ($($a: $t),*) {
-                $body::<std::arch::x86_64::__m256 $(, $g)?>($($a),*)
+            unsafe fn avx2$(<$t: $trait>)?($($a: $type),*) {
+                // SAFETY: as the caller vouches.
+                unsafe { body::<std::arch::x86_64::__m256 $(, $t)?>($($a),*) }
             }
-            match $crate::simd::InstructionSet::current() {
-                #[cfg(target_arch = "x86_64")]
-                $crate::simd::InstructionSet::Avx512 => avx512 $(::<$g>)? ($($a),*),
-                #[cfg(target_arch = "x86_64")]
-                $crate::simd::InstructionSet::Avx2 => avx2 $(::<$g>)? ($($a),*),
-                _ => $body::<$crate::simd::Portable $(, $g)?>($($a),*),
+            // SAFETY: the processor has what is in use; the rest as the caller vouches.
+            unsafe {
+                match InstructionSet::current() {
+                    #[cfg(target_arch = "x86_64")]
+                    InstructionSet::Avx512 => avx512$(::<$t>)?($($a),*),
+                    #[cfg(target_arch = "x86_64")]
+                    InstructionSet::Avx2 => avx2$(::<$t>)?($($a),*),
+                    _ => body::<Portable $(, $t)?>($($a),*),
+                }
             }
         }
     };

@@ -49,54 +49,54 @@ unsafe impl Simd for Portable {
         Self([value; 8])
     }
     #[inline(always)]
-    unsafe fn add(self, other: Self) -> Self {
+    fn add(self, other: Self) -> Self {
         self.zip(other, |a, b| a + b)
     }
     #[inline(always)]
-    unsafe fn sub(self, other: Self) -> Self {
+    fn sub(self, other: Self) -> Self {
         self.zip(other, |a, b| a - b)
     }
     #[inline(always)]
-    unsafe fn mul(self, other: Self) -> Self {
+    fn mul(self, other: Self) -> Self {
         self.zip(other, |a, b| a * b)
     }
     #[inline(always)]
-    unsafe fn div(self, other: Self) -> Self {
+    fn div(self, other: Self) -> Self {
         self.zip(other, |a, b| a / b)
     }
     #[inline(always)]
-    unsafe fn sqrt(self) -> Self {
+    fn sqrt(self) -> Self {
         self.map(f32::sqrt)
     }
     #[inline(always)]
-    unsafe fn min(self, other: Self) -> Self {
+    fn min(self, other: Self) -> Self {
         self.zip(other, |a, b| if a < b { a } else { b })
     }
     #[inline(always)]
-    unsafe fn max(self, other: Self) -> Self {
+    fn max(self, other: Self) -> Self {
         self.zip(other, |a, b| if a > b { a } else { b })
     }
     #[inline(always)]
-    unsafe fn mul_add(self, factor: Self, addend: Self) -> Self {
+    fn mul_add(self, factor: Self, addend: Self) -> Self {
         // Not `f32::mul_add`: without hardware support that is a slow function call.
         self.zip(factor, |a, b| a * b).zip(addend, |ab, c| ab + c)
     }
     #[inline(always)]
-    unsafe fn mul_sub_from(self, factor: Self, minuend: Self) -> Self {
+    fn mul_sub_from(self, factor: Self, minuend: Self) -> Self {
         self.zip(factor, |a, b| a * b).zip(minuend, |ab, c| c - ab)
     }
     #[inline(always)]
-    unsafe fn round(self) -> Self {
+    fn round(self) -> Self {
         // Adding 1.5 * 2^23 leaves no room for a fraction. Good for |x| < 2^22, all that `exp` needs.
         const NO_FRACTION: f32 = 12_582_912.0;
         self.map(|x| (x + NO_FRACTION) - NO_FRACTION)
     }
     #[inline(always)]
-    unsafe fn times_power_of_two(self, power: Self) -> Self {
+    fn times_power_of_two(self, power: Self) -> Self {
         self.zip(power, |x, n| f32::from_bits(x.to_bits().wrapping_add(((n as i32) << 23) as u32)))
     }
     #[inline(always)]
-    unsafe fn reciprocal(self) -> Self {
+    fn reciprocal(self) -> Self {
         self.map(|x| 1.0 / x)
     }
 }

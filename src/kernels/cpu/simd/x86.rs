@@ -20,8 +20,8 @@ use super::Simd;
 macro_rules! intrinsics {
     ($($name:ident($($a:ident),*) = $intrinsic:path;)*) => {
         $(#[inline(always)]
-        unsafe fn $name(self $(, $a: Self)*) -> Self {
-            // SAFETY: no pointers; the caller vouches for the instruction set.
+        fn $name(self $(, $a: Self)*) -> Self {
+            // SAFETY: a vector shows that the instruction set is there.
             unsafe { $intrinsic(self $(, $a)*) }
         })*
     };
@@ -84,8 +84,8 @@ unsafe impl Simd for __m512 {
         unsafe { _mm512_set1_ps(value) }
     }
     #[inline(always)]
-    unsafe fn transpose(mut v: [Self; 16]) -> [Self; 16] {
-        // SAFETY: no pointers; the caller vouches for the instruction set.
+    fn transpose(mut v: [Self; 16]) -> [Self; 16] {
+        // SAFETY: a vector shows that the instruction set is there.
         unsafe {
             transpose_quads!(
                 v,
@@ -112,8 +112,8 @@ unsafe impl Simd for __m512 {
         }
     }
     #[inline(always)]
-    unsafe fn reciprocal(self) -> Self {
-        // SAFETY: no pointers; the caller vouches for the instruction set.
+    fn reciprocal(self) -> Self {
+        // SAFETY: a vector shows that the instruction set is there.
         unsafe {
             // One Newton step doubles the 14 bits of the estimate.
             let r = _mm512_rcp14_ps(self);
@@ -169,16 +169,16 @@ unsafe impl Simd for __m256 {
         unsafe { _mm256_set1_ps(value) }
     }
     #[inline(always)]
-    unsafe fn times_power_of_two(self, power: Self) -> Self {
-        // SAFETY: no pointers; the caller vouches for the instruction set.
+    fn times_power_of_two(self, power: Self) -> Self {
+        // SAFETY: a vector shows that the instruction set is there.
         unsafe {
             let exponent = _mm256_slli_epi32::<23>(_mm256_cvtps_epi32(power));
             _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(self), exponent))
         }
     }
     #[inline(always)]
-    unsafe fn transpose(mut v: [Self; 16]) -> [Self; 16] {
-        // SAFETY: no pointers; the caller vouches for the instruction set.
+    fn transpose(mut v: [Self; 16]) -> [Self; 16] {
+        // SAFETY: a vector shows that the instruction set is there.
         unsafe {
             transpose_quads!(
                 v,
@@ -198,7 +198,7 @@ unsafe impl Simd for __m256 {
         }
     }
     #[inline(always)]
-    unsafe fn reciprocal(self) -> Self {
+    fn reciprocal(self) -> Self {
         // SAFETY: no pointers; the caller vouches for the instruction set.
         unsafe {
             // Two Newton steps from the 12 bits of the estimate.

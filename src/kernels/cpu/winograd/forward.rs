@@ -1,16 +1,15 @@
 //! The convolution itself; with turned weights also the gradient to its input.
 
-use std::ptr::null;
-
 use super::{
     super::{
         gemm::{PANEL, Product, multiply},
-        pool::{self, Shares, with_scratch},
+        memory::with_scratch,
+        pool::{self, Shares},
         simd::{Simd, dispatch, for_lanes, load, store},
     },
     Extents, SKEW,
     tiles::{self, Images, Layout},
-    transform::{Output, Transform},
+    transform::{Input, Output, Transform},
     weights::{self, Source},
 };
 
@@ -34,7 +33,6 @@ fn tiled<const N: usize>(
 ) {
     assert_eq!([x.len(), y.len()], e.lens());
     assert!(bias.is_none_or(|bias| bias.len() == e.k));
-    let bias = bias.map_or(null(), <[f32]>::as_ptr) as usize;
     let convolution = Convolution::<N> {
         e,
         total: e.all_tiles(N - 2),
@@ -53,8 +51,7 @@ struct Convolution<'a, const N: usize> {
     total: usize,
     x: &'a [f32],
     weights: Source<'a>,
-    /// Address of k values, or 0.
-    bias: usize,
+    bias: Option<&'a [f32]>,
     y: Shares,
 }
 
@@ -93,9 +90,9 @@ impl<const N: usize> Convolution<'_, N> {
             let u = &*u;
             pool::for_each(self.total.div_ceil(per_part), self.work(), |part| {
                 let tiles = (part * per_part, ((part + 1) * per_part).min(self.total));
-                with_scratch(layout.len::<N>() + products_len, |scratch| {
-                    let (inputs, products) = scratch.split_at_mut(layout.len::<N>());
-                    self.images().input::<N>(tiles, Shares::new(inputs), 0, layout);
+                with_scratch(layout.len(N) + products_len, |scratch| {
+                    let (inputs, products) = scratch.split_at_mut(layout.len(N));
+                    self.images().transform::<Input<N>>(tiles, Shares::new(inputs), 0, layout);
                     for (panel, u) in u.chunks_exact(panel_len).enumerate() {
                         self.panel(panel, u, tiles, (inputs, layout.plane), products);
                     }
@@ -110,11 +107,11 @@ impl<const N: usize> Convolution<'_, N> {
         const TILES: usize = 64;
         let layout = Layout::rows(self.total, self.e.c);
         let panel_len = self.weights.panel_len::<N>();
-        with_scratch(layout.len::<N>(), |inputs| {
+        with_scratch(layout.len(N), |inputs| {
             let shares = Shares::new(inputs);
-            pool::for_each(self.total.div_ceil(8), 16 * layout.len::<N>(), |part| {
+            pool::for_each(self.total.div_ceil(8), 16 * layout.len(N), |part| {
                 let tiles = (part * 8, (part * 8 + 8).min(self.total));
-                self.images().input::<N>(tiles, shares, part * 8, layout);
+                self.images().transform::<Input<N>>(tiles, shares, part * 8, layout);
             });
             let inputs = &*inputs;
             pool::for_each(self.weights.panels(), self.work(), |panel| {
@@ -155,13 +152,13 @@ impl<const N: usize> Convolution<'_, N> {
         let width = PANEL.min(self.e.k - first);
         // SAFETY: each tile and panel writes its own outputs; all lengths were checked here and above.
         unsafe {
-            some_tiles::<N>(
+            some_tiles::<Output<N>>(
                 self.e,
                 (from, to),
                 (first, width),
                 (inputs.as_ptr(), plane),
                 u.as_ptr(),
-                self.bias as *const f32,
+                self.bias,
                 products.as_mut_ptr(),
                 self.y.at(0),
             );
@@ -174,64 +171,69 @@ fn products_len<const N: usize>(tiles: usize) -> usize {
     N * N * (tiles * PANEL + SKEW)
 }
 
-#[inline(always)]
-unsafe fn some_tiles_body<V: Simd, const N: usize>(
-    e: Extents,
-    (from, to): (usize, usize),
-    (first, width): (usize, usize),
-    (inputs, input_plane): (*const f32, usize),
-    u: *const f32,
-    bias: *const f32,
-    products: *mut f32,
-    y: *mut f32,
-) {
-    let count = to - from;
-    let product_plane = count * PANEL + SKEW;
-    for element in 0..N * N {
-        multiply(Product::plain(
-            [count, width.next_multiple_of(V::LANES), e.c],
-            (inputs.add(element * input_plane), e.c),
-            (u.add(element * weights::plane(e.c)), PANEL),
-            (products.add(element * product_plane), PANEL),
-        ));
+dispatch!(
+    unsafe fn some_tiles<V: Simd, T: Transform>(
+        e: Extents,
+        tiles: (usize, usize),
+        columns: (usize, usize),
+        inputs: (*const f32, usize),
+        u: *const f32,
+        bias: Option<&[f32]>,
+        products: *mut f32,
+        y: *mut f32,
+    ) {
+        let (count, width) = (tiles.1 - tiles.0, columns.1);
+        let plane = count * PANEL + SKEW;
+        for element in 0..T::FROM * T::FROM {
+            multiply(Product::plain(
+                [count, width.next_multiple_of(V::LANES), e.c],
+                (inputs.0.add(element * inputs.1), e.c),
+                (u.add(element * weights::plane(e.c)), PANEL),
+                (products.add(element * plane), PANEL),
+            ));
+        }
+        for tile in 0..count {
+            outputs::<V, T>(&e, bias, y, tiles.0 + tile, columns, products.add(tile * PANEL), plane);
+        }
     }
-    for tile in 0..count {
-        let products = products.add(tile * PANEL);
-        outputs::<V, N>(&e, bias, y, from + tile, (first, width), products, product_plane);
-    }
-}
-dispatch!(fn some_tiles<const N: usize>(e: Extents, tiles: (usize, usize), columns: (usize, usize), inputs: (*const f32, usize), u: *const f32, bias: *const f32, products: *mut f32, y: *mut f32) = some_tiles_body);
+);
 
 /// Transforms one tile's products back and writes channels `first..first + width` of its outputs.
 #[inline(always)]
-unsafe fn outputs<V: Simd, const N: usize>(
+unsafe fn outputs<V: Simd, T: Transform>(
     e: &Extents,
-    bias: *const f32,
+    bias: Option<&[f32]>,
     y: *mut f32,
     tile: usize,
     (first, width): (usize, usize),
     products: *const f32,
     plane: usize,
 ) {
-    let (m, [h, w]) = (N - 2, e.out());
-    let (image, row, column) = tiles::place([h, w], m, tile);
-    let corner = y.add(((image * h + row) * w + column) * e.k + first);
-    let (rows, columns) = (m.min(h - row), m.min(w - column));
-    for_lanes!(V, width, |channel, count| {
-        let mut tile = [[V::splat(0.0); 6]; 6];
-        for i in 0..N {
-            for j in 0..N {
-                tile[i][j] = V::load(products.add((i * N + j) * plane + channel));
-            }
-        }
-        let tile = Output::<N>::tile(tile);
-        let bias = if bias.is_null() { V::splat(0.0) } else { load(bias.add(first + channel), count) };
-        for i in 0..m {
-            for j in 0..m {
-                if i < rows && j < columns {
-                    store(tile[i][j].add(bias), corner.add((i * w + j) * e.k + channel), count);
+    let [h, w] = e.out();
+    let (image, row, column) = tiles::place([h, w], T::TO, tile);
+    let (rows, columns) = (T::TO.min(h - row), T::TO.min(w - column));
+    // SAFETY: the caller vouches for the panel's products of this tile, and for its outputs.
+    unsafe {
+        let corner = y.add(((image * h + row) * w + column) * e.k + first);
+        for_lanes!(V, width, |channel, count| {
+            let mut tile = [[V::splat(0.0); 6]; 6];
+            for i in 0..T::FROM {
+                for j in 0..T::FROM {
+                    tile[i][j] = V::load(products.add((i * T::FROM + j) * plane + channel));
                 }
             }
-        }
-    });
+            let tile = T::tile(tile);
+            let bias = match bias {
+                Some(bias) => load(bias.as_ptr().add(first + channel), count),
+                None => V::splat(0.0),
+            };
+            for i in 0..T::TO {
+                for j in 0..T::TO {
+                    if i < rows && j < columns {
+                        store(tile[i][j].add(bias), corner.add((i * w + j) * e.k + channel), count);
+                    }
+                }
+            }
+        });
+    }
 }

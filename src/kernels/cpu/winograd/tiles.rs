@@ -3,11 +3,12 @@
 use super::{
     super::{
         gemm::PANEL,
-        pool::{Shares, with_scratch},
+        memory::with_scratch,
+        pool::Shares,
         simd::{Simd, dispatch, for_lanes, load, store},
     },
     SKEW,
-    transform::{Input, OutputGradient, Transform},
+    transform::Transform,
 };
 
 /// Where a tile lies: its image and the first row and column of its outputs.
@@ -19,7 +20,7 @@ pub(super) fn place([h, w]: [usize; 2], m: usize, tile: usize) -> (usize, usize,
 /// Addresses of the pixels of the tile of side `side` whose first pixel is (y, x), which may lie outside the
 /// image; pixels outside are those of `zero`.
 #[inline(always)]
-unsafe fn pixels(
+fn pixels(
     image: *const f32,
     [h, w, channels]: [usize; 3],
     (y, x): (isize, isize),
@@ -31,38 +32,11 @@ unsafe fn pixels(
         for (j, pixel) in line.iter_mut().enumerate().take(side) {
             let (y, x) = (y + i as isize, x + j as isize);
             if (0..h as isize).contains(&y) && (0..w as isize).contains(&x) {
-                *pixel = image.add((y as usize * w + x as usize) * channels);
+                *pixel = image.wrapping_add((y as usize * w + x as usize) * channels);
             }
         }
     }
     pixels
-}
-
-/// Transforms the tile with the given pixels, lane by lane of channels. `plane`: floats between elements of the
-/// result; `panel`: between panels of [`PANEL`] channels.
-#[inline(always)]
-unsafe fn one<V: Simd, T: Transform>(
-    pixels: &[[*const f32; 6]; 6],
-    channels: usize,
-    to: *mut f32,
-    plane: usize,
-    panel: usize,
-) {
-    for_lanes!(V, channels, |channel, count| {
-        let mut tile = [[V::splat(0.0); 6]; 6];
-        for i in 0..T::FROM {
-            for j in 0..T::FROM {
-                tile[i][j] = load(pixels[i][j].add(channel), count);
-            }
-        }
-        let tile = T::tile(tile);
-        let to = to.add(channel / PANEL * panel + channel % PANEL);
-        for i in 0..T::TO {
-            for j in 0..T::TO {
-                store(tile[i][j], to.add((i * T::TO + j) * plane), count);
-            }
-        }
-    });
 }
 
 /// Where transformed tiles go.
@@ -88,9 +62,9 @@ impl Layout {
         Self { plane: channels.div_ceil(PANEL) * panel + SKEW, panel, row: PANEL }
     }
 
-    /// Floats of all elements of tiles of side `N`.
-    pub(super) fn len<const N: usize>(&self) -> usize {
-        N * N * self.plane
+    /// Floats of all elements of tiles of side `n`.
+    pub(super) fn len(&self, n: usize) -> usize {
+        n * n * self.plane
     }
 }
 
@@ -108,83 +82,59 @@ pub(super) struct Images<'a> {
 }
 
 impl Images<'_> {
-    /// Input tiles `from..to` become the tiles from `at` on of `out`. Calls at the same time need disjoint tiles.
-    pub(super) fn input<const N: usize>(self, tiles: (usize, usize), out: Shares, at: usize, layout: Layout) {
-        self.check::<N>(tiles, &out, at, layout);
-        let to = out.at(at * layout.row);
-        // SAFETY: lengths as just checked; disjoint as the callers see to.
-        self.with_zeros(|zero| unsafe { input::<N>(self, tiles, to, layout, zero) });
-    }
-
-    /// The same for tiles of an output gradient.
-    pub(super) fn gradient<const N: usize>(
+    /// Input tiles or, as `T` says, those of an output gradient: `from..to` become the tiles from `at` on of `out`.
+    /// Calls at the same time need disjoint tiles.
+    pub(super) fn transform<T: Transform>(
         self,
-        tiles: (usize, usize),
+        (from, to): (usize, usize),
         out: Shares,
         at: usize,
         layout: Layout,
     ) {
-        self.check::<N>(tiles, &out, at, layout);
-        let to = out.at(at * layout.row);
-        // SAFETY: as above.
-        self.with_zeros(|zero| unsafe { gradient::<N>(self, tiles, to, layout, zero) });
-    }
-
-    fn check<const N: usize>(&self, (from, to): (usize, usize), out: &Shares, at: usize, layout: Layout) {
-        let per_image: usize = self.grid.iter().map(|len| len.div_ceil(N - 2)).product();
+        let per_image: usize = self.grid.iter().map(|len| len.div_ceil(T::TO - 2)).product();
         let image = self.extents.iter().product::<usize>() * self.channels;
         assert!(from <= to && to.div_ceil(per_image) * image <= self.values.len());
-        assert!((at + to - from) * layout.row <= layout.plane && layout.len::<N>() <= out.len());
-    }
-
-    fn with_zeros(&self, f: impl FnOnce(*const f32)) {
+        assert!((at + to - from) * layout.row <= layout.plane && layout.len(T::TO) <= out.len());
         with_scratch(self.channels, |zeros| {
             zeros.fill(0.0);
-            f(zeros.as_ptr());
+            let out = out.at(at * layout.row);
+            // SAFETY: lengths as just checked; disjoint as the callers see to.
+            unsafe { transform::<T>(self, (from, to), out, layout, zeros.as_ptr()) }
         });
     }
 }
 
-/// `side`: of the part of a tile that is read; `m`: of its outputs.
-#[inline(always)]
-unsafe fn tiles_body<V: Simd, T: Transform>(
-    images: Images<'_>,
-    (m, side): (usize, usize),
-    (from, to): (usize, usize),
-    out: *mut f32,
-    layout: Layout,
-    zero: *const f32,
-) {
-    let Images { values, extents: [h, w], grid, margin, channels } = images;
-    for tile in from..to {
-        let (image, y, x) = place(grid, m, tile);
-        let first = (y as isize - margin as isize, x as isize - margin as isize);
-        let image = values.as_ptr().add(image * h * w * channels);
-        let pixels = pixels(image, [h, w, channels], first, side, zero);
-        one::<V, T>(&pixels, channels, out.add((tile - from) * layout.row), layout.plane, layout.panel);
+dispatch!(
+    /// `T` goes from the part of a tile that is read to a whole tile, lane by lane of channels.
+    unsafe fn transform<V: Simd, T: Transform>(
+        images: Images<'_>,
+        tiles: (usize, usize),
+        out: *mut f32,
+        layout: Layout,
+        zero: *const f32,
+    ) {
+        let Images { values, extents: [h, w], grid, margin, channels } = images;
+        for tile in tiles.0..tiles.1 {
+            let (image, y, x) = place(grid, T::TO - 2, tile);
+            let first = (y as isize - margin as isize, x as isize - margin as isize);
+            let image = values.as_ptr().add(image * h * w * channels);
+            let pixels = pixels(image, [h, w, channels], first, T::FROM, zero);
+            let out = out.add((tile - tiles.0) * layout.row);
+            for_lanes!(V, channels, |channel, count| {
+                let mut tile = [[V::splat(0.0); 6]; 6];
+                for i in 0..T::FROM {
+                    for j in 0..T::FROM {
+                        tile[i][j] = load(pixels[i][j].add(channel), count);
+                    }
+                }
+                let tile = T::tile(tile);
+                let out = out.add(channel / PANEL * layout.panel + channel % PANEL);
+                for i in 0..T::TO {
+                    for j in 0..T::TO {
+                        store(tile[i][j], out.add((i * T::TO + j) * layout.plane), count);
+                    }
+                }
+            });
+        }
     }
-}
-
-#[inline(always)]
-unsafe fn input_body<V: Simd, const N: usize>(
-    images: Images<'_>,
-    tiles: (usize, usize),
-    out: *mut f32,
-    layout: Layout,
-    zero: *const f32,
-) {
-    tiles_body::<V, Input<N>>(images, (N - 2, N), tiles, out, layout, zero);
-}
-dispatch!(fn input<const N: usize>(images: Images<'_>, tiles: (usize, usize), out: *mut f32, layout: Layout, zero: *const f32) = input_body);
-
-#[inline(always)]
-unsafe fn gradient_body<V: Simd, const N: usize>(
-    images: Images<'_>,
-    tiles: (usize, usize),
-    out: *mut f32,
-    layout: Layout,
-    zero: *const f32,
-) {
-    tiles_body::<V, OutputGradient<N>>(images, (N - 2, N - 2), tiles, out, layout, zero);
-}
-dispatch!(fn gradient<const N: usize>(images: Images<'_>, tiles: (usize, usize), out: *mut f32, layout: Layout, zero: *const f32) = gradient_body);
+);

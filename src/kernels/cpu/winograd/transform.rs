@@ -21,14 +21,14 @@ pub(super) type Tile<V> = [Line<V>; 6];
 pub(super) trait Transform {
     const FROM: usize;
     const TO: usize;
-    unsafe fn line<V: Simd>(line: Line<V>) -> Line<V>;
+    fn line<V: Simd>(line: Line<V>) -> Line<V>;
 
     /// Both dimensions: columns, then rows.
     #[inline(always)]
-    unsafe fn tile<V: Simd>(tile: Tile<V>) -> Tile<V> {
-        let mut half = [[V::splat(0.0); 6]; 6];
+    fn tile<V: Simd>(tile: Tile<V>) -> Tile<V> {
+        let mut half = [[tile[0][0]; 6]; 6];
         for j in 0..Self::FROM {
-            let mut column = [V::splat(0.0); 6];
+            let mut column = [tile[0][0]; 6];
             for i in 0..Self::FROM {
                 column[i] = tile[i][j];
             }
@@ -37,7 +37,7 @@ pub(super) trait Transform {
                 half[i][j] = column[i];
             }
         }
-        let mut whole = [[V::splat(0.0); 6]; 6];
+        let mut whole = half;
         for i in 0..Self::TO {
             whole[i] = Self::line(half[i]);
         }
@@ -52,8 +52,8 @@ impl<const N: usize> Transform for Input<N> {
     const FROM: usize = N;
     const TO: usize = N;
     #[inline(always)]
-    unsafe fn line<V: Simd>(d: Line<V>) -> Line<V> {
-        let s = |x| V::splat(x);
+    fn line<V: Simd>(d: Line<V>) -> Line<V> {
+        let s = |x| d[0].all(x);
         if N == 4 {
             return [d[0].sub(d[2]), d[1].add(d[2]), d[2].sub(d[1]), d[3].sub(d[1]), d[0], d[0]];
         }
@@ -79,8 +79,8 @@ impl<const N: usize> Transform for Output<N> {
     const FROM: usize = N;
     const TO: usize = N - 2;
     #[inline(always)]
-    unsafe fn line<V: Simd>(m: Line<V>) -> Line<V> {
-        let s = |x| V::splat(x);
+    fn line<V: Simd>(m: Line<V>) -> Line<V> {
+        let s = |x| m[0].all(x);
         let (sum_p, difference_p) = (m[1].add(m[2]), m[1].sub(m[2]));
         if N == 4 {
             let first = m[0].add(sum_p);
@@ -106,8 +106,8 @@ impl<const N: usize> Transform for OutputGradient<N> {
     const FROM: usize = N - 2;
     const TO: usize = N;
     #[inline(always)]
-    unsafe fn line<V: Simd>(y: Line<V>) -> Line<V> {
-        let s = |x| V::splat(x);
+    fn line<V: Simd>(y: Line<V>) -> Line<V> {
+        let s = |x| y[0].all(x);
         if N == 4 {
             return [y[0], y[0].add(y[1]), y[0].sub(y[1]), y[1], y[0], y[0]];
         }
@@ -131,8 +131,8 @@ impl<const N: usize> Transform for Weights<N> {
     const FROM: usize = 3;
     const TO: usize = N;
     #[inline(always)]
-    unsafe fn line<V: Simd>(g: Line<V>) -> Line<V> {
-        let s = |x| V::splat(x);
+    fn line<V: Simd>(g: Line<V>) -> Line<V> {
+        let s = |x| g[0].all(x);
         if N == 4 {
             let even = g[0].add(g[2]).mul(s(0.5));
             let odd = g[1].mul(s(0.5));
@@ -158,8 +158,8 @@ impl<const N: usize> Transform for WeightGradient<N> {
     const FROM: usize = N;
     const TO: usize = 3;
     #[inline(always)]
-    unsafe fn line<V: Simd>(u: Line<V>) -> Line<V> {
-        let s = |x| V::splat(x);
+    fn line<V: Simd>(u: Line<V>) -> Line<V> {
+        let s = |x| u[0].all(x);
         let (sum_p, difference_p) = (u[1].add(u[2]), u[1].sub(u[2]));
         if N == 4 {
             let half = sum_p.mul(s(0.5));

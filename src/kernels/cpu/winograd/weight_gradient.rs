@@ -3,12 +3,13 @@
 use super::{
     super::{
         gemm::{PANEL, Product, multiply_transposed_a},
-        pool::{self, Shares, with_scratch},
+        memory::with_scratch,
+        pool::{self, Shares},
         simd::{Simd, dispatch, for_lanes, load, store},
     },
     Extents, SKEW,
     tiles::{Images, Layout},
-    transform::{Transform, WeightGradient},
+    transform::{Input, OutputGradient, Transform, WeightGradient},
 };
 
 /// dw `[k, c, 3, 3]` from x `[n, h, w, c]` and the output gradient `[n, h', w', k]`.
@@ -87,7 +88,7 @@ impl<const N: usize> Sums<N> {
             return sums.fill(0.0);
         }
         let layouts = [Layout::panels(self.batch, self.c), Layout::panels(self.batch, self.k)];
-        let [inputs_len, gradients_len] = layouts.map(|layout| layout.len::<N>());
+        let [inputs_len, gradients_len] = layouts.map(|layout| layout.len(N));
         with_scratch(inputs_len + gradients_len, |scratch| {
             let (inputs, gradients) = scratch.split_at_mut(inputs_len);
             for from in (start..end).step_by(self.batch) {
@@ -96,8 +97,8 @@ impl<const N: usize> Sums<N> {
                 pool::for_each(count.div_ceil(8), 16 * (inputs_len + gradients_len), |part| {
                     let at = part * 8;
                     let tiles = (from + at, from + (at + 8).min(count));
-                    x.input::<N>(tiles, to_inputs, at, layouts[0]);
-                    gradient.gradient::<N>(tiles, to_gradients, at, layouts[1]);
+                    x.transform::<Input<N>>(tiles, to_inputs, at, layouts[0]);
+                    gradient.transform::<OutputGradient<N>>(tiles, to_gradients, at, layouts[1]);
                 });
                 let first = from == start;
                 self.add_products(count, (inputs, layouts[0]), (gradients, layouts[1]), first, sums);
@@ -151,43 +152,45 @@ impl<const N: usize> Sums<N> {
             // SAFETY: parts are disjoint ranges of k; `sums` holds all elements, `dw` was checked by the caller.
             unsafe {
                 let sums = (sums.as_ptr(), self.slices, self.plane());
-                transform_rows::<N>(self.c, rows, sums, shares.at(0));
+                transform_rows::<WeightGradient<N>>(self.c, rows, sums, shares.at(0));
             }
         });
     }
 }
 
-#[inline(always)]
-unsafe fn transform_rows_body<V: Simd, const N: usize>(
-    c: usize,
-    (from, to): (usize, usize),
-    (sums, slices, plane): (*const f32, usize, usize),
-    dw: *mut f32,
-) {
-    for row in from..to {
-        for_lanes!(V, c, |column, count| {
-            let mut tile = [[V::splat(0.0); 6]; 6];
-            for slice in 0..slices {
-                for i in 0..N {
-                    for j in 0..N {
-                        let from = sums.add((slice * N * N + i * N + j) * plane + row * c + column);
-                        tile[i][j] = tile[i][j].add(load(from, count));
+dispatch!(
+    unsafe fn transform_rows<V: Simd, T: Transform>(
+        c: usize,
+        rows: (usize, usize),
+        sums: (*const f32, usize, usize),
+        dw: *mut f32,
+    ) {
+        let (sums, slices, plane) = sums;
+        for row in rows.0..rows.1 {
+            for_lanes!(V, c, |column, count| {
+                let mut tile = [[V::splat(0.0); 6]; 6];
+                for slice in 0..slices {
+                    for i in 0..T::FROM {
+                        for j in 0..T::FROM {
+                            let element = (slice * T::FROM + i) * T::FROM + j;
+                            let from = sums.add(element * plane + row * c + column);
+                            tile[i][j] = tile[i][j].add(load(from, count));
+                        }
                     }
                 }
-            }
-            let tile = WeightGradient::<N>::tile(tile);
-            // From vectors of one tap each to nine taps of each lane.
-            let to = dw.add((row * c + column) * 9);
-            for_lanes!(V, 9, |tap, taps| {
-                let vectors = std::array::from_fn(|i| {
-                    let tap = (tap + i).min(8);
-                    tile[tap / 3][tap % 3]
+                let tile = T::tile(tile);
+                // From vectors of one tap each to nine taps of each lane.
+                let to = dw.add((row * c + column) * 9);
+                for_lanes!(V, 9, |tap, taps| {
+                    let vectors = std::array::from_fn(|i| {
+                        let tap = (tap + i).min(8);
+                        tile[tap / 3][tap % 3]
+                    });
+                    for (lane, vector) in V::transpose(vectors).into_iter().enumerate().take(count) {
+                        store(vector, to.add(lane * 9 + tap), taps);
+                    }
                 });
-                for (lane, vector) in V::transpose(vectors).into_iter().enumerate().take(count) {
-                    store(vector, to.add(lane * 9 + tap), taps);
-                }
             });
-        });
+        }
     }
-}
-dispatch!(fn transform_rows<const N: usize>(c: usize, rows: (usize, usize), sums: (*const f32, usize, usize), dw: *mut f32) = transform_rows_body);
+);

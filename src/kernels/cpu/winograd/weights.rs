@@ -47,15 +47,10 @@ impl Source<'_> {
         let shares = Shares::new(to);
         let blocks = self.c.div_ceil(ROWS);
         pool::for_each(self.panels() * blocks, 4 * N * N * self.c * self.k, |part| {
-            let (panel, rows) = (part / blocks, part % blocks * ROWS);
+            let (panel, first) = (part / blocks, part % blocks * ROWS);
+            let rows = (first, (first + ROWS).min(self.c));
             // SAFETY: parts write disjoint rows of their panels.
-            unsafe {
-                self.rows::<N>(
-                    panel,
-                    (rows, (rows + ROWS).min(self.c)),
-                    shares.at(panel * self.panel_len::<N>()),
-                );
-            }
+            unsafe { self.rows::<N>(panel, rows, shares.at(panel * self.panel_len::<N>())) }
         });
     }
 
@@ -67,61 +62,68 @@ impl Source<'_> {
     }
 
     /// Rows `from..to` of c of one panel.
-    unsafe fn rows<const N: usize>(&self, panel: usize, (from, to): (usize, usize), u: *mut f32) {
-        assert!(self.values.len() == 9 * self.c * self.k && to <= self.c);
+    ///
+    /// # Safety
+    /// `u` is valid for the panel, and nobody else has these rows.
+    unsafe fn rows<const N: usize>(&self, panel: usize, rows: (usize, usize), u: *mut f32) {
+        assert!(self.values.len() == 9 * self.c * self.k && rows.1 <= self.c);
         let first = panel * PANEL;
         let width = PANEL.min(self.k - first);
         // Distances between the nine taps of neighbouring outputs and of neighbouring inputs.
         let (along_k, along_c) = if self.flip { (9, 9 * self.k) } else { (9 * self.c, 9) };
-        let w = self.values.as_ptr().add(first * along_k);
-        some_rows::<N>(w, along_k, along_c, self.flip, width, plane(self.c), (from, to), u);
+        let w = self.values[first * along_k..].as_ptr();
+        // SAFETY: the weights are as many as just checked; the rest as the caller vouches.
+        unsafe {
+            some_rows::<Weights<N>>(w, along_k, along_c, self.flip, width, plane(self.c), rows, u);
+        }
     }
 }
 
-#[inline(always)]
-unsafe fn some_rows_body<V: Simd, const N: usize>(
-    w: *const f32,
-    along_k: usize,
-    along_c: usize,
-    flip: bool,
-    width: usize,
-    plane: usize,
-    (from, to): (usize, usize),
-    u: *mut f32,
-) {
-    let mut gathered = [[0.0f32; PANEL]; 9 * BLOCK];
-    for first in (from..to).step_by(BLOCK) {
-        let rows = BLOCK.min(to - first);
-        for lane in (0..width).step_by(V::LANES) {
-            let lanes = V::LANES.min(width - lane);
-            let w = w.add(lane * along_k + first * along_c);
-            let to = gathered.as_mut_ptr().cast::<f32>().add(lane);
-            if flip {
-                // A row's taps of neighbouring outputs are neighbours.
-                for row in 0..rows {
-                    let last = to.add((row * 9 + 8) * PANEL);
-                    columns::<V>(w.add(row * along_c), (lanes, along_k), 9, last, -(PANEL as isize));
-                }
-            } else {
-                // An output's taps of neighbouring rows are neighbours.
-                columns::<V>(w, (lanes, along_k), 9 * rows, to, PANEL as isize);
-            }
-        }
-        for (row, taps) in gathered.chunks_exact(9).enumerate().take(rows) {
+dispatch!(
+    unsafe fn some_rows<V: Simd, T: Transform>(
+        w: *const f32,
+        along_k: usize,
+        along_c: usize,
+        flip: bool,
+        width: usize,
+        plane: usize,
+        rows: (usize, usize),
+        u: *mut f32,
+    ) {
+        let (from, to) = rows;
+        let mut gathered = [[0.0f32; PANEL]; 9 * BLOCK];
+        for first in (from..to).step_by(BLOCK) {
+            let rows = BLOCK.min(to - first);
             for lane in (0..width).step_by(V::LANES) {
-                let mut tile = [[V::splat(0.0); 6]; 6];
-                for (tap, lanes) in taps.iter().enumerate() {
-                    tile[tap / 3][tap % 3] = V::load(lanes.as_ptr().add(lane));
+                let lanes = V::LANES.min(width - lane);
+                let w = w.add(lane * along_k + first * along_c);
+                let to = gathered.as_mut_ptr().cast::<f32>().add(lane);
+                if flip {
+                    // A row's taps of neighbouring outputs are neighbours.
+                    for row in 0..rows {
+                        let last = to.add((row * 9 + 8) * PANEL);
+                        columns::<V>(w.add(row * along_c), (lanes, along_k), 9, last, -(PANEL as isize));
+                    }
+                } else {
+                    // An output's taps of neighbouring rows are neighbours.
+                    columns::<V>(w, (lanes, along_k), 9 * rows, to, PANEL as isize);
                 }
-                let tile = Weights::<N>::tile(tile);
-                let to = u.add((first + row) * PANEL + lane);
-                for (i, line) in tile.iter().enumerate().take(N) {
-                    for (j, value) in line.iter().enumerate().take(N) {
-                        value.store(to.add((i * N + j) * plane));
+            }
+            for (row, taps) in gathered.chunks_exact(9).enumerate().take(rows) {
+                for lane in (0..width).step_by(V::LANES) {
+                    let mut tile = [[V::splat(0.0); 6]; 6];
+                    for (tap, lanes) in taps.iter().enumerate() {
+                        tile[tap / 3][tap % 3] = V::load(lanes.as_ptr().add(lane));
+                    }
+                    let tile = T::tile(tile);
+                    let to = u.add((first + row) * PANEL + lane);
+                    for (i, line) in tile.iter().enumerate().take(T::TO) {
+                        for (j, value) in line.iter().enumerate().take(T::TO) {
+                            value.store(to.add((i * T::TO + j) * plane));
+                        }
                     }
                 }
             }
         }
     }
-}
-dispatch!(fn some_rows<const N: usize>(w: *const f32, along_k: usize, along_c: usize, flip: bool, width: usize, plane: usize, rows: (usize, usize), u: *mut f32) = some_rows_body);
+);
