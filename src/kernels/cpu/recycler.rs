@@ -14,6 +14,10 @@ use std::{
 ///
 /// Blocks from 16 KiB on are rounded up by at most an eighth and kept when they are freed, as long as blocks in
 /// use and kept together do not exceed the most that was ever in use by more than a quarter.
+///
+/// mimalloc 0.1.52 in its place (whole steps in turns, two cores, a busy machine): digits and small32 take 0.9-1.0 of
+/// the time, digits with up to twice the memory; but the teachers of wide32 and edm2 take 1.1-1.3, because by default it
+/// soon gives large blocks back to the system.
 #[derive(Debug)]
 pub struct Recycler;
 
