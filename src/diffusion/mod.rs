@@ -2,6 +2,7 @@
 
 pub mod adam;
 pub mod codec;
+pub mod denoising_loss;
 pub mod ema;
 pub mod ema_settings;
 pub mod encoder;
@@ -15,7 +16,6 @@ pub mod quantize;
 pub mod sample;
 pub mod sampler_settings;
 pub mod teacher_batch;
-pub mod teacher_loss;
 pub mod teacher_trainer;
 pub mod training_state;
 

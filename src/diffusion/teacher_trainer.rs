@@ -6,12 +6,12 @@ use burn::tensor::Tensor;
 
 use super::{
     adam::{Adam, AdamSettings},
+    denoising_loss::{denoising_loss, weight},
     ema,
     ema_settings::Ema,
     gradients::{Gradients, Sanitized},
     parameters,
     teacher_batch::TeacherBatch,
-    teacher_loss::{denoising_loss, weight},
     training_state::{join, nimg, part},
 };
 use crate::{

@@ -3,12 +3,9 @@
 
 use burn::tensor::Tensor;
 
-use super::{
-    cross_entropy::{should_be_generated, should_be_real},
-    kept::Kept,
-};
+use super::{kept::Kept, sida_loss};
 use crate::{
-    diffusion::teacher_loss::{denoising_loss, weight},
+    diffusion::denoising_loss::{denoising_loss, weight},
     nn::Denoised,
 };
 
@@ -51,13 +48,12 @@ impl FakeScoreLoss {
         let logvar = logvar.map(|logvar| kept.only(logvar));
         let weight = weight(sigma, self.sigma_data);
         let discriminator = real_logits.map(|real_logits| {
-            let real = kept.mean(should_be_real(kept.only(real_logits)));
-            let generated = kept.mean(should_be_generated(kept.only(judged.logits)));
+            let cost = sida_loss::discriminator(real_logits, judged.logits, &kept);
             let weight = match &logvar {
                 Some(logvar) => weight.clone() / logvar.clone().exp(),
                 None => weight.clone(),
             };
-            kept.only(weight * ((real + generated) / 2.0))
+            kept.only(weight * cost)
         });
         let denoising =
             kept.only(denoising_loss(kept.only(generated), kept.only(judged.images), weight, logvar));

@@ -3,7 +3,7 @@
 
 use burn::tensor::Tensor;
 
-use super::{cross_entropy::should_be_real, kept::Kept};
+use super::{kept::Kept, sida_loss};
 use crate::nn::Denoised;
 
 /// The settings of the generator's loss.
@@ -31,9 +31,6 @@ pub struct GeneratorTerms {
     pub kept: Kept,
 }
 
-/// The logits that the generator learns from are held within this.
-const LARGEST_LOGIT: f64 = 10.0;
-
 impl GeneratorLoss {
     /// The losses (SiD's score identity; SiDA's adversarial term).
     ///
@@ -51,11 +48,7 @@ impl GeneratorLoss {
             None => divisor,
         };
         let adversarial = logits.map(|logits| {
-            let cost = if self.drop_nan_logits {
-                kept.mean(should_be_real(kept.only(logits).clamp(-LARGEST_LOGIT, LARGEST_LOGIT)))
-            } else {
-                should_be_real(clamp_with_nan(logits)).mean().reshape([1, 1, 1, 1])
-            };
+            let cost = sida_loss::generator(logits, self.drop_nan_logits.then_some(&kept));
             kept.only(cost / divisor.clone())
         });
         let gap = real.clone() - fake;
@@ -69,10 +62,4 @@ fn normalizer(generated: &Tensor<4>, real: &Tensor<4>) -> Tensor<4> {
     let distance = (generated.clone().inner() - real.clone().inner()).abs();
     let mean = distance.mean_dims(&[1, 2, 3]).clamp_min(1e-5);
     if generated.is_autodiff() { mean.autodiff() } else { mean }
-}
-
-/// Clamped; but NaN stays NaN on every device.
-fn clamp_with_nan(logits: Tensor<4>) -> Tensor<4> {
-    let nan = logits.clone().is_nan();
-    logits.clone().clamp(-LARGEST_LOGIT, LARGEST_LOGIT).mask_where(nan, logits)
 }

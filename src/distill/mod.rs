@@ -1,6 +1,5 @@
 //! Distillation: SiD, SiDA and SiD2A.
 
-pub mod cross_entropy;
 pub mod fake_score_loss;
 pub mod generator_loss;
 pub mod iteration;
@@ -9,6 +8,7 @@ pub mod method;
 pub mod micro_batch;
 pub mod objective;
 pub mod recipe;
+pub mod sida_loss;
 pub mod trainer;
 #[cfg(test)]
 mod truths;

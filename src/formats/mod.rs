@@ -6,13 +6,13 @@ pub mod zip;
 
 mod atomic_file;
 mod cursor;
-mod fid_reference;
 mod ndarray;
 pub mod npy;
 mod npz;
+mod reference_statistics;
 mod source;
 
 pub use atomic_file::{AtomicFile, UNFINISHED, beside};
-pub use fid_reference::FidReference;
 pub use npz::{NpzImageWriter, NpzReader};
+pub use reference_statistics::FidReference;
 pub use source::{Source, Span};

@@ -1,14 +1,16 @@
-//! `distill`: the loop around the trainer.
+//! `distill`: a teacher becomes a generator that needs one step.
 
 use std::path::Path;
 
 use super::{
     artifact::{Artifact, NetworkArtifact},
     context::Context,
-    distillation::{self, Distillation},
     network_file, rules, snapshots,
     stage::{Input, Kind, Network, Objection, Stage, Verb},
-    training_loop::{self, Cadence},
+    training_loop::{
+        self, Cadence,
+        distillation::{self, Distillation},
+    },
     work::Work,
     world::World,
 };

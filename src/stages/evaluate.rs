@@ -16,7 +16,6 @@ use super::{
     scoring::{Reference, Scoring},
     seeds::Rng,
     stage::{Input, Kind, Objection, Stage, Verb},
-    statistics_file,
     work::Work,
     world::World,
 };
@@ -24,7 +23,7 @@ use crate::{
     Error, Result,
     diffusion::{Precision, Sampler},
     location::Location,
-    metrics::Metric,
+    metrics::{Metric, Statistics},
     report::Score,
     seed::Phase,
     stage_name::StageName,
@@ -253,7 +252,7 @@ impl Stage for Evaluate {
         let reference = match (&self.statistics, dataset) {
             (Some(location), _) => {
                 let path = download::fetch(context, location, None)?;
-                Some(Reference::Statistics(statistics_file::read(&path)?))
+                Some(Reference::Statistics(Statistics::open(&path)?))
             }
             (None, dataset) => dataset.map(Reference::Dataset),
         };

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{context::Finished, report_data, statistics};
+use super::{context::Finished, report_data, stats_jsonl};
 use crate::{
     report::{Chart, Line, Mark, Scale, StageCurves},
     stage_name::StageName,
@@ -40,8 +40,8 @@ const CHARTS: [(&str, &str, Scale, &[Drawn]); 4] = [
 
 /// The charts of a finished stage; `None` where it trained nothing.
 pub(super) fn of(name: &StageName, finished: &Finished) -> Option<StageCurves> {
-    let statuses = statistics::read(&finished.dir.join("stats.jsonl"));
-    let metrics = statistics::read(&finished.dir.join("metrics.jsonl"));
+    let statuses = stats_jsonl::read(&finished.dir.join("stats.jsonl"));
+    let metrics = stats_jsonl::read(&finished.dir.join("metrics.jsonl"));
     if statuses.is_empty() && metrics.is_empty() {
         return None;
     }

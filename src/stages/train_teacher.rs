@@ -10,8 +10,7 @@ use super::{
     context::Context,
     network_file, rules, snapshots,
     stage::{Input, Kind, Network, Objection, Stage, Verb},
-    teaching::Teaching,
-    training_loop::{self, Cadence, Training},
+    training_loop::{self, Cadence, Training, teacher_training::TeacherTraining},
     work::Work,
     world::World,
 };
@@ -164,21 +163,21 @@ impl Stage for TrainTeacher {
     fn run(&self, context: &mut Context<'_>) -> Result<Artifact> {
         let context = &*context;
         let sampler = self.sampler.clone().unwrap_or_else(|| Sampler::of_teacher(&self.network));
-        let mut teaching = Teaching::new(self, sampler.clone(), context)?;
+        let mut training = TeacherTraining::new(self, sampler.clone(), context)?;
         let cadence = Cadence::new(
             self.duration_kimg,
             self.status_every_kimg,
             self.checkpoint_every_kimg,
             self.snapshots.as_ref().map(|snapshots| snapshots.every_kimg),
         );
-        let memory = training_loop::run(&mut teaching, cadence, context)?;
-        let nimg = teaching.nimg();
+        let memory = training_loop::run(&mut training, cadence, context)?;
+        let nimg = training.nimg();
         let (weights, nimg) = match memory.best {
             Some((best, _)) => (snapshots::weights(Path::new(""), best), best),
             None => (PathBuf::from("network.safetensors"), nimg),
         };
         if memory.best.is_none() {
-            network_file::save(&context.dir.join(&weights), teaching.ema())?;
+            network_file::save(&context.dir.join(&weights), training.ema())?;
         }
         Ok(Artifact::Network(NetworkArtifact {
             network: self.network.clone(),

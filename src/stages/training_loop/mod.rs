@@ -1,5 +1,8 @@
 //! The loop around every training: continue, step, report, save, stop.
 
+pub(super) mod distillation;
+pub(super) mod teacher_training;
+
 use std::{path::Path, time::Instant};
 
 use indexmap::IndexMap;
@@ -9,7 +12,7 @@ use super::{
     context::Context,
     guard::{Guard, Vitals},
     progress::Progress,
-    statistics::{Period, Quantity, StatisticsFile, peak_memory_mib},
+    stats_jsonl::{Period, Quantity, StatisticsFile, peak_memory_mib},
 };
 use crate::{
     Error, Result,

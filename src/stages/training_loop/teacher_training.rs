@@ -1,21 +1,11 @@
-//! `Teaching`: a teacher's trainer with its dataset and its snapshots, as the training loop drives it.
+//! `TeacherTraining`: a teacher's trainer with its dataset and its snapshots, as the training loop drives it.
 
 use std::{ops::Range, sync::Arc};
 
 use burn::{module::Module, tensor::Device};
 use indexmap::IndexMap;
 
-use super::{
-    context::Context,
-    dataset_batches::DatasetBatches,
-    dataset_file,
-    guard::{DENOISING_LIMIT, Loss, Vitals},
-    network_file,
-    snapshots::Snapshooter,
-    statistics::{Period, Quantity},
-    train_teacher::TrainTeacher,
-    training_loop::{Memory, Training},
-};
+use super::{Memory, Training};
 use crate::{
     Error, Result,
     data::{Augment, ImageDataset},
@@ -25,11 +15,21 @@ use crate::{
     },
     nn::Network,
     seed::{Phase, Seed},
+    stages::{
+        context::Context,
+        dataset_batches::DatasetBatches,
+        dataset_file,
+        guard::{DENOISING_LIMIT, Loss, Vitals},
+        network_file,
+        snapshots::Snapshooter,
+        stats_jsonl::{Period, Quantity},
+        train_teacher::TrainTeacher,
+    },
     state_dict::StateDict,
 };
 
 /// A teacher under way.
-pub(super) struct Teaching<'a> {
+pub(in crate::stages) struct TeacherTraining<'a> {
     trainer: TeacherTrainer<Network>,
     recipe: &'a TrainTeacher,
     draws: TeacherDraws,
@@ -41,8 +41,12 @@ pub(super) struct Teaching<'a> {
     device: Device,
 }
 
-impl<'a> Teaching<'a> {
-    pub(super) fn new(recipe: &'a TrainTeacher, sampler: Sampler, context: &'a Context<'_>) -> Result<Self> {
+impl<'a> TeacherTraining<'a> {
+    pub(in crate::stages) fn new(
+        recipe: &'a TrainTeacher,
+        sampler: Sampler,
+        context: &'a Context<'_>,
+    ) -> Result<Self> {
         let dataset = dataset_file::open(context, &recipe.dataset)?;
         fits(recipe, &dataset)?;
         let device = context.device.clone().without_autodiff();
@@ -84,7 +88,7 @@ impl<'a> Teaching<'a> {
     }
 
     /// The network's average: what the stage hands on.
-    pub(super) fn ema(&self) -> &Network {
+    pub(in crate::stages) fn ema(&self) -> &Network {
         self.trainer.ema()
     }
 }
@@ -110,7 +114,7 @@ fn fits(recipe: &TrainTeacher, dataset: &ImageDataset) -> Result<()> {
     Ok(())
 }
 
-impl Training for Teaching<'_> {
+impl Training for TeacherTraining<'_> {
     fn nimg(&self) -> u64 {
         self.trainer.nimg()
     }

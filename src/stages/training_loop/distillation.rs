@@ -3,16 +3,7 @@
 use burn::tensor::Device;
 use indexmap::IndexMap;
 
-use super::{
-    context::Context,
-    dataset_batches::{DatasetBatches, even_labels},
-    dataset_file, download,
-    guard::{DENOISING_LIMIT, GENERATOR_LIMIT, Loss, Vitals},
-    network_file, reference_state,
-    snapshots::Snapshooter,
-    statistics::{Period, Quantity},
-    training_loop::{Memory, Training},
-};
+use super::{Memory, Training};
 use crate::{
     Error, Result,
     data::{Augment, ImageDataset},
@@ -20,12 +11,21 @@ use crate::{
     distill::{Batch, Distill, Drawn, Iteration, Networks, Objective, Request, Trainer},
     nn::Network,
     seed::Seed,
+    stages::{
+        context::Context,
+        dataset_batches::{DatasetBatches, even_labels},
+        dataset_file, download,
+        guard::{DENOISING_LIMIT, GENERATOR_LIMIT, Loss, Vitals},
+        network_file, reference_state,
+        snapshots::Snapshooter,
+        stats_jsonl::{Period, Quantity},
+    },
     state_dict::StateDict,
     terminal,
 };
 
 /// A distillation under way.
-pub(super) struct Distillation<'a> {
+pub(in crate::stages) struct Distillation<'a> {
     trainer: Trainer<Network>,
     recipe: &'a Distill,
     objective: Objective,
@@ -45,7 +45,7 @@ struct Source {
 }
 
 impl<'a> Distillation<'a> {
-    pub(super) fn new(recipe: &'a Distill, context: &'a Context<'_>) -> Result<Self> {
+    pub(in crate::stages) fn new(recipe: &'a Distill, context: &'a Context<'_>) -> Result<Self> {
         let (_, teacher_artifact) = network_file::artifact(context, &recipe.teacher)?;
         let teacher = network_file::load(context, &recipe.teacher, recipe.precision)?;
         let terms = recipe.method.terms();
@@ -82,13 +82,13 @@ impl<'a> Distillation<'a> {
     }
 
     /// The generator's average, and what else the stage hands on.
-    pub(super) fn trainer(&self) -> &Trainer<Network> {
+    pub(in crate::stages) fn trainer(&self) -> &Trainer<Network> {
         &self.trainer
     }
 }
 
 /// How the distilled generator makes images.
-pub(super) fn sampler(recipe: &Distill) -> Sampler {
+pub(in crate::stages) fn sampler(recipe: &Distill) -> Sampler {
     let init_sigma = recipe.generator.init_sigma;
     match recipe.generator.num_steps {
         1 => Sampler::OneStep(OneStep { init_sigma }),
