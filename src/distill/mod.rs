@@ -1,7 +1,9 @@
 //! Distillation: SiD, SiDA and SiD2A.
 
 pub mod fake_score_loss;
+pub mod fake_score_round;
 pub mod generator_loss;
+pub mod generator_round;
 pub mod iteration;
 pub mod kept;
 pub mod method;
@@ -15,10 +17,11 @@ mod truths;
 
 pub use fake_score_loss::{FakeScoreLoss, FakeScoreTerms};
 pub use generator_loss::{GeneratorLoss, GeneratorTerms};
+pub use generator_round::{Learning, frozen};
 pub use iteration::{Iteration, Round};
 pub use kept::Kept;
 pub use method::{Adversarial, Method, Sid, Sid2a, Sida, Terms};
 pub use micro_batch::{Augmentation, Batch, Drawn, MicroBatch, NoiseLevels, Real, Request, Supply};
-pub use objective::{ForcedNormalization, Learning, LossScales, Objective};
+pub use objective::{ForcedNormalization, LossScales, Objective};
 pub use recipe::{Distill, Edm2Settings, FakeScore, Generator, Keep, Snapshots, StartFrom};
 pub use trainer::{Networks, Trainer};

@@ -5,10 +5,11 @@ use std::ops::Range;
 use burn::tensor::Tensor;
 
 use super::{
+    generator_round::{Learning, frozen},
     iteration::{Iteration, Round},
     kept::Kept,
     micro_batch::Supply,
-    objective::{Learning, Objective, frozen},
+    objective::Objective,
     recipe::Distill,
 };
 use crate::{

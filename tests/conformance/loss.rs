@@ -6,7 +6,7 @@ use burn::tensor::{Tensor, TensorData};
 use serde::Deserialize;
 use sida::{
     diffusion::{Gradients, Sanitized},
-    distill::{Kept, Learning, MicroBatch, Objective, objective::frozen},
+    distill::{Kept, Learning, MicroBatch, Objective, frozen},
     nn::{Denoiser, Network},
     seed::Phase,
 };

@@ -1,94 +1,15 @@
-//! What must hold for the losses and the trainer whatever the networks: tested where the exact answer is known.
-
-use burn::tensor::{Device, Tensor, TensorData};
+//! Losses and what recipes mean for them.
 
 use super::*;
-use crate::{
-    Error, Result,
-    diffusion::LogNormal,
-    kimg::Kimg,
-    nn::{NetworkConfig, gaussian::Gaussian},
-    seed::{Phase, Seed},
-    state_dict::StateDict,
-};
-
-fn network() -> NetworkConfig {
-    serde_json::from_value(serde_json::json!({ "ddpmpp": { "img_resolution": 8, "augment_dim": 0 } }))
-        .unwrap()
-}
-
-fn recipe(method: serde_json::Value, rest: serde_json::Value) -> Distill {
-    let mut recipe = serde_json::json!({
-        "teacher": "teacher", "method": method, "batch_size": 8, "duration_kimg": 1, "augment": 0.0,
-        "generator": { "init_sigma": 1.0, "lr": 0.01, "betas": [0.5, 0.999] },
-        "fake_score": { "lr": 0.05, "betas": [0.5, 0.999] },
-        "ema": { "half_life_kimg": 0.1 }
-    });
-    let object = recipe.as_object_mut().unwrap();
-    object.extend(rest.as_object().unwrap().clone());
-    serde_json::from_value(recipe).unwrap()
-}
-
-fn sid() -> serde_json::Value {
-    serde_json::json!({ "sid": { "alpha": 1.0 } })
-}
-
-fn sida(generator_starts: f64, starts: f64) -> serde_json::Value {
-    let adversarial =
-        serde_json::json!({ "generator_starts_at_kimg": generator_starts, "starts_at_kimg": starts });
-    serde_json::json!({ "sida": { "adversarial": adversarial } })
-}
-
-/// Real images are normal with mean 0.5 and standard deviation 0.25.
-fn supply(recipe: &Distill) -> impl Supply {
-    let objective = Objective::new(recipe, &network());
-    let batches = |request: Request| -> Result<Batch> {
-        let n = request.samples.clone().count();
-        let values = request.draw.normals(request.samples, 64);
-        let values = values.into_iter().map(|z| 0.5 + 0.25 * z).collect::<Vec<_>>();
-        let images = Tensor::from_data(TensorData::new(values, [n, 1, 8, 8]), &Device::flex());
-        Ok(Batch { images: request.images.then_some(images), class_labels: None })
-    };
-    Drawn {
-        seed: Seed(7),
-        image_shape: [1, 8, 8],
-        generator_steps: objective.generator_steps,
-        noise_levels: objective.noise_levels,
-        augment: None,
-        adversarial: objective.generator.adversarial,
-        batches,
-        device: Device::flex(),
-    }
-}
-
-fn trainer(recipe: &Distill, generator: Gaussian) -> Trainer<Gaussian> {
-    let teacher = Gaussian::new(0.5, 0.25);
-    let objective = Objective::new(recipe, &network());
-    Trainer::new(recipe.clone(), objective, Networks::of(teacher, Some(generator)))
-}
-
-/// A generator that makes exactly N(0.5, 0.25) of unit noise at `init_sigma` 1: D = (v z + m) / (v + 1).
-fn perfect() -> Gaussian {
-    let v = 0.25 / (1.0 - 0.25);
-    Gaussian::new(0.5 * (v + 1.0), v.sqrt())
-}
-
-fn values(tensor: Tensor<4>) -> Vec<f32> {
-    tensor.into_data().try_into_vec().unwrap()
-}
-
-fn gradient(gradients: &crate::diffusion::Gradients, name: &str) -> f32 {
-    gradients.get(name).unwrap().into_scalar()
-}
 
 #[test]
 fn the_generator_has_nothing_to_learn_once_the_fake_score_is_the_teachers() {
     let recipe = recipe(sid(), serde_json::json!({}));
     let objective = Objective::new(&recipe, &network());
     let batch = supply(&recipe).micro_batch(Phase::Generator, 0, 0..8).unwrap();
-    let teacher = objective::frozen(&Gaussian::new(0.5, 0.25));
+    let teacher = frozen(&Gaussian::new(0.5, 0.25));
     let round = |fake_score: Gaussian| {
-        let fake_score = objective::frozen(&fake_score);
+        let fake_score = frozen(&fake_score);
         objective.generator_round(&perfect(), &teacher, &fake_score, &batch, Learning::Score, 8.0)
     };
     let at_optimum = round(Gaussian::new(0.5, 0.25));
@@ -129,95 +50,6 @@ fn the_score_identity_is_the_squared_gap() {
     assert!((loss(0.0) - 1.0).abs() < 0.03, "{}", loss(0.0));
     assert!(loss(1.0).abs() < 0.03, "{}", loss(1.0));
     assert!((loss(0.5) - 0.5).abs() < 0.03, "{}", loss(0.5));
-}
-
-#[test]
-fn sid_finds_the_data_without_seeing_any() {
-    let recipe = recipe(sid(), serde_json::json!({ "batch_size": 32 }));
-    let mut trainer = trainer(&recipe, Gaussian::new(0.0, 1.0));
-    let mut supply = supply(&recipe);
-    for _ in 0..400 {
-        trainer.step(&mut supply).unwrap();
-    }
-    // The generator maps z to (v z + m) / (v + 1).
-    let generator = trainer.generator_ema();
-    let v = generator.std().powi(2);
-    let (mean, std) = (generator.mean() / (v + 1.0), v / (v + 1.0));
-    assert!((mean - 0.5).abs() < 0.05, "mean {mean}");
-    assert!((std - 0.25).abs() < 0.05, "std {std}");
-}
-
-#[test]
-fn micro_batches_make_no_difference_to_sid() {
-    let whole = recipe(sid(), serde_json::json!({}));
-    let split = recipe(sid(), serde_json::json!({ "microbatch_size": 2 }));
-    let run = |recipe: &Distill| {
-        let mut trainer = trainer(recipe, Gaussian::new(0.1, 0.9));
-        let mut supply = supply(recipe);
-        let iterations: Vec<Iteration> = (0..3).map(|_| trainer.step(&mut supply).unwrap()).collect();
-        (iterations, trainer.generator().mean(), trainer.fake_score().std())
-    };
-    let (a, b) = (run(&whole), run(&split));
-    for (a, b) in a.0.iter().zip(&b.0) {
-        assert!((a.fake_score_loss - b.fake_score_loss).abs() < 1e-4 * a.fake_score_loss);
-        assert!((a.generator_loss - b.generator_loss).abs() < 1e-4 * a.generator_loss.abs());
-    }
-    assert!((a.1 - b.1).abs() < 1e-5 && (a.2 - b.2).abs() < 1e-5);
-}
-
-#[test]
-fn the_generator_and_the_adversarial_term_start_strictly_after_their_thresholds() {
-    // Thresholds at 8 and 16 images; a batch is 8.
-    let recipe = recipe(sida(0.008, 0.016), serde_json::json!({}));
-    let mut trainer = trainer(&recipe, Gaussian::new(0.1, 0.9));
-    let mut supply = supply(&recipe);
-    let mut seen = Vec::new();
-    for _ in 0..4 {
-        let before = trainer.generator().mean();
-        let iteration = trainer.step(&mut supply).unwrap();
-        let moved = (trainer.generator().mean() - before).abs() > 1e-6;
-        assert_eq!(moved, iteration.generator_gradients.is_some());
-        assert!(iteration.discriminator_loss.unwrap() > 0.0 && iteration.adversarial_loss.unwrap() > 0.0);
-        seen.push((iteration.nimg, moved, iteration.adversarial_active));
-    }
-    assert_eq!(seen, [(0, false, false), (8, false, false), (16, true, false), (24, true, true)]);
-}
-
-#[test]
-fn a_restored_trainer_continues_bit_for_bit() {
-    let recipe = recipe(sida(0.0, 0.008), serde_json::json!({ "microbatch_size": 4 }));
-    let mut uninterrupted = trainer(&recipe, Gaussian::new(0.1, 0.9));
-    let mut supply_ = supply(&recipe);
-    (0..3).for_each(|_| drop(uninterrupted.step(&mut supply_).unwrap()));
-    let saved: StateDict = uninterrupted.state();
-    let expected: Vec<Iteration> = (0..3).map(|_| uninterrupted.step(&mut supply_).unwrap()).collect();
-
-    let mut resumed = trainer(&recipe, Gaussian::new(9.0, 9.0));
-    resumed.restore(&saved, "a checkpoint").unwrap();
-    let mut supply_ = supply(&recipe);
-    let found: Vec<Iteration> = (0..3).map(|_| resumed.step(&mut supply_).unwrap()).collect();
-    assert_eq!(found, expected);
-    assert_eq!(resumed.state(), uninterrupted.state());
-}
-
-#[test]
-fn a_state_of_other_networks_is_refused_and_changes_nothing() {
-    let recipe = recipe(sid(), serde_json::json!({}));
-    let mut trainer = trainer(&recipe, Gaussian::new(0.1, 0.9));
-    trainer.step(&mut supply(&recipe)).unwrap();
-    let state = trainer.state();
-    let mut lacking = state.clone();
-    lacking.shift_remove("generator/std");
-    assert!(
-        matches!(trainer.restore(&lacking, "x"), Err(Error::MissingTensor { tensor, .. }) if tensor == "std")
-    );
-    let mut strange = state.clone();
-    strange.insert("generator_optimizer/bias/step".to_owned(), TensorData::from([1i64]));
-    assert!(matches!(trainer.restore(&strange, "x"), Err(Error::UnexpectedTensor { .. })));
-    let mut misshapen = state.clone();
-    misshapen.insert("fake_score/mean".to_owned(), TensorData::from([1f32, 2.0]));
-    assert!(matches!(trainer.restore(&misshapen, "x"), Err(Error::ShapeMismatch { .. })));
-    assert_eq!(trainer.state(), state);
 }
 
 #[test]
@@ -296,9 +128,9 @@ fn logvar_divides_the_generators_losses_and_learns_in_the_fake_score_phase() {
     assert!((found - expected).abs() < 1e-3 * expected.abs().max(1.0), "{found} {expected}");
 
     let batch = supply(&recipe).micro_batch(Phase::Generator, 0, 0..8).unwrap();
-    let teacher = objective::frozen(&Gaussian::with_logvar(0.5, 0.25, 0.0));
+    let teacher = frozen(&Gaussian::with_logvar(0.5, 0.25, 0.0));
     let losses = |objective: &Objective| {
-        let frozen = objective::frozen(&fake_score);
+        let frozen = frozen(&fake_score);
         let round = objective.generator_round(
             &generator,
             &teacher,
@@ -315,28 +147,6 @@ fn logvar_divides_the_generators_losses_and_learns_in_the_fake_score_phase() {
     let plain = losses(&objective);
     for (a, b) in divided.0.iter().zip(&plain.0).chain(divided.1.iter().zip(&plain.1)) {
         assert!((a * u.exp() - b).abs() <= 1e-4 * b.abs() + 1e-6);
-    }
-}
-
-#[test]
-fn weights_are_normalised_whenever_a_training_pass_begins() {
-    let cases = [
-        (ForcedNormalization { fake_score: true, generator: true }, [0.25, 0.25]),
-        (ForcedNormalization { fake_score: false, generator: true }, [1.0, 0.25]),
-        (ForcedNormalization::default(), [1.0, 1.0]),
-    ];
-    for (forced_normalization, factors) in cases {
-        // Two rounds halve twice; a learning rate of 0 moves nothing.
-        let recipe = recipe(
-            sid(),
-            serde_json::json!({ "microbatch_size": 4, "generator": { "lr": 0.0 }, "fake_score": { "lr": 0.0 } }),
-        );
-        let objective = Objective { forced_normalization, ..Objective::new(&recipe, &network()) };
-        let networks = Networks::of(Gaussian::new(0.5, 0.25), Some(Gaussian::new(0.1, 0.9)));
-        let mut trainer = Trainer::new(recipe.clone(), objective, networks);
-        trainer.step(&mut supply(&recipe)).unwrap();
-        assert!((trainer.fake_score().std() / 0.25 - factors[0]).abs() < 1e-6);
-        assert!((trainer.generator().std() / 0.9 - factors[1]).abs() < 1e-6);
     }
 }
 
