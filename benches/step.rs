@@ -19,7 +19,7 @@ use burn::{
 use serde_json::{Value, json};
 use sida::{
     Result,
-    diffusion::{AdamSettings, Ema, Sampler, TeacherBatch, TeacherSettings, TeacherTrainer, heun::Drawing},
+    diffusion::{Sampler, heun::Drawing},
     distill::{Distill, MicroBatch, Networks, Objective, Real, Supply, Trainer},
     formats::safetensors,
     kernels::{self, InstructionSet, Recycler},
@@ -27,6 +27,8 @@ use sida::{
     nn::{Condition, Denoiser, Dropout, InceptionInput, InceptionV3, Network, NetworkConfig},
     seed::{Draw, Phase, Seed},
     state_dict::StateDict,
+    teach::{TeacherBatch, TeacherSettings, TeacherTrainer},
+    training::{AdamSettings, Ema},
 };
 
 #[global_allocator]

@@ -4,11 +4,12 @@
 //! one floor do not know each other. `tests/floors.rs` enforces it.
 //!
 //! ```text
-//! 7  main.rs  cli/                      words of the command line
-//! 6  pipeline/                          what was written -> what will run -> running it
-//! 5  stages/                            one file per verb of the language
-//! 4  distill/   report/                 SiD, SiDA, SiD2A; pages about what was measured
-//! 3  diffusion/ checkpoint/ metrics/    noise levels, samplers, EMA; what lies on disk; FID and its kin
+//! 8  main.rs  cli/                      words of the command line
+//! 7  pipeline/                          what was written -> what will run -> running it
+//! 6  stages/                            one file per verb of the language
+//! 5  distill/   teach/     report/      SiD, SiDA, SiD2A; training a teacher; pages about what was measured
+//! 4  training/                          what both trainings share: optimizers, averages, snapshots
+//! 3  diffusion/ checkpoint/ metrics/    noise levels, samplers; what lies on disk; FID and its kin
 //! 2  nn/        data/                   networks; images
 //! 1  kernels/   formats/   rng/         tensor operations; file formats; the reference's random streams
 //! 0  error.rs  terminal.rs  secret.rs  location.rs  stage_name.rs  seed.rs  kimg.rs  ...     for everyone
@@ -39,7 +40,9 @@ pub mod stage_name;
 pub mod stages;
 pub mod state_dict;
 pub mod suggestion;
+pub mod teach;
 pub mod terminal;
+pub mod training;
 
 pub use error::{Error, Result};
 

@@ -7,11 +7,12 @@ use std::{
 };
 
 /// From the top floor to the bottom; `src/lib.rs` says the same in words.
-const FLOORS: [&[&str]; 8] = [
+const FLOORS: [&[&str]; 9] = [
     &["main", "cli"],
     &["pipeline"],
     &["stages"],
-    &["distill", "report"],
+    &["distill", "teach", "report"],
+    &["training"],
     &["diffusion", "checkpoint", "metrics"],
     &["nn", "data"],
     &["kernels", "formats", "rng"],

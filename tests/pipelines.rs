@@ -135,7 +135,7 @@ fn sida_on_cifar10_is_the_references_recipe() {
     assert_eq!((sida.generator.loss_scale, sida.fake_score.loss_scale), (100.0, 1.0));
     assert_eq!((sida.fake_score.p_mean, sida.fake_score.p_std), (-1.2, 1.2));
     assert_eq!(sida.fake_score.clip_grad_value, Some(1.0));
-    assert_eq!((sida.batch_size, sida.microbatch_size, sida.rounds()), (256, Some(32), 8));
+    assert_eq!((sida.batch_size, sida.microbatch_size, sida.pace().rounds()), (256, Some(32), 8));
     assert_eq!(sida.duration_kimg.nimg(), 300_000_000);
     assert_eq!(
         (sida.ema.half_life_kimg.nimg(), sida.ema.rampup_ratio, sida.augment),
@@ -161,7 +161,7 @@ fn the_papers_recipes_hold_the_references_values() {
             let distill = distillation(&name);
             assert_eq!(distill.method.name(), method, "{name}");
             assert_eq!(distill.method.terms().alpha, if method == "sid" { alpha } else { 1.0 }, "{name}");
-            assert_eq!((distill.batch_size, distill.microbatch_size()), (batch, micro), "{name}");
+            assert_eq!((distill.batch_size, distill.pace().microbatch_size()), (batch, micro), "{name}");
             assert_eq!((distill.generator.lr, distill.fake_score.lr), (lr, lr), "{name}");
             assert_eq!((distill.ema.half_life_kimg.nimg(), distill.augment), (ema * 1000, augment), "{name}");
             assert_eq!(distill.duration_kimg.nimg(), mimg * 1_000_000, "{name}");
@@ -185,7 +185,7 @@ fn the_edm2_recipes_hold_the_references_values() {
         for (method, mimg) in ["sid", "sida", "sid2a"].into_iter().zip(durations) {
             let name = format!("edm2-img512-{size}-{method}");
             let distill = distillation(&name);
-            assert_eq!((distill.batch_size, distill.microbatch_size()), (2048, micro), "{name}");
+            assert_eq!((distill.batch_size, distill.pace().microbatch_size()), (2048, micro), "{name}");
             assert_eq!(distill.duration_kimg.nimg(), mimg * 1_000_000, "{name}");
             assert_eq!((distill.fake_score.p_mean, distill.fake_score.p_std), (-0.4, 1.0), "{name}");
             assert_eq!(distill.fake_score.clip_grad_value, None, "{name}");

@@ -5,8 +5,8 @@ use burn::tensor::Tensor;
 use super::{fake_score_loss::FakeScoreTerms, micro_batch::MicroBatch, objective::Objective};
 use crate::{
     Error, Result,
-    diffusion::Gradients,
     nn::{Condition, Denoiser, Dropout},
+    training::Gradients,
 };
 
 /// One round of the fake score phase.

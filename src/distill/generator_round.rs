@@ -4,8 +4,8 @@ use burn::tensor::Tensor;
 
 use super::{generator_loss::GeneratorTerms, micro_batch::MicroBatch, objective::Objective};
 use crate::{
-    diffusion::Gradients,
     nn::{Condition, Denoiser, Dropout},
+    training::Gradients,
 };
 
 /// One round of the generator phase.

@@ -1,6 +1,6 @@
 //! `Iteration`: what happened in one iteration of a distillation, in numbers.
 
-use crate::{diffusion::Sanitized, seed::Phase};
+use crate::{seed::Phase, training::Sanitized};
 
 /// What happened in one iteration. Losses are sums over the batch divided by its size.
 #[derive(Clone, Debug, PartialEq)]

@@ -23,5 +23,5 @@ pub use kept::Kept;
 pub use method::{Adversarial, Method, Sid, Sid2a, Sida, Terms};
 pub use micro_batch::{Augmentation, Batch, Drawn, MicroBatch, NoiseLevels, Real, Request, Supply};
 pub use objective::{ForcedNormalization, LossScales, Objective};
-pub use recipe::{Distill, Edm2Settings, FakeScore, Generator, Keep, Snapshots, StartFrom};
+pub use recipe::{Distill, Edm2Settings, FakeScore, Generator, StartFrom};
 pub use trainer::{Networks, Trainer};

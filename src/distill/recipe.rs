@@ -5,11 +5,14 @@ use serde::{Deserialize, Serialize};
 
 use super::method::Method;
 use crate::{
-    diffusion::{Ema, Precision},
+    diffusion::Precision,
     kimg::Kimg,
     location::Location,
-    metrics::Metric,
     stage_name::StageName,
+    training::{
+        Ema, Pace, Snapshots,
+        defaults::{augment, batch_size, duration_kimg, p_mean, p_std},
+    },
 };
 
 /// Distills a teacher into a generator that needs one step.
@@ -69,14 +72,16 @@ pub struct Distill {
 }
 
 impl Distill {
-    /// Images in memory at once.
-    pub fn microbatch_size(&self) -> u32 {
-        self.microbatch_size.unwrap_or(self.batch_size)
-    }
-
-    /// Gradient-accumulation rounds per phase.
-    pub fn rounds(&self) -> u32 {
-        self.batch_size / self.microbatch_size()
+    /// What it has in common with other trainings.
+    pub fn pace(&self) -> Pace<'_> {
+        Pace {
+            duration_kimg: self.duration_kimg,
+            batch_size: self.batch_size,
+            microbatch_size: self.microbatch_size,
+            status_every_kimg: self.status_every_kimg,
+            checkpoint_every_kimg: self.checkpoint_every_kimg,
+            snapshots: Some(&self.snapshots),
+        }
     }
 }
 
@@ -188,40 +193,6 @@ impl Default for Edm2Settings {
     }
 }
 
-/// Weights, sample grids and metrics along the way.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Snapshots {
-    /// How often a snapshot is taken.
-    #[serde(default = "snapshot_every_kimg")]
-    pub every_kimg: Kimg,
-    /// Metrics of every snapshot, against the stage's dataset; the first one decides which is the best.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub metrics: Vec<Metric>,
-    /// Which snapshots' weights stay on disk.
-    #[serde(default)]
-    pub keep: Keep,
-}
-
-impl Default for Snapshots {
-    fn default() -> Self {
-        Self { every_kimg: snapshot_every_kimg(), metrics: Vec::new(), keep: Keep::default() }
-    }
-}
-
-/// Which snapshots' weights stay on disk.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Keep {
-    /// The best by the first metric, which the stage hands on, and the last; without metrics, the last.
-    #[default]
-    BestAndLast,
-    /// Every one.
-    All,
-    /// Only the last, which the stage hands on.
-    Last,
-}
-
 /// A state of the PyTorch release to start from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -233,28 +204,12 @@ pub struct StartFrom {
     pub kimg: Option<Kimg>,
 }
 
-fn duration_kimg() -> Kimg {
-    Kimg(200_000.0)
-}
-
-fn batch_size() -> u32 {
-    512
-}
-
-fn augment() -> f64 {
-    0.12
-}
-
 fn status_every_kimg() -> Kimg {
     Kimg(10.0)
 }
 
 fn checkpoint_every_kimg() -> Kimg {
     Kimg(2000.0)
-}
-
-fn snapshot_every_kimg() -> Kimg {
-    Kimg(500.0)
 }
 
 fn init_sigma() -> f64 {
@@ -279,14 +234,6 @@ fn generator_loss_scale() -> f64 {
 
 fn fake_score_loss_scale() -> f64 {
     1.0
-}
-
-fn p_mean() -> f64 {
-    -1.2
-}
-
-fn p_std() -> f64 {
-    1.2
 }
 
 fn yes() -> bool {

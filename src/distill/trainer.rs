@@ -14,14 +14,13 @@ use super::{
 };
 use crate::{
     Result,
-    diffusion::{
-        Adam, AdamSettings, Gradients, Precision, Sanitized, ema, parameters,
-        teacher_trainer::rounds,
-        training_state::{join, nimg, part},
-    },
     nn::Denoiser,
     seed::Phase,
     state_dict::StateDict,
+    training::{
+        Adam, AdamSettings, Gradients, Sanitized, ema, parameters,
+        state::{join, nimg, part},
+    },
 };
 
 /// A distillation under way. All networks rest without a tape; a phase puts one on the network that it trains.
@@ -79,10 +78,7 @@ impl Sums {
 impl<D: Denoiser> Trainer<D> {
     /// A distillation that has seen nothing.
     pub fn new(recipe: Distill, objective: Objective, networks: Networks<D>) -> Self {
-        let settings = |betas, epsilon: Option<f64>| {
-            let default = if recipe.precision == Precision::Fp16 { 1e-6 } else { 1e-8 };
-            AdamSettings { betas, eps: epsilon.unwrap_or(default) }
-        };
+        let settings = |betas, epsilon| AdamSettings::new(betas, epsilon, recipe.precision);
         let Networks { teacher, fake_score, generator, generator_ema } = networks;
         Self {
             fake_score_optimizer: Adam::new(settings(recipe.fake_score.betas, recipe.fake_score.epsilon)),
@@ -230,7 +226,7 @@ impl<D: Denoiser> Trainer<D> {
     }
 
     fn rounds(&self) -> impl Iterator<Item = Range<u64>> + use<D> {
-        rounds(u64::from(self.recipe.batch_size), u64::from(self.recipe.microbatch_size()))
+        self.recipe.pace().samples(0..u64::from(self.recipe.batch_size))
     }
 
     /// Images seen so far.

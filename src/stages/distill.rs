@@ -8,18 +8,13 @@ use super::{
     network_file, rules, snapshots,
     stage::{Input, Kind, Network, Objection, Stage, Verb},
     training_loop::{
-        self, Cadence,
+        self,
         distillation::{self, Distillation},
     },
     work::Work,
     world::World,
 };
-use crate::{
-    Result,
-    distill::{Distill, Keep},
-    location::Location,
-    stage_name::StageName,
-};
+use crate::{Result, distill::Distill, location::Location, stage_name::StageName, training::Keep};
 
 impl Verb for Distill {
     const NAME: &'static str = "distill";
@@ -39,21 +34,7 @@ impl Stage for Distill {
     }
 
     fn check(&self) -> Vec<Objection> {
-        let mut objections = Vec::new();
-        objections.extend(rules::microbatch_divides(self.batch_size, self.microbatch_size));
-        objections.extend(rules::interval("status_every_kimg", self.status_every_kimg, self.batch_size));
-        objections.extend(rules::interval(
-            "checkpoint_every_kimg",
-            self.checkpoint_every_kimg,
-            self.batch_size,
-        ));
-        objections.extend(rules::interval("duration_kimg", self.duration_kimg, self.batch_size));
-        objections.extend(rules::interval(
-            "snapshots/every_kimg",
-            self.snapshots.every_kimg,
-            self.batch_size,
-        ));
-        objections.extend(rules::metrics_differ("snapshots/metrics", &self.snapshots.metrics));
+        let mut objections = rules::pace(&self.pace());
         if self.method.terms().adversarial.is_some() && self.dataset.is_none() {
             objections.push(
                 Objection::new(
@@ -187,7 +168,7 @@ impl Stage for Distill {
     }
 
     fn work(&self, _world: &World<'_>, cache: &Path) -> Work {
-        let work = Work::training(self.duration_kimg, self.batch_size, self.rounds());
+        let work = Work::training(&self.pace());
         let work = match &self.start_from {
             None => work,
             Some(start) => work.with_file(&start.training_state, None, cache),
@@ -202,13 +183,7 @@ impl Stage for Distill {
     fn run(&self, context: &mut Context<'_>) -> Result<Artifact> {
         let context = &*context;
         let mut distillation = Distillation::new(self, context)?;
-        let cadence = Cadence::new(
-            self.duration_kimg,
-            self.status_every_kimg,
-            self.checkpoint_every_kimg,
-            Some(self.snapshots.every_kimg),
-        );
-        let memory = training_loop::run(&mut distillation, cadence, context)?;
+        let memory = training_loop::run(&mut distillation, self.pace().into(), context)?;
         let trainer = distillation.trainer();
         let (_, teacher) = network_file::artifact(context, &self.teacher)?;
         let best = memory.best.filter(|_| self.snapshots.keep != Keep::Last);

@@ -49,6 +49,5 @@ pub use report::Report;
 pub use seeds::{Rng, Seeds};
 pub use spec::StageSpec;
 pub use stage::{Elsewhere, Input, Kind, Objection, Stage};
-pub use train_teacher::TrainTeacher;
 pub use work::{Download, Work};
 pub use world::World;

@@ -7,10 +7,10 @@ use burn::tensor::TensorData;
 use crate::{
     Error, Result,
     checkpoint::{ReferenceAdam, ReferenceTrainingState, TrainedNetwork},
-    diffusion::adam::by_name,
     kimg::Kimg,
     state_dict::StateDict,
     terminal,
+    training::adam::by_name,
 };
 
 /// Reads a `training-state-*.pt`; without `kimg` its name says how many images it has seen.

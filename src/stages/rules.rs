@@ -7,13 +7,31 @@ use crate::{
     metrics::{DetectorName, Metric},
     nn::NetworkConfig,
     stage_name::StageName,
+    training::Pace,
 };
 
 /// Images that the covariance of Inception's 2048 features needs.
 const INCEPTION_IMAGES: u64 = 2048;
 
+/// What every training has to obey.
+pub(super) fn pace(pace: &Pace<'_>) -> Vec<Objection> {
+    let mut objections: Vec<Objection> =
+        microbatch_divides(pace.batch_size, pace.microbatch_size).into_iter().collect();
+    let intervals = [
+        ("status_every_kimg", pace.status_every_kimg),
+        ("checkpoint_every_kimg", pace.checkpoint_every_kimg),
+        ("duration_kimg", pace.duration_kimg),
+    ];
+    let of_snapshots = pace.snapshots.map(|snapshots| ("snapshots/every_kimg", snapshots.every_kimg));
+    let intervals = intervals.into_iter().chain(of_snapshots);
+    objections.extend(intervals.filter_map(|(field, every)| interval(field, every, pace.batch_size)));
+    let metrics = pace.snapshots.map_or(&[][..], |snapshots| &snapshots.metrics);
+    objections.extend(metrics_differ("snapshots/metrics", metrics));
+    objections
+}
+
 /// `batch_size` has to be a multiple of `microbatch_size`; the help names the nearest values that fit.
-pub(super) fn microbatch_divides(batch_size: u32, microbatch_size: Option<u32>) -> Option<Objection> {
+fn microbatch_divides(batch_size: u32, microbatch_size: Option<u32>) -> Option<Objection> {
     let micro = microbatch_size?;
     if micro == 0 || batch_size == 0 || batch_size.is_multiple_of(micro) {
         return None;
@@ -38,7 +56,7 @@ pub(super) fn microbatch_divides(batch_size: u32, microbatch_size: Option<u32>) 
 }
 
 /// An interval of zero would never end, one longer than the run never begins.
-pub(super) fn interval(field: &str, every: Kimg, batch_size: u32) -> Option<Objection> {
+fn interval(field: &str, every: Kimg, batch_size: u32) -> Option<Objection> {
     (every.nimg() == 0).then(|| {
         Objection::new(field, format!("`{}` is zero", field.replace('/', ".")))
             .help(format!("at least one batch: {}", Kimg::from_nimg(u64::from(batch_size)).0))

@@ -21,9 +21,9 @@ use crate::{
     Error, Result,
     data::{ImageDataset, ImageGrid},
     diffusion::{Codec, Sampler},
-    distill::{Keep, Snapshots},
     nn::Network,
     seed::Phase,
+    training::{Keep, Snapshots},
 };
 
 /// Images of a metric that are made at once.

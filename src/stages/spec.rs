@@ -10,9 +10,8 @@ use super::{
     prepare_dataset::PrepareDataset,
     report::Report,
     stage::{Kind, Stage, Verb},
-    train_teacher::TrainTeacher,
 };
-use crate::distill::Distill;
+use crate::{distill::Distill, teach::TrainTeacher};
 
 macro_rules! verbs {
     ($($(#[$doc:meta])* $Verb:ident,)*) => {

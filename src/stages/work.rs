@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use super::{download, inception_weights};
 use crate::{
-    kimg::Kimg,
     location::{Location, Place},
     metrics::{DetectorName, Metric},
     nn::NetworkConfig,
+    training::Pace,
 };
 
 /// How much a stage has to do.
@@ -38,9 +38,9 @@ pub struct Download {
 
 impl Work {
     /// A training: its iterations, and the rounds of each.
-    pub(super) fn training(duration: Kimg, batch_size: u32, rounds: u32) -> Self {
-        let steps = duration.nimg().div_ceil(u64::from(batch_size.max(1)));
-        Self { steps: Some(steps), rounds: Some(rounds), ..Self::default() }
+    pub(super) fn training(pace: &Pace<'_>) -> Self {
+        let steps = pace.duration_kimg.nimg().div_ceil(u64::from(pace.batch_size.max(1)));
+        Self { steps: Some(steps), rounds: Some(pace.rounds()), ..Self::default() }
     }
 
     /// A file that has to be there, perhaps from elsewhere.

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use burn::tensor::{Tensor, TensorData};
 use serde::Deserialize;
 use sida::{
-    diffusion::{Gradients, Sanitized},
     distill::{Kept, Learning, MicroBatch, Objective, frozen},
     nn::{Denoiser, Network},
     seed::Phase,
+    training::{Gradients, Sanitized},
 };
 
 use crate::{

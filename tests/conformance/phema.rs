@@ -3,13 +3,11 @@
 use burn::tensor::TensorData;
 use serde::Deserialize;
 use sida::{
-    diffusion::{
-        Ema,
-        phema::{
-            Profile, correlation, exp_to_std, power_function_beta, solve_posthoc_coefficients, std_to_exp,
-        },
+    diffusion::phema::{
+        Profile, correlation, exp_to_std, power_function_beta, solve_posthoc_coefficients, std_to_exp,
     },
     kimg::Kimg,
+    training::Ema,
 };
 
 use crate::{case::Case, compare::to_f64};

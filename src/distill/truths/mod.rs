@@ -13,6 +13,7 @@ use crate::{
     nn::{NetworkConfig, gaussian::Gaussian},
     seed::{Phase, Seed},
     state_dict::StateDict,
+    training::Gradients,
 };
 
 fn network() -> NetworkConfig {
@@ -80,6 +81,6 @@ fn values(tensor: Tensor<4>) -> Vec<f32> {
     tensor.into_data().try_into_vec().unwrap()
 }
 
-fn gradient(gradients: &crate::diffusion::Gradients, name: &str) -> f32 {
+fn gradient(gradients: &Gradients, name: &str) -> f32 {
     gradients.get(name).unwrap().into_scalar()
 }

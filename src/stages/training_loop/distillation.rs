@@ -126,7 +126,7 @@ impl Training for Distillation<'_> {
         {
             // Both phases of an iteration read a batch each.
             let skip = 2 * self.trainer.nimg();
-            let size = self.recipe.microbatch_size() as usize;
+            let size = self.recipe.pace().microbatch_size() as usize;
             let stream =
                 DatasetBatches::new(dataset, self.seed, skip, size, self.source.label_dim, &self.device)?;
             self.source.stream = Some(stream);

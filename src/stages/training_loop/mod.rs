@@ -20,6 +20,7 @@ use crate::{
     kimg::Kimg,
     state_dict::{StateDict, not_finite},
     terminal,
+    training::Pace,
 };
 
 /// What the loop asks of a training.
@@ -70,13 +71,13 @@ pub(super) struct Cadence {
     pub(super) snapshot: Option<u64>,
 }
 
-impl Cadence {
-    pub(super) fn new(duration: Kimg, status: Kimg, checkpoint: Kimg, snapshot: Option<Kimg>) -> Self {
+impl From<Pace<'_>> for Cadence {
+    fn from(pace: Pace<'_>) -> Self {
         Self {
-            duration: duration.nimg(),
-            status: status.nimg(),
-            checkpoint: checkpoint.nimg(),
-            snapshot: snapshot.map(Kimg::nimg),
+            duration: pace.duration_kimg.nimg(),
+            status: pace.status_every_kimg.nimg(),
+            checkpoint: pace.checkpoint_every_kimg.nimg(),
+            snapshot: pace.snapshots.map(|snapshots| snapshots.every_kimg.nimg()),
         }
     }
 }

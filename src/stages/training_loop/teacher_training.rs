@@ -9,10 +9,7 @@ use super::{Memory, Training};
 use crate::{
     Error, Result,
     data::{Augment, ImageDataset},
-    diffusion::{
-        AdamSettings, Codec, LogNormal, Precision, Sampler, TeacherDraws, TeacherIteration, TeacherSettings,
-        TeacherTrainer,
-    },
+    diffusion::{Codec, LogNormal, Sampler},
     nn::Network,
     seed::{Phase, Seed},
     stages::{
@@ -23,9 +20,10 @@ use crate::{
         network_file,
         snapshots::Snapshooter,
         stats_jsonl::{Period, Quantity},
-        train_teacher::TrainTeacher,
     },
     state_dict::StateDict,
+    teach::{TeacherDraws, TeacherIteration, TeacherSettings, TeacherTrainer, TrainTeacher},
+    training::AdamSettings,
 };
 
 /// A teacher under way.
@@ -53,16 +51,15 @@ impl<'a> TeacherTraining<'a> {
         let config = &recipe.network;
         let network = config.init(context.seed.at(Phase::Init, 0), &device)?;
         let network = network.with_compute(network_file::compute(recipe.precision)).valid();
-        let epsilon = if recipe.precision == Precision::Fp16 { 1e-6 } else { 1e-8 };
         let settings = TeacherSettings {
             sigma_data: config.sigma_data(),
             learns_uncertainty: config.is_edm2(),
             forced_normalization: config.is_edm2(),
             batch_size: recipe.batch_size,
-            microbatch_size: recipe.microbatch_size(),
+            microbatch_size: recipe.pace().microbatch_size(),
             lr: recipe.lr,
             lr_rampup: recipe.lr_rampup_kimg,
-            adam: AdamSettings { betas: recipe.betas, eps: recipe.epsilon.unwrap_or(epsilon) },
+            adam: AdamSettings::new(recipe.betas, recipe.epsilon, recipe.precision),
             ema: recipe.ema.clone(),
         };
         let snapshooter = recipe
@@ -122,7 +119,7 @@ impl Training for TeacherTraining<'_> {
     fn step(&mut self) -> Result<Vec<(&'static str, Quantity)>> {
         let label_dim = self.recipe.network.label_dim();
         if self.stream.is_none() {
-            let (skip, size) = (self.trainer.nimg(), self.recipe.microbatch_size() as usize);
+            let (skip, size) = (self.trainer.nimg(), self.recipe.pace().microbatch_size() as usize);
             let stream = DatasetBatches::new(&self.dataset, self.seed, skip, size, label_dim, &self.device)?;
             self.stream = Some(stream);
         }

@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::noise_level::{LogNormal, per_sample};
 use crate::{
     data::{Augment, AugmentDraw, Augmented},
+    diffusion::noise_level::{LogNormal, per_sample},
     nn::Dropout,
     seed::{Draw, Phase, Seed},
 };

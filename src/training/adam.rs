@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     Error, Result,
+    diffusion::Precision,
     kernels::{self, AdamStep},
     nn::Denoiser,
     state_dict::StateDict,
@@ -21,6 +22,14 @@ pub struct AdamSettings {
     pub betas: [f64; 2],
     /// Added to the root of the second moment.
     pub eps: f64,
+}
+
+impl AdamSettings {
+    /// Epsilon, where the recipe does not say it, depends on the precision.
+    pub fn new(betas: [f64; 2], epsilon: Option<f64>, precision: Precision) -> Self {
+        let default = if precision == Precision::Fp16 { 1e-6 } else { 1e-8 };
+        Self { betas, eps: epsilon.unwrap_or(default) }
+    }
 }
 
 /// Adam's memory of one network. Parameters without a gradient are skipped: their moments and step counts stay.

@@ -1,12 +1,30 @@
-//! The exponential moving average of weights that is kept of a network in training.
+//! The exponential moving average that is kept of the weights of a network in training.
 
 use burn::module::Module;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::{
-    ema_settings::Ema,
-    parameters::{flat_parameters, map_flat},
-};
-use crate::kernels;
+use super::parameters::{flat_parameters, map_flat};
+use crate::{kernels, kimg::Kimg};
+
+/// The moving average of a network's weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Ema {
+    /// After this many thousand images a weight's old value counts half.
+    #[serde(default = "half_life_kimg")]
+    pub half_life_kimg: Kimg,
+    /// The half-life is at most this share of the images seen so far; `null` switches the ramp-up off.
+    #[serde(default = "rampup_ratio")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub rampup_ratio: Option<f64>,
+}
+
+impl Default for Ema {
+    fn default() -> Self {
+        Self { half_life_kimg: half_life_kimg(), rampup_ratio: rampup_ratio() }
+    }
+}
 
 impl Ema {
     /// What is kept of the old average in one update; `nimg` is the count of images before it.
@@ -26,6 +44,15 @@ pub fn update<M: Module>(ema: M, network: &M, beta: f64) -> M {
     })
 }
 
+fn half_life_kimg() -> Kimg {
+    Kimg(500.0)
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the default of an optional field")]
+fn rampup_ratio() -> Option<f64> {
+    Some(0.05)
+}
+
 #[cfg(test)]
 mod tests {
     use burn::{
@@ -34,7 +61,6 @@ mod tests {
     };
 
     use super::*;
-    use crate::kimg::Kimg;
 
     #[derive(Module, Debug)]
     struct Two {

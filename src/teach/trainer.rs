@@ -4,21 +4,17 @@ use std::ops::Range;
 
 use burn::tensor::Tensor;
 
-use super::{
-    adam::{Adam, AdamSettings},
-    denoising_loss::{denoising_loss, weight},
-    ema,
-    ema_settings::Ema,
-    gradients::{Gradients, Sanitized},
-    parameters,
-    teacher_batch::TeacherBatch,
-    training_state::{join, nimg, part},
-};
+use super::batch::TeacherBatch;
 use crate::{
     Result,
+    diffusion::denoising_loss::{denoising_loss, weight},
     kimg::Kimg,
     nn::{Condition, Denoiser},
     state_dict::StateDict,
+    training::{
+        Adam, AdamSettings, Ema, Gradients, Sanitized, ema, parameters,
+        state::{join, nimg, part},
+    },
 };
 
 /// How a teacher learns.
@@ -163,7 +159,7 @@ impl<D: Denoiser> TeacherTrainer<D> {
 }
 
 /// The samples of each micro-batch.
-pub fn rounds(batch_size: u64, microbatch_size: u64) -> impl Iterator<Item = Range<u64>> {
+fn rounds(batch_size: u64, microbatch_size: u64) -> impl Iterator<Item = Range<u64>> {
     let rounds = batch_size.div_ceil(microbatch_size);
     (0..rounds).map(move |r| r * microbatch_size..((r + 1) * microbatch_size).min(batch_size))
 }
@@ -173,11 +169,7 @@ mod tests {
     use burn::tensor::{Device, TensorData};
 
     use super::*;
-    use crate::{
-        diffusion::{LogNormal, TeacherDraws},
-        nn::gaussian::Gaussian,
-        seed::Seed,
-    };
+    use crate::{diffusion::LogNormal, nn::gaussian::Gaussian, seed::Seed, teach::TeacherDraws};
 
     fn settings() -> TeacherSettings {
         TeacherSettings {
