@@ -20,15 +20,14 @@ use serde_json::{Value, json};
 use sida::{
     Result,
     diffusion::{Sampler, heun::Drawing},
-    distill::{Distill, MicroBatch, Networks, Objective, Real, Supply, Trainer},
+    distill::{Distill, MicroBatch, Networks, Objective, Trainer},
     formats::safetensors,
     kernels::{self, InstructionSet, Recycler},
-    kimg::Kimg,
     nn::{Condition, Denoiser, Dropout, InceptionInput, InceptionV3, Network, NetworkConfig},
     seed::{Draw, Phase, Seed},
     state_dict::StateDict,
-    teach::{TeacherBatch, TeacherSettings, TeacherTrainer},
-    training::{AdamSettings, Ema},
+    teach::{TeacherBatch, TeacherObjective, TeacherTrainer, TrainTeacher},
+    training::{Alone, Pass, Real, Supply},
 };
 
 #[global_allocator]
@@ -180,7 +179,7 @@ fn prepare(name: &str, work: &str) -> Box<dyn FnMut()> {
             let recipe = recipe(work, batch);
             let objective = Objective::new(&recipe, &config);
             let mut trainer = Trainer::new(recipe, objective, Networks::of(network, None));
-            Box::new(move || drop(trainer.step(&mut supply).expect("constant draws")))
+            Box::new(move || drop(trainer.step(&mut supply, &Alone).expect("constant draws")))
         }
     }
 }
@@ -212,31 +211,17 @@ fn teacher_step(
     batch: usize,
     supply: &Constant,
 ) -> impl FnMut() + use<> {
-    let settings = TeacherSettings {
-        sigma_data: 0.5,
-        learns_uncertainty: false,
-        forced_normalization: config.is_edm2(),
-        batch_size: batch as u32,
-        microbatch_size: batch as u32,
-        lr: 1e-4,
-        lr_rampup: Kimg(0.0),
-        adam: AdamSettings { betas: [0.9, 0.999], eps: 1e-8 },
-        ema: Ema { half_life_kimg: Kimg(500.0), rampup_ratio: None },
-    };
-    let mut trainer = TeacherTrainer::new(settings, network);
-    let [images, noise] = ["clean", "noise"].map(|what| supply.normals(what));
-    let sigma = Tensor::ones([batch, 1, 1, 1], &images.device());
-    move || {
-        let batch = TeacherBatch {
-            images: images.clone(),
-            augment_labels: None,
-            class_labels: None,
-            sigma: sigma.clone(),
-            noise: noise.clone(),
-            dropout: Dropout::Off,
-        };
-        trainer.step(|_, _| Ok(batch.clone())).expect("constant draws");
-    }
+    let recipe: TrainTeacher = serde_json::from_value(json!({
+        "dataset": "none", "network": config, "batch_size": batch, "lr": 1e-4, "lr_rampup_kimg": 0,
+        "ema": { "half_life_kimg": 500, "rampup_ratio": null }, "augment": 0.0,
+    }))
+    .expect("a recipe");
+    let objective =
+        TeacherObjective { sigma_data: 0.5, learns_uncertainty: false, ..TeacherObjective::new(config) };
+    let mut trainer = TeacherTrainer::new(recipe, objective, network);
+    let real = Real { images: supply.normals("clean"), augment_labels: None };
+    let mut supply = ConstantTeacher(TeacherBatch { real, pass: supply.pass() });
+    move || drop(trainer.step(&mut supply, &Alone).expect("constant draws"))
 }
 
 /// The same draws for every iteration: what is timed is what follows.
@@ -251,22 +236,35 @@ impl Constant {
         let values = self.draw.purpose(what).normals(0..n as u64, c * side * side);
         Tensor::from_data(TensorData::new(values, [n, c, side, side]), &device())
     }
+
+    fn pass(&self) -> Pass {
+        let sigma = Tensor::ones([self.shape[0], 1, 1, 1], &device());
+        Pass { sigma, noise: self.normals("noise"), class_labels: None, dropout: (self.draw, 0) }
+    }
 }
 
 impl Supply for Constant {
+    type MicroBatch = MicroBatch;
+
     fn micro_batch(&mut self, phase: Phase, _: u64, _: Range<u64>) -> Result<MicroBatch> {
-        let latents = self.normals("z");
         let real = Real { images: self.normals("real"), augment_labels: None };
         Ok(MicroBatch {
-            sigma: Tensor::full([self.shape[0], 1, 1, 1], 1.0, &latents.device()),
-            noise: self.normals("noise"),
+            latents: self.normals("z"),
             step_noise: Vec::new(),
-            class_labels: None,
+            pass: self.pass(),
             augmentation: None,
             real: (phase == Phase::FakeScore).then_some(real),
-            dropout: (self.draw, 0),
-            latents,
         })
+    }
+}
+
+struct ConstantTeacher(TeacherBatch);
+
+impl Supply for ConstantTeacher {
+    type MicroBatch = TeacherBatch;
+
+    fn micro_batch(&mut self, _: Phase, _: u64, _: Range<u64>) -> Result<TeacherBatch> {
+        Ok(self.0.clone())
     }
 }
 

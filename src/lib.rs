@@ -8,7 +8,7 @@
 //! 7  pipeline/                          what was written -> what will run -> running it
 //! 6  stages/                            one file per verb of the language
 //! 5  distill/   teach/     report/      SiD, SiDA, SiD2A; training a teacher; pages about what was measured
-//! 4  training/                          what both trainings share: optimizers, averages, snapshots
+//! 4  training/                          what both trainings share: students, averages, batches, replicas
 //! 3  diffusion/ checkpoint/ metrics/    noise levels, samplers; what lies on disk; FID and its kin
 //! 2  nn/        data/                   networks; images
 //! 1  kernels/   formats/   rng/         tensor operations; file formats; the reference's random streams

@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use super::{fake_score_loss::FakeScoreTerms, micro_batch::MicroBatch, objective::Objective};
 use crate::{
     Error, Result,
-    nn::{Condition, Denoiser, Dropout},
+    nn::{Denoiser, Dropout},
     training::Gradients,
 };
 
@@ -45,20 +45,19 @@ impl Objective {
             }
             None => (images.clone(), untouched()),
         };
-        let noise = batch.noise.clone() * batch.sigma.clone();
+        let pass = &batch.pass;
         let student = fake_score.clone().train();
-        let sigma = batch.sigma.clone().autodiff();
-        let condition =
-            |augment_labels| Condition { class_labels: batch.class_labels.clone(), augment_labels };
-        let noisy = (clean.clone() + noise.clone()).autodiff();
-        let judged = student.denoise(noisy, sigma.clone(), &condition(augment_labels), batch.dropout("fake"));
+        let sigma = pass.sigma.clone().autodiff();
+        let noisy = pass.noisy(clean.clone()).autodiff();
+        let condition = pass.condition(augment_labels);
+        let judged = student.denoise(noisy, sigma.clone(), &condition, pass.dropout_of("fake"));
         let real_logits = if self.generator.adversarial {
             let real = batch.real.clone().ok_or_else(|| {
                 Error::Unusable("the adversarial term needs real images, but the dataset gave none".into())
             })?;
-            let labels = real.augment_labels.or_else(untouched);
-            let noisy = (real.images + noise).autodiff();
-            Some(student.encode(noisy, sigma.clone(), &condition(labels), batch.dropout("real")))
+            let condition = pass.condition(real.augment_labels.or_else(untouched));
+            let noisy = pass.noisy(real.images).autodiff();
+            Some(student.encode(noisy, sigma.clone(), &condition, pass.dropout_of("real")))
         } else {
             None
         };

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 
 use super::{generator_loss::GeneratorTerms, micro_batch::MicroBatch, objective::Objective};
 use crate::{
-    nn::{Condition, Denoiser, Dropout},
+    nn::{Denoiser, Dropout},
     training::Gradients,
 };
 
@@ -49,14 +49,12 @@ impl Objective {
             Learning::Nothing => generator.clone(),
             Learning::Score | Learning::ScoreAndAdversarial => generator.clone().train(),
         };
-        let images = self.generate(&student, batch, batch.dropout("generator"));
-        let noisy = images.clone() + batch.noise.clone() * batch.sigma.clone();
-        let condition = Condition {
-            class_labels: batch.class_labels.clone(),
-            augment_labels: self.nothing_done(&images),
-        };
+        let pass = &batch.pass;
+        let images = self.generate(&student, batch, pass.dropout_of("generator"));
+        let noisy = pass.noisy(images.clone());
+        let condition = pass.condition(self.nothing_done(&images));
         let judge =
-            |network: &D| network.denoise(noisy.clone(), batch.sigma.clone(), &condition, Dropout::Off);
+            |network: &D| network.denoise(noisy.clone(), pass.sigma.clone(), &condition, Dropout::Off);
         let real = judge(teacher).images;
         let fake = judge(fake_score);
         let [_, c, h, w] = images.dims();

@@ -1,5 +1,8 @@
 //! `Iteration`: what happened in one iteration of a distillation, in numbers.
 
+use burn::tensor::Tensor;
+
+use super::kept::Kept;
 use crate::{seed::Phase, training::Sanitized};
 
 /// What happened in one iteration. Losses are sums over the batch divided by its size.
@@ -42,4 +45,42 @@ pub struct Round {
     pub adversarial: Option<f64>,
     /// Samples that were left out because of a NaN.
     pub dropped: u64,
+}
+
+/// What a round reports: loss, adversarial loss, number of dropped samples. Still on the device. `[3]`
+pub(super) fn report(loss: Tensor<1>, adversarial: Option<Tensor<1>>, kept: &Kept) -> Tensor<1> {
+    let loss = loss.inner();
+    let adversarial = adversarial.map_or_else(|| loss.zeros_like(), Tensor::inner);
+    Tensor::cat(vec![loss, adversarial, kept.count_dropped()], 0)
+}
+
+/// The rounds that reported `numbers`: those of the fake score phase, then as many of the generator phase.
+pub(super) fn rounds(numbers: &[f64], adversarial: bool) -> Vec<Round> {
+    let reports = numbers.chunks_exact(3);
+    let of_fake_score = reports.len() / 2;
+    let round = |(i, report): (usize, &[f64])| Round {
+        phase: if i < of_fake_score { Phase::FakeScore } else { Phase::Generator },
+        loss: report[0],
+        adversarial: adversarial.then_some(report[1]),
+        dropped: report[2] as u64,
+    };
+    reports.enumerate().map(round).collect()
+}
+
+/// What the rounds of one phase add up to.
+pub(super) struct Totals {
+    pub(super) loss: f64,
+    pub(super) adversarial: Option<f64>,
+    pub(super) dropped: u64,
+}
+
+impl Totals {
+    pub(super) fn of(rounds: &[Round], phase: Phase) -> Self {
+        let rounds = || rounds.iter().filter(|round| round.phase == phase);
+        Self {
+            loss: rounds().map(|round| round.loss).sum(),
+            adversarial: rounds().map(|round| round.adversarial).sum(),
+            dropped: rounds().map(|round| round.dropped).sum(),
+        }
+    }
 }

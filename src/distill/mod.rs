@@ -21,7 +21,7 @@ pub use generator_round::{Learning, frozen};
 pub use iteration::{Iteration, Round};
 pub use kept::Kept;
 pub use method::{Adversarial, Method, Sid, Sid2a, Sida, Terms};
-pub use micro_batch::{Augmentation, Batch, Drawn, MicroBatch, NoiseLevels, Real, Request, Supply};
+pub use micro_batch::{DistillSupply, MicroBatch};
 pub use objective::{ForcedNormalization, LossScales, Objective};
 pub use recipe::{Distill, Edm2Settings, FakeScore, Generator, StartFrom};
 pub use trainer::{Networks, Trainer};

@@ -3,15 +3,9 @@
 use burn::tensor::Tensor;
 
 use super::{
-    fake_score_loss::FakeScoreLoss,
-    generator_loss::GeneratorLoss,
-    micro_batch::{MicroBatch, NoiseLevels},
-    recipe::Distill,
+    fake_score_loss::FakeScoreLoss, generator_loss::GeneratorLoss, micro_batch::MicroBatch, recipe::Distill,
 };
-use crate::{
-    diffusion::LogNormal,
-    nn::{Condition, Denoiser, Dropout, NetworkConfig},
-};
+use crate::nn::{Denoiser, Dropout, NetworkConfig};
 
 /// The mathematics of a distillation, without its clock and its optimizers.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,8 +14,6 @@ pub struct Objective {
     pub init_sigma: f64,
     /// Steps of the generator.
     pub generator_steps: u32,
-    /// The noise levels of both phases.
-    pub noise_levels: NoiseLevels,
     /// Loss of the fake score network.
     pub fake_score: FakeScoreLoss,
     /// Loss of the generator.
@@ -76,10 +68,6 @@ impl Objective {
         Self {
             init_sigma: recipe.generator.init_sigma,
             generator_steps: recipe.generator.num_steps,
-            noise_levels: NoiseLevels {
-                fake_score: LogNormal { p_mean: recipe.fake_score.p_mean, p_std: recipe.fake_score.p_std },
-                tmax: terms.tmax,
-            },
             fake_score: FakeScoreLoss { sigma_data: network.sigma_data(), weight_by_logvar },
             generator: GeneratorLoss {
                 alpha: terms.alpha,
@@ -106,16 +94,13 @@ impl Objective {
         dropout: Dropout,
     ) -> Tensor<4> {
         let latents = batch.latents.clone();
-        let condition = Condition {
-            class_labels: batch.class_labels.clone(),
-            augment_labels: self.nothing_done(&latents),
-        };
+        let condition = batch.pass.condition(self.nothing_done(&latents));
         let level = |k: usize| {
             let steps = f64::from(self.generator_steps.max(1));
             self.init_sigma * (steps - k as f64) / steps
         };
         let step = |noisy: Tensor<4>, sigma: f64| {
-            let sigma = batch.sigma.full_like(sigma);
+            let sigma = batch.pass.sigma.full_like(sigma);
             generator.denoise(noisy, sigma, &condition, dropout).images
         };
         let first = step(latents * self.init_sigma, self.init_sigma);

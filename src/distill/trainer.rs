@@ -1,14 +1,9 @@
-//! `Trainer`: the four networks of a distillation, two optimizers, and one iteration.
-
-use std::ops::Range;
-
-use burn::tensor::Tensor;
+//! `Trainer`: a teacher, two students and an average; and one iteration of their distillation.
 
 use super::{
     generator_round::{Learning, frozen},
-    iteration::{Iteration, Round},
-    kept::Kept,
-    micro_batch::Supply,
+    iteration::{Iteration, Totals, report, rounds},
+    micro_batch::MicroBatch,
     objective::Objective,
     recipe::Distill,
 };
@@ -18,22 +13,29 @@ use crate::{
     seed::Phase,
     state_dict::StateDict,
     training::{
-        Adam, AdamSettings, Gradients, Sanitized, ema, parameters,
-        state::{join, nimg, part},
+        AdamSettings, Average, Replicas, Student, Sums, Supply,
+        replicas::read,
+        state::{join, nimg},
+        student::Names,
     },
 };
 
-/// A distillation under way. All networks rest without a tape; a phase puts one on the network that it trains.
+/// What the fake score network is called in a state.
+pub const FAKE_SCORE: Names = Names { network: "fake_score", optimizer: "fake_score_optimizer" };
+/// What the generator is called in a state.
+pub const GENERATOR: Names = Names { network: "generator", optimizer: "generator_optimizer" };
+/// What the generator's average is called in a state.
+pub const GENERATOR_EMA: &str = "generator_ema";
+
+/// A distillation under way.
 #[derive(Debug)]
 pub struct Trainer<D> {
     recipe: Distill,
     objective: Objective,
     teacher: D,
-    fake_score: D,
-    generator: D,
-    generator_ema: D,
-    fake_score_optimizer: Adam,
-    generator_optimizer: Adam,
+    fake_score: Student<D>,
+    generator: Student<D>,
+    generator_ema: Average<D>,
     nimg: u64,
 }
 
@@ -58,93 +60,71 @@ impl<D: Clone> Networks<D> {
     }
 }
 
-/// What the rounds of one phase add up to; the numbers still on the device.
-#[derive(Default)]
-struct Sums {
-    gradients: Gradients,
-    /// Loss, adversarial loss and number of dropped samples of each round. `[3]`
-    rounds: Vec<Tensor<1>>,
-}
-
-impl Sums {
-    fn add(&mut self, gradients: Gradients, loss: Tensor<1>, adversarial: Option<Tensor<1>>, kept: &Kept) {
-        self.gradients.add(gradients);
-        let loss = loss.inner();
-        let adversarial = adversarial.map_or_else(|| loss.zeros_like(), Tensor::inner);
-        self.rounds.push(Tensor::cat(vec![loss, adversarial, kept.count_dropped()], 0));
-    }
-}
-
 impl<D: Denoiser> Trainer<D> {
     /// A distillation that has seen nothing.
     pub fn new(recipe: Distill, objective: Objective, networks: Networks<D>) -> Self {
-        let settings = |betas, epsilon| AdamSettings::new(betas, epsilon, recipe.precision);
-        let Networks { teacher, fake_score, generator, generator_ema } = networks;
+        let (of_fake_score, of_generator) = (&recipe.fake_score, &recipe.generator);
+        let adam = |betas, epsilon| AdamSettings::new(betas, epsilon, recipe.precision);
+        let fake_score = Student::new(
+            FAKE_SCORE,
+            networks.fake_score,
+            adam(of_fake_score.betas, of_fake_score.epsilon),
+            of_fake_score.clip_grad_value,
+        );
+        let settings = adam(of_generator.betas, of_generator.epsilon);
         Self {
-            fake_score_optimizer: Adam::new(settings(recipe.fake_score.betas, recipe.fake_score.epsilon)),
-            generator_optimizer: Adam::new(settings(recipe.generator.betas, recipe.generator.epsilon)),
-            teacher: teacher.valid(),
-            fake_score: fake_score.valid(),
-            generator: generator.valid(),
-            generator_ema: generator_ema.valid(),
+            teacher: networks.teacher.valid(),
+            fake_score,
+            generator: Student::new(GENERATOR, networks.generator, settings, None),
+            generator_ema: Average::new(GENERATOR_EMA, networks.generator_ema, recipe.ema.clone()),
             recipe,
             objective,
             nimg: 0,
         }
     }
 
-    /// One iteration: the fake score network, the generator, the average.
+    /// One iteration: the fake score network learns, then the generator, and the average follows it.
     ///
     /// # Errors
     /// The dataset cannot be read.
-    pub fn step(&mut self, supply: &mut impl Supply) -> Result<Iteration> {
-        let nimg = self.nimg;
-        let (fake_score, fake_score_gradients) = self.step_fake_score(supply)?;
-        let learning = self.learning();
-        let (generator, generator_gradients) = self.step_generator(supply, learning)?;
-        let ema_beta = self.update_ema();
+    pub fn step(
+        &mut self,
+        supply: &mut impl Supply<MicroBatch = MicroBatch>,
+        replicas: &impl Replicas,
+    ) -> Result<Iteration> {
+        let (nimg, learning) = (self.nimg, self.learning());
+        let samples = self.recipe.pace().samples(replicas.share(u64::from(self.recipe.batch_size)));
+        let batches = samples.clone().map(|samples| supply.micro_batch(Phase::FakeScore, nimg, samples));
+        let (gradients, mut reports) = self.fake_score_rounds(batches)?;
+        let lr = self.recipe.fake_score.lr;
+        let fake_score_gradients = self.fake_score.learn(gradients, lr, replicas);
+
+        let batches = samples.map(|samples| supply.micro_batch(Phase::Generator, nimg, samples));
+        let (gradients, of_generator) = self.generator_rounds(batches, learning)?;
+        reports.extend(of_generator);
+        let lr = self.recipe.generator.lr;
+        let generator_gradients =
+            (learning != Learning::Nothing).then(|| self.generator.learn(gradients, lr, replicas));
+        let ema_beta = self.generator_ema.follow(self.generator.network(), nimg, self.recipe.batch_size);
         self.nimg += u64::from(self.recipe.batch_size);
 
-        let rounds = self.read(fake_score, generator);
-        let sum = |phase: Phase, of: &dyn Fn(&Round) -> f64| -> f64 {
-            rounds.iter().filter(|round| round.phase == phase).map(of).sum()
-        };
-        let adversarial = |phase: Phase| {
-            let exists = self.objective.generator.adversarial;
-            exists.then(|| sum(phase, &|round| round.adversarial.unwrap_or_default()))
-        };
-        let dropped = |phase: Phase| sum(phase, &|round| round.dropped as f64) as u64;
+        let rounds = rounds(&read(reports, replicas), self.objective.generator.adversarial);
+        let fake_score = Totals::of(&rounds, Phase::FakeScore);
+        let generator = Totals::of(&rounds, Phase::Generator);
         Ok(Iteration {
             nimg,
-            fake_score_loss: sum(Phase::FakeScore, &|round| round.loss),
-            discriminator_loss: adversarial(Phase::FakeScore),
-            generator_loss: sum(Phase::Generator, &|round| round.loss),
-            adversarial_loss: adversarial(Phase::Generator),
-            fake_score_dropped: dropped(Phase::FakeScore),
-            generator_dropped: dropped(Phase::Generator),
+            fake_score_loss: fake_score.loss,
+            discriminator_loss: fake_score.adversarial,
+            generator_loss: generator.loss,
+            adversarial_loss: generator.adversarial,
+            fake_score_dropped: fake_score.dropped,
+            generator_dropped: generator.dropped,
             fake_score_gradients,
             generator_gradients,
             adversarial_active: learning == Learning::ScoreAndAdversarial,
             ema_beta,
             rounds,
         })
-    }
-
-    /// The numbers of an iteration, in one read.
-    fn read(&self, fake_score: Sums, generator: Sums) -> Vec<Round> {
-        let phases =
-            [(Phase::FakeScore, fake_score.rounds.len()), (Phase::Generator, generator.rounds.len())];
-        let all = fake_score.rounds.into_iter().chain(generator.rounds).collect();
-        let values = Tensor::cat(all, 0).into_data().convert::<f64>();
-        let values = values.try_into_vec::<f64>().expect("f64 after conversion");
-        let phases = phases.into_iter().flat_map(|(phase, rounds)| std::iter::repeat_n(phase, rounds));
-        let round = |(phase, values): (Phase, &[f64])| Round {
-            phase,
-            loss: values[0],
-            adversarial: self.objective.generator.adversarial.then_some(values[1]),
-            dropped: values[2] as u64,
-        };
-        phases.zip(values.chunks_exact(3)).map(round).collect()
     }
 
     /// What the generator learns from at this time.
@@ -159,74 +139,29 @@ impl<D: Denoiser> Trainer<D> {
         }
     }
 
-    // Rounds: load this rank's share of the batch, backward, sum. Then clean, clip, step. With several ranks the
-    // reduction stands between the sum and the cleaning; with one it is nothing.
-    fn step_fake_score(&mut self, supply: &mut impl Supply) -> Result<(Sums, Sanitized)> {
-        let mut sums = Sums::default();
-        for samples in self.rounds() {
-            let batch = supply.micro_batch(Phase::FakeScore, self.nimg, samples)?;
-            if self.objective.forced_normalization.fake_score {
-                self.fake_score = take(&mut self.fake_score, &self.teacher).force_weight_normalization();
-            }
-            let round = self.objective.fake_score_round(
-                &self.generator,
-                &self.fake_score,
-                &batch,
-                f64::from(self.recipe.batch_size),
-            )?;
-            sums.add(round.gradients, round.loss, round.discriminator_loss, &round.terms.kept);
-        }
-        let mut gradients = std::mem::take(&mut sums.gradients);
-        let sanitized = gradients.sanitize(self.recipe.fake_score.clip_grad_value);
-        let fake_score = take(&mut self.fake_score, &self.teacher);
-        self.fake_score = self.fake_score_optimizer.step(fake_score, gradients, self.recipe.fake_score.lr);
-        Ok((sums, sanitized))
+    fn fake_score_rounds(&mut self, batches: impl Iterator<Item = Result<MicroBatch>>) -> Result<Sums> {
+        let (objective, generator) = (&self.objective, self.generator.network());
+        let batch_size = f64::from(self.recipe.batch_size);
+        self.fake_score.rounds(batches, objective.forced_normalization.fake_score, |fake_score, batch| {
+            let round = objective.fake_score_round(generator, fake_score, &batch, batch_size)?;
+            Ok((round.gradients, report(round.loss, round.discriminator_loss, &round.terms.kept)))
+        })
     }
 
-    fn step_generator(
+    fn generator_rounds(
         &mut self,
-        supply: &mut impl Supply,
+        batches: impl Iterator<Item = Result<MicroBatch>>,
         learning: Learning,
-    ) -> Result<(Sums, Option<Sanitized>)> {
+    ) -> Result<Sums> {
         let learns = learning != Learning::Nothing;
         let judge = |network: &D| if learns { frozen(network) } else { network.clone() };
-        let (teacher, fake_score) = (judge(&self.teacher), judge(&self.fake_score));
-        let mut sums = Sums::default();
-        for samples in self.rounds() {
-            let batch = supply.micro_batch(Phase::Generator, self.nimg, samples)?;
-            if self.objective.forced_normalization.generator {
-                self.generator = take(&mut self.generator, &self.teacher).force_weight_normalization();
-            }
-            let round = self.objective.generator_round(
-                &self.generator,
-                &teacher,
-                &fake_score,
-                &batch,
-                learning,
-                f64::from(self.recipe.batch_size),
-            );
-            sums.add(round.gradients, round.loss, round.adversarial_loss, &round.terms.kept);
-        }
-        let mut gradients = std::mem::take(&mut sums.gradients);
-        if !learns {
-            return Ok((sums, None));
-        }
-        let sanitized = gradients.sanitize(None);
-        drop((teacher, fake_score));
-        let generator = take(&mut self.generator, &self.teacher);
-        self.generator = self.generator_optimizer.step(generator, gradients, self.recipe.generator.lr);
-        Ok((sums, Some(sanitized)))
-    }
-
-    fn update_ema(&mut self) -> f64 {
-        let beta = self.recipe.ema.beta(self.nimg, u64::from(self.recipe.batch_size));
-        let average = take(&mut self.generator_ema, &self.teacher);
-        self.generator_ema = ema::update(average, &self.generator, beta);
-        beta
-    }
-
-    fn rounds(&self) -> impl Iterator<Item = Range<u64>> + use<D> {
-        self.recipe.pace().samples(0..u64::from(self.recipe.batch_size))
+        let (teacher, fake_score) = (judge(&self.teacher), judge(self.fake_score.network()));
+        let (objective, batch_size) = (&self.objective, f64::from(self.recipe.batch_size));
+        self.generator.rounds(batches, objective.forced_normalization.generator, |generator, batch| {
+            let round =
+                objective.generator_round(generator, &teacher, &fake_score, &batch, learning, batch_size);
+            Ok((round.gradients, report(round.loss, round.adversarial_loss, &round.terms.kept)))
+        })
     }
 
     /// Images seen so far.
@@ -241,30 +176,25 @@ impl<D: Denoiser> Trainer<D> {
 
     /// The fake score network.
     pub fn fake_score(&self) -> &D {
-        &self.fake_score
+        self.fake_score.network()
     }
 
     /// The generator in training.
     pub fn generator(&self) -> &D {
-        &self.generator
+        self.generator.network()
     }
 
     /// The average of the generator: what the distillation hands on.
     pub fn generator_ema(&self) -> &D {
-        &self.generator_ema
+        self.generator_ema.network()
     }
 
-    /// Everything that changes, as named tensors: `fake_score/`, `generator/`, `generator_ema/`,
-    /// `fake_score_optimizer/`, `generator_optimizer/`, `nimg`.
+    /// Everything that changes, as named tensors: the parts of both students, the average, `nimg`.
     pub fn state(&self) -> StateDict {
-        let parts = [
-            ("fake_score", parameters::state(&self.fake_score)),
-            ("generator", parameters::state(&self.generator)),
-            ("generator_ema", parameters::state(&self.generator_ema)),
-            ("fake_score_optimizer", self.fake_score_optimizer.state()),
-            ("generator_optimizer", self.generator_optimizer.state()),
-        ];
-        join(parts, self.nimg)
+        let [fake_score, fake_score_optimizer] = self.fake_score.state();
+        let [generator, generator_optimizer] = self.generator.state();
+        let average = self.generator_ema.state();
+        join([fake_score, generator, average, fake_score_optimizer, generator_optimizer], self.nimg)
     }
 
     /// Continues from a `state`; `origin` names the file in errors. On an error nothing has changed.
@@ -273,25 +203,11 @@ impl<D: Denoiser> Trainer<D> {
     /// The state lacks something, or belongs to other networks.
     pub fn restore(&mut self, state: &StateDict, origin: &str) -> Result<()> {
         let nimg = nimg(state, origin)?;
-        let network = |old: &D, name: &str| parameters::restore(old.clone(), &part(state, name), origin);
-        let fake_score = network(&self.fake_score, "fake_score")?;
-        let generator = network(&self.generator, "generator")?;
-        let generator_ema = network(&self.generator_ema, "generator_ema")?;
-        let optimizer = |old: &Adam, network: &D, name: &str| {
-            Adam::restore(old.settings(), network, &part(state, name), origin)
-        };
-        let fake_score_optimizer =
-            optimizer(&self.fake_score_optimizer, &fake_score, "fake_score_optimizer")?;
-        let generator_optimizer = optimizer(&self.generator_optimizer, &generator, "generator_optimizer")?;
-        (self.fake_score_optimizer, self.generator_optimizer) = (fake_score_optimizer, generator_optimizer);
+        let fake_score = self.fake_score.restored(state, origin)?;
+        let generator = self.generator.restored(state, origin)?;
+        let generator_ema = self.generator_ema.restored(state, origin)?;
         (self.fake_score, self.generator, self.generator_ema) = (fake_score, generator, generator_ema);
         self.nimg = nimg;
         Ok(())
     }
-}
-
-/// Takes a network that is about to be replaced, so that its memory has one owner and can be written in place;
-/// the teacher keeps its seat meanwhile.
-fn take<D: Clone>(seat: &mut D, teacher: &D) -> D {
-    std::mem::replace(seat, teacher.clone())
 }

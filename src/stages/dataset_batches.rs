@@ -1,75 +1,106 @@
 //! What trainers read of a dataset, in an order that depends on the count of images alone.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::context::Context;
 use crate::{
     Result,
-    data::{Batch, Batches, ImageDataset, Order, OrderOptions},
+    data::{Batches, ImageDataset, Order, OrderOptions},
     diffusion::Codec,
+    nn::NetworkConfig,
     seed::{Draw, Seed},
+    training::{Batch, Draws, Pace, Request},
 };
 
-/// An endless stream of batches.
+/// A dataset that answers a trainer's requests, one after another.
 pub(super) struct DatasetBatches {
-    batches: Batches,
-    device: Device,
+    /// Without one, classes are drawn evenly.
+    dataset: Option<Arc<ImageDataset>>,
+    codec: Codec,
     label_dim: usize,
+    microbatch_size: u32,
+    phases: u64,
+    seed: Seed,
+    device: Device,
+    /// Opened by the first request. Requests follow each other without a gap: this process reads every sample.
+    stream: Option<Batches>,
 }
 
 impl DatasetBatches {
-    /// Batches of `size` samples, the first `skip` samples of the order left out: they were seen before.
-    /// A network with no classes, `label_dim` 0, sees no labels.
+    /// For trainings of a network with `label_dim` classes, which with none, 0, sees no labels. Each of an iteration's
+    /// `phases` reads a batch.
     pub(super) fn new(
-        dataset: &Arc<ImageDataset>,
-        seed: Seed,
-        skip: u64,
-        size: usize,
+        context: &Context<'_>,
+        dataset: Option<Arc<ImageDataset>>,
+        codec: Codec,
         label_dim: usize,
-        device: &Device,
-    ) -> Result<Self> {
-        let options = OrderOptions::new(dataset.len(), (seed.0 & 0x7fff_ffff) as i64);
-        let order = Order::edm(options)?.skip_samples(skip);
-        let batches = Batches::start(Arc::clone(dataset), order, size)?;
-        Ok(Self { batches, device: device.clone().without_autodiff(), label_dim })
+        pace: Pace<'_>,
+        phases: u64,
+    ) -> Self {
+        Self {
+            dataset,
+            codec,
+            label_dim,
+            microbatch_size: pace.microbatch_size(),
+            phases,
+            seed: context.seed,
+            device: context.device.clone().without_autodiff(),
+            stream: None,
+        }
     }
 
-    /// The next samples.
-    pub(super) fn next(&mut self) -> Result<Batch> {
-        self.batches.next_batch()
+    /// The next request may be for any iteration.
+    pub(super) fn rewind(&mut self) {
+        self.stream = None;
     }
 
-    /// One-hot classes, as far as the network knows classes. `[n, classes]`
-    pub(super) fn labels(&self, batch: &Batch) -> Option<Tensor<2>> {
-        if self.label_dim == 0 { None } else { batch.labels(&self.device) }
+    /// What micro-batches are made of; see `Draws::new`.
+    pub(super) fn draws(
+        &mut self,
+        augment: f64,
+        network: &NetworkConfig,
+    ) -> Draws<impl FnMut(Request) -> Result<Batch>> {
+        let (seed, device) = (self.seed, self.device.clone());
+        Draws::new(seed, augment, network, |request| self.answer(&request), device)
     }
 
-    /// Images in the network's range, latents drawn from their distribution. `samples` counts within the whole batch.
-    pub(super) fn images(
-        &self,
-        batch: &Batch,
-        codec: &Codec,
-        draw: Draw,
-        samples: std::ops::Range<u64>,
-    ) -> Option<Tensor<4>> {
-        let raw = batch.raw(&self.device)?;
-        let [n, c, h, w] = raw.dims();
-        let eps = || {
-            let values = draw.purpose("latents").normals(samples, c / 2 * h * w);
-            Tensor::from_data(TensorData::new(values, [n, c / 2, h, w]), &self.device)
+    fn answer(&mut self, request: &Request) -> Result<Batch> {
+        let Some(dataset) = &self.dataset else {
+            let samples = request.samples.clone();
+            let labels = || even_labels(request.draw, samples, self.label_dim, &self.device);
+            return Ok(Batch { images: None, class_labels: (self.label_dim > 0).then(labels) });
         };
-        Some(codec.encode_final(raw, eps))
+        let stream = match self.stream.take() {
+            Some(stream) => stream,
+            None => self.open(dataset, request.nimg)?,
+        };
+        let batch = self.stream.insert(stream).next_batch()?;
+        let raw = if request.images { batch.raw(&self.device) } else { None };
+        let images = raw.map(|raw| {
+            let [n, c, h, w] = raw.dims();
+            let eps = || {
+                let draw = request.draw.purpose("latents");
+                let values = draw.normals(request.samples.clone(), c / 2 * h * w);
+                Tensor::from_data(TensorData::new(values, [n, c / 2, h, w]), &self.device)
+            };
+            self.codec.encode_final(raw, eps)
+        });
+        let class_labels = if self.label_dim == 0 { None } else { batch.labels(&self.device) };
+        Ok(Batch { images, class_labels })
+    }
+
+    /// The batches after `nimg` images; those before were seen.
+    fn open(&self, dataset: &Arc<ImageDataset>, nimg: u64) -> Result<Batches> {
+        let options = OrderOptions::new(dataset.len(), (self.seed.0 & 0x7fff_ffff) as i64);
+        let order = Order::edm(options)?.skip_samples(self.phases * nimg);
+        Batches::start(Arc::clone(dataset), order, self.microbatch_size as usize)
     }
 }
 
 /// Classes drawn evenly, for a distillation without any dataset. `[n, classes]`
-pub(super) fn even_labels(
-    draw: Draw,
-    samples: std::ops::Range<u64>,
-    classes: usize,
-    device: &Device,
-) -> Tensor<2> {
+fn even_labels(draw: Draw, samples: Range<u64>, classes: usize, device: &Device) -> Tensor<2> {
     let uniforms = draw.purpose("classes").uniforms(samples, 1);
     let mut rows = vec![0.0f32; uniforms.len() * classes];
     for (row, uniform) in rows.chunks_mut(classes).zip(&uniforms) {

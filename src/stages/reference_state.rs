@@ -2,15 +2,14 @@
 
 use std::path::Path;
 
-use burn::tensor::TensorData;
-
 use crate::{
     Error, Result,
     checkpoint::{ReferenceAdam, ReferenceTrainingState, TrainedNetwork},
+    distill::trainer::{FAKE_SCORE, GENERATOR, GENERATOR_EMA},
     kimg::Kimg,
     state_dict::StateDict,
     terminal,
-    training::adam::by_name,
+    training::{adam::by_name, state::join},
 };
 
 /// Reads a `training-state-*.pt`; without `kimg` its name says how many images it has seen.
@@ -20,32 +19,25 @@ pub(super) fn read(path: &Path, kimg: Option<Kimg>) -> Result<StateDict> {
     let nimg = kimg.map(Kimg::nimg).or(found.resume_kimg.map(|kimg| kimg * 1000)).ok_or_else(|| {
         Error::Unusable(format!("the name of {origin} does not say how many images it has seen: give `kimg`"))
     })?;
-    let mut state = StateDict::new();
-    let networks = [
-        ("fake_score", &found.fake_score),
-        ("generator", &found.generator),
-        ("generator_ema", &found.generator_ema),
+    let network = |network| parameters(network, &origin);
+    let optimizer = |adam, network| moments(adam, network, &origin);
+    let parts = [
+        (FAKE_SCORE.network, network(&found.fake_score)?),
+        (GENERATOR.network, network(&found.generator)?),
+        (GENERATOR_EMA, network(&found.generator_ema)?),
+        (FAKE_SCORE.optimizer, optimizer(&found.fake_score_optimizer, &found.fake_score)?),
+        (GENERATOR.optimizer, optimizer(&found.generator_optimizer, &found.generator)?),
     ];
-    for (part, network) in networks {
-        for name in &network.parameters {
-            let data = network
-                .state_dict
-                .get(name)
-                .ok_or_else(|| Error::MissingTensor { origin: origin.clone(), tensor: name.clone() })?;
-            state.insert(format!("{part}/{name}"), data.clone().convert::<f32>());
-        }
-    }
-    let optimizers = [
-        ("fake_score_optimizer", &found.fake_score_optimizer, &found.fake_score),
-        ("generator_optimizer", &found.generator_optimizer, &found.generator),
-    ];
-    for (part, adam, network) in optimizers {
-        for (name, data) in moments(adam, network, &origin)? {
-            state.insert(format!("{part}/{name}"), data);
-        }
-    }
-    state.insert("nimg".to_owned(), TensorData::new(vec![nimg as i64], [1]));
-    Ok(state)
+    Ok(join(parts, nimg))
+}
+
+fn parameters(network: &TrainedNetwork, origin: &str) -> Result<StateDict> {
+    let parameter = |name: &String| {
+        let missing = || Error::MissingTensor { origin: origin.to_owned(), tensor: name.clone() };
+        let data = network.state_dict.get(name).ok_or_else(missing)?;
+        Ok((name.clone(), data.clone().convert::<f32>()))
+    };
+    network.parameters.iter().map(parameter).collect()
 }
 
 fn moments(adam: &ReferenceAdam, network: &TrainedNetwork, origin: &str) -> Result<StateDict> {

@@ -1,9 +1,11 @@
 //! Teacher training: a diffusion model from nothing, with EDM's loss or EDM2's.
 
 pub mod batch;
+pub mod objective;
 pub mod recipe;
 pub mod trainer;
 
-pub use batch::{TeacherBatch, TeacherDraws};
+pub use batch::{TeacherBatch, TeacherSupply};
+pub use objective::TeacherObjective;
 pub use recipe::TrainTeacher;
-pub use trainer::{TeacherIteration, TeacherSettings, TeacherTrainer};
+pub use trainer::{TeacherIteration, TeacherTrainer};

@@ -1,52 +1,26 @@
-//! `TeacherTrainer`: trains a diffusion model from nothing with EDM's loss, or EDM2's.
+//! `TeacherTrainer`: a student and its average; and one iteration of teacher training.
 
-use std::ops::Range;
-
-use burn::tensor::Tensor;
-
-use super::batch::TeacherBatch;
+use super::{batch::TeacherBatch, objective::TeacherObjective, recipe::TrainTeacher};
 use crate::{
     Result,
-    diffusion::denoising_loss::{denoising_loss, weight},
-    kimg::Kimg,
-    nn::{Condition, Denoiser},
+    nn::Denoiser,
+    seed::Phase,
     state_dict::StateDict,
     training::{
-        Adam, AdamSettings, Ema, Gradients, Sanitized, ema, parameters,
-        state::{join, nimg, part},
+        AdamSettings, Average, Replicas, Sanitized, Student, Supply,
+        replicas::read,
+        state::{join, nimg},
+        student::Names,
     },
 };
 
-/// How a teacher learns.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TeacherSettings {
-    /// Standard deviation of the data that the network assumes.
-    pub sigma_data: f64,
-    /// Whether the network learns its own uncertainty along the way (EDM2).
-    pub learns_uncertainty: bool,
-    /// Whether weights are normalised in place before every training pass (EDM2).
-    pub forced_normalization: bool,
-    /// Images per iteration.
-    pub batch_size: u32,
-    /// Images in memory at once.
-    pub microbatch_size: u32,
-    /// Learning rate.
-    pub lr: f64,
-    /// The learning rate grows linearly from zero over so many images.
-    pub lr_rampup: Kimg,
-    /// The rest of Adam.
-    pub adam: AdamSettings,
-    /// The average that is handed on.
-    pub ema: Ema,
-}
-
-/// A teacher under way. Networks rest without a tape.
+/// A teacher under way.
 #[derive(Debug)]
 pub struct TeacherTrainer<D> {
-    settings: TeacherSettings,
-    network: D,
-    ema: D,
-    optimizer: Adam,
+    recipe: TrainTeacher,
+    objective: TeacherObjective,
+    student: Student<D>,
+    ema: Average<D>,
     nimg: u64,
 }
 
@@ -67,56 +41,41 @@ pub struct TeacherIteration {
 
 impl<D: Denoiser> TeacherTrainer<D> {
     /// A training that has seen nothing.
-    pub fn new(settings: TeacherSettings, network: D) -> Self {
-        let network = network.valid();
-        Self { optimizer: Adam::new(settings.adam), ema: network.clone(), network, settings, nimg: 0 }
+    pub fn new(recipe: TrainTeacher, objective: TeacherObjective, network: D) -> Self {
+        let names = Names { network: "network", optimizer: "optimizer" };
+        let settings = AdamSettings::new(recipe.betas, recipe.epsilon, recipe.precision);
+        Self {
+            ema: Average::new("ema", network.clone(), recipe.ema.clone()),
+            student: Student::new(names, network, settings, None),
+            recipe,
+            objective,
+            nimg: 0,
+        }
     }
 
-    /// One iteration. `batches` is asked for the samples of each micro-batch of the iteration after `nimg` images.
+    /// One iteration: the student learns, and the average follows it.
     ///
     /// # Errors
     /// The dataset cannot be read.
     pub fn step(
         &mut self,
-        mut batches: impl FnMut(u64, Range<u64>) -> Result<TeacherBatch>,
+        supply: &mut impl Supply<MicroBatch = TeacherBatch>,
+        replicas: &impl Replicas,
     ) -> Result<TeacherIteration> {
-        let (nimg, batch_size) = (self.nimg, u64::from(self.settings.batch_size));
-        let mut gradients = Gradients::default();
-        let mut losses = Vec::new();
-        for samples in rounds(batch_size, u64::from(self.settings.microbatch_size)) {
-            let batch = batches(nimg, samples)?;
-            if self.settings.forced_normalization {
-                self.network = self.network.clone().force_weight_normalization();
-            }
-            let (loss, of_round) = self.round(batch);
-            gradients.add(of_round);
-            losses.push(loss);
-        }
-        let sanitized = gradients.sanitize(None);
-        let lr = self.settings.lr * (nimg as f64 / (self.settings.lr_rampup.0 * 1000.0).max(1e-8)).min(1.0);
-        // The average keeps the seat, so that the optimizer owns the parameters and may write in place.
-        let network = std::mem::replace(&mut self.network, self.ema.clone());
-        self.network = self.optimizer.step(network, gradients, lr);
-        let ema_beta = self.settings.ema.beta(nimg, batch_size);
-        let average = std::mem::replace(&mut self.ema, self.network.clone());
-        self.ema = ema::update(average, &self.network, ema_beta);
-        self.nimg += batch_size;
-        let losses = Tensor::cat(losses, 0).into_data();
-        Ok(TeacherIteration { nimg, loss: losses.iter::<f64>().sum(), gradients: sanitized, lr, ema_beta })
-    }
-
-    fn round(&self, batch: TeacherBatch) -> (Tensor<1>, Gradients) {
-        let student = self.network.clone().train();
-        let noisy = batch.images.clone() + batch.noise * batch.sigma.clone();
-        let condition = Condition { class_labels: batch.class_labels, augment_labels: batch.augment_labels };
-        let denoised =
-            student.denoise(noisy.autodiff(), batch.sigma.clone().autodiff(), &condition, batch.dropout);
-        let logvar = denoised.logvar.filter(|_| self.settings.learns_uncertainty);
-        let weight = weight(&batch.sigma, self.settings.sigma_data).autodiff();
-        let loss = denoising_loss(batch.images.autodiff(), denoised.images, weight, logvar);
-        let loss = loss.sum() / f64::from(self.settings.batch_size);
-        let gradients = Gradients::collect(&student, &student.parameter_names(), &mut loss.backward());
-        (loss.inner(), gradients)
+        let (nimg, batch_size, objective) = (self.nimg, self.recipe.batch_size, &self.objective);
+        let rounds = self.recipe.pace().samples(replicas.share(u64::from(batch_size)));
+        let batches = rounds.map(|samples| supply.micro_batch(Phase::Teacher, nimg, samples));
+        let (gradients, losses) =
+            self.student.rounds(batches, objective.forced_normalization, |network, batch| {
+                let (loss, gradients) = objective.round(network, batch, f64::from(batch_size));
+                Ok((gradients, loss))
+            })?;
+        let lr = self.recipe.lr_at(nimg);
+        let gradients = self.student.learn(gradients, lr, replicas);
+        let ema_beta = self.ema.follow(self.student.network(), nimg, batch_size);
+        self.nimg += u64::from(batch_size);
+        let loss = read(losses, replicas).into_iter().sum();
+        Ok(TeacherIteration { nimg, loss, gradients, lr, ema_beta })
     }
 
     /// Images seen so far.
@@ -124,24 +83,15 @@ impl<D: Denoiser> TeacherTrainer<D> {
         self.nimg
     }
 
-    /// The network in training.
-    pub fn network(&self) -> &D {
-        &self.network
-    }
-
-    /// Its average: what the training hands on.
+    /// The average of the network: what the training hands on.
     pub fn ema(&self) -> &D {
-        &self.ema
+        self.ema.network()
     }
 
     /// Everything that changes, as named tensors: `network/`, `ema/`, `optimizer/`, `nimg`.
     pub fn state(&self) -> StateDict {
-        let parts = [
-            ("network", parameters::state(&self.network)),
-            ("ema", parameters::state(&self.ema)),
-            ("optimizer", self.optimizer.state()),
-        ];
-        join(parts, self.nimg)
+        let [network, optimizer] = self.student.state();
+        join([network, self.ema.state(), optimizer], self.nimg)
     }
 
     /// Continues from a `state`; `origin` names the file in errors. On an error nothing has changed.
@@ -150,62 +100,58 @@ impl<D: Denoiser> TeacherTrainer<D> {
     /// The state lacks something, or belongs to another network.
     pub fn restore(&mut self, state: &StateDict, origin: &str) -> Result<()> {
         let nimg = nimg(state, origin)?;
-        let network = parameters::restore(self.network.clone(), &part(state, "network"), origin)?;
-        let ema = parameters::restore(self.ema.clone(), &part(state, "ema"), origin)?;
-        let optimizer = Adam::restore(self.settings.adam, &network, &part(state, "optimizer"), origin)?;
-        *self = Self { settings: self.settings.clone(), network, ema, optimizer, nimg };
+        let student = self.student.restored(state, origin)?;
+        let ema = self.ema.restored(state, origin)?;
+        (self.student, self.ema, self.nimg) = (student, ema, nimg);
         Ok(())
     }
 }
 
-/// The samples of each micro-batch.
-fn rounds(batch_size: u64, microbatch_size: u64) -> impl Iterator<Item = Range<u64>> {
-    let rounds = batch_size.div_ceil(microbatch_size);
-    (0..rounds).map(move |r| r * microbatch_size..((r + 1) * microbatch_size).min(batch_size))
-}
-
 #[cfg(test)]
 mod tests {
-    use burn::tensor::{Device, TensorData};
+    use burn::tensor::{Device, Tensor, TensorData};
 
     use super::*;
-    use crate::{diffusion::LogNormal, nn::gaussian::Gaussian, seed::Seed, teach::TeacherDraws};
+    use crate::{
+        nn::gaussian::Gaussian,
+        seed::Seed,
+        teach::TeacherSupply,
+        training::{Alone, Batch, Draws, Request},
+    };
 
-    fn settings() -> TeacherSettings {
-        TeacherSettings {
-            sigma_data: 0.5,
-            learns_uncertainty: false,
-            forced_normalization: false,
-            batch_size: 32,
-            microbatch_size: 16,
-            lr: 0.02,
-            lr_rampup: Kimg(1.0),
-            adam: AdamSettings { betas: [0.9, 0.999], eps: 1e-8 },
-            ema: Ema { half_life_kimg: Kimg(0.5), rampup_ratio: Some(0.05) },
-        }
+    fn recipe() -> TrainTeacher {
+        serde_json::from_value(serde_json::json!({
+            "dataset": "normal", "network": { "ddpmpp": { "img_resolution": 8, "augment_dim": 0 } },
+            "batch_size": 32, "microbatch_size": 16, "lr": 0.02, "lr_rampup_kimg": 1.0,
+            "ema": { "half_life_kimg": 0.5, "rampup_ratio": 0.05 }, "augment": 0.0,
+        }))
+        .unwrap()
+    }
+
+    fn trainer(recipe: &TrainTeacher, network: Gaussian) -> TeacherTrainer<Gaussian> {
+        TeacherTrainer::new(recipe.clone(), TeacherObjective::new(&recipe.network), network)
     }
 
     /// Images are normal with mean 0.5 and standard deviation 0.25.
-    #[expect(clippy::unnecessary_wraps, reason = "what the trainer asks for")]
-    fn batch(nimg: u64, samples: Range<u64>) -> Result<TeacherBatch> {
-        let draws = TeacherDraws {
-            seed: Seed(5),
-            noise_levels: LogNormal { p_mean: -1.2, p_std: 1.2 },
-            augment: None,
-            device: Device::flex(),
+    fn supply(recipe: &TrainTeacher) -> impl Supply<MicroBatch = TeacherBatch> + use<'_> {
+        let batches = |request: Request| {
+            let n = request.samples.clone().count();
+            let values = request.draw.normals(request.samples, 64);
+            let values = values.into_iter().map(|z| 0.5 + 0.25 * z).collect::<Vec<_>>();
+            let images = Tensor::from_data(TensorData::new(values, [n, 1, 8, 8]), &Device::flex());
+            Ok(Batch { images: Some(images), class_labels: None })
         };
-        let n = samples.clone().count();
-        let values = draws.draw(nimg).purpose("images").normals(samples.clone(), 64);
-        let values = values.into_iter().map(|z| 0.5 + 0.25 * z).collect::<Vec<_>>();
-        let images = Tensor::from_data(TensorData::new(values, [n, 1, 8, 8]), &draws.device);
-        Ok(draws.complete(images, None, nimg, samples))
+        let draws = Draws::new(Seed(5), recipe.augment, &recipe.network, batches, Device::flex());
+        TeacherSupply { recipe, draws }
     }
 
     #[test]
     fn a_teacher_learns_the_distribution_of_its_images() {
-        let mut trainer = TeacherTrainer::new(settings(), Gaussian::new(-0.3, 1.0));
+        let recipe = recipe();
+        let mut trainer = trainer(&recipe, Gaussian::new(-0.3, 1.0));
+        let mut supply = supply(&recipe);
         for _ in 0..400 {
-            trainer.step(batch).unwrap();
+            trainer.step(&mut supply, &Alone).unwrap();
         }
         let (mean, std) = (trainer.ema().mean(), trainer.ema().std());
         assert!((mean - 0.5).abs() < 0.02, "mean {mean}");
@@ -214,26 +160,32 @@ mod tests {
 
     #[test]
     fn uncertainty_settles_at_the_log_of_the_loss() {
-        let settings = TeacherSettings { learns_uncertainty: true, ..settings() };
-        let mut trainer = TeacherTrainer::new(settings.clone(), Gaussian::with_logvar(0.5, 0.25, 1.0));
-        let mut plain = 0.0;
+        let recipe = recipe();
+        let plain = TeacherObjective::new(&recipe.network);
+        let objective = TeacherObjective { learns_uncertainty: true, ..plain.clone() };
+        let mut trainer = trainer(&recipe, Gaussian::with_logvar(0.5, 0.25, 1.0));
+        trainer.objective = objective;
+        let mut supply = supply(&recipe);
+        let mut loss = 0.0;
         for i in 0..300u32 {
-            trainer.step(batch).unwrap();
+            trainer.step(&mut supply, &Alone).unwrap();
             if i >= 200 {
-                let settings = TeacherSettings { learns_uncertainty: false, lr: 0.0, ..settings.clone() };
-                let mut judge = TeacherTrainer::new(settings, trainer.ema().clone());
+                let recipe = TrainTeacher { lr: 0.0, ..recipe.clone() };
+                let mut judge = TeacherTrainer::new(recipe, plain.clone(), trainer.ema().clone());
                 judge.nimg = trainer.nimg();
-                plain += judge.step(batch).unwrap().loss / 64.0 / 100.0;
+                loss += judge.step(&mut supply, &Alone).unwrap().loss / 64.0 / 100.0;
             }
         }
         let logvar = f64::from(trainer.ema().logvar());
-        assert!((logvar - plain.ln()).abs() < 0.05, "{logvar} is not ln {plain}");
+        assert!((logvar - loss.ln()).abs() < 0.05, "{logvar} is not ln {loss}");
     }
 
     #[test]
     fn the_learning_rate_grows_from_zero() {
-        let mut trainer = TeacherTrainer::new(settings(), Gaussian::new(0.1, 1.0));
-        let rates: Vec<f64> = (0..40).map(|_| trainer.step(batch).unwrap().lr).collect();
+        let recipe = recipe();
+        let mut trainer = trainer(&recipe, Gaussian::new(0.1, 1.0));
+        let mut supply = supply(&recipe);
+        let rates: Vec<f64> = (0..40).map(|_| trainer.step(&mut supply, &Alone).unwrap().lr).collect();
         assert_eq!(rates[0].to_bits(), 0f64.to_bits());
         assert!((rates[10] - 0.02 * 0.32).abs() < 1e-12);
         assert!((rates[39] - 0.02).abs() < 1e-12);
@@ -241,12 +193,15 @@ mod tests {
 
     #[test]
     fn a_restored_teacher_continues_bit_for_bit() {
-        let mut uninterrupted = TeacherTrainer::new(settings(), Gaussian::new(-0.3, 1.0));
-        (0..3).for_each(|_| drop(uninterrupted.step(batch).unwrap()));
-        let mut resumed = TeacherTrainer::new(settings(), Gaussian::new(7.0, 7.0));
+        let recipe = recipe();
+        let mut supply = supply(&recipe);
+        let mut uninterrupted = trainer(&recipe, Gaussian::new(-0.3, 1.0));
+        (0..3).for_each(|_| drop(uninterrupted.step(&mut supply, &Alone).unwrap()));
+        let mut resumed = trainer(&recipe, Gaussian::new(7.0, 7.0));
         resumed.restore(&uninterrupted.state(), "a checkpoint").unwrap();
         for _ in 0..3 {
-            assert_eq!(resumed.step(batch).unwrap(), uninterrupted.step(batch).unwrap());
+            let found = resumed.step(&mut supply, &Alone).unwrap();
+            assert_eq!(found, uninterrupted.step(&mut supply, &Alone).unwrap());
         }
         assert_eq!(resumed.state(), uninterrupted.state());
     }

@@ -4,8 +4,12 @@ use burn::module::Module;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::parameters::{flat_parameters, map_flat};
-use crate::{kernels, kimg::Kimg};
+use super::{
+    parameters::{self, flat_parameters, map_flat},
+    seat::Seat,
+    state::part,
+};
+use crate::{Result, kernels, kimg::Kimg, nn::Denoiser, state_dict::StateDict};
 
 /// The moving average of a network's weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -35,8 +39,49 @@ impl Ema {
     }
 }
 
+/// The moving average of a student: what a training hands on. Rests without a tape.
+#[derive(Debug)]
+pub struct Average<D> {
+    name: &'static str,
+    seat: Seat<D>,
+    settings: Ema,
+}
+
+impl<D: Denoiser> Average<D> {
+    /// The average that begins as `network`; `name` is what it is called in a training's state.
+    pub fn new(name: &'static str, network: D, settings: Ema) -> Self {
+        Self { name, seat: Seat::new(network.valid()), settings }
+    }
+
+    /// The average, as it is now.
+    pub fn network(&self) -> &D {
+        self.seat.network()
+    }
+
+    /// Follows `network` after a batch; `nimg` is the count of images before it. Returns what was kept of the old average.
+    pub fn follow(&mut self, network: &D, nimg: u64, batch_size: u32) -> f64 {
+        let beta = self.settings.beta(nimg, u64::from(batch_size));
+        self.seat.replace(|average| update(average, network, beta));
+        beta
+    }
+
+    /// The average with its name.
+    pub fn state(&self) -> (&'static str, StateDict) {
+        (self.name, parameters::state(self.network()))
+    }
+
+    /// The average as a training's state knows it; `origin` names the file in errors.
+    ///
+    /// # Errors
+    /// The state lacks something, or belongs to another network.
+    pub fn restored(&self, state: &StateDict, origin: &str) -> Result<Self> {
+        let network = parameters::restore(self.network().clone(), &part(state, self.name), origin)?;
+        Ok(Self { name: self.name, seat: Seat::new(network), settings: self.settings.clone() })
+    }
+}
+
 /// `ema + (1 - beta) (parameter - ema)` for every parameter; buffers stay. Both networks without a tape.
-pub fn update<M: Module>(ema: M, network: &M, beta: f64) -> M {
+fn update<M: Module>(ema: M, network: &M, beta: f64) -> M {
     let mut targets = flat_parameters(network).into_iter();
     map_flat(ema, |from| {
         let to = targets.next().expect("both networks have one structure");

@@ -62,6 +62,13 @@ impl Gradients {
         }
     }
 
+    /// Replaces all gradients at once; `all` keeps their order and their lengths.
+    #[must_use]
+    pub fn map(self, all: impl FnOnce(Vec<Tensor<1>>) -> Vec<Tensor<1>>) -> Self {
+        let (names, gradients): (Vec<_>, Vec<_>) = self.0.into_iter().unzip();
+        names.into_iter().zip(all(gradients)).collect()
+    }
+
     /// The gradient of one parameter, flat.
     pub fn get(&self, name: &str) -> Option<Tensor<1>> {
         self.0.get(name).cloned()

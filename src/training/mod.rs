@@ -1,16 +1,27 @@
-//! What every training is made of: optimizers, gradients, averages; and what the recipes of both trainings share.
+//! What every training is made of: students that learn, averages that follow them, batches to learn from, and what
+//! the replicas of a training agree on.
 
 pub mod adam;
 pub(crate) mod defaults;
+pub mod draws;
 pub mod ema;
 pub mod gradients;
 pub mod pace;
 pub mod parameters;
+pub mod replicas;
+pub mod seat;
 pub mod snapshots;
 pub mod state;
+pub mod student;
+pub mod supply;
 
 pub use adam::{Adam, AdamSettings};
-pub use ema::Ema;
+pub use draws::{Draws, RoundDraws};
+pub use ema::{Average, Ema};
 pub use gradients::{Gradients, Sanitized};
 pub use pace::Pace;
+pub use replicas::{Alone, Replicas};
+pub use seat::Seat;
 pub use snapshots::{Keep, Snapshots};
+pub use student::{Student, Sums};
+pub use supply::{Augmentation, Batch, Pass, Real, Request, Supply};

@@ -7,9 +7,10 @@ use sida::{
     data::{Augment, AugmentDraw},
     diffusion::LatentStatistics,
     diffusion::noise_level::{JUDGED, per_sample},
-    distill::{Augmentation, Distill, MicroBatch, Objective, Real},
+    distill::{Distill, MicroBatch, Objective},
     nn::Network,
     seed::{Phase, Seed},
+    training::{Augmentation, Pass, Real},
 };
 
 use crate::{case::Case, compare::to_f64, network::Net};
@@ -229,13 +230,7 @@ impl Shared {
         }
         let real = if self.use_gan && phase == Phase::FakeScore {
             let images = self.real_images(case.tensor(&format!("{prefix}.batch"))?, latent_eps, device)?;
-            Some(match augmentation(real) {
-                Some(augmentation) => {
-                    let augmented = augmentation.apply(images);
-                    Real { images: augmented.images, augment_labels: Some(augmented.labels) }
-                }
-                None => Real { images, augment_labels: None },
-            })
+            Some(Real::new(images, augmentation(real)))
         } else {
             None
         };
@@ -246,12 +241,14 @@ impl Shared {
         Ok(MicroBatch {
             latents: latents.ok_or_else(|| missing("z_unit"))?,
             step_noise: Vec::new(),
-            sigma: sigma.ok_or_else(|| missing("rnd_normal or rnd_t"))?,
-            noise: noise.ok_or_else(|| missing("noise_unit"))?,
-            class_labels: labels,
+            pass: Pass {
+                sigma: sigma.ok_or_else(|| missing("rnd_normal or rnd_t"))?,
+                noise: noise.ok_or_else(|| missing("noise_unit"))?,
+                class_labels: labels,
+                dropout: (Seed(0).at(phase, 0), first),
+            },
             augmentation: augmentation(fake),
             real,
-            dropout: (Seed(0).at(phase, 0), first),
         })
     }
 

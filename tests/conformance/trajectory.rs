@@ -6,9 +6,10 @@ use burn::tensor::{Device, TensorData};
 use serde::Deserialize;
 use sida::{
     Error, Result as SidaResult,
-    distill::{MicroBatch, Networks, Supply, Trainer},
+    distill::{MicroBatch, Networks, Trainer},
     nn::Network,
     seed::Phase,
+    training::{Alone, Supply},
 };
 
 use crate::{
@@ -97,7 +98,7 @@ pub fn run(case: &mut Case) -> Result<(), String> {
         trainer.set_nimg(nimg);
         let mut recorded =
             Recorded { case, shared: &shared, iteration: k, batch_gpu: own.batch_gpu, device: &device };
-        let iteration = trainer.step(&mut recorded).map_err(|e| e.to_string())?;
+        let iteration = trainer.step(&mut recorded, &Alone).map_err(|e| e.to_string())?;
         for (i, round) in iteration.rounds.into_iter().enumerate() {
             let r = i % own.num_accumulation_rounds as usize;
             let (phase, adversarial) =
@@ -168,6 +169,8 @@ struct Recorded<'a> {
 }
 
 impl Supply for Recorded<'_> {
+    type MicroBatch = MicroBatch;
+
     fn micro_batch(&mut self, phase: Phase, _: u64, samples: Range<u64>) -> SidaResult<MicroBatch> {
         let name = if phase == Phase::FakeScore { "fs" } else { "g" };
         let round = samples.start / u64::from(self.batch_gpu);

@@ -73,8 +73,8 @@ fn a_poisoned_sample_is_left_out_of_everything_but_the_divisor() {
     let mut without = batch.clone();
     let three_of = |t: Tensor<4>| Tensor::cat(vec![t.clone().narrow(0, 0, 2), t.narrow(0, 3, 1)], 0);
     without.latents = three_of(without.latents);
-    without.sigma = three_of(without.sigma);
-    without.noise = three_of(without.noise);
+    without.pass.sigma = three_of(without.pass.sigma);
+    without.pass.noise = three_of(without.pass.noise);
     without.real = without.real.map(|real| Real { images: three_of(real.images), ..real });
     let without = round(&without);
     let (found, expected) =
@@ -170,14 +170,29 @@ fn edm2_normalises_as_the_reference_really_does() {
 }
 
 #[test]
+fn the_recipe_reaches_the_draws() {
+    let recipe = recipe(
+        serde_json::json!({ "sid": { "tmax": 700 } }),
+        serde_json::json!({ "fake_score": { "p_mean": -0.4, "p_std": 1.0 } }),
+    );
+    let levels = |phase| values(supply(&recipe).micro_batch(phase, 0, 0..4).unwrap().pass.sigma);
+    let draw = |phase| Seed(7).at(phase, 0).purpose("sigma");
+    let normals = draw(Phase::FakeScore).normals(0..4, 1).into_iter();
+    let expected = LogNormal { p_mean: -0.4, p_std: 1.0 };
+    let expected: Vec<f32> = normals.map(|z| expected.sigma(f64::from(z)) as f32).collect();
+    assert_eq!(levels(Phase::FakeScore), expected);
+    let uniforms = draw(Phase::Generator).uniforms(0..4, 1).into_iter();
+    let expected: Vec<f32> = uniforms.map(|u| JUDGED.up_to(700, f64::from(u)) as f32).collect();
+    assert_eq!(levels(Phase::Generator), expected);
+}
+
+#[test]
 fn the_recipe_reaches_the_objective() {
     let recipe = recipe(
         sida(0.1, 0.2),
         serde_json::json!({ "fake_score": { "p_mean": -0.4, "p_std": 1.0, "loss_scale": 3.0 } }),
     );
     let objective = Objective::new(&recipe, &network());
-    assert_eq!(objective.noise_levels.fake_score, LogNormal { p_mean: -0.4, p_std: 1.0 });
-    assert_eq!(objective.noise_levels.tmax, 800);
     let scales = LossScales { fake_score: 3.0, discriminator: 1.0, generator: 100.0, adversarial: 0.01 };
     assert_eq!(objective.scales, scales);
     assert_eq!(recipe.method.terms().adversarial.unwrap().starts_at_kimg, Kimg(0.2));

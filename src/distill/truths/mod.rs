@@ -1,6 +1,7 @@
 //! What must hold for the losses and the trainer whatever the networks: tested where the exact answer is known.
 
 mod losses;
+mod replicas;
 mod training;
 
 use burn::tensor::{Device, Tensor, TensorData};
@@ -8,12 +9,12 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::*;
 use crate::{
     Error, Result,
-    diffusion::LogNormal,
+    diffusion::{LogNormal, noise_level::JUDGED},
     kimg::Kimg,
     nn::{NetworkConfig, gaussian::Gaussian},
     seed::{Phase, Seed},
     state_dict::StateDict,
-    training::Gradients,
+    training::{Alone, Batch, Draws, Gradients, Real, Replicas, Request, Supply},
 };
 
 fn network() -> NetworkConfig {
@@ -44,8 +45,7 @@ fn sida(generator_starts: f64, starts: f64) -> serde_json::Value {
 }
 
 /// Real images are normal with mean 0.5 and standard deviation 0.25.
-fn supply(recipe: &Distill) -> impl Supply {
-    let objective = Objective::new(recipe, &network());
+fn supply(recipe: &Distill) -> impl Supply<MicroBatch = MicroBatch> + use<'_> {
     let batches = |request: Request| -> Result<Batch> {
         let n = request.samples.clone().count();
         let values = request.draw.normals(request.samples, 64);
@@ -53,16 +53,8 @@ fn supply(recipe: &Distill) -> impl Supply {
         let images = Tensor::from_data(TensorData::new(values, [n, 1, 8, 8]), &Device::flex());
         Ok(Batch { images: request.images.then_some(images), class_labels: None })
     };
-    Drawn {
-        seed: Seed(7),
-        image_shape: [1, 8, 8],
-        generator_steps: objective.generator_steps,
-        noise_levels: objective.noise_levels,
-        augment: None,
-        adversarial: objective.generator.adversarial,
-        batches,
-        device: Device::flex(),
-    }
+    let draws = Draws::new(Seed(7), recipe.augment, &network(), batches, Device::flex());
+    DistillSupply { recipe, image_shape: [1, 8, 8], draws }
 }
 
 fn trainer(recipe: &Distill, generator: Gaussian) -> Trainer<Gaussian> {

@@ -8,7 +8,7 @@ fn sid_finds_the_data_without_seeing_any() {
     let mut trainer = trainer(&recipe, Gaussian::new(0.0, 1.0));
     let mut supply = supply(&recipe);
     for _ in 0..400 {
-        trainer.step(&mut supply).unwrap();
+        trainer.step(&mut supply, &Alone).unwrap();
     }
     // The generator maps z to (v z + m) / (v + 1).
     let generator = trainer.generator_ema();
@@ -25,7 +25,7 @@ fn micro_batches_make_no_difference_to_sid() {
     let run = |recipe: &Distill| {
         let mut trainer = trainer(recipe, Gaussian::new(0.1, 0.9));
         let mut supply = supply(recipe);
-        let iterations: Vec<Iteration> = (0..3).map(|_| trainer.step(&mut supply).unwrap()).collect();
+        let iterations: Vec<Iteration> = (0..3).map(|_| trainer.step(&mut supply, &Alone).unwrap()).collect();
         (iterations, trainer.generator().mean(), trainer.fake_score().std())
     };
     let (a, b) = (run(&whole), run(&split));
@@ -45,7 +45,7 @@ fn the_generator_and_the_adversarial_term_start_strictly_after_their_thresholds(
     let mut seen = Vec::new();
     for _ in 0..4 {
         let before = trainer.generator().mean();
-        let iteration = trainer.step(&mut supply).unwrap();
+        let iteration = trainer.step(&mut supply, &Alone).unwrap();
         let moved = (trainer.generator().mean() - before).abs() > 1e-6;
         assert_eq!(moved, iteration.generator_gradients.is_some());
         assert!(iteration.discriminator_loss.unwrap() > 0.0 && iteration.adversarial_loss.unwrap() > 0.0);
@@ -59,14 +59,15 @@ fn a_restored_trainer_continues_bit_for_bit() {
     let recipe = recipe(sida(0.0, 0.008), serde_json::json!({ "microbatch_size": 4 }));
     let mut uninterrupted = trainer(&recipe, Gaussian::new(0.1, 0.9));
     let mut supply_ = supply(&recipe);
-    (0..3).for_each(|_| drop(uninterrupted.step(&mut supply_).unwrap()));
+    (0..3).for_each(|_| drop(uninterrupted.step(&mut supply_, &Alone).unwrap()));
     let saved: StateDict = uninterrupted.state();
-    let expected: Vec<Iteration> = (0..3).map(|_| uninterrupted.step(&mut supply_).unwrap()).collect();
+    let expected: Vec<Iteration> =
+        (0..3).map(|_| uninterrupted.step(&mut supply_, &Alone).unwrap()).collect();
 
     let mut resumed = trainer(&recipe, Gaussian::new(9.0, 9.0));
     resumed.restore(&saved, "a checkpoint").unwrap();
     let mut supply_ = supply(&recipe);
-    let found: Vec<Iteration> = (0..3).map(|_| resumed.step(&mut supply_).unwrap()).collect();
+    let found: Vec<Iteration> = (0..3).map(|_| resumed.step(&mut supply_, &Alone).unwrap()).collect();
     assert_eq!(found, expected);
     assert_eq!(resumed.state(), uninterrupted.state());
 }
@@ -75,7 +76,7 @@ fn a_restored_trainer_continues_bit_for_bit() {
 fn a_state_of_other_networks_is_refused_and_changes_nothing() {
     let recipe = recipe(sid(), serde_json::json!({}));
     let mut trainer = trainer(&recipe, Gaussian::new(0.1, 0.9));
-    trainer.step(&mut supply(&recipe)).unwrap();
+    trainer.step(&mut supply(&recipe), &Alone).unwrap();
     let state = trainer.state();
     let mut lacking = state.clone();
     lacking.shift_remove("generator/std");
@@ -107,7 +108,7 @@ fn weights_are_normalised_whenever_a_training_pass_begins() {
         let objective = Objective { forced_normalization, ..Objective::new(&recipe, &network()) };
         let networks = Networks::of(Gaussian::new(0.5, 0.25), Some(Gaussian::new(0.1, 0.9)));
         let mut trainer = Trainer::new(recipe.clone(), objective, networks);
-        trainer.step(&mut supply(&recipe)).unwrap();
+        trainer.step(&mut supply(&recipe), &Alone).unwrap();
         assert!((trainer.fake_score().std() / 0.25 - factors[0]).abs() < 1e-6);
         assert!((trainer.generator().std() / 0.9 - factors[1]).abs() < 1e-6);
     }

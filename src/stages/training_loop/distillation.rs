@@ -1,19 +1,16 @@
-//! `Distillation`: a trainer with its dataset and its snapshots, as the training loop drives it.
+//! `Distillation`: a distillation's trainer with its dataset and its snapshots, as the training loop drives it.
 
-use burn::tensor::Device;
 use indexmap::IndexMap;
 
 use super::{Memory, Training};
 use crate::{
     Error, Result,
-    data::{Augment, ImageDataset},
-    diffusion::{Codec, MultiStep, OneStep, Sampler},
-    distill::{Batch, Distill, Drawn, Iteration, Networks, Objective, Request, Trainer},
-    nn::Network,
-    seed::Seed,
+    diffusion::{MultiStep, OneStep, Sampler},
+    distill::{Distill, DistillSupply, Iteration, Networks, Objective, Trainer},
+    nn::{Network, NetworkConfig},
     stages::{
         context::Context,
-        dataset_batches::{DatasetBatches, even_labels},
+        dataset_batches::DatasetBatches,
         dataset_file, download,
         guard::{DENOISING_LIMIT, GENERATOR_LIMIT, Loss, Vitals},
         network_file, reference_state,
@@ -22,31 +19,26 @@ use crate::{
     },
     state_dict::StateDict,
     terminal,
+    training::Alone,
 };
+
+/// Both phases of an iteration read a batch.
+const PHASES: u64 = 2;
 
 /// A distillation under way.
 pub(in crate::stages) struct Distillation<'a> {
     trainer: Trainer<Network>,
     recipe: &'a Distill,
-    objective: Objective,
-    source: Source,
+    network: &'a NetworkConfig,
+    batches: DatasetBatches,
     snapshooter: Snapshooter<'a>,
-    seed: Seed,
     image_shape: [usize; 3],
-    device: Device,
-}
-
-/// Where labels and real images come from.
-struct Source {
-    dataset: Option<std::sync::Arc<ImageDataset>>,
-    codec: Codec,
-    label_dim: usize,
-    stream: Option<DatasetBatches>,
 }
 
 impl<'a> Distillation<'a> {
     pub(in crate::stages) fn new(recipe: &'a Distill, context: &'a Context<'_>) -> Result<Self> {
-        let (_, teacher_artifact) = network_file::artifact(context, &recipe.teacher)?;
+        let (_, artifact) = network_file::artifact(context, &recipe.teacher)?;
+        let network = &artifact.network;
         let teacher = network_file::load(context, &recipe.teacher, recipe.precision)?;
         let terms = recipe.method.terms();
         let initial = terms
@@ -54,14 +46,11 @@ impl<'a> Distillation<'a> {
             .map(|name| initial_generator(context, name, &teacher, recipe))
             .transpose()?;
         let dataset = recipe.dataset.as_ref().map(|name| dataset_file::open(context, name)).transpose()?;
-        let codec = network_file::codec(context, &teacher_artifact.encoder)?;
+        let codec = network_file::codec(context, &artifact.encoder)?;
         let snapshooter =
             Snapshooter::new(context, &recipe.snapshots, sampler(recipe), codec.clone(), dataset.as_ref())?;
-        let objective = Objective::new(recipe, &teacher_artifact.network);
-        let side = teacher.img_resolution();
-        let image_shape = [teacher.img_channels(), side, side];
-        let label_dim = teacher.label_dim();
-        let mut trainer = Trainer::new(recipe.clone(), objective.clone(), Networks::of(teacher, initial));
+        let objective = Objective::new(recipe, network);
+        let mut trainer = Trainer::new(recipe.clone(), objective, Networks::of(teacher, initial));
         if let Some(start) = &recipe.start_from {
             let path = download::fetch(context, &start.training_state, None)?;
             trainer.restore(
@@ -69,15 +58,14 @@ impl<'a> Distillation<'a> {
                 &format!("`{}`", terminal::path(&path)),
             )?;
         }
+        let side = network.img_resolution();
         Ok(Self {
-            image_shape,
-            source: Source { dataset, codec, label_dim, stream: None },
+            image_shape: [network.img_channels(), side, side],
+            batches: DatasetBatches::new(context, dataset, codec, network.label_dim(), recipe.pace(), PHASES),
             trainer,
-            objective,
             recipe,
+            network,
             snapshooter,
-            seed: context.seed,
-            device: context.device.clone().without_autodiff(),
         })
     }
 
@@ -120,31 +108,9 @@ impl Training for Distillation<'_> {
     }
 
     fn step(&mut self) -> Result<Vec<(&'static str, Quantity)>> {
-        let adversarial = self.objective.generator.adversarial;
-        if self.source.stream.is_none()
-            && let Some(dataset) = &self.source.dataset
-        {
-            // Both phases of an iteration read a batch each.
-            let skip = 2 * self.trainer.nimg();
-            let size = self.recipe.pace().microbatch_size() as usize;
-            let stream =
-                DatasetBatches::new(dataset, self.seed, skip, size, self.source.label_dim, &self.device)?;
-            self.source.stream = Some(stream);
-        }
-        let source = &mut self.source;
-        let device = &self.device;
-        let mut supply = Drawn {
-            seed: self.seed,
-            image_shape: self.image_shape,
-            generator_steps: self.recipe.generator.num_steps,
-            noise_levels: self.objective.noise_levels,
-            augment: (self.recipe.augment > 0.0 && self.objective.augment_dim > 0)
-                .then(|| Augment::edm(self.recipe.augment)),
-            adversarial,
-            batches: |request: Request| source.answer(&request, device),
-            device: device.clone(),
-        };
-        let iteration = self.trainer.step(&mut supply)?;
+        let draws = self.batches.draws(self.recipe.augment, self.network);
+        let mut supply = DistillSupply { recipe: self.recipe, image_shape: self.image_shape, draws };
+        let iteration = self.trainer.step(&mut supply, &Alone)?;
         Ok(quantities(&iteration, self.recipe.batch_size))
     }
 
@@ -183,30 +149,12 @@ impl Training for Distillation<'_> {
     }
 
     fn restore(&mut self, state: &StateDict, origin: &str) -> Result<()> {
-        self.source.stream = None;
+        self.batches.rewind();
         self.trainer.restore(state, origin)
     }
 
     fn snapshot(&mut self, memory: &mut Memory) -> Result<IndexMap<String, f64>> {
         self.snapshooter.take(self.trainer.generator_ema(), self.trainer.nimg(), memory)
-    }
-}
-
-impl Source {
-    fn answer(&mut self, request: &Request, device: &Device) -> Result<Batch> {
-        let Some(stream) = &mut self.stream else {
-            let samples = request.samples.clone();
-            let labels =
-                (self.label_dim > 0).then(|| even_labels(request.draw, samples, self.label_dim, device));
-            return Ok(Batch { images: None, class_labels: labels });
-        };
-        let batch = stream.next()?;
-        let images = if request.images {
-            stream.images(&batch, &self.codec, request.draw, request.samples.clone())
-        } else {
-            None
-        };
-        Ok(Batch { images, class_labels: stream.labels(&batch) })
     }
 }
 

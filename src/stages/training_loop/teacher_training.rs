@@ -1,17 +1,15 @@
 //! `TeacherTraining`: a teacher's trainer with its dataset and its snapshots, as the training loop drives it.
 
-use std::{ops::Range, sync::Arc};
-
-use burn::{module::Module, tensor::Device};
+use burn::module::Module;
 use indexmap::IndexMap;
 
 use super::{Memory, Training};
 use crate::{
     Error, Result,
-    data::{Augment, ImageDataset},
-    diffusion::{Codec, LogNormal, Sampler},
+    data::ImageDataset,
+    diffusion::{Codec, Sampler},
     nn::Network,
-    seed::{Phase, Seed},
+    seed::Phase,
     stages::{
         context::Context,
         dataset_batches::DatasetBatches,
@@ -22,21 +20,20 @@ use crate::{
         stats_jsonl::{Period, Quantity},
     },
     state_dict::StateDict,
-    teach::{TeacherDraws, TeacherIteration, TeacherSettings, TeacherTrainer, TrainTeacher},
-    training::AdamSettings,
+    teach::{TeacherIteration, TeacherObjective, TeacherSupply, TeacherTrainer, TrainTeacher},
+    training::Alone,
 };
+
+/// An iteration reads one batch.
+const PHASES: u64 = 1;
 
 /// A teacher under way.
 pub(in crate::stages) struct TeacherTraining<'a> {
     trainer: TeacherTrainer<Network>,
     recipe: &'a TrainTeacher,
-    draws: TeacherDraws,
-    dataset: Arc<ImageDataset>,
-    codec: Codec,
-    stream: Option<DatasetBatches>,
+    batches: DatasetBatches,
     snapshooter: Option<Snapshooter<'a>>,
-    seed: Seed,
-    device: Device,
+    values_per_image: usize,
 }
 
 impl<'a> TeacherTraining<'a> {
@@ -51,36 +48,18 @@ impl<'a> TeacherTraining<'a> {
         let config = &recipe.network;
         let network = config.init(context.seed.at(Phase::Init, 0), &device)?;
         let network = network.with_compute(network_file::compute(recipe.precision)).valid();
-        let settings = TeacherSettings {
-            sigma_data: config.sigma_data(),
-            learns_uncertainty: config.is_edm2(),
-            forced_normalization: config.is_edm2(),
-            batch_size: recipe.batch_size,
-            microbatch_size: recipe.pace().microbatch_size(),
-            lr: recipe.lr,
-            lr_rampup: recipe.lr_rampup_kimg,
-            adam: AdamSettings::new(recipe.betas, recipe.epsilon, recipe.precision),
-            ema: recipe.ema.clone(),
-        };
         let snapshooter = recipe
             .snapshots
             .as_ref()
             .map(|snapshots| Snapshooter::new(context, snapshots, sampler, Codec::Rgb, Some(&dataset)));
+        let values_per_image = dataset.shape().iter().product();
+        let (dataset, label_dim) = (Some(dataset), config.label_dim());
         Ok(Self {
-            trainer: TeacherTrainer::new(settings, network),
-            draws: TeacherDraws {
-                seed: context.seed,
-                noise_levels: LogNormal { p_mean: recipe.p_mean, p_std: recipe.p_std },
-                augment: (recipe.augment > 0.0).then(|| Augment::edm(recipe.augment)),
-                device: device.clone(),
-            },
+            trainer: TeacherTrainer::new(recipe.clone(), TeacherObjective::new(config), network),
+            batches: DatasetBatches::new(context, dataset, Codec::Rgb, label_dim, recipe.pace(), PHASES),
             recipe,
-            dataset,
-            codec: Codec::Rgb,
-            stream: None,
             snapshooter: snapshooter.transpose()?,
-            seed: context.seed,
-            device,
+            values_per_image,
         })
     }
 
@@ -117,30 +96,14 @@ impl Training for TeacherTraining<'_> {
     }
 
     fn step(&mut self) -> Result<Vec<(&'static str, Quantity)>> {
-        let label_dim = self.recipe.network.label_dim();
-        if self.stream.is_none() {
-            let (skip, size) = (self.trainer.nimg(), self.recipe.pace().microbatch_size() as usize);
-            let stream = DatasetBatches::new(&self.dataset, self.seed, skip, size, label_dim, &self.device)?;
-            self.stream = Some(stream);
-        }
-        let stream = self.stream.as_mut().expect("made above");
-        let (draws, codec, dataset) = (&self.draws, &self.codec, &self.dataset);
-        let iteration = self.trainer.step(|nimg, samples: Range<u64>| {
-            let batch = stream.next()?;
-            let draw = draws.draw(nimg).purpose("dataset");
-            let images = stream.images(&batch, codec, draw, samples.clone()).ok_or_else(|| {
-                Error::Unusable(format!(
-                    "`{}` holds labels only: there is nothing to learn from",
-                    dataset.name()
-                ))
-            })?;
-            Ok(draws.complete(images, stream.labels(&batch), nimg, samples))
-        })?;
+        let draws = self.batches.draws(self.recipe.augment, &self.recipe.network);
+        let mut supply = TeacherSupply { recipe: self.recipe, draws };
+        let iteration = self.trainer.step(&mut supply, &Alone)?;
         Ok(quantities(&iteration))
     }
 
     fn vitals(&self, period: &Period) -> Vitals {
-        let limit = DENOISING_LIMIT * self.dataset.shape().iter().product::<usize>() as f64;
+        let limit = DENOISING_LIMIT * self.values_per_image as f64;
         let value = period.get("loss").unwrap_or(f64::NAN);
         Vitals { losses: vec![Loss { name: "the loss", value, limit }], masked_share: 0.0, spread: None }
     }
@@ -154,7 +117,7 @@ impl Training for TeacherTraining<'_> {
     }
 
     fn restore(&mut self, state: &StateDict, origin: &str) -> Result<()> {
-        self.stream = None;
+        self.batches.rewind();
         self.trainer.restore(state, origin)
     }
 

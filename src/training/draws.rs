@@ -1,0 +1,89 @@
+//! `Draws`: everything random that a micro-batch needs, and everything from the dataset.
+
+use std::ops::Range;
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::supply::{Augmentation, Batch, Pass, Request};
+use crate::{
+    Result,
+    data::{Augment, AugmentDraw},
+    diffusion::noise_level::per_sample,
+    nn::NetworkConfig,
+    seed::{Draw, Phase, Seed},
+};
+
+/// Draws from the seed: per sample and on the host, the same on every device and however the batch is split.
+#[derive(Clone, Debug)]
+pub struct Draws<B> {
+    seed: Seed,
+    augment: Option<Augment>,
+    batches: B,
+    device: Device,
+}
+
+/// The draws of one round.
+#[derive(Clone, Debug)]
+pub struct RoundDraws<'a> {
+    draw: Draw,
+    samples: Range<u64>,
+    augment: Option<&'a Augment>,
+    device: &'a Device,
+}
+
+impl<B: FnMut(Request) -> Result<Batch>> Draws<B> {
+    /// Draws from a stage's `seed`. Images are augmented with the probability `augment`, if `network` can be told of it;
+    /// `batches` is the dataset, and answers requests; `device` is where tensors are made.
+    pub fn new(seed: Seed, augment: f64, network: &NetworkConfig, batches: B, device: Device) -> Self {
+        let augmented = augment > 0.0 && network.augment_dim() > 0;
+        Self { seed, augment: augmented.then(|| Augment::edm(augment)), batches, device }
+    }
+
+    /// One round: its samples of the dataset, with or without their `images`, and its draws.
+    ///
+    /// # Errors
+    /// The dataset cannot be read.
+    pub fn round(
+        &mut self,
+        phase: Phase,
+        nimg: u64,
+        samples: Range<u64>,
+        images: bool,
+    ) -> Result<(Batch, RoundDraws<'_>)> {
+        let draw = self.seed.at(phase, nimg);
+        let request = Request { nimg, samples: samples.clone(), images, draw: draw.purpose("dataset") };
+        let batch = (self.batches)(request)?;
+        Ok((batch, RoundDraws { draw, samples, augment: self.augment.as_ref(), device: &self.device }))
+    }
+}
+
+impl RoundDraws<'_> {
+    /// Standard normals, images of the shape `[c, h, w]`. => `[n, c, h, w]`
+    pub fn normals(&self, purpose: &str, [c, h, w]: [usize; 3]) -> Tensor<4> {
+        let values = self.draw.purpose(purpose).normals(self.samples.clone(), c * h * w);
+        let n = self.samples.clone().count();
+        Tensor::from_data(TensorData::new(values, [n, c, h, w]), self.device)
+    }
+
+    /// Noise levels that standard normals stand for. => `[n, 1, 1, 1]`
+    pub fn normal_levels(&self, sigma: impl Fn(f64) -> f64) -> Tensor<4> {
+        per_sample(&self.draw.purpose("sigma").normals(self.samples.clone(), 1), sigma, self.device)
+    }
+
+    /// Noise levels that uniforms in [0, 1) stand for. => `[n, 1, 1, 1]`
+    pub fn uniform_levels(&self, sigma: impl Fn(f64) -> f64) -> Tensor<4> {
+        per_sample(&self.draw.purpose("sigma").uniforms(self.samples.clone(), 1), sigma, self.device)
+    }
+
+    /// What the passes over images of the shape `[c, h, w]` need.
+    pub fn pass(&self, sigma: Tensor<4>, shape: [usize; 3], class_labels: Option<Tensor<2>>) -> Pass {
+        let dropout = (self.draw.purpose("dropout"), self.samples.start);
+        Pass { sigma, noise: self.normals("noise", shape), class_labels, dropout }
+    }
+
+    /// An augmentation, where images are augmented.
+    pub fn augmentation(&self, purpose: &str) -> Option<Augmentation> {
+        let draws = || AugmentDraw::make(self.draw.purpose(purpose), self.samples.clone());
+        self.augment.map(|augment| Augmentation { augment: augment.clone(), draws: draws() })
+    }
+}

@@ -1,0 +1,50 @@
+//! `Replicas`: what the copies of one training have to agree on. Data parallelism will stand here.
+
+use std::ops::Range;
+
+use burn::tensor::Tensor;
+
+/// The replicas of a training, as one of them sees the others.
+///
+/// Replicas start from equal networks and run the same iterations, each on its own share of every batch: a supply is
+/// asked for no other samples. Draws follow from a sample's number within the whole batch, whoever draws it, so nothing
+/// random has to be agreed on. Networks, moments and averages stay equal as long as every replica takes equal steps. For
+/// that it needs
+///
+/// * the *sum* of all replicas' gradients (not the mean: losses are divided by the size of the whole batch already). A
+///   student reduces them before it cleans and clips them: a NaN of one replica is a NaN of the sum, so that all clean
+///   the same values, and report the same norm.
+/// * the sum of the numbers of every round: losses, and how many samples were dropped. The divergence guard judges them,
+///   and all replicas have to come to its one verdict.
+///
+/// What a mean over a micro-batch normalises (SiDA's discriminator) stays within it, and is never reduced. What the loop
+/// around a training reads off the clock or the world, such as that it was asked to stop, is one replica's to decide for
+/// all; files are one replica's to write.
+pub trait Replicas {
+    /// The samples of a batch that are this replica's. Shares are disjoint, make up the batch, and have equally many rounds.
+    fn share(&self, batch_size: u64) -> Range<u64>;
+
+    /// The sum over all replicas of each of the tensors. All replicas call it equally often, each time with equally many
+    /// tensors of the same lengths, in the same order. The tensors have no tape.
+    fn reduce(&self, own: Vec<Tensor<1>>) -> Vec<Tensor<1>>;
+}
+
+/// Numbers one after another, each the sum over all replicas, in one read.
+pub fn read(own: Vec<Tensor<1>>, replicas: &impl Replicas) -> Vec<f64> {
+    let sums = replicas.reduce(vec![Tensor::cat(own, 0)]);
+    sums.into_iter().flat_map(|sum| sum.into_data().iter::<f64>().collect::<Vec<_>>()).collect()
+}
+
+/// The only replica: every batch is its own, and what it has is the sum.
+#[derive(Clone, Copy, Debug)]
+pub struct Alone;
+
+impl Replicas for Alone {
+    fn share(&self, batch_size: u64) -> Range<u64> {
+        0..batch_size
+    }
+
+    fn reduce(&self, own: Vec<Tensor<1>>) -> Vec<Tensor<1>> {
+        own
+    }
+}
