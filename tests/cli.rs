@@ -121,10 +121,61 @@ fn a_run_prints_its_results_and_a_second_one_does_nothing() {
     assert!(printed(&strict).contains("FAIL scores: fd_pixels_64"), "{}", printed(&strict));
     assert!(printed(&strict).contains("1 stage ran, 3 were done before"), "{}", printed(&strict));
 
+    // The record of a run is a pipeline of the same values: all that it asks for is done.
+    fs::create_dir(bench.folder.path().join("copy")).unwrap();
+    fs::copy(bench.folder.path().join("runs/tiny/pipeline.yaml"), bench.folder.path().join("copy/tiny.yaml"))
+        .unwrap();
+    let plan = bench.sida(&["plan", "copy/tiny.yaml"]);
+    assert!(printed(&plan).starts_with("tiny: 4 stages, 0 to run"), "{}{}", printed(&plan), said(&plan));
+
     // With the data gone and everything done, nothing needs the data; the artifact says so.
     let json = bench.sida(&["--log-format", "json", "run", "tiny.yaml", "--device", "cpu"]);
     let line = said(&json).lines().next().unwrap_or_default().to_owned();
     assert!(serde_json::from_str::<serde_json::Value>(&line).is_ok(), "{line}");
+}
+
+#[test]
+fn a_derived_pipeline_is_what_its_record_says() {
+    let bench = Bench::new();
+    let file = |name: &str| bench.folder.path().join(name);
+    let text = "base: tiny.yaml
+remove: [scores]
+set: { stages.sida.distill.duration_kimg: 0.8, stages.sida.distill.batch_size: 8 }
+stages:
+  samples: { generate: { network: sida, images: 4 } }
+";
+    fs::write(file("derived.yaml"), text).unwrap();
+    let shorter = ["derived.yaml", "--set", "stages.sida.distill.duration_kimg=0.048"];
+    let run = bench.sida(&[&["run", "--device", "cpu"], &shorter[..]].concat());
+    assert_eq!(run.status.code(), Some(0), "{}", said(&run));
+    assert!(printed(&run).contains("4 stages ran"), "{}", printed(&run));
+    let record = fs::read_to_string(file("runs/derived/pipeline.yaml")).unwrap();
+    let shown = bench.sida(&[&["plan", "--resolved"], &shorter[..]].concat());
+    assert_eq!(printed(&shown), record);
+    assert!(record.contains("duration_kimg: 0.048") && !record.contains("base:"), "{record}");
+    // Without the base, and under the name of the derived pipeline, nothing is left to do.
+    fs::remove_file(file("tiny.yaml")).unwrap();
+    fs::write(file("derived.yaml"), record).unwrap();
+    let again = bench.sida(&["run", "derived.yaml", "--device", "cpu"]);
+    assert!(printed(&again).contains("nothing to do: 4 stages"), "{}{}", printed(&again), said(&again));
+}
+
+#[test]
+fn a_sweep_may_vary_a_derived_pipeline() {
+    let bench = Bench::new();
+    let file = |name: &str| bench.folder.path().join(name);
+    fs::write(file("derived.yaml"), "base: tiny.yaml\nset: { seed: 3 }\n").unwrap();
+    let sweep = "base: derived.yaml\naxes: { lr: { paths: [stages.sida.distill.generator.lr], values: [1e-4, 1e-5] } }\n";
+    fs::write(file("sweep.yaml"), sweep).unwrap();
+    let plan = bench.sida(&["plan", "sweep.yaml", "--json"]);
+    let plan: serde_json::Value = serde_json::from_slice(&plan.stdout).unwrap();
+    assert_eq!(
+        (plan["points"].as_array().unwrap().len(), &plan["points"][1]["plan"]["seed"]),
+        (2, &3.into())
+    );
+    let resolved = bench.sida(&["plan", "sweep.yaml", "--resolved"]);
+    assert_eq!(resolved.status.code(), Some(2));
+    assert!(said(&resolved).contains("is a sweep"), "{}", said(&resolved));
 }
 
 #[test]
@@ -246,6 +297,8 @@ set: { stages.sida.distill.duration_kimg: 0.048, stages.sida.distill.snapshots.e
     assert!(table.lines().any(|line| line.contains("digits.zip") && !line.contains("failed")), "{table}");
     assert!(said(&output).contains("1 of 2 sweep points failed"), "{}", said(&output));
     assert!(bench.folder.path().join("runs/sweep/sweep.json").is_file());
+    let record = bench.folder.path().join("runs/sweep/points/data=_digits.zip_/pipeline.yaml");
+    assert!(fs::read_to_string(record).unwrap().contains("path: digits.zip"), "every point keeps its record");
 }
 
 #[test]

@@ -11,12 +11,17 @@ fn quickstart() -> String {
 }
 
 fn judge(text: String) {
-    let source = Source { path: PathBuf::from("fuzz.yaml"), text, search: Vec::new() };
-    if let Ok(Err(mistakes)) = source.judge(&[]) {
+    judge_at("fuzz.yaml", text);
+}
+
+fn judge_at(path: &str, text: String) {
+    let source = Source { path: PathBuf::from(path), text, search: Vec::new() };
+    if let Err(mistakes) = source.judge(&[]) {
         assert!(!mistakes.is_empty());
         for mistake in &mistakes {
             assert!(mistake.line > 0 && mistake.column > 0);
-            assert!(mistake.render().starts_with("fuzz.yaml:"));
+            assert!(mistake.file == path || mistake.file == "pipelines/quickstart.yaml", "{}", mistake.file);
+            assert!(mistake.render().starts_with(&format!("{}:", mistake.file)));
         }
     }
 }
@@ -102,6 +107,16 @@ proptest! {
         let end = (at + length).min(characters.len());
         let damaged: String = characters[..at].iter().chain(&insert.chars().collect::<Vec<_>>()).chain(&characters[end..]).collect();
         judge(damaged);
+    }
+
+    #[test]
+    fn no_derived_pipeline_panics(keys in prop::collection::vec(0usize..8, 1..5), fragments in prop::collection::vec(fragment(), 0..12)) {
+        let lines = [
+            "set:\n  stages.sid.distill.", "set: {stages.sid: ", "remove: [sid", "remove:\n", "stages:\n  sid:\n    ",
+            "stages:\n  more: ", "axes: ", "description: ",
+        ];
+        let text: Vec<String> = keys.iter().map(|key| lines[*key].to_owned() + &fragments.concat() + "\n").collect();
+        judge_at("pipelines/fuzz.yaml", format!("base: quickstart.yaml\n{}", text.concat()));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use sida::{
     diffusion::{Encoder, OneStep, Sampler},
     pipeline::{
         Execute, Parsed, Places, Plan, PlannedStage, Running, Selection, Setting, Source, Status, Summary,
-        run, runs, sweep,
+        run, runs,
     },
     report::Score,
     stages::{
@@ -318,12 +318,10 @@ fn points_of_a_sweep_share_stages_with_the_same_key() {
     let text = "base: p.yaml\naxes:\n  alpha: { paths: [stages.sid.distill.method.sid.alpha], values: [0.5, 1.0] }\n  lr: { paths: [stages.sid.distill.generator.lr], values: [1e-5, 1e-4] }\n";
     fs::write(bench.folder.path().join("s.yaml"), text).unwrap();
     let source = Source::read(&bench.folder.path().join("s.yaml")).unwrap();
-    let Parsed::Sweep(sweep) = source.parse(&[]).unwrap() else { panic!("a sweep") };
-    let base = sweep::base(&source, &sweep).unwrap();
+    let Parsed::Sweep(_, points) = source.parse(&[]).unwrap() else { panic!("a sweep") };
     let mut mock = Mock::default();
-    for point in sweep::points(&sweep, &[]).unwrap() {
-        let Parsed::Pipeline(pipeline) = base.parse(&point.settings).unwrap() else { panic!("a pipeline") };
-        let plan = Plan::new(&pipeline, "s", &bench.places()).unwrap();
+    for point in points {
+        let plan = Plan::new(&point.pipeline, "s", &bench.places()).unwrap();
         run(&plan, &Selection::default(), &plan.dir, &mut mock).unwrap();
     }
     let count = |name: &str| mock.asked.iter().filter(|asked| *asked == name).count();

@@ -50,6 +50,9 @@ enum Verb {
         /// Print the plan as JSON.
         #[arg(long)]
         json: bool,
+        /// Print all values instead, as one file without a base that `sida run` takes.
+        #[arg(long, conflicts_with = "json")]
+        resolved: bool,
     },
     /// Run a pipeline or a sweep; stages that are done are skipped.
     Run {
@@ -89,7 +92,7 @@ enum Verb {
         /// The `.safetensors` file to write.
         to: PathBuf,
     },
-    /// Write the JSON schemas of pipelines and sweeps.
+    /// Write the JSON schemas of pipelines, derived pipelines and sweeps.
     Schema {
         /// Folder to write to.
         #[arg(long, default_value = "schemas")]
@@ -165,7 +168,8 @@ pub fn main() -> ExitCode {
 fn dispatch(verb: Verb) -> Result<()> {
     match verb {
         Verb::Check { files, json } => check::check(&files, json),
-        Verb::Plan { file, places, json } => plan::plan(&file, &places, json),
+        Verb::Plan { file, places, resolved: true, .. } => plan::resolved(&file, &places),
+        Verb::Plan { file, places, json, .. } => plan::plan(&file, &places, json),
         Verb::Run { file, places, device, only, until, force } => {
             let choice = run::Choice { only, until, force };
             run::run(&file, &places, &device, &choice)

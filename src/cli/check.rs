@@ -46,11 +46,7 @@ pub(super) fn check(files: &[PathBuf], json: bool) -> Result<()> {
 }
 
 fn one(file: &Path) -> Result<Checked> {
-    let source = Source::read(file)?;
-    let mut mistakes = match source.judge(&[])? {
-        Ok(_) => Vec::new(),
-        Err(mistakes) => mistakes,
-    };
+    let mut mistakes = Source::read(file)?.judge(&[]).err().unwrap_or_default();
     mistakes.sort();
     mistakes.dedup();
     Ok(Checked { file: file.display().to_string(), ok: mistakes.is_empty(), mistakes })

@@ -10,8 +10,8 @@ use super::{
     output,
 };
 use crate::{
-    Result,
-    pipeline::{Parsed, Places, Plan, PlannedStage, Source, Status, sweep},
+    Error, Result,
+    pipeline::{Parsed, Places, Plan, PlannedStage, Point, Source, Status, record::record},
     terminal,
 };
 
@@ -32,13 +32,10 @@ pub(super) fn plan(file: &Path, args: &PlaceArgs, json: bool) -> Result<()> {
                 output::line(as_text(&plan));
             }
         }
-        Parsed::Sweep(sweep) => {
-            let base = sweep::base(&source, &sweep)?;
-            let mut points = Vec::new();
-            for point in sweep::points(&sweep, &settings)? {
-                let Parsed::Pipeline(pipeline) = base.parse(&point.settings)? else { continue };
-                points.push((point.label(), Plan::new(&pipeline, &source.name(), &places)?));
-            }
+        Parsed::Sweep(_, points) => {
+            let planned =
+                |point: &Point| Ok((point.label(), Plan::new(&point.pipeline, &source.name(), &places)?));
+            let points = points.iter().map(planned).collect::<Result<Vec<_>>>()?;
             if json {
                 let points: Vec<Value> = points
                     .iter()
@@ -48,6 +45,25 @@ pub(super) fn plan(file: &Path, args: &PlaceArgs, json: bool) -> Result<()> {
             } else {
                 output::line(sweep_text(&source.name(), &points));
             }
+        }
+    }
+    Ok(())
+}
+
+/// Prints all values of a pipeline as one file, `--set` and a base included.
+///
+/// # Errors
+/// `Mistakes` of the file; `Usage` for a sweep, which is many pipelines.
+pub(super) fn resolved(file: &Path, args: &PlaceArgs) -> Result<()> {
+    let source = Source::read(file)?;
+    let settings = args.settings()?;
+    match source.parse(&settings)? {
+        Parsed::Pipeline(pipeline) => output::line(record(&pipeline, &source, &settings)?.trim_end()),
+        Parsed::Sweep(..) => {
+            return Err(Error::Usage(format!(
+                "`--resolved` is for one pipeline, and `{}` is a sweep: running it keeps the record of every point",
+                file.display()
+            )));
         }
     }
     Ok(())

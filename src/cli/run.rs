@@ -17,7 +17,9 @@ use super::{
 use crate::{
     Error, Result,
     pipeline::{
-        Lock, Parsed, Pipeline, Places, Plan, Selection, Source, Stages, Summary, outcome, run as walk,
+        Lock, Parsed, Pipeline, Places, Plan, Selection, Source, Stages, Summary, outcome,
+        record::{keep, record},
+        run as walk,
     },
     report::{RunError, RunResult},
     stages::{Artifact, Stop},
@@ -51,18 +53,19 @@ pub(super) fn run(file: &Path, args: &PlaceArgs, asked: &str, choice: &Choice) -
             let _ = plan_and_choose(&pipeline, &source.name(), &places, choice)?;
             let _lock = Lock::take(&dir)?;
             let (plan, selection) = plan_and_choose(&pipeline, &source.name(), &places, choice)?;
+            keep(&record(&pipeline, &source, &settings)?, &dir)?;
             let summary = walk(&plan, &selection, &plan.dir, &mut executor)?;
             print(&plan, &summary);
             summary.judge()
         }
-        Parsed::Sweep(sweep) => {
+        Parsed::Sweep(sweep, points) => {
             if choice.only.is_some() {
                 return Err(Error::Usage(
                     "`--only` is for pipelines: of a sweep, `--until` runs a part".to_owned(),
                 ));
             }
             let _lock = Lock::take(&dir)?;
-            run_sweep::run(&source, &sweep, &settings, choice, &places, &mut executor)
+            run_sweep::run(&source, &sweep, points, &settings, choice, &places, &mut executor)
         }
     }
 }

@@ -13,9 +13,10 @@ use crate::{
     Error, Result,
     checkpoint::atomic,
     pipeline::{
-        Failed, Parsed, Places, Plan, Setting, Source, Stages, Summary, Sweep, outcome, run as walk,
+        Failed, Places, Plan, Point, Setting, Source, Stages, Summary, Sweep, outcome,
+        record::{keep, record},
+        run as walk,
         run::point_dir,
-        sweep::{self, Point},
     },
     report::{RunError, RunResult, Score},
     secret,
@@ -35,13 +36,12 @@ struct Outcome {
 pub(super) fn run(
     source: &Source,
     sweep: &Sweep,
+    points: Vec<Point>,
     settings: &[Setting],
     choice: &Choice,
     places: &Places,
     executor: &mut Stages<'_>,
 ) -> Result<()> {
-    let base = sweep::base(source, sweep)?;
-    let points = sweep::points(sweep, settings)?;
     let (count, dir) = (points.len(), places.runs.join(source.name()));
     outcome::begin(&dir, &source.name())?;
     let mut failed = Failed::default();
@@ -50,8 +50,8 @@ pub(super) fn run(
     for (i, point) in points.into_iter().enumerate() {
         let label = point.label();
         tracing::info!("point {} of {count}: {label}", i + 1);
-        let Parsed::Pipeline(pipeline) = base.parse(&point.settings)? else { continue };
-        let (plan, mut selection) = plan_and_choose(&pipeline, &source.name(), places, choice)?;
+        let (plan, mut selection) = plan_and_choose(&point.pipeline, &source.name(), places, choice)?;
+        keep(&record(&point.pipeline, source, settings)?, &point_dir(&dir, &label))?;
         // Stages that points share run again once.
         selection.force.retain(|stage| forced.insert(plan.stages[*stage].key.clone()));
         let result = match failed.known(&plan) {

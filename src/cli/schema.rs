@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use super::output;
 use crate::{Error, Result, pipeline::schema};
 
-/// Writes both schemas into `folder`.
+/// Writes all schemas into `folder`.
 ///
 /// # Errors
 /// `Io` for a folder that cannot be written.

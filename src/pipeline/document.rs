@@ -1,6 +1,9 @@
 //! `Document`: a YAML file as a tree of values, each of which knows its place in the file.
 
-use std::{collections::HashMap, fmt};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+};
 
 use serde::{
     Deserialize, Deserializer,
@@ -8,6 +11,8 @@ use serde::{
 };
 use serde_json::{Map, Number, Value};
 use serde_saphyr::{Location, Options, Spanned, options::DuplicateKeyPolicy};
+
+use super::origin::Origin;
 
 /// Nesting deeper than any pipeline; the parser's stack is ours.
 const MAX_DEPTH: usize = 64;
@@ -24,8 +29,8 @@ pub(super) struct Document {
     /// Its values.
     pub(super) value: Value,
     places: HashMap<String, Place>,
-    /// Values that do not come from the file, by the start of their pointers: what to say instead of a line.
-    origins: Vec<(String, String)>,
+    /// Values that do not come from the file, by the start of their pointers.
+    origins: Vec<(String, Origin)>,
     /// Keys that stand twice in one mapping, and where the first one is.
     pub(super) duplicates: Vec<(Span, String, Span)>,
 }
@@ -80,17 +85,25 @@ impl Document {
         !self.origins.is_empty()
     }
 
-    /// Notes that the value at `pointer` comes from elsewhere, such as `--set stages.sid.distill.lr=1`.
-    pub(super) fn set_origin(&mut self, pointer: &str, origin: String) {
-        self.origins.push((pointer.to_owned(), origin));
+    /// Notes that the value at `pointer` comes from elsewhere.
+    pub(super) fn set_origin(&mut self, pointer: String, origin: Origin) {
+        self.origins.push((pointer, origin));
     }
 
-    /// What to say instead of a line, for values that do not come from the file.
-    pub(super) fn origin(&self, pointer: &str) -> Option<&str> {
-        let covers = |set: &str| {
-            pointer.strip_prefix(set).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        self.origins.iter().rev().find(|(set, _)| covers(set)).map(|(_, origin)| origin.as_str())
+    /// Who changed the values of the file, each once.
+    pub(super) fn changed_by(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.origins.iter().map(|(_, origin)| origin.to_string()).collect();
+        let mut known = HashSet::new();
+        names.retain(|name| known.insert(name.clone()));
+        names
+    }
+
+    /// Where a value comes from that does not stand in the file, and the rest of `pointer` below what came from there.
+    pub(super) fn origin<'a>(&self, pointer: &'a str) -> Option<(&Origin, &'a str)> {
+        self.origins.iter().rev().find_map(|(set, origin)| {
+            let rest = pointer.strip_prefix(set.as_str())?;
+            (rest.is_empty() || rest.starts_with('/')).then_some((origin, rest))
+        })
     }
 
     /// Where a value is; where nothing is at `pointer`, where its nearest ancestor is.

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 
 use super::{
-    document::{Document, escape},
+    document::{Document, dotted, escape},
     mistake::Mistake,
+    origin::Origin,
 };
 use crate::{
     location::Location,
     stage_name::StageName,
-    stages::{Kind, Objection, StageSpec, World},
+    stages::{Input, Kind, Objection, StageSpec, World},
     suggestion::{advice, closest, listed},
 };
 
@@ -33,19 +34,13 @@ impl Stages<'_> {
         let mut mistakes = Vec::new();
         for (name, spec) in &self.specs {
             let mut objections = spec.stage().check();
-            objections.extend(self.references(name, spec));
             objections.extend(spec.stage().agrees(&world));
             objections.extend(spec.stage().locations().into_iter().filter_map(unresolvable));
             mistakes.extend(objections.into_iter().map(|objection| self.mistake(name, spec, objection)));
+            mistakes.extend(self.references(name, spec));
         }
         mistakes.extend(self.cycles());
         mistakes
-    }
-
-    /// Only what is wrong with the references of a stage, for one whose other values are wrong already.
-    pub(super) fn reference_mistakes(&self, name: &StageName, spec: &StageSpec) -> Vec<Mistake> {
-        let objections = self.references(name, spec);
-        objections.into_iter().map(|objection| self.mistake(name, spec, objection)).collect()
     }
 
     fn pointer(name: &StageName, spec: &StageSpec, field: &str) -> String {
@@ -57,14 +52,15 @@ impl Stages<'_> {
         let pointer = Self::pointer(name, spec, &objection.field);
         let whole =
             self.document.value.pointer(&pointer).is_some_and(|value| value.is_object() || value.is_array());
-        let span = if whole { self.document.key_span(&pointer) } else { self.document.value_span(&pointer) };
-        Mistake::new(self.document, span, &pointer, objection.problem).help(objection.help)
+        let at = if whole { Mistake::at_key } else { Mistake::at_value };
+        at(self.document, &pointer, objection.problem).help(objection.help)
     }
 
     // ------------------------------------------------------------------ references
 
-    fn references(&self, name: &StageName, spec: &StageSpec) -> Vec<Objection> {
-        let mut objections = Vec::new();
+    /// What is wrong with the references of a stage.
+    pub(super) fn references(&self, name: &StageName, spec: &StageSpec) -> Vec<Mistake> {
+        let mut mistakes = Vec::new();
         for input in spec.stage().inputs() {
             let wanted = input.stage.as_str();
             let fitting: Vec<&str> = self
@@ -76,6 +72,10 @@ impl Stages<'_> {
                 .map(|(other, _)| other.as_str())
                 .collect();
             let objection = match self.verbs.get(wanted) {
+                None if let Some(mistake) = self.removed(name, spec, &input) => {
+                    mistakes.push(mistake);
+                    continue;
+                }
                 None => {
                     let all: Vec<&str> = self.verbs.keys().map(String::as_str).collect();
                     let known =
@@ -116,9 +116,23 @@ impl Stages<'_> {
                     _ => continue,
                 },
             };
-            objections.push(objection);
+            mistakes.push(self.mistake(name, spec, objection));
         }
-        objections
+        mistakes
+    }
+
+    /// A reference to a stage that a derived pipeline removes, said where it does so.
+    fn removed(&self, name: &StageName, spec: &StageSpec, input: &Input<'_>) -> Option<Mistake> {
+        let reader = Self::pointer(name, spec, &input.field);
+        let stage = format!("/stages/{}", escape(input.stage.as_str()));
+        let (Origin::Written(place), "") = self.document.origin(&stage)? else { return None };
+        let in_base = self.document.origin(&reader).is_none();
+        let mistake = Mistake::at_value(
+            &place.document,
+            &place.value,
+            format!("`{}` is removed, but `{name}` reads it", input.stage),
+        );
+        in_base.then(|| mistake.help(Some(format!("set `{}`, or remove `{name}`, too", dotted(&reader)))))
     }
 
     fn cycles(&self) -> Vec<Mistake> {

@@ -4,7 +4,10 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::document::{Document, Span, dotted};
+use super::{
+    document::{Document, Span, dotted},
+    origin::Origin,
+};
 use crate::{
     Error, secret,
     terminal::{self, name},
@@ -36,13 +39,46 @@ pub struct Mistake {
 }
 
 impl Mistake {
-    /// At a place of a document.
-    pub(super) fn new(document: &Document, span: Span, pointer: &str, message: impl Into<String>) -> Self {
-        Self {
-            origin: document.origin(pointer).map(str::to_owned),
-            path: dotted(pointer),
-            ..Self::in_text(&document.name, &document.text, span, message)
+    /// At a value of a document, in whichever file that value stands.
+    pub(super) fn at_value(document: &Document, pointer: &str, message: impl Into<String>) -> Self {
+        Self::at(document, pointer, message.into(), Document::value_span)
+    }
+
+    /// At a key of a document, in whichever file that key stands.
+    pub(super) fn at_key(document: &Document, pointer: &str, message: impl Into<String>) -> Self {
+        Self::at(document, pointer, message.into(), Document::key_span)
+    }
+
+    fn at(document: &Document, pointer: &str, message: String, span: fn(&Document, &str) -> Span) -> Self {
+        let path = dotted(pointer);
+        match document.origin(pointer) {
+            None => {
+                let span = span(document, pointer);
+                Self { path, ..Self::in_text(&document.name, &document.text, span, message) }
+            }
+            Some((Origin::Typed(origin), _)) => Self { path, ..Self::typed(document, origin, message) },
+            Some((Origin::Written(place), rest)) => {
+                let there = format!("{}{rest}", place.value);
+                // An axis says its values away from its paths.
+                let beside = place.path == place.value;
+                let message = if beside { message } else { format!("in `{path}`: {message}") };
+                Self { path, ..Self::at(&place.document, &there, message, span) }
+            }
         }
+    }
+
+    /// At a path to which a value cannot be put.
+    pub(super) fn at_path(document: &Document, origin: &Origin, message: String) -> Self {
+        match origin {
+            Origin::Typed(origin) => Self::typed(document, origin, message),
+            Origin::Written(place) => Self::at_key(&place.document, &place.path, message),
+        }
+    }
+
+    fn typed(document: &Document, origin: &str, message: String) -> Self {
+        let start = Span { line: 1, column: 1, length: 1 };
+        let origin = Some(origin.to_owned());
+        Self { origin, ..Self::in_text(&document.name, &document.text, start, message) }
     }
 
     /// At a place of a text that could not be read as a document.
@@ -113,7 +149,9 @@ pub fn as_error(mut mistakes: Vec<Mistake>) -> Error {
     mistakes.dedup();
     let count = mistakes.len();
     let mut rendered: String = mistakes.iter().map(|mistake| mistake.render() + "\n").collect();
-    let file = mistakes.first().map_or_else(String::new, |mistake| name(&mistake.file).into_owned());
-    let _ = write!(rendered, "{count} mistake{} in {file}", if count == 1 { "" } else { "s" });
+    let mut files: Vec<_> = mistakes.iter().map(|mistake| name(&mistake.file)).collect();
+    files.dedup();
+    let _ =
+        write!(rendered, "{count} mistake{} in {}", if count == 1 { "" } else { "s" }, files.join(" and "));
     Error::Mistakes { count, rendered }
 }

@@ -1,23 +1,27 @@
-//! `--set` and sweep axes: a value put at a dotted path of a pipeline gives another pipeline.
+//! `--set`, `set:` and the axes of sweeps: a value put at a dotted path of a pipeline gives another pipeline.
+
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::{
     document::{Document, dotted, escape},
+    mistake::Mistake,
+    origin::{Origin, Place},
     schema::PIPELINE_SCHEMA,
     violations::schema_at,
 };
 use crate::{Error, Result, suggestion::advice};
 
 /// A value for a dotted path.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Setting {
     /// `stages.sid.distill.generator.lr`.
-    pub path: String,
+    pub(super) path: String,
     /// The value.
-    pub value: Value,
-    /// Who says so: `--set`, or a sweep.
-    pub origin: String,
+    pub(super) value: Value,
+    /// Who says so.
+    pub(super) origin: Origin,
 }
 
 impl Setting {
@@ -33,37 +37,47 @@ impl Setting {
             return Err(usage("the path is empty".to_owned()));
         }
         let document = Document::read("", value.to_owned()).map_err(|error| usage(error.problem))?;
-        Ok(Self { path: path.to_owned(), value: document.value, origin: format!("`--set {text}`") })
+        let origin = Origin::Typed(format!("`--set {text}`"));
+        Ok(Self { path: path.to_owned(), value: document.value, origin })
+    }
+
+    /// From an entry of a file's `set`.
+    pub(super) fn written(document: &Arc<Document>, path: &str, value: &Value) -> Self {
+        let place = Place::entry(document, format!("/set/{}", escape(path)));
+        Self { path: path.to_owned(), value: value.clone(), origin: Origin::Written(place) }
     }
 }
 
 /// A path that leads nowhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Nowhere {
+struct Nowhere {
     /// Which part of the path is unknown, and where.
-    pub(super) problem: String,
+    problem: String,
     /// What is known there.
-    pub(super) help: Option<String>,
+    help: Option<String>,
 }
 
-/// Puts every value at its path.
-///
-/// # Errors
-/// `Usage` for a path that leads nowhere: the part that is unknown, and what is known there.
-pub(super) fn apply(document: &mut Document, settings: &[Setting]) -> Result<()> {
+/// Puts every value at its path, and returns what is wrong with paths that lead nowhere.
+pub(super) fn apply(document: &mut Document, settings: &[Setting]) -> Vec<Mistake> {
+    let mut mistakes = Vec::new();
     for setting in settings {
-        let pointer = put(&mut document.value, setting).map_err(|Nowhere { problem, help }| {
-            let help = help.map_or_else(String::new, |help| format!("; {help}"));
-            Error::Usage(format!("{}: {problem}{help}", setting.origin))
-        })?;
-        document.set_origin(&pointer, setting.origin.clone());
+        let mut value = document.value.clone();
+        match put(&mut value, setting) {
+            Ok(pointer) => {
+                document.value = value;
+                document.set_origin(pointer, setting.origin.clone());
+            }
+            Err(Nowhere { problem, help }) => {
+                mistakes.push(Mistake::at_path(document, &setting.origin, problem).help(help));
+            }
+        }
     }
-    Ok(())
+    mistakes
 }
 
 /// Puts a value at its path and returns the path as a pointer. A key that is not written yet may be set where the
 /// language has it: it had its default. Stages cannot be made this way.
-pub(super) fn put(root: &mut Value, setting: &Setting) -> std::result::Result<String, Nowhere> {
+fn put(root: &mut Value, setting: &Setting) -> std::result::Result<String, Nowhere> {
     let mut pointer = String::new();
     let mut at = root;
     let parts: Vec<&str> = setting.path.split('.').collect();
@@ -137,10 +151,11 @@ mod tests {
         json!({ "stages": { "sid": { "distill": { "teacher": "t", "method": { "sid": null } } } } })
     }
 
-    fn set(text: &str) -> Result<Value> {
+    fn set(text: &str) -> std::result::Result<Value, String> {
         let mut document = Document::read("t.yaml", pipeline().to_string()).unwrap();
-        apply(&mut document, &[Setting::parse(text)?])?;
-        Ok(document.value)
+        let setting = Setting::parse(text).map_err(|error| error.to_string())?;
+        let mistakes = apply(&mut document, &[setting]);
+        mistakes.first().map_or(Ok(document.value), |mistake| Err(mistake.render()))
     }
 
     #[test]
@@ -154,10 +169,10 @@ mod tests {
 
     #[test]
     fn a_path_that_leads_nowhere_is_said_with_what_is_there() {
-        let said = |text: &str| set(text).unwrap_err().to_string();
+        let said = |text: &str| set(text).unwrap_err();
         assert_eq!(
             said("stages.sid.distill.generator.rl=1"),
-            "`--set stages.sid.distill.generator.rl=1`: there is no `rl` in `stages.sid.distill.generator`; did you mean `lr`?"
+            "t.yaml: `--set stages.sid.distill.generator.rl=1`: there is no `rl` in `stages.sid.distill.generator`\n  did you mean `lr`?\n"
         );
         assert!(said("stages.sad.distill.batch_size=1").contains("did you mean `sid`?"));
         assert!(said("stages.sid.distill.method.sida.alpha=1").contains("there is no `sida`"));

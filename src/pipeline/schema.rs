@@ -1,4 +1,4 @@
-//! The JSON schemas of pipelines and sweeps: made from the types, committed in `schemas/`, embedded in the program.
+//! The JSON schemas of pipelines, derived pipelines and sweeps: made from the types, committed in `schemas/`, embedded in the program.
 
 use std::sync::LazyLock;
 
@@ -10,10 +10,13 @@ use schemars::{
 };
 use serde_json::{Map, Value, json};
 
-use super::spec::{Pipeline, Sweep};
+use super::spec::{Derived, Pipeline, Sweep};
 
 /// The committed schema of pipelines.
 pub const PIPELINE: &str = include_str!("../../schemas/pipeline.schema.json");
+
+/// The committed schema of derived pipelines.
+pub const DERIVED: &str = include_str!("../../schemas/derived.schema.json");
 
 /// The committed schema of sweeps.
 pub const SWEEP: &str = include_str!("../../schemas/sweep.schema.json");
@@ -27,6 +30,9 @@ pub(super) struct Compiled {
 /// The schema of pipelines, compiled on first use.
 pub(super) static PIPELINE_SCHEMA: LazyLock<Compiled> = LazyLock::new(|| compile(PIPELINE));
 
+/// The schema of derived pipelines, compiled on first use.
+pub(super) static DERIVED_SCHEMA: LazyLock<Compiled> = LazyLock::new(|| compile(DERIVED));
+
 /// The schema of sweeps, compiled on first use.
 pub(super) static SWEEP_SCHEMA: LazyLock<Compiled> = LazyLock::new(|| compile(SWEEP));
 
@@ -37,9 +43,10 @@ fn compile(text: &str) -> Compiled {
 }
 
 /// What the types say today: file name and content of each schema. `schemas/` has to equal it.
-pub fn generate() -> [(&'static str, String); 2] {
+pub fn generate() -> [(&'static str, String); 3] {
     [
         ("pipeline.schema.json", text::<Pipeline>("A sida pipeline")),
+        ("derived.schema.json", text::<Derived>("A derived sida pipeline")),
         ("sweep.schema.json", text::<Sweep>("A sida sweep")),
     ]
 }

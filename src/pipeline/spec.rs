@@ -1,4 +1,4 @@
-//! `Pipeline` and `Sweep`, as written.
+//! `Pipeline`, `Derived` and `Sweep`, as written.
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -43,6 +43,28 @@ pub(super) fn complete(stages: &mut IndexMap<StageName, StageSpec>) {
     stages.values_mut().for_each(|spec| spec.stage_mut().complete(only));
 }
 
+/// A derived pipeline of sida: another pipeline in which stages are removed, values set, and stages added.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Derived {
+    /// What the pipeline does, for people. Default: what its base says.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(super) description: String,
+    /// The pipeline file that this one starts from, relative to this one.
+    #[schemars(length(min = 1))]
+    pub(super) base: String,
+    /// Stages of the base that are left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) remove: Vec<StageName>,
+    /// Values set in what is left: dotted path and value.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub(super) set: IndexMap<String, Value>,
+    /// Stages that are added.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[schemars(with = "IndexMap<StageName, StageSpec>")]
+    pub(super) stages: IndexMap<String, Value>,
+}
+
 /// A sweep of sida: many pipelines made by setting values in one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -50,7 +72,7 @@ pub struct Sweep {
     /// What the sweep does, for people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
-    /// The pipeline file, relative to this one.
+    /// The pipeline file, whole or derived, relative to this one.
     #[schemars(length(min = 1))]
     pub base: String,
     /// Values set at every point: dotted path and value.

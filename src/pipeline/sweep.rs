@@ -1,31 +1,38 @@
 //! The points of a sweep: every combination of its axes' values, each of them a pipeline.
 
-use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::{
+    derive::derive,
     document::{Document, escape},
     mistake::Mistake,
-    overlay::{self, Nowhere, Setting},
-    parse::{Parsed, Source},
-    spec::Sweep,
+    origin::{Origin, Place},
+    overlay::{self, Setting},
+    parse::{self, duplicates, typed},
+    schema::SWEEP_SCHEMA,
+    source::{Form, Judged, Parsed, Source},
+    spec::{Pipeline, Sweep},
+    violations::violations,
 };
 use crate::{
-    Error, Result, secret,
+    secret,
     suggestion::{advice, listed},
 };
 
 /// More points than anybody runs.
 const MAX_POINTS: usize = 10_000;
+/// More mistakes than anybody reads.
+const MAX_MISTAKES: usize = 100;
 
 /// One point of a sweep.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Point {
     /// Axis and value, in the order of the axes.
     pub at: Vec<(String, Value)>,
-    /// What makes the base pipeline this point's.
-    pub settings: Vec<Setting>,
+    /// The pipeline with these values.
+    pub pipeline: Pipeline,
 }
 
 impl Point {
@@ -36,175 +43,145 @@ impl Point {
     }
 }
 
-/// All points, the last axis running fastest. `settings` come first, so that an axis has the last word.
+/// What a sweep's document says. `settings` are made before the axes' values, so that an axis has the last word.
 ///
 /// # Errors
-/// `Usage` for more than ten thousand points.
-pub fn points(sweep: &Sweep, settings: &[Setting]) -> Result<Vec<Point>> {
+/// What is wrong with its own values, its axes, its paths, its base, and each of its points.
+pub(super) fn judge(document: Document, source: &Source, settings: &[Setting]) -> Judged {
+    let mut mistakes: Vec<Mistake> = duplicates(&document).collect();
+    mistakes.extend(violations(&document, &SWEEP_SCHEMA).into_iter().map(|(at, mut mistake)| {
+        if at == "/stages" || at == "/remove" {
+            mistake.message = format!("a sweep has no `{}`", &at[1..]);
+            return mistake.help(Some("write it in a derived pipeline, and name that one as `base`"));
+        }
+        mistake
+    }));
+    let sweep: Sweep = typed(&document, mistakes)?;
     let count = sweep.axes.values().map(|axis| axis.values.len()).try_fold(1usize, usize::checked_mul);
     if count.is_none_or(|count| count > MAX_POINTS) {
-        return Err(Error::Usage(format!("the sweep has more than {MAX_POINTS} points")));
+        let problem = format!("the sweep has more than {MAX_POINTS} points");
+        return Err(vec![Mistake::at_key(&document, "/axes", problem)]);
     }
-    let fixed = sweep.set.iter().map(|(path, value)| Setting {
-        path: path.clone(),
-        value: value.clone(),
-        origin: format!("`set: {path}: {value}` of the sweep"),
-    });
-    let mut points =
-        vec![Point { at: Vec::new(), settings: fixed.chain(settings.iter().cloned()).collect() }];
-    for (name, axis) in &sweep.axes {
-        let extended = |point: &Point, value: &Value| {
-            let mut point = point.clone();
-            point.at.push((name.clone(), value.clone()));
-            point.settings.extend(axis.paths.iter().map(|path| Setting {
-                path: path.clone(),
-                value: value.clone(),
-                origin: format!("`{name}` = {value} of the sweep"),
-            }));
-            point
-        };
-        points =
-            points.iter().flat_map(|point| axis.values.iter().map(|value| extended(point, value))).collect();
-    }
-    Ok(points)
-}
-
-/// The pipeline file that a sweep varies.
-///
-/// # Errors
-/// `Usage` where it cannot be read.
-pub fn base(source: &Source, sweep: &Sweep) -> Result<Source> {
-    let folder = source.path.parent().unwrap_or(Path::new(""));
-    Source::read(&folder.join(&sweep.base))
-}
-
-/// What is wrong with a sweep whose own values are well-formed: its axes, its paths, its base, and each of its points.
-pub(super) fn mistakes(
-    document: &Document,
-    source: &Source,
-    sweep: &Sweep,
-    settings: &[Setting],
-) -> Result<Vec<Mistake>> {
-    let wrong = |pointer: &str, message: String, help: Option<String>| {
-        Mistake::new(document, document.value_span(pointer), pointer, message).help(help)
+    let mut mistakes = axes_mistakes(&document, &sweep);
+    let base = match base(&document, source, &sweep) {
+        Ok((base, of_base)) => {
+            mistakes.extend(of_base);
+            base
+        }
+        Err(of_base) => return Err([mistakes, of_base].concat()),
     };
+    let document = Arc::new(document);
+    let mut points = Vec::new();
+    for Combination { at, settings } in combinations(&document, &sweep, settings) {
+        let mut varied = base.clone();
+        let lost = overlay::apply(&mut varied, &settings);
+        match parse::judge(&varied, lost, &source.search) {
+            Ok(pipeline) => points.push(Point { at, pipeline }),
+            Err(of_point) => {
+                let new: Vec<Mistake> = of_point.into_iter().filter(|one| !mistakes.contains(one)).collect();
+                mistakes.extend(new);
+            }
+        }
+        if mistakes.len() > MAX_MISTAKES {
+            break;
+        }
+    }
+    mistakes.extend(points.first().and_then(|point| cell_mistake(&document, &sweep, &point.pipeline)));
+    if mistakes.is_empty() { Ok(Parsed::Sweep(Box::new(sweep), points)) } else { Err(mistakes) }
+}
+
+fn axes_mistakes(document: &Document, sweep: &Sweep) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
     if sweep.axes.is_empty() {
-        mistakes.push(wrong("/axes", "there are no axes".to_owned(), None));
+        mistakes.push(Mistake::at_value(document, "/axes", "there are no axes"));
     }
     let axes: Vec<&str> = sweep.axes.keys().map(String::as_str).collect();
     if let Some(table) = &sweep.table {
         for (field, axis) in [("rows", Some(&table.rows)), ("columns", table.columns.as_ref())] {
             if let Some(axis) = axis.filter(|axis| !sweep.axes.contains_key(*axis)) {
-                mistakes.push(wrong(
-                    &format!("/table/{field}"),
-                    format!("there is no axis `{axis}`"),
-                    advice(axis, &axes),
-                ));
+                let problem = format!("there is no axis `{axis}`");
+                let mistake = Mistake::at_value(document, &format!("/table/{field}"), problem);
+                mistakes.push(mistake.help(advice(axis, &axes)));
             }
-        }
-    }
-    let base = match base(source, sweep) {
-        Ok(base) => base,
-        Err(error) => {
-            mistakes.push(wrong(
-                "/base",
-                error.to_string(),
-                Some("the path is relative to the sweep's file".to_owned()),
-            ));
-            return Ok(mistakes);
-        }
-    };
-    let parsed = match base.judge(settings)? {
-        Ok(Parsed::Pipeline(pipeline)) => pipeline,
-        Ok(Parsed::Sweep(_)) => {
-            mistakes.push(wrong("/base", format!("`{}` is a sweep itself", sweep.base), None));
-            return Ok(mistakes);
-        }
-        Err(of_base) => {
-            mistakes.extend(of_base);
-            return Ok(mistakes);
-        }
-    };
-    if let Some(table) = &sweep.table {
-        let cell = &table.cell;
-        match parsed.stages.get(&cell.stage).map(|spec| (spec.verb(), spec.stage().scores())) {
-            Some((_, Some(names))) => {
-                let names: Vec<&str> = names.iter().map(String::as_str).collect();
-                if !names.contains(&cell.metric.as_str()) {
-                    let message = format!("`{}` is not measured by `{}`", cell.metric, cell.stage);
-                    mistakes.push(wrong(
-                        "/table/cell/metric",
-                        message,
-                        Some(format!("measured are {}", listed(&names))),
-                    ));
-                }
-            }
-            Some((verb, None)) => {
-                let message = format!("`{}` is a `{verb}` stage, but a cell shows scores", cell.stage);
-                mistakes.push(wrong("/table/cell/stage", message, None));
-            }
-            None => {
-                let names: Vec<&str> =
-                    parsed.stages.keys().map(crate::stage_name::StageName::as_str).collect();
-                let message = format!("there is no stage `{}` in `{}`", cell.stage, sweep.base);
-                mistakes.push(wrong("/table/cell/stage", message, advice(cell.stage.as_str(), &names)));
-            }
-        }
-    }
-    mistakes.extend(lost_paths(document, &base, sweep));
-    if !mistakes.is_empty() {
-        return Ok(mistakes);
-    }
-    for point in points(sweep, settings)? {
-        if let Err(of_point) = base.judge(&point.settings)? {
-            mistakes
-                .extend(of_point.into_iter().map(|mistake| at_its_value(document, sweep, &point, mistake)));
-        }
-        if mistakes.len() > 100 {
-            break;
-        }
-    }
-    Ok(mistakes)
-}
-
-/// A mistake that a value of the sweep makes in the base is shown at that value.
-fn at_its_value(document: &Document, sweep: &Sweep, point: &Point, mistake: Mistake) -> Mistake {
-    let Some(origin) = &mistake.origin else { return mistake };
-    let Some(setting) = point.settings.iter().find(|setting| setting.origin == *origin) else {
-        return mistake;
-    };
-    let of_axis = point.at.iter().find_map(|(name, value)| {
-        let axis = sweep.axes.get(name).filter(|axis| axis.paths.contains(&setting.path))?;
-        let i = axis.values.iter().position(|v| v == value)?;
-        Some(format!("/axes/{}/values/{i}", escape(name)))
-    });
-    let pointer = match of_axis {
-        Some(pointer) => pointer,
-        None if sweep.set.contains_key(&setting.path) => format!("/set/{}", escape(&setting.path)),
-        None => return mistake,
-    };
-    let message = format!("in `{}`: {}", mistake.path, mistake.message);
-    Mistake::new(document, document.value_span(&pointer), &pointer, message).help(mistake.help)
-}
-
-/// Paths that lead nowhere in the base pipeline.
-fn lost_paths(document: &Document, base: &Source, sweep: &Sweep) -> Vec<Mistake> {
-    let Ok(read) = Document::read("", base.text.clone()) else { return Vec::new() };
-    let paths = sweep.set.keys().map(|path| (format!("/set/{}", escape(path)), path, true));
-    let axes = sweep.axes.iter().flat_map(|(name, axis)| {
-        let place = move |(i, path)| (format!("/axes/{}/paths/{i}", escape(name)), path, false);
-        axis.paths.iter().enumerate().map(place)
-    });
-    let mut mistakes = Vec::new();
-    for (pointer, path, is_key) in paths.chain(axes) {
-        let setting = Setting { path: path.clone(), value: Value::Null, origin: String::new() };
-        if let Err(Nowhere { problem, help }) = overlay::put(&mut read.value.clone(), &setting) {
-            let span = if is_key { document.key_span(&pointer) } else { document.value_span(&pointer) };
-            mistakes.push(Mistake::new(document, span, &pointer, problem).help(help));
         }
     }
     mistakes
+}
+
+/// The pipeline that a sweep varies, whole or derived.
+fn base(
+    document: &Document,
+    source: &Source,
+    sweep: &Sweep,
+) -> Result<(Document, Vec<Mistake>), Vec<Mistake>> {
+    let (base, whole) = source.base(document, &sweep.base)?;
+    match Form::of(&whole) {
+        Form::Pipeline => Ok((whole, Vec::new())),
+        Form::Derived => derive(whole, &base),
+        Form::Sweep => {
+            let problem = format!("`{}` is a sweep itself", sweep.base);
+            Err(vec![Mistake::at_value(document, "/base", problem)])
+        }
+    }
+}
+
+/// A point before it is judged.
+#[derive(Clone)]
+struct Combination {
+    at: Vec<(String, Value)>,
+    settings: Vec<Setting>,
+}
+
+/// All points, the last axis running fastest.
+fn combinations(document: &Arc<Document>, sweep: &Sweep, settings: &[Setting]) -> Vec<Combination> {
+    let fixed = sweep.set.iter().map(|(path, value)| Setting::written(document, path, value));
+    let settings = fixed.chain(settings.iter().cloned()).collect();
+    let mut points = vec![Combination { at: Vec::new(), settings }];
+    for (name, axis) in &sweep.axes {
+        let place = format!("/axes/{}", escape(name));
+        let extended = |point: &Combination, i: usize, value: &Value| {
+            let mut point = point.clone();
+            point.at.push((name.clone(), value.clone()));
+            point.settings.extend(axis.paths.iter().enumerate().map(|(j, path)| Setting {
+                path: path.clone(),
+                value: value.clone(),
+                origin: Origin::Written(Place {
+                    document: Arc::clone(document),
+                    path: format!("{place}/paths/{j}"),
+                    value: format!("{place}/values/{i}"),
+                }),
+            }));
+            point
+        };
+        let values = || axis.values.iter().enumerate();
+        points =
+            points.iter().flat_map(|point| values().map(|(i, value)| extended(point, i, value))).collect();
+    }
+    points
+}
+
+/// What is wrong with what a cell of the table shows.
+fn cell_mistake(document: &Document, sweep: &Sweep, pipeline: &Pipeline) -> Option<Mistake> {
+    let cell = &sweep.table.as_ref()?.cell;
+    match pipeline.stages.get(&cell.stage).map(|spec| (spec.verb(), spec.stage().scores())) {
+        Some((_, Some(names))) => {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let problem = format!("`{}` is not measured by `{}`", cell.metric, cell.stage);
+            let mistake = Mistake::at_value(document, "/table/cell/metric", problem);
+            (!names.contains(&cell.metric.as_str()))
+                .then(|| mistake.help(Some(format!("measured are {}", listed(&names)))))
+        }
+        Some((verb, None)) => {
+            let problem = format!("`{}` is a `{verb}` stage, but a cell shows scores", cell.stage);
+            Some(Mistake::at_value(document, "/table/cell/stage", problem))
+        }
+        None => {
+            let names: Vec<&str> = pipeline.stages.keys().map(crate::stage_name::StageName::as_str).collect();
+            let problem = format!("there is no stage `{}` in `{}`", cell.stage, sweep.base);
+            let mistake = Mistake::at_value(document, "/table/cell/stage", problem);
+            Some(mistake.help(advice(cell.stage.as_str(), &names)))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -215,11 +192,12 @@ mod tests {
     fn a_grid_has_every_combination_once() {
         let text = r#"{ "base": "a.yaml", "set": { "seed": 1 }, "axes": {
             "a": { "paths": ["x", "y"], "values": [1, 2, 3] }, "b": { "paths": ["z"], "values": [true, false] } } }"#;
-        let sweep: Sweep = serde_json::from_str(text).unwrap();
-        let points = points(&sweep, &[]).unwrap();
+        let document = Document::read("s.yaml", text.to_owned()).unwrap();
+        let sweep: Sweep = typed(&document, Vec::new()).unwrap();
+        let points = combinations(&Arc::new(document), &sweep, &[]);
         assert_eq!(points.len(), 6);
-        assert_eq!(points[1].label(), "a=1 b=false");
-        let paths: Vec<&str> = points[5].settings.iter().map(|s| s.path.as_str()).collect();
+        assert_eq!(points[1].at, [("a".to_owned(), 1.into()), ("b".to_owned(), false.into())]);
+        let paths: Vec<&str> = points[5].settings.iter().map(|setting| setting.path.as_str()).collect();
         assert_eq!(paths, ["seed", "x", "y", "z"]);
     }
 }

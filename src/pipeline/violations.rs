@@ -27,14 +27,12 @@ struct Judge<'a> {
 
 impl Judge<'_> {
     fn at_value(&mut self, pointer: &str, message: String, help: Option<String>) {
-        let mistake =
-            Mistake::new(self.document, self.document.value_span(pointer), pointer, message).help(help);
+        let mistake = Mistake::at_value(self.document, pointer, message).help(help);
         self.found.push((pointer.to_owned(), mistake));
     }
 
     fn at_key(&mut self, pointer: &str, message: String, help: Option<String>) {
-        let mistake =
-            Mistake::new(self.document, self.document.key_span(pointer), pointer, message).help(help);
+        let mistake = Mistake::at_key(self.document, pointer, message).help(help);
         self.found.push((pointer.to_owned(), mistake));
     }
 

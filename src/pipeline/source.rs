@@ -1,0 +1,136 @@
+//! `Source`: a file of the pipeline language, and what it says.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    derive::derive,
+    document::{Document, MAX_BYTES},
+    meaning::search_folders,
+    mistake::{Mistake, as_error},
+    overlay::{self, Setting},
+    parse,
+    spec::{Pipeline, Sweep},
+    sweep::{self, Point},
+};
+use crate::{Error, Result, terminal};
+
+/// A file of the pipeline language.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Parsed {
+    /// A pipeline, written whole or derived from another.
+    Pipeline(Pipeline),
+    /// A sweep, and all its points.
+    Sweep(Box<Sweep>, Vec<Point>),
+}
+
+/// What a file says, or all its mistakes.
+pub type Judged = std::result::Result<Parsed, Vec<Mistake>>;
+
+/// A file that was read but not judged.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The file.
+    pub path: PathBuf,
+    /// Its text.
+    pub text: String,
+    /// Folders in which relative paths are looked for.
+    pub search: Vec<PathBuf>,
+}
+
+impl Source {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// `Usage` for a file that is absent, unreadable, too large or not text: the command is wrong.
+    pub fn read(path: &Path) -> Result<Self> {
+        let usage =
+            |problem: String| Error::Usage(format!("cannot read `{}`: {problem}", terminal::path(path)));
+        let size = fs::metadata(path).map_err(|error| usage(error.to_string()))?.len();
+        if size > MAX_BYTES {
+            return Err(usage(format!("{size} bytes are too many for a pipeline file")));
+        }
+        let bytes = fs::read(path).map_err(|error| usage(error.to_string()))?;
+        let text = String::from_utf8(bytes).map_err(|_| usage("it is not UTF-8 text".to_owned()))?;
+        Ok(Self { path: path.to_path_buf(), text, search: search_folders(path) })
+    }
+
+    /// The pipeline's name: the file's, without its extension.
+    pub fn name(&self) -> String {
+        self.path
+            .file_stem()
+            .map_or_else(|| "pipeline".to_owned(), |stem| stem.to_string_lossy().into_owned())
+    }
+
+    /// What it says, after `settings` are made in it.
+    ///
+    /// # Errors
+    /// All mistakes at once.
+    pub fn parse(&self, settings: &[Setting]) -> Result<Parsed> {
+        self.judge(settings).map_err(as_error)
+    }
+
+    /// What it says, or all mistakes as data.
+    ///
+    /// # Errors
+    /// All mistakes at once.
+    pub fn judge(&self, settings: &[Setting]) -> Judged {
+        let document = self.document()?;
+        let (mut whole, mut mistakes) = match Form::of(&document) {
+            Form::Pipeline => (document, Vec::new()),
+            Form::Derived => derive(document, self)?,
+            Form::Sweep => return sweep::judge(document, self, settings),
+        };
+        mistakes.extend(overlay::apply(&mut whole, settings));
+        parse::judge(&whole, mistakes, &self.search).map(Parsed::Pipeline)
+    }
+
+    /// The file that this one names in `base`, and what it holds. `document` is this one's.
+    pub(super) fn base(
+        &self,
+        document: &Document,
+        base: &str,
+    ) -> std::result::Result<(Self, Document), Vec<Mistake>> {
+        let folder = self.path.parent().unwrap_or(Path::new(""));
+        let base = Self::read(&folder.join(base)).map_err(|error| {
+            let help = Some("the path is relative to this file");
+            vec![Mistake::at_value(document, "/base", error.to_string()).help(help)]
+        })?;
+        let document = base.document()?;
+        Ok((base, document))
+    }
+
+    fn document(&self) -> std::result::Result<Document, Vec<Mistake>> {
+        let name = self.path.display().to_string();
+        Document::read(&name, self.text.clone()).map_err(|error| {
+            let problem = format!("not readable as YAML: {}", error.problem);
+            vec![Mistake::in_text(&name, &self.text, error.span, problem)]
+        })
+    }
+}
+
+/// The three forms of a file, which its keys tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Stages.
+    Pipeline,
+    /// A base and what differs from it.
+    Derived,
+    /// A base and axes.
+    Sweep,
+}
+
+impl Form {
+    pub(super) fn of(document: &Document) -> Self {
+        let has = |keys: &[&str]| keys.iter().any(|key| document.value.get(key).is_some());
+        if has(&["axes", "table"]) {
+            Self::Sweep
+        } else if has(&["base", "set", "remove"]) {
+            Self::Derived
+        } else {
+            Self::Pipeline
+        }
+    }
+}
