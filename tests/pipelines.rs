@@ -2,15 +2,20 @@
 #![allow(clippy::unwrap_used, clippy::float_cmp, reason = "a test may fail, and its numbers are exact")]
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
 
+use serde::Deserialize;
 use sida::{
-    distill::{Distill, Method},
+    diffusion::Precision,
+    distill::Distill,
+    kimg::Kimg,
     nn::NetworkConfig,
     pipeline::{Parsed, Pipeline, Places, Plan, Source, record::record},
-    stages::{StageSpec, load_teacher::agree},
+    stage_name::StageName,
+    stages::{LoadTeacher, StageSpec, load_teacher::agree},
 };
 
 fn root() -> PathBuf {
@@ -44,6 +49,23 @@ fn distillation(name: &str) -> Distill {
         StageSpec::Distill(distill) => distill.clone(),
         other => panic!("{name}: {other:?}"),
     }
+}
+
+fn loaded(recipe: &str, stage: &StageName) -> LoadTeacher {
+    match &pipeline(recipe).stages[stage] {
+        StageSpec::LoadTeacher(load) => load.clone(),
+        other => panic!("{recipe}: {other:?}"),
+    }
+}
+
+/// The papers' recipes, by name.
+fn recipes() -> Vec<String> {
+    let entries = fs::read_dir(root().join("pipelines")).unwrap().map(|entry| entry.unwrap().path());
+    let yaml = entries.filter(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    let names = yaml.map(|path| path.file_stem().unwrap().to_string_lossy().into_owned());
+    let mut names: Vec<String> = names.filter(|name| name != "quickstart").collect();
+    names.sort();
+    names
 }
 
 #[test]
@@ -117,90 +139,157 @@ fn the_plan_of_the_quickstart() {
     assert!(plan.stages.iter().all(|stage| stage.work.downloads.is_empty()), "nothing is downloaded");
 }
 
-/// `run_sida.sh 'cifar10-uncond'`, with what hides in its training loop.
 #[test]
-fn sida_on_cifar10_is_the_references_recipe() {
-    let sida = distillation("cifar10-uncond-sida");
-    let Method::Sida(method) = &sida.method else { panic!("SiDA") };
-    assert_eq!((method.alpha, method.tmax), (1.0, 800));
-    let adversarial = &method.adversarial;
-    assert_eq!((adversarial.discriminator_weight, adversarial.generator_weight), (1.0, 0.01));
-    assert_eq!(
-        (adversarial.generator_starts_at_kimg.nimg(), adversarial.starts_at_kimg.nimg()),
-        (100_000, 200_000)
-    );
-    assert_eq!((sida.generator.lr, sida.fake_score.lr, sida.generator.init_sigma), (1e-5, 1e-5, 2.5));
-    assert_eq!((sida.generator.betas, sida.fake_score.betas), ([0.0, 0.999], [0.0, 0.999]));
-    assert_eq!((sida.generator.loss_scale, sida.fake_score.loss_scale), (100.0, 1.0));
-    assert_eq!((sida.fake_score.p_mean, sida.fake_score.p_std), (-1.2, 1.2));
-    assert_eq!(sida.fake_score.clip_grad_value, Some(1.0));
-    assert_eq!((sida.batch_size, sida.microbatch_size, sida.pace().rounds()), (256, Some(32), 8));
-    assert_eq!(sida.duration_kimg.nimg(), 300_000_000);
-    assert_eq!(
-        (sida.ema.half_life_kimg.nimg(), sida.ema.rampup_ratio, sida.augment),
-        (500_000, Some(0.05), 0.12)
-    );
+fn the_readme_lists_every_recipe_and_its_numbers() {
+    let text = fs::read_to_string(root().join("pipelines/README.md")).unwrap();
+    let mut listed = Vec::new();
+    for line in text.lines().filter(|line| line.starts_with("| [")) {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let [_, file, _, _, method, batch, lr, mimg, published, _, _] = cells[..] else { panic!("{line}") };
+        let name = file.split_once("](").unwrap().1.trim_end_matches(".yaml)");
+        let distill = distillation(name);
+        assert_eq!(method.to_lowercase(), distill.method.name(), "{name}");
+        assert_eq!(batch.parse(), Ok(distill.batch_size), "{name}");
+        assert_eq!(lr.parse(), Ok(distill.generator.lr), "{name}");
+        assert_eq!(mimg.parse(), Ok(distill.duration_kimg.nimg() / 1_000_000), "{name}");
+        let StageSpec::Report(report) = &pipeline(name).stages["table"] else { panic!("{name}") };
+        let number = published.split(',').next().and_then(|number| number.parse().ok());
+        assert_eq!(number, report.rows[0].published.get("fid50k_full").copied(), "{name}");
+        listed.push(name.to_owned());
+    }
+    listed.sort();
+    assert_eq!(listed, recipes());
 }
 
-/// dataset, alpha of SiD, batch, micro-batch, learning rate, EMA in kimg, augmentation, Mimg of SiD, SiDA and SiD2A
-type Row = (&'static str, f64, u32, u32, f64, u64, f64, [u64; 3]);
+/// `tests/pipelines/release.yaml`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Release {
+    all: All,
+    adversarial: Adversarial,
+    edm: NoiseLevels,
+    edm2: NoiseLevels,
+    recipes: BTreeMap<String, Row>,
+}
 
-#[test]
-fn the_papers_recipes_hold_the_references_values() {
-    let rows: [Row; 5] = [
-        ("cifar10-uncond", 1.2, 256, 32, 1e-5, 500, 0.12, [500, 300, 100]),
-        ("cifar10-cond", 1.2, 256, 32, 1e-5, 500, 0.12, [800, 300, 100]),
-        ("ffhq64", 1.2, 512, 64, 1e-5, 500, 0.15, [500, 200, 100]),
-        ("afhq64", 1.0, 512, 64, 5e-6, 500, 0.15, [500, 200, 100]),
-        ("imagenet64", 1.2, 8192, 32, 4e-6, 2000, 0.0, [1000, 300, 100]),
-    ];
-    for (set, alpha, batch, micro, lr, ema, augment, durations) in rows {
-        for (method, mimg) in ["sid", "sida", "sid2a"].into_iter().zip(durations) {
-            let name = format!("{set}-{method}");
-            let distill = distillation(&name);
-            assert_eq!(distill.method.name(), method, "{name}");
-            assert_eq!(distill.method.terms().alpha, if method == "sid" { alpha } else { 1.0 }, "{name}");
-            assert_eq!((distill.batch_size, distill.pace().microbatch_size()), (batch, micro), "{name}");
-            assert_eq!((distill.generator.lr, distill.fake_score.lr), (lr, lr), "{name}");
-            assert_eq!((distill.ema.half_life_kimg.nimg(), distill.augment), (ema * 1000, augment), "{name}");
-            assert_eq!(distill.duration_kimg.nimg(), mimg * 1_000_000, "{name}");
-            assert_eq!(distill.fake_score.clip_grad_value, (method != "sid").then_some(1.0), "{name}");
-        }
-    }
-    assert_eq!(distillation("ffhq64-sid").generator.betas[0], 0.9);
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct All {
+    init_sigma: f64,
+    tmax: u32,
+    ls: f64,
+    beta2: f64,
+    fake_score_beta1: f64,
+    ema_rampup: f64,
+    snap: u64,
+    dump: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Adversarial {
+    lsg_gan: f64,
+    generator_starts_at_kimg: u64,
+    starts_at_kimg: u64,
+    clip_grad_value: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoiseLevels {
+    p_mean: f64,
+    p_std: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    script: String,
+    alpha: f64,
+    lr: f64,
+    beta1: f64,
+    batch: u32,
+    batch_gpu: u32,
+    fp16: bool,
+    lsg: f64,
+    ema: f64,
+    dropout: f64,
+    augment: f64,
+    duration: u64,
+    tick: u64,
+    teacher: String,
+    lsd: Option<f64>,
+    logvar: Option<bool>,
+    norm: Option<bool>,
+    start: Option<String>,
 }
 
 #[test]
-fn the_edm2_recipes_hold_the_references_values() {
-    let rows = [
-        ("xs", 64, [200, 200, 30]),
-        ("s", 64, [200, 200, 80]),
-        ("m", 32, [200, 200, 200]),
-        ("l", 32, [200, 200, 55]),
-        ("xl", 16, [200, 200, 50]),
-        ("xxl", 2, [100, 100, 30]),
-    ];
-    for (size, micro, durations) in rows {
-        for (method, mimg) in ["sid", "sida", "sid2a"].into_iter().zip(durations) {
-            let name = format!("edm2-img512-{size}-{method}");
-            let distill = distillation(&name);
-            assert_eq!((distill.batch_size, distill.pace().microbatch_size()), (2048, micro), "{name}");
-            assert_eq!(distill.duration_kimg.nimg(), mimg * 1_000_000, "{name}");
-            assert_eq!((distill.fake_score.p_mean, distill.fake_score.p_std), (-0.4, 1.0), "{name}");
-            assert_eq!(distill.fake_score.clip_grad_value, None, "{name}");
-            if let Some(adversarial) = distill.method.terms().adversarial {
-                assert_eq!(adversarial.discriminator_weight, 100.0, "{name}");
-            }
-            let edm2 = distill.edm2.unwrap();
-            let as_released = size != "s" || method == "sid";
-            assert_eq!(
-                (edm2.weight_by_logvar, edm2.force_normalization),
-                (as_released, as_released),
-                "{name}"
-            );
-        }
+fn every_recipe_holds_the_values_of_the_release() {
+    let text = fs::read_to_string(root().join("tests/pipelines/release.yaml")).unwrap();
+    let release: Release = serde_saphyr::from_str(&text).unwrap();
+    let rows: Vec<&String> = release.recipes.keys().collect();
+    assert_eq!(rows, recipes().iter().collect::<Vec<_>>(), "one row per recipe, one recipe per row");
+    for (name, row) in &release.recipes {
+        compare(name, row, &release);
     }
-    assert_eq!(distillation("edm2-img512-m-sid2a").generator.loss_scale, 50.0);
+}
+
+fn compare(name: &str, row: &Row, release: &Release) {
+    let (all, distill) = (&release.all, distillation(name));
+    let (generator, fake_score, terms) = (&distill.generator, &distill.fake_score, distill.method.terms());
+    assert!(name.ends_with(&format!("-{}", distill.method.name())), "{name}");
+    assert_eq!((terms.alpha, terms.tmax), (row.alpha, all.tmax), "{name}");
+    assert_eq!(
+        (generator.lr, fake_score.lr, generator.init_sigma),
+        (row.lr, row.lr, all.init_sigma),
+        "{name}"
+    );
+    assert_eq!(generator.betas, [row.beta1, all.beta2], "{name}");
+    assert_eq!(fake_score.betas, [all.fake_score_beta1, all.beta2], "{name}");
+    assert_eq!((generator.loss_scale, fake_score.loss_scale), (row.lsg, all.ls), "{name}");
+    assert_eq!((distill.batch_size, distill.pace().microbatch_size()), (row.batch, row.batch_gpu), "{name}");
+    assert_eq!(distill.precision, if row.fp16 { Precision::Fp16 } else { Precision::Fp32 }, "{name}");
+    assert_eq!(distill.augment, row.augment, "{name}");
+    let (ema, kimg) = (&distill.ema, |kimg: Kimg| kimg.nimg() as f64 / 1000.0);
+    assert_eq!(
+        (kimg(ema.half_life_kimg), ema.rampup_ratio),
+        (row.ema * 1000.0, Some(all.ema_rampup)),
+        "{name}"
+    );
+    assert_eq!(distill.duration_kimg.nimg(), row.duration * 1_000_000, "{name}");
+    assert_eq!(distill.status_every_kimg.nimg(), row.tick * 1000, "{name}");
+    assert_eq!(distill.snapshots.every_kimg.nimg(), row.tick * all.snap * 1000, "{name}");
+    assert_eq!(distill.checkpoint_every_kimg.nimg(), row.tick * all.dump * 1000, "{name}");
+    let noise = if row.logvar.is_some() { &release.edm2 } else { &release.edm };
+    assert_eq!((fake_score.p_mean, fake_score.p_std), (noise.p_mean, noise.p_std), "{name}");
+    let switches = distill.edm2.as_ref().map(|edm2| (edm2.weight_by_logvar, edm2.force_normalization));
+    assert_eq!(switches, row.logvar.zip(row.norm), "{name}");
+    assert_eq!(terms.adversarial.map(|adversarial| adversarial.discriminator_weight), row.lsd, "{name}");
+    if let Some(adversarial) = terms.adversarial {
+        let starts = (adversarial.generator_starts_at_kimg.nimg(), adversarial.starts_at_kimg.nimg());
+        let expected = &release.adversarial;
+        assert_eq!(adversarial.generator_weight, expected.lsg_gan, "{name}");
+        assert_eq!(
+            starts,
+            (expected.generator_starts_at_kimg * 1000, expected.starts_at_kimg * 1000),
+            "{name}"
+        );
+    }
+    let clipped = row.lsd.is_some() && row.logvar.is_none();
+    assert_eq!(fake_score.clip_grad_value, clipped.then_some(release.adversarial.clip_grad_value), "{name}");
+    let teacher = loaded(name, &distill.teacher);
+    assert!(teacher.weights.location().to_string().contains(&row.teacher), "{name}");
+    let network = serde_json::to_value(teacher.network.unwrap()).unwrap();
+    let dropout = network.as_object().and_then(|of| of.values().next()?["dropout"].as_f64());
+    assert_eq!(dropout, Some(row.dropout), "{name}");
+    let start = terms.initial_generator.map(|start| loaded(name, start));
+    assert_eq!(start.is_some(), row.start.is_some(), "{name}");
+    if let Some((start, file)) = start.zip(row.start.as_ref()) {
+        assert!(start.weights.location().to_string().contains(file), "{name}");
+    }
+    let text = fs::read_to_string(root().join(format!("pipelines/{name}.yaml"))).unwrap();
+    assert!(text.contains(&format!("({})", row.script)), "{name} names its script");
 }
 
 /// The networks that recipes write out are those of the released files, setting by setting.
