@@ -153,6 +153,10 @@ stages:
     let shown = bench.sida(&[&["plan", "--resolved"], &shorter[..]].concat());
     assert_eq!(printed(&shown), record);
     assert!(record.contains("duration_kimg: 0.048") && !record.contains("base:"), "{record}");
+    let lost = bench.sida(&["plan", "derived.yaml", "--set", "stages.scores.evaluate.trials=2"]);
+    assert_eq!(lost.status.code(), Some(2));
+    let words = "the command line: `--set stages.scores.evaluate.trials=2`: there is no `scores` in `stages`";
+    assert!(said(&lost).starts_with(words), "{}", said(&lost));
     // Without the base, and under the name of the derived pipeline, nothing is left to do.
     fs::remove_file(file("tiny.yaml")).unwrap();
     fs::write(file("derived.yaml"), record).unwrap();

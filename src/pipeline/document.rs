@@ -1,10 +1,8 @@
 //! `Document`: a YAML file as a tree of values, each of which knows its place in the file.
 
-use std::{
-    collections::{HashMap, HashSet},
-    fmt,
-};
+use std::{collections::HashMap, fmt};
 
+use indexmap::IndexSet;
 use serde::{
     Deserialize, Deserializer,
     de::{Error as _, MapAccess, SeqAccess, Visitor},
@@ -91,11 +89,8 @@ impl Document {
     }
 
     /// Who changed the values of the file, each once.
-    pub(super) fn changed_by(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.origins.iter().map(|(_, origin)| origin.to_string()).collect();
-        let mut known = HashSet::new();
-        names.retain(|name| known.insert(name.clone()));
-        names
+    pub(super) fn changed_by(&self) -> IndexSet<String> {
+        self.origins.iter().map(|(_, origin)| origin.to_string()).collect()
     }
 
     /// Where a value comes from that does not stand in the file, and the rest of `pointer` below what came from there.

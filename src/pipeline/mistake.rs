@@ -56,7 +56,7 @@ impl Mistake {
                 let span = span(document, pointer);
                 Self { path, ..Self::in_text(&document.name, &document.text, span, message) }
             }
-            Some((Origin::Typed(origin), _)) => Self { path, ..Self::typed(document, origin, message) },
+            Some((Origin::Typed(origin), _)) => Self { path, ..Self::typed(origin, message) },
             Some((Origin::Written(place), rest)) => {
                 let there = format!("{}{rest}", place.value);
                 // An axis says its values away from its paths.
@@ -68,17 +68,16 @@ impl Mistake {
     }
 
     /// At a path to which a value cannot be put.
-    pub(super) fn at_path(document: &Document, origin: &Origin, message: String) -> Self {
+    pub(super) fn at_path(origin: &Origin, message: String) -> Self {
         match origin {
-            Origin::Typed(origin) => Self::typed(document, origin, message),
+            Origin::Typed(origin) => Self::typed(origin, message),
             Origin::Written(place) => Self::at_key(&place.document, &place.path, message),
         }
     }
 
-    fn typed(document: &Document, origin: &str, message: String) -> Self {
+    fn typed(origin: &str, message: String) -> Self {
         let start = Span { line: 1, column: 1, length: 1 };
-        let origin = Some(origin.to_owned());
-        Self { origin, ..Self::in_text(&document.name, &document.text, start, message) }
+        Self { origin: Some(origin.to_owned()), ..Self::in_text("the command line", "", start, message) }
     }
 
     /// At a place of a text that could not be read as a document.
@@ -114,7 +113,7 @@ impl Mistake {
         };
         let help = name(self.help.as_deref().unwrap_or_default());
         match &self.source {
-            Some(source) if self.origin.is_none() => {
+            Some(source) => {
                 let source = shown(source);
                 let number = self.line.to_string();
                 let margin = " ".repeat(number.len());

@@ -68,7 +68,7 @@ pub(super) fn apply(document: &mut Document, settings: &[Setting]) -> Vec<Mistak
                 document.set_origin(pointer, setting.origin.clone());
             }
             Err(Nowhere { problem, help }) => {
-                mistakes.push(Mistake::at_path(document, &setting.origin, problem).help(help));
+                mistakes.push(Mistake::at_path(&setting.origin, problem).help(help));
             }
         }
     }
@@ -172,7 +172,7 @@ mod tests {
         let said = |text: &str| set(text).unwrap_err();
         assert_eq!(
             said("stages.sid.distill.generator.rl=1"),
-            "t.yaml: `--set stages.sid.distill.generator.rl=1`: there is no `rl` in `stages.sid.distill.generator`\n  did you mean `lr`?\n"
+            "the command line: `--set stages.sid.distill.generator.rl=1`: there is no `rl` in `stages.sid.distill.generator`\n  did you mean `lr`?\n"
         );
         assert!(said("stages.sad.distill.batch_size=1").contains("did you mean `sid`?"));
         assert!(said("stages.sid.distill.method.sida.alpha=1").contains("there is no `sida`"));

@@ -79,9 +79,9 @@ fn attributed(mut mistakes: Vec<Mistake>, document: &Document, search: &[PathBuf
         && let Ok(unchanged) = Document::read(&document.name, document.text.clone())
     {
         let own = judge(&unchanged, Vec::new(), search).err().unwrap_or_default();
-        let by = document.changed_by().join(" and ");
+        let by = document.changed_by().into_iter().collect::<Vec<_>>().join(" and ");
         for mistake in &mut mistakes {
-            if mistake.file == document.name && mistake.origin.is_none() && !own.contains(mistake) {
+            if mistake.file == document.name && !own.contains(mistake) {
                 let _ = write!(mistake.message, " (changed by {by})");
             }
         }
