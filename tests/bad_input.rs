@@ -11,36 +11,10 @@ use std::{
     process::Command,
 };
 
-use program::{Bench, folder, json, root};
+use program::{Bench, SCORES, TEACHER, folder, json, root};
 use sida::location::{Location, Place};
 
 const SMALL: &str = "tests/pipelines/quickstart-small.yaml";
-
-/// Digits, a teacher of some steps, its scores and a report.
-const PIPELINE: &str = "
-stages:
-  digits:
-    prepare_dataset: { source: { edm: { path: datasets/digits-8x8.zip, use_labels: true } } }
-  teacher:
-    train_teacher:
-      dataset: digits
-      network:
-        ddpmpp: { img_resolution: 8, img_channels: 1, label_dim: 10, model_channels: 8, channel_mult: [1], num_blocks: 1, attn_resolutions: [] }
-      duration_kimg: 0.3
-      batch_size: 32
-      augment: 0
-      status_every_kimg: 0.1
-      checkpoint_every_kimg: 0.1
-  scores:
-    evaluate:
-      network: teacher
-      sampler: { edm: { num_steps: 2 } }
-      reference: digits
-      metrics: [{ frechet_distance: { detector: pixels, images: 100 } }]
-      expect: [{ metric: fd_pixels_100, at_most: 1000 }]
-  table:
-    report: { caption: Digits, columns: [nfe, fd_pixels_100], rows: [{ label: Teacher, scores: { stage: scores } }] }
-";
 
 fn png(side: u32) -> Vec<u8> {
     let pixels = image::GrayImage::from_fn(side, side, |x, y| image::Luma([(x * 9 + y * 5) as u8]));
@@ -231,7 +205,7 @@ fn a_folder_of_runs_that_cannot_be_written_is_named() {
 #[test]
 fn a_full_disk_costs_nothing_that_was_finished() {
     let bench = Bench::new();
-    let file = bench.write("p.yaml", PIPELINE);
+    let file = bench.write("p.yaml", format!("{TEACHER}{SCORES}"));
     let disk = bench.path("disk");
     fs::create_dir(&disk).unwrap();
     let mounted = Command::new("mount")
@@ -302,7 +276,7 @@ fn a_training_that_diverges_stops_and_keeps_its_last_good_checkpoint() {
 #[test]
 fn an_expectation_that_is_not_met_is_exit_code_3_with_a_report() {
     let bench = Bench::new();
-    let file = bench.write("p.yaml", PIPELINE);
+    let file = bench.write("p.yaml", format!("{TEACHER}{SCORES}"));
     let strict = "stages.scores.evaluate.expect=[{ metric: fd_pixels_100, at_most: 0.001 }]";
     let said = bench.sida(&["run", &file, "--set", strict]).exits(3);
     assert!(said.out.contains("FAIL"), "{}", said.out);

@@ -1,13 +1,17 @@
 //! The command line through the real binary, on a pipeline that takes a moment: exit codes, streams, resuming.
 #![allow(clippy::unwrap_used, clippy::float_cmp, reason = "a test may fail, and its numbers are exact")]
 
+mod program;
+
 use std::{
     fs,
-    path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
+
+use program::{Bench, root};
 
 const PIPELINE: &str = "
 stages:
@@ -42,102 +46,66 @@ stages:
       expect: [{ metric: fd_pixels_64, at_most: 1e6 }]
 ";
 
-/// A folder with the pipeline in it.
-struct Bench {
-    folder: tempfile::TempDir,
+/// A folder with the pipeline and its digits, and the program in it.
+fn tiny() -> Bench {
+    let bench = Bench::inside();
+    fs::copy(root().join("datasets/digits-8x8.zip"), bench.path("digits.zip")).unwrap();
+    bench.write("tiny.yaml", PIPELINE);
+    bench
 }
 
-impl Bench {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let digits = Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets/digits-8x8.zip");
-        fs::copy(digits, folder.path().join("digits.zip")).unwrap();
-        fs::write(folder.path().join("tiny.yaml"), PIPELINE).unwrap();
-        Self { folder }
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sida"));
-        command
-            .current_dir(self.folder.path())
-            .args(arguments)
-            .env_remove("SIDA_RUNS")
-            .env("SIDA_CACHE", self.folder.path().join("cache"));
-        command
-    }
-
-    fn sida(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
-    }
-
-    fn start(&self, arguments: &[&str]) -> Child {
-        self.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
-    }
-
-    /// The folder of a stage, once it is there.
-    fn stage(&self, runs: &str, stage: &str) -> Option<PathBuf> {
-        let entries = fs::read_dir(self.folder.path().join(runs).join("tiny")).ok()?;
-        let mut paths = entries.flatten().map(|entry| entry.path());
-        paths.find(|path| path.file_name().unwrap().to_string_lossy().starts_with(&format!("{stage}-")))
-    }
-
-    fn weights(&self, runs: &str) -> Vec<u8> {
-        let dir = self.stage(runs, "sida").unwrap();
-        let snapshots = fs::read_dir(dir).unwrap().flatten().map(|entry| entry.path());
-        let mut snapshots: Vec<PathBuf> = snapshots
-            .filter(|path| path.extension().is_some_and(|extension| extension == "safetensors"))
-            .collect();
-        snapshots.sort();
-        fs::read(snapshots.last().unwrap()).unwrap()
-    }
+/// The folder of a stage, once it is there.
+fn stage(bench: &Bench, runs: &str, stage: &str) -> Option<PathBuf> {
+    program::folders(&bench.path(runs).join("tiny"), stage).into_iter().next()
 }
 
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-fn printed(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
+fn weights(bench: &Bench, runs: &str) -> Vec<u8> {
+    let dir = stage(bench, runs, "sida").unwrap();
+    let snapshots = fs::read_dir(dir).unwrap().flatten().map(|entry| entry.path());
+    let mut snapshots: Vec<PathBuf> = snapshots
+        .filter(|path| path.extension().is_some_and(|extension| extension == "safetensors"))
+        .collect();
+    snapshots.sort();
+    fs::read(snapshots.last().unwrap()).unwrap()
 }
 
 #[test]
 fn a_run_prints_its_results_and_a_second_one_does_nothing() {
-    let bench = Bench::new();
+    let bench = tiny();
     let first = bench.sida(&["run", "tiny.yaml", "--device", "cpu"]);
-    assert_eq!(first.status.code(), Some(0), "{}", said(&first));
-    assert!(printed(&first).contains("scores: fd_pixels_64"), "{}", printed(&first));
+    assert_eq!(first.code, Some(0), "{}", first.err);
+    assert!(first.out.contains("scores: fd_pixels_64"), "{}", first.out);
     let second = bench.sida(&["run", "tiny.yaml", "--device", "cpu"]);
-    assert_eq!(second.status.code(), Some(0));
-    assert!(printed(&second).contains("nothing to do: 4 stages were done before"), "{}", printed(&second));
+    assert_eq!(second.code, Some(0));
+    assert!(second.out.contains("nothing to do: 4 stages were done before"), "{}", second.out);
     let plan = bench.sida(&["plan", "tiny.yaml", "--json"]);
-    let plan: serde_json::Value = serde_json::from_slice(&plan.stdout).unwrap();
+    let plan: serde_json::Value = serde_json::from_str(&plan.out).unwrap();
     assert_eq!((&plan["to_run"], &plan["stages"][2]["status"]), (&0.into(), &"done".into()));
 
     // A limit that is missed is its own exit code, and the trained networks are still done.
     let strict =
         ["run", "tiny.yaml", "--device", "cpu", "--set", "stages.scores.evaluate.expect.0.at_most=0"];
     let strict = bench.sida(&strict);
-    assert_eq!(strict.status.code(), Some(3), "{}", said(&strict));
-    assert!(printed(&strict).contains("FAIL scores: fd_pixels_64"), "{}", printed(&strict));
-    assert!(printed(&strict).contains("1 stage ran, 3 were done before"), "{}", printed(&strict));
+    assert_eq!(strict.code, Some(3), "{}", strict.err);
+    assert!(strict.out.contains("FAIL scores: fd_pixels_64"), "{}", strict.out);
+    assert!(strict.out.contains("1 stage ran, 3 were done before"), "{}", strict.out);
 
     // The record of a run is a pipeline of the same values: all that it asks for is done.
-    fs::create_dir(bench.folder.path().join("copy")).unwrap();
-    fs::copy(bench.folder.path().join("runs/tiny/pipeline.yaml"), bench.folder.path().join("copy/tiny.yaml"))
-        .unwrap();
+    fs::create_dir(bench.path("copy")).unwrap();
+    fs::copy(bench.path("runs/tiny/pipeline.yaml"), bench.path("copy/tiny.yaml")).unwrap();
     let plan = bench.sida(&["plan", "copy/tiny.yaml"]);
-    assert!(printed(&plan).starts_with("tiny: 4 stages, 0 to run"), "{}{}", printed(&plan), said(&plan));
+    assert!(plan.out.starts_with("tiny: 4 stages, 0 to run"), "{}{}", plan.out, plan.err);
 
     // With the data gone and everything done, nothing needs the data; the artifact says so.
     let json = bench.sida(&["--log-format", "json", "run", "tiny.yaml", "--device", "cpu"]);
-    let line = said(&json).lines().next().unwrap_or_default().to_owned();
+    let line = json.err.lines().next().unwrap_or_default().to_owned();
     assert!(serde_json::from_str::<serde_json::Value>(&line).is_ok(), "{line}");
 }
 
 #[test]
 fn a_derived_pipeline_is_what_its_record_says() {
-    let bench = Bench::new();
-    let file = |name: &str| bench.folder.path().join(name);
+    let bench = tiny();
+    let file = |name: &str| bench.path(name);
     let text = "base: tiny.yaml
 remove: [scores]
 set: { stages.sida.distill.duration_kimg: 0.8, stages.sida.distill.batch_size: 8 }
@@ -147,46 +115,46 @@ stages:
     fs::write(file("derived.yaml"), text).unwrap();
     let shorter = ["derived.yaml", "--set", "stages.sida.distill.duration_kimg=0.048"];
     let run = bench.sida(&[&["run", "--device", "cpu"], &shorter[..]].concat());
-    assert_eq!(run.status.code(), Some(0), "{}", said(&run));
-    assert!(printed(&run).contains("4 stages ran"), "{}", printed(&run));
+    assert_eq!(run.code, Some(0), "{}", run.err);
+    assert!(run.out.contains("4 stages ran"), "{}", run.out);
     let record = fs::read_to_string(file("runs/derived/pipeline.yaml")).unwrap();
     let shown = bench.sida(&[&["plan", "--resolved"], &shorter[..]].concat());
-    assert_eq!(printed(&shown), record);
+    assert_eq!(shown.out, record);
     assert!(record.contains("duration_kimg: 0.048") && !record.contains("base:"), "{record}");
     let lost = bench.sida(&["plan", "derived.yaml", "--set", "stages.scores.evaluate.trials=2"]);
-    assert_eq!(lost.status.code(), Some(2));
+    assert_eq!(lost.code, Some(2));
     let words = "the command line: `--set stages.scores.evaluate.trials=2`: there is no `scores` in `stages`";
-    assert!(said(&lost).starts_with(words), "{}", said(&lost));
+    assert!(lost.err.starts_with(words), "{}", lost.err);
     // Without the base, and under the name of the derived pipeline, nothing is left to do.
     fs::remove_file(file("tiny.yaml")).unwrap();
     fs::write(file("derived.yaml"), record).unwrap();
     let again = bench.sida(&["run", "derived.yaml", "--device", "cpu"]);
-    assert!(printed(&again).contains("nothing to do: 4 stages"), "{}{}", printed(&again), said(&again));
+    assert!(again.out.contains("nothing to do: 4 stages"), "{}{}", again.out, again.err);
 }
 
 #[test]
 fn a_sweep_may_vary_a_derived_pipeline() {
-    let bench = Bench::new();
-    let file = |name: &str| bench.folder.path().join(name);
+    let bench = tiny();
+    let file = |name: &str| bench.path(name);
     fs::write(file("derived.yaml"), "base: tiny.yaml\nset: { seed: 3 }\n").unwrap();
     let sweep = "base: derived.yaml\naxes: { lr: { paths: [stages.sida.distill.generator.lr], values: [1e-4, 1e-5] } }\n";
     fs::write(file("sweep.yaml"), sweep).unwrap();
     let plan = bench.sida(&["plan", "sweep.yaml", "--json"]);
-    let plan: serde_json::Value = serde_json::from_slice(&plan.stdout).unwrap();
+    let plan: serde_json::Value = serde_json::from_str(&plan.out).unwrap();
     assert_eq!(
         (plan["points"].as_array().unwrap().len(), &plan["points"][1]["plan"]["seed"]),
         (2, &3.into())
     );
     let resolved = bench.sida(&["plan", "sweep.yaml", "--resolved"]);
-    assert_eq!(resolved.status.code(), Some(2));
-    assert!(said(&resolved).contains("is a sweep"), "{}", said(&resolved));
+    assert_eq!(resolved.code, Some(2));
+    assert!(resolved.err.contains("is a sweep"), "{}", resolved.err);
 }
 
 #[test]
 fn stopped_and_killed_runs_end_with_the_same_weights() {
-    let bench = Bench::new();
+    let bench = tiny();
     let whole = bench.sida(&["run", "tiny.yaml", "--device", "cpu", "--runs", "whole"]);
-    assert_eq!(whole.status.code(), Some(0), "{}", said(&whole));
+    assert_eq!(whole.code, Some(0), "{}", whole.err);
 
     let arguments = ["run", "tiny.yaml", "--device", "cpu", "--runs", "parts"];
     let mut seen = 0;
@@ -199,20 +167,20 @@ fn stopped_and_killed_runs_end_with_the_same_weights() {
         let code = child.wait().unwrap().code();
         // A killed process has no exit code.
         assert_eq!(code, if signal == "-KILL" { None } else { Some(130) }, "{signal}");
-        let dir = bench.stage("parts", "sida").unwrap();
+        let dir = stage(&bench, "parts", "sida").unwrap();
         assert!(!dir.join("artifact.json").exists(), "an unfinished stage is not done");
     }
     let plan = bench.sida(&["plan", "tiny.yaml", "--runs", "parts"]);
-    assert!(printed(&plan).contains("stopped, continues at"), "{}", printed(&plan));
+    assert!(plan.out.contains("stopped, continues at"), "{}", plan.out);
     let last = bench.sida(&arguments);
-    assert_eq!(last.status.code(), Some(0), "{}", said(&last));
-    assert!(bench.weights("whole") == bench.weights("parts"), "the weights differ");
+    assert_eq!(last.code, Some(0), "{}", last.err);
+    assert!(weights(&bench, "whole") == weights(&bench, "parts"), "the weights differ");
 }
 
 fn wait_for_checkpoint(bench: &Bench, child: &mut Child, after: u64) -> u64 {
     let started = Instant::now();
     loop {
-        let newest = bench.stage("parts", "sida").map(|dir| {
+        let newest = stage(bench, "parts", "sida").map(|dir| {
             let names = fs::read_dir(dir).into_iter().flatten().flatten();
             let number = |entry: fs::DirEntry| {
                 entry.file_name().to_string_lossy().strip_prefix("checkpoint-")?.parse::<u64>().ok()
@@ -231,12 +199,12 @@ fn wait_for_checkpoint(bench: &Bench, child: &mut Child, after: u64) -> u64 {
 
 #[test]
 fn wrong_commands_are_refused_with_a_sentence() {
-    let bench = Bench::new();
+    let bench = tiny();
     let refused = |arguments: &[&str], code: i32, words: &str| {
         let output = bench.sida(arguments);
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", said(&output));
-        assert!(said(&output).contains(words), "{arguments:?}: {}", said(&output));
-        assert!(output.stdout.is_empty(), "{arguments:?} prints no result");
+        assert_eq!(output.code, Some(code), "{arguments:?}: {}", output.err);
+        assert!(output.err.contains(words), "{arguments:?}: {}", output.err);
+        assert!(output.out.is_empty(), "{arguments:?} prints no result");
     };
     refused(&["run", "absent.yaml"], 2, "cannot read `absent.yaml`");
     refused(&["run", "digits.zip"], 2, "not UTF-8");
@@ -250,42 +218,42 @@ fn wrong_commands_are_refused_with_a_sentence() {
     if !cfg!(feature = "cuda") {
         refused(&["run", "tiny.yaml", "--device", "cuda:0"], 2, "no device `cuda:0`");
     }
-    assert!(!bench.folder.path().join("runs").exists(), "nothing was begun");
+    assert!(!bench.path("runs").exists(), "nothing was begun");
     // A file where the folder of runs should be.
     refused(&["run", "tiny.yaml", "--runs", "digits.zip"], 1, "cannot create the folder");
 }
 
 #[test]
 fn a_folder_in_use_is_refused_with_the_process_that_uses_it() {
-    let bench = Bench::new();
-    let folder = bench.folder.path().join("runs/tiny");
+    let bench = tiny();
+    let folder = bench.path("runs/tiny");
     let _lock = sida::pipeline::Lock::take(&folder).unwrap();
     let output = bench.sida(&["run", "tiny.yaml", "--device", "cpu"]);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(said(&output).contains(&format!("in use by another sida (process {})", std::process::id())));
+    assert_eq!(output.code, Some(1));
+    assert!(output.err.contains(&format!("in use by another sida (process {})", std::process::id())));
 }
 
 #[test]
 fn a_dataset_that_is_absent_or_damaged_is_one_sentence_and_loses_nothing() {
-    let bench = Bench::new();
-    let zip = bench.folder.path().join("digits.zip");
+    let bench = tiny();
+    let zip = bench.path("digits.zip");
     let bytes = fs::read(&zip).unwrap();
     fs::write(&zip, &bytes[..bytes.len() / 2]).unwrap();
     let truncated = bench.sida(&["run", "tiny.yaml", "--device", "cpu", "--until", "digits"]);
-    assert_eq!(truncated.status.code(), Some(1), "{}", said(&truncated));
-    assert!(said(&truncated).contains("digits.zip"), "{}", said(&truncated));
+    assert_eq!(truncated.code, Some(1), "{}", truncated.err);
+    assert!(truncated.err.contains("digits.zip"), "{}", truncated.err);
     fs::remove_file(&zip).unwrap();
     let absent = bench.sida(&["run", "tiny.yaml", "--device", "cpu", "--until", "digits"]);
-    assert_eq!(absent.status.code(), Some(1), "{}", said(&absent));
-    assert!(said(&absent).contains("digits.zip"), "{}", said(&absent));
+    assert_eq!(absent.code, Some(1), "{}", absent.err);
+    assert!(absent.err.contains("digits.zip"), "{}", absent.err);
     fs::write(&zip, &bytes).unwrap();
     let whole = bench.sida(&["run", "tiny.yaml", "--device", "cpu", "--until", "digits"]);
-    assert_eq!(whole.status.code(), Some(0), "{}", said(&whole));
+    assert_eq!(whole.code, Some(0), "{}", whole.err);
 }
 
 #[test]
 fn a_failing_point_of_a_sweep_does_not_stop_the_others() {
-    let bench = Bench::new();
+    let bench = tiny();
     // The second seed's file does not exist, which only its run can know.
     let text = "base: tiny.yaml
 axes:
@@ -293,46 +261,42 @@ axes:
 table: { rows: data, cell: { stage: scores, metric: fd_pixels_64 } }
 set: { stages.sida.distill.duration_kimg: 0.048, stages.sida.distill.snapshots.every_kimg: 0.04 }
 ";
-    fs::write(bench.folder.path().join("sweep.yaml"), text).unwrap();
+    fs::write(bench.path("sweep.yaml"), text).unwrap();
     let output = bench.sida(&["run", "sweep.yaml", "--device", "cpu"]);
-    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    let table = printed(&output);
+    assert_eq!(output.code, Some(1), "{}", output.err);
+    let table = output.out;
     assert!(table.lines().any(|line| line.contains("absent.zip") && line.contains("failed")), "{table}");
     assert!(table.lines().any(|line| line.contains("digits.zip") && !line.contains("failed")), "{table}");
-    assert!(said(&output).contains("1 of 2 sweep points failed"), "{}", said(&output));
-    assert!(bench.folder.path().join("runs/sweep/sweep.json").is_file());
-    let record = bench.folder.path().join("runs/sweep/points/data=_digits.zip_/pipeline.yaml");
+    assert!(output.err.contains("1 of 2 sweep points failed"), "{}", output.err);
+    assert!(bench.path("runs/sweep/sweep.json").is_file());
+    let record = bench.path("runs/sweep/points/data=_digits.zip_/pipeline.yaml");
     assert!(fs::read_to_string(record).unwrap().contains("path: digits.zip"), "every point keeps its record");
 }
 
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
-    let bench = Bench::new();
+    let bench = tiny();
     let mut child =
         bench.command(&["plan", "tiny.yaml"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
-    assert_eq!((output.status.code(), said(&output).as_str()), (Some(0), ""));
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
 }
 
 #[test]
 fn the_version_names_burn_and_the_features() {
-    let bench = Bench::new();
+    let bench = tiny();
     let output = bench.sida(&["--version"]);
-    assert_eq!(output.status.code(), Some(0));
-    assert!(
-        printed(&output).contains("Burn 0.22") && printed(&output).contains("features: cpu"),
-        "{}",
-        printed(&output)
-    );
+    assert_eq!(output.code, Some(0));
+    assert!(output.out.contains("Burn 0.22") && output.out.contains("features: cpu"), "{}", output.out);
 }
 
 /// A folder of pictures, a sub-folder per class, becomes a dataset that the next stage can open.
 #[test]
 fn a_folder_of_pictures_becomes_a_dataset() {
-    let bench = Bench::new();
+    let bench = tiny();
     for (class, shade) in [("cats", 40u8), ("dogs", 200)] {
-        let folder = bench.folder.path().join("pictures").join(class);
+        let folder = bench.path("pictures").join(class);
         fs::create_dir_all(&folder).unwrap();
         for i in 0..3 {
             let (width, height) = (20 + i, 16);
@@ -346,17 +310,17 @@ stages:
     prepare_dataset:
       source: { convert: { path: pictures, transform: center_crop, resolution: 8, use_labels: true } }
 ";
-    fs::write(bench.folder.path().join("pets.yaml"), text).unwrap();
+    fs::write(bench.path("pets.yaml"), text).unwrap();
     let output = bench.sida(&["run", "pets.yaml"]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let runs = bench.folder.path().join("runs/pets");
+    assert_eq!(output.code, Some(0), "{}", output.err);
+    let runs = bench.path("runs/pets");
     let stage = fs::read_dir(runs).unwrap().map(|e| e.unwrap().path()).find(|p| p.is_dir()).unwrap();
     let output = bench.sida(&["inspect", stage.join("dataset.zip").to_str().unwrap()]);
-    let words = String::from_utf8_lossy(&output.stdout).into_owned();
+    let words = &output.out;
     assert!(words.contains("6 images, 8x8, 3 channels") && words.contains("2 classes with 3, 3"), "{words}");
     let wrong = text.replace("center_crop", "center_crop_dhariwal");
-    fs::write(bench.folder.path().join("wrong.yaml"), wrong).unwrap();
+    fs::write(bench.path("wrong.yaml"), wrong).unwrap();
     let output = bench.sida(&["check", "wrong.yaml"]);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("rules: edm2"));
+    assert_eq!(output.code, Some(2));
+    assert!(output.err.contains("rules: edm2"));
 }

@@ -6,22 +6,7 @@ mod program;
 
 use std::{fs, path::PathBuf};
 
-use program::{Bench, folder};
-
-/// Digits and a teacher of some steps, then whatever is appended.
-const TEACHER: &str = "
-stages:
-  digits:
-    prepare_dataset: { source: { edm: { path: datasets/digits-8x8.zip, use_labels: true } } }
-  teacher:
-    train_teacher:
-      dataset: digits
-      network:
-        ddpmpp: { img_resolution: 8, img_channels: 1, label_dim: 10, model_channels: 8, channel_mult: [1], num_blocks: 1, attn_resolutions: [] }
-      duration_kimg: 0.1
-      batch_size: 32
-      augment: 0
-";
+use program::{Bench, TEACHER, folder};
 
 /// The trained teacher's weights, the value of one of them replaced.
 fn spoiled(bench: &Bench, tensor: &str, value: f32) -> String {

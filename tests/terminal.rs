@@ -10,28 +10,12 @@ use std::{
     process::Stdio,
 };
 
-use program::{Bench, json};
-
-/// A training of a second that has much to say.
-const TRAINING: &str = "
-stages:
-  digits:
-    prepare_dataset: { source: { edm: { path: datasets/digits-8x8.zip, use_labels: true } } }
-  teacher:
-    train_teacher:
-      dataset: digits
-      network:
-        ddpmpp: { img_resolution: 8, img_channels: 1, label_dim: 10, model_channels: 8, channel_mult: [1], num_blocks: 1, attn_resolutions: [] }
-      duration_kimg: 0.3
-      batch_size: 32
-      augment: 0
-      checkpoint_every_kimg: 0.1
-";
+use program::{Bench, TEACHER, json};
 
 #[test]
 fn a_lost_standard_error_costs_nothing() {
     let bench = Bench::new();
-    let file = bench.write("t.yaml", TRAINING);
+    let file = bench.write("t.yaml", TEACHER);
     for (i, format) in ["text", "json"].into_iter().enumerate() {
         // A full disk, then a reader that has gone away.
         for broken in [0, 1] {

@@ -19,9 +19,40 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A folder for pipelines and runs.
+/// Digits and a teacher that has hardly begun.
+pub const TEACHER: &str = "
+stages:
+  digits:
+    prepare_dataset: { source: { edm: { path: datasets/digits-8x8.zip, use_labels: true } } }
+  teacher:
+    train_teacher:
+      dataset: digits
+      network:
+        ddpmpp: { img_resolution: 8, img_channels: 1, label_dim: 10, model_channels: 8, channel_mult: [1], num_blocks: 1, attn_resolutions: [] }
+      duration_kimg: 0.3
+      batch_size: 32
+      augment: 0
+      status_every_kimg: 0.1
+      checkpoint_every_kimg: 0.1
+";
+
+/// Its scores, and a report of them; below `TEACHER`.
+pub const SCORES: &str = "
+  scores:
+    evaluate:
+      network: teacher
+      sampler: { edm: { num_steps: 2 } }
+      reference: digits
+      metrics: [{ frechet_distance: { detector: pixels, images: 100 } }]
+      expect: [{ metric: fd_pixels_100, at_most: 1000 }]
+  table:
+    report: { caption: Digits, columns: [nfe, fd_pixels_100], rows: [{ label: Teacher, scores: { stage: scores } }] }
+";
+
+/// A folder for pipelines and runs, and where the program is started: in the repository, or in that folder.
 pub struct Bench {
     folder: tempfile::TempDir,
+    inside: bool,
 }
 
 /// What a finished process said.
@@ -33,7 +64,12 @@ pub struct Said {
 
 impl Bench {
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        Self { folder: tempfile::tempdir().unwrap(), inside: false }
+    }
+
+    /// The program is started in the folder.
+    pub fn inside() -> Self {
+        Self { inside: true, ..Self::new() }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -52,7 +88,7 @@ impl Bench {
 
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sida"));
-        command.args(arguments).current_dir(root());
+        command.args(arguments).current_dir(if self.inside { self.folder.path() } else { root() });
         for variable in ["RUST_LOG", "SIDA_INCEPTION"] {
             command.env_remove(variable);
         }
