@@ -16,8 +16,8 @@ use sida::{
     },
     report::Score,
     stages::{
-        Artifact, DatasetArtifact, ImagesArtifact, NetworkArtifact, ScoresArtifact, StageSpec, TableArtifact,
-        Verdict,
+        Artifact, DatasetArtifact, ImagesArtifact, Kind, NetworkArtifact, ScoresArtifact, StageSpec,
+        TableArtifact, Verdict, World,
     },
 };
 
@@ -72,8 +72,8 @@ impl Execute for Mock {
             return Err(Error::Interrupted);
         }
         let value = self.value;
-        Ok(match &stage.spec {
-            StageSpec::PrepareDataset(_) => Artifact::Dataset(DatasetArtifact {
+        Ok(match StageSpec::makes(stage.spec.verb()).unwrap() {
+            Kind::Dataset => Artifact::Dataset(DatasetArtifact {
                 path: stage.dir.clone(),
                 images: 1,
                 has_images: true,
@@ -84,13 +84,13 @@ impl Execute for Mock {
                 max_images: None,
                 identity: String::new(),
             }),
-            StageSpec::TrainTeacher(teacher) => network(&teacher.network),
-            StageSpec::Distill(distill) => match &running.finished[&distill.teacher].artifact {
-                Artifact::Network(teacher) => network(&teacher.network),
-                other => panic!("a teacher is a network, not {other:?}"),
-            },
-            StageSpec::Evaluate(evaluate) => Artifact::Scores(ScoresArtifact {
-                network: evaluate.network.clone(),
+            Kind::Network => {
+                let stages = running.plan.stages.iter().map(|stage| (stage.name.clone(), stage.spec.clone()));
+                let stages = stages.collect::<IndexMap<_, _>>();
+                network(World { stages: &stages, search: &[] }.network(&stage.name).unwrap())
+            }
+            Kind::Scores => Artifact::Scores(ScoresArtifact {
+                network: stage.spec.stage().inputs()[0].stage.clone(),
                 nfe: 1,
                 scores: IndexMap::from([(
                     "fd_pixels_100".to_owned(),
@@ -105,15 +105,14 @@ impl Execute for Mock {
                     source: None,
                 }],
             }),
-            StageSpec::Generate(_) => Artifact::Images(ImagesArtifact {
+            Kind::Images => Artifact::Images(ImagesArtifact {
                 images: 1,
                 folder: "images".into(),
                 grid: "grid.png".into(),
                 npz: None,
                 nfe: 1,
             }),
-            StageSpec::Report(_) => Artifact::Table(TableArtifact { text: String::new(), files: Vec::new() }),
-            StageSpec::LoadTeacher(_) => panic!("nothing is loaded here"),
+            Kind::Table => Artifact::Table(TableArtifact { text: String::new(), files: Vec::new() }),
         })
     }
 }
