@@ -88,9 +88,15 @@ impl Document {
         self.origins.push((pointer, origin));
     }
 
-    /// Who changed the values of the file, each once.
-    pub(super) fn changed_by(&self) -> IndexSet<String> {
-        self.origins.iter().map(|(_, origin)| origin.to_string()).collect()
+    /// Who changed the stage in which a dotted path leads; who changed anything, where nobody changed that stage.
+    pub(super) fn changed_by(&self, path: &str) -> IndexSet<String> {
+        let stage = |path: &str| path.split('.').take(2).map(str::to_owned).collect::<Vec<_>>();
+        let here = |pointer: &str| stage(&dotted(pointer)) == stage(path);
+        let by = |near: bool| {
+            let origins = self.origins.iter().filter(|(pointer, _)| !near || here(pointer));
+            origins.map(|(_, origin)| origin.to_string()).collect::<IndexSet<_>>()
+        };
+        Some(by(true)).filter(|near| !near.is_empty()).unwrap_or_else(|| by(false))
     }
 
     /// Where a value comes from that does not stand in the file, and the rest of `pointer` below what came from there.

@@ -79,9 +79,9 @@ fn attributed(mut mistakes: Vec<Mistake>, document: &Document, search: &[PathBuf
         && let Ok(unchanged) = Document::read(&document.name, document.text.clone())
     {
         let own = judge(&unchanged, Vec::new(), search).err().unwrap_or_default();
-        let by = document.changed_by().into_iter().collect::<Vec<_>>().join(" and ");
         for mistake in &mut mistakes {
             if mistake.file == document.name && !own.contains(mistake) {
+                let by = document.changed_by(&mistake.path).into_iter().collect::<Vec<_>>().join(" and ");
                 let _ = write!(mistake.message, " (changed by {by})");
             }
         }
