@@ -83,14 +83,6 @@ impl Batch {
         Some(Tensor::from_data(TensorData::new(values, [self.len(), c, h, w]), device))
     }
 
-    /// Images as networks see them, `[n, c, h, w]` from -1 to 1; `None` for latents and labels.
-    pub fn images(&self, device: &Device) -> Option<Tensor<4>> {
-        let Samples::Images(bytes) = &self.samples else { return None };
-        let values: Vec<f32> = bytes.iter().map(|&v| f32::from(v) / 127.5 - 1.0).collect();
-        let [c, h, w] = self.shape;
-        Some(Tensor::from_data(TensorData::new(values, [self.len(), c, h, w]), device))
-    }
-
     /// One-hot labels, row by row, `[n, label_dim]`.
     pub fn one_hot(&self) -> Vec<f32> {
         let mut labels = vec![0.0; self.len() * self.label_dim];
