@@ -104,6 +104,11 @@ fn a_run_that_fails_or_is_killed_leaves_no_other_runs_verdict() {
     // The file is wrong.
     bench.sida(&["run", &file, "--set", "stages.teacher.train_teacher.lr=fast"]).exits(2);
     says(&[r#"errors="1""#, "lr"]);
+    // The command is wrong: a device that is not there, a stage that does not exist.
+    bench.sida(&["run", &file, "--device", "cuda:99"]).exits(2);
+    says(&[r#"errors="1""#, "cuda:99"]);
+    bench.sida(&["run", &file, "--only", "scoers"]).exits(2);
+    says(&[r#"errors="1""#, "scoers"]);
     // It is killed.
     let long = ["run", &file, "--set", "stages.teacher.train_teacher.duration_kimg=1000"];
     let mut child = bench.start(&long);

@@ -21,7 +21,6 @@ use crate::{
         record::{keep, record},
         run as walk,
     },
-    report::{RunError, RunResult},
     stages::{Artifact, Stop},
     terminal,
 };
@@ -42,15 +41,16 @@ pub(super) fn run(file: &Path, args: &PlaceArgs, asked: &str, choice: &Choice) -
     let source = Source::read(file)?;
     let settings = args.settings()?;
     let dir = args.runs().join(source.name());
-    let parsed = source.parse(&settings).inspect_err(|error| refused(&dir, &source.name(), error))?;
-    let (device, device_name) = device::choose(asked)?;
+    let refused = |error: &Error| outcome::refused(&dir, &source.name(), error);
+    let parsed = source.parse(&settings).inspect_err(refused)?;
+    let (device, device_name) = device::choose(asked).inspect_err(refused)?;
     let places = Places { runs: args.runs(), cache: cache(), search: source.search.clone() };
     let mut executor =
         Stages { device, device_name, places: &places, date: date(SystemTime::now()), stop: stop()? };
     match parsed {
         Parsed::Pipeline(pipeline) => {
             // A wrong stage name is said before a folder is made.
-            let _ = plan_and_choose(&pipeline, &source.name(), &places, choice)?;
+            let _ = plan_and_choose(&pipeline, &source.name(), &places, choice).inspect_err(refused)?;
             let _lock = Lock::take(&dir)?;
             let (plan, selection) = plan_and_choose(&pipeline, &source.name(), &places, choice)?;
             keep(&record(&pipeline, &source, &settings)?, &dir)?;
@@ -67,16 +67,6 @@ pub(super) fn run(file: &Path, args: &PlaceArgs, asked: &str, choice: &Choice) -
             let _lock = Lock::take(&dir)?;
             run_sweep::run(&source, &sweep, points, &settings, choice, &places, &mut executor)
         }
-    }
-}
-
-/// What ran here before is not what was asked for now: its verdict must not stand for it.
-fn refused(dir: &Path, pipeline: &str, error: &Error) {
-    if dir.is_dir() {
-        let error = RunError { stage: None, message: error.to_string() };
-        let result = RunResult { pipeline: pipeline.to_owned(), error: Some(error), ..RunResult::default() };
-        // The mistakes themselves are what has to be said.
-        let _ = outcome::write(dir, &result);
     }
 }
 

@@ -16,8 +16,20 @@ const FILE: &str = "junit.xml";
 /// # Errors
 /// `Io`.
 pub fn begin(folder: &Path, pipeline: &str) -> Result<()> {
-    let error = RunError { stage: None, message: "the run has not come to its end".to_owned() };
-    write(folder, &RunResult { pipeline: pipeline.to_owned(), error: Some(error), ..RunResult::default() })
+    write(folder, &nothing_but(pipeline, "the run has not come to its end".to_owned()))
+}
+
+/// Writes that a run could not begin where others did: their verdict must not stand for it.
+pub fn refused(folder: &Path, pipeline: &str, error: &Error) {
+    if folder.is_dir() {
+        // The error itself is what has to be said.
+        let _ = write(folder, &nothing_but(pipeline, error.to_string()));
+    }
+}
+
+fn nothing_but(pipeline: &str, message: String) -> RunResult {
+    let error = Some(RunError { stage: None, message });
+    RunResult { pipeline: pipeline.to_owned(), error, ..RunResult::default() }
 }
 
 /// What is known of a run at its end.

@@ -238,11 +238,12 @@ impl Stage for PrepareDataset {
     }
 
     fn locations(&self) -> Vec<(String, &Location)> {
-        match &self.source {
-            DatasetSource::Edm(source) => vec![("source/edm/path".to_owned(), &source.path)],
-            DatasetSource::Convert(source) => vec![("source/convert/path".to_owned(), &source.path)],
-            DatasetSource::Labels(source) => vec![("source/labels/path".to_owned(), &source.path)],
-        }
+        let kind = match &self.source {
+            DatasetSource::Edm(_) => "edm",
+            DatasetSource::Convert(_) => "convert",
+            DatasetSource::Labels(_) => "labels",
+        };
+        vec![(format!("source/{kind}/path"), self.location())]
     }
 
     fn work(&self, _world: &World<'_>, cache: &Path) -> Work {
