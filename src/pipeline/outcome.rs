@@ -19,9 +19,10 @@ pub fn begin(folder: &Path, pipeline: &str) -> Result<()> {
     write(folder, &nothing_but(pipeline, "the run has not come to its end".to_owned()))
 }
 
-/// Writes that a run could not begin where others did: their verdict must not stand for it.
+/// Writes that a run could not begin where another's verdict stands: it must not pass for this one's.
+/// Nothing else of the folder is touched; it may be a newer program's.
 pub fn refused(folder: &Path, pipeline: &str, error: &Error) {
-    if folder.is_dir() {
+    if folder.join(FILE).is_file() {
         // The error itself is what has to be said.
         let _ = write(folder, &nothing_but(pipeline, error.to_string()));
     }
