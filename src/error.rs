@@ -113,16 +113,30 @@ pub enum Error {
         /// What happened.
         problem: String,
     },
-    /// Another process works in the same runs folder.
+    /// Another process makes a stage that was to be removed.
+    #[error("`{}` is being made by {holder}: wait for it, or stop it", terminal::path(path))]
+    Busy {
+        /// The stage's folder.
+        path: PathBuf,
+        /// The other process, in words.
+        holder: String,
+    },
+    /// Files are not what they were when they were made.
+    #[error("{damaged} of {total} stages are damaged; `sida run` makes what is needed again")]
+    Damaged {
+        /// Stages with something wrong.
+        damaged: usize,
+        /// All that were read.
+        total: usize,
+    },
+    /// This process was stopped for so long that another makes its stage now.
     #[error(
-        "`{}` is in use by another sida (process {pid}): wait for it, or give --runs another folder",
+        "the lease `{}` is another's now: this process was not heard of for too long",
         terminal::path(path)
     )]
-    Locked {
-        /// The locked folder.
+    LeaseLost {
+        /// The lease.
         path: PathBuf,
-        /// The other process, as it wrote itself down.
-        pid: String,
     },
     /// A folder was written by a newer version of the program.
     #[error(

@@ -32,6 +32,7 @@ pub mod location;
 pub mod metrics;
 pub mod nn;
 pub mod pipeline;
+pub mod process;
 pub mod report;
 pub mod rng;
 pub mod secret;

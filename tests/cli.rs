@@ -224,16 +224,6 @@ fn wrong_commands_are_refused_with_a_sentence() {
 }
 
 #[test]
-fn a_folder_in_use_is_refused_with_the_process_that_uses_it() {
-    let bench = tiny();
-    let folder = bench.path("runs/tiny");
-    let _lock = sida::pipeline::Lock::take(&folder).unwrap();
-    let output = bench.sida(&["run", "tiny.yaml", "--device", "cpu"]);
-    assert_eq!(output.code, Some(1));
-    assert!(output.err.contains(&format!("in use by another sida (process {})", std::process::id())));
-}
-
-#[test]
 fn a_dataset_that_is_absent_or_damaged_is_one_sentence_and_loses_nothing() {
     let bench = tiny();
     let zip = bench.path("digits.zip");

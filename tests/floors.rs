@@ -16,7 +16,18 @@ const FLOORS: [&[&str]; 9] = [
     &["diffusion", "checkpoint", "metrics"],
     &["nn", "data"],
     &["kernels", "formats", "rng"],
-    &["error", "terminal", "secret", "location", "stage_name", "seed", "kimg", "state_dict", "suggestion"],
+    &[
+        "error",
+        "terminal",
+        "secret",
+        "location",
+        "stage_name",
+        "seed",
+        "kimg",
+        "state_dict",
+        "suggestion",
+        "process",
+    ],
 ];
 
 #[test]

@@ -81,7 +81,8 @@ fn every_file_is_read_judged_and_planned() {
         assert!(file.parent().unwrap().join(schema).is_file(), "{}: {schema}", file.display());
         match source.parse(&[]).unwrap_or_else(|error| panic!("{error}")) {
             Parsed::Pipeline(pipeline) => {
-                let plan = Plan::new(&pipeline, &source.name(), &places()).unwrap();
+                let plan =
+                    Plan::new(&pipeline, &source.name(), places().home(&source.name()), &places()).unwrap();
                 assert_eq!(plan.stages.len(), pipeline.stages.len());
             }
             Parsed::Sweep(sweep, points) => {
@@ -121,7 +122,8 @@ fn text_and_tree_are_decoded_alike() {
 
 #[test]
 fn the_plan_of_the_quickstart() {
-    let plan = Plan::new(&pipeline("quickstart"), "quickstart", &places()).unwrap();
+    let plan =
+        Plan::new(&pipeline("quickstart"), "quickstart", places().home("quickstart"), &places()).unwrap();
     let stages: Vec<String> = plan
         .stages
         .iter()

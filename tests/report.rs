@@ -4,8 +4,8 @@ use std::{fs::File, io::Read, path::PathBuf};
 
 use indexmap::IndexMap;
 use sida::report::{
-    self, Chart, Expectation, Grid, Line, Mark, Provenance, ReportData, Row, RunError, RunResult, Scale,
-    Score, StageCurves, StageRun, StageSettings, Verdict,
+    self, Chart, Expectation, Grid, Line, Mark, Origin, Provenance, ReportData, Row, RunError, RunResult,
+    Scale, Score, StageCurves, StageRun, StageSettings, Verdict,
 };
 
 /// A digits pipeline of plausible numbers. Its files are left in the target's temporary folder, to be looked at.
@@ -73,6 +73,13 @@ fn realistic() -> ReportData {
         ],
         provenance: Provenance {
             date: "2026-11-22 23:41 UTC".into(),
+            key: "0123456789abcdef0123456789abcdef".into(),
+            origin: Origin {
+                file: "pipelines/digits.yaml".into(),
+                sha256: "ab".repeat(32),
+                command: "sida run pipelines/digits.yaml --set 'seed=<3>'".into(),
+                commit: Some("0123abc-dirty".into()),
+            },
             seed: 0,
             device: "CPU, 2 threads".into(),
             versions: IndexMap::from(

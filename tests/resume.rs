@@ -97,8 +97,9 @@ fn a_run_that_is_stopped_and_killed_again_and_again_ends_with_the_same_bits() {
         let mut child = bench.start(&["run", PIPELINE, "--device", "cpu"]);
         // On a busy machine the stage may have ended before this test looks.
         let there = |dir: &PathBuf| dir.join(what).exists() || dir.join("artifact.json").exists();
-        let ready =
-            |child: &std::process::Child| works_in(child, &dir) && folders(&dir, stage).iter().any(there);
+        let ready = |child: &std::process::Child| {
+            works_in(child, &bench.runs()) && folders(&dir, stage).iter().any(there)
+        };
         assert!(wait(&mut child, ready), "ended before {stage} had {what}: {}", Said::end(child).err);
         signal(&child, how);
         let said = Said::end(child);
@@ -148,7 +149,8 @@ fn a_finished_run_does_nothing_and_a_change_runs_what_depends_on_it() {
     assert!(said.out.contains("2 stages ran, 9 were done before"), "{}", said.out);
     assert!(said.err.contains("sid_scores: evaluate runs (`trials` was 1, is 2"), "{}", said.err);
     // The values before the change are still done.
-    assert!(bench.sida(&["run", PIPELINE]).exits(0).out.contains("nothing to do"));
+    let said = bench.sida(&["run", PIPELINE]).exits(0);
+    assert!(said.out.contains("1 stage ran, 10 were done before"), "its page alone: {}", said.out);
 
     // Weights that somebody deleted are made again, and what was made from them stays.
     let sid = folder(&pipeline_dir(&bench.runs()), "sid");
@@ -200,18 +202,23 @@ fn a_longer_training_continues_a_shorter_one_to_the_same_bits() {
 }
 
 #[test]
-fn one_run_per_folder_at_a_time() {
+fn a_second_process_waits_for_what_the_first_makes() {
     let bench = Bench::new();
-    let dir = pipeline_dir(&bench.runs());
-    let long = "stages.teacher.train_teacher.duration_kimg=10000";
-    let mut first = bench.start(&["run", PIPELINE, "--until", "teacher", "--set", long]);
-    assert!(wait(&mut first, |child| works_in(child, &dir)));
-    let second = bench.sida(&["run", PIPELINE]).exits(1);
-    second.complains(&["is in use by another sida", &first.id().to_string(), "--runs"]);
+    let command = ["run", PIPELINE, "--until", "teacher_scores", "--device", "cpu"];
+    let mut first = bench.start(&command);
+    assert!(wait(&mut first, |child| works_in(child, &bench.runs())));
     // To look is no run.
     bench.sida(&["plan", PIPELINE]).exits(0);
-    signal(&first, "TERM");
-    Said::end(first).exits(130);
+    let second = bench.start(&command);
+    let first = Said::end(first).exits(0);
+    let second = Said::end(second).exits(0);
+    let ran = |said: &Said| {
+        let line = said.out.lines().find_map(|line| line.split_once(" ran, ").map(|(ran, _)| ran.to_owned()));
+        line.map_or(0, |ran| ran.split(' ').next().unwrap().parse::<usize>().unwrap())
+    };
+    assert_eq!(ran(&first) + ran(&second), 3, "{}\n{}", first.err, second.err);
+    assert!(second.err.contains("makes it, waiting"), "{}", second.err);
+    same_weights(uninterrupted(), &bench.runs(), "teacher");
 }
 
 #[test]

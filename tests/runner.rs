@@ -12,7 +12,7 @@ use sida::{
     diffusion::{Encoder, OneStep, Sampler},
     pipeline::{
         Execute, Parsed, Places, Plan, PlannedStage, Running, Selection, Setting, Source, Status, Summary,
-        run, runs,
+        run,
     },
     report::Score,
     stages::{
@@ -154,12 +154,12 @@ impl Bench {
         let settings: Vec<Setting> = set.iter().map(|text| Setting::parse(text).unwrap()).collect();
         let source = Source::read(&self.file()).unwrap();
         let Parsed::Pipeline(pipeline) = source.parse(&settings).unwrap() else { panic!("a pipeline") };
-        Plan::new(&pipeline, "p", &self.places()).unwrap()
+        Plan::new(&pipeline, "p", self.places().home("p"), &self.places()).unwrap()
     }
 
     fn run(&self, set: &[&str], mock: &mut Mock) -> Result<Summary> {
         let plan = self.plan(set);
-        run(&plan, &Selection::default(), &plan.dir.clone(), mock)
+        run(&plan, &Selection::default(), mock)
     }
 }
 
@@ -209,7 +209,7 @@ fn changed_contents_of_a_dataset_run_everything_again() {
     // The label check would object now, so the plan is made from the typed value.
     let text = fs::read_to_string(bench.file()).unwrap();
     let pipeline = serde_saphyr::from_str(&text).unwrap();
-    let plan = Plan::new(&pipeline, "p", &bench.places()).unwrap();
+    let plan = Plan::new(&pipeline, "p", bench.places().home("p"), &bench.places()).unwrap();
     assert_eq!(reason(&plan, "digits"), "the contents of `source/edm/path` changed");
     assert!(plan.stages.iter().all(|stage| stage.status != Status::Done));
 }
@@ -272,15 +272,15 @@ fn only_until_and_force() {
     assert!(said(None, Some("sod"), &[]).contains("did you mean `sid`?"));
     let mut mock = Mock::default();
     let until = Selection::new(&plan, None, Some("teacher"), &[]).unwrap();
-    run(&plan, &until, &plan.dir, &mut mock).unwrap();
+    run(&plan, &until, &mut mock).unwrap();
     assert_eq!(mock.asked, ["digits", "teacher"]);
     let plan = bench.plan(&[]);
     let only = Selection::new(&plan, Some("sid"), None, &[]).unwrap();
-    run(&plan, &only, &plan.dir, &mut mock).unwrap();
+    run(&plan, &only, &mut mock).unwrap();
     assert_eq!(mock.asked, ["digits", "teacher", "sid"]);
     let plan = bench.plan(&[]);
     let force = Selection::new(&plan, None, None, &["teacher".to_owned()]).unwrap();
-    run(&plan, &force, &plan.dir, &mut mock).unwrap();
+    run(&plan, &force, &mut mock).unwrap();
     assert_eq!(mock.asked[3..], ["teacher", "sid", "scores"]);
 }
 
@@ -291,10 +291,10 @@ fn a_folder_of_a_newer_program_is_refused() {
     let plan = bench.plan(&[]);
     let record = plan.stages[0].dir.join("stage.json");
     let text = fs::read_to_string(&record).unwrap();
-    fs::write(&record, text.replacen("\"format\": 1", "\"format\": 99", 1)).unwrap();
+    fs::write(&record, text.replacen("\"format\": 2", "\"format\": 99", 1)).unwrap();
     let source = Source::read(&bench.file()).unwrap();
     let Parsed::Pipeline(pipeline) = source.parse(&[]).unwrap() else { panic!("a pipeline") };
-    let error = Plan::new(&pipeline, "p", &bench.places()).unwrap_err();
+    let error = Plan::new(&pipeline, "p", bench.places().home("p"), &bench.places()).unwrap_err();
     assert!(matches!(error, Error::NewerFormat { found: 99, .. }), "{error}");
     assert_eq!(error.exit_code(), 1);
 }
@@ -320,21 +320,84 @@ fn points_of_a_sweep_share_stages_with_the_same_key() {
     let Parsed::Sweep(_, points) = source.parse(&[]).unwrap() else { panic!("a sweep") };
     let mut mock = Mock::default();
     for point in points {
-        let plan = Plan::new(&point.pipeline, "s", &bench.places()).unwrap();
-        run(&plan, &Selection::default(), &plan.dir, &mut mock).unwrap();
+        let plan =
+            Plan::new(&point.pipeline, "s", bench.places().home(&point.label()), &bench.places()).unwrap();
+        run(&plan, &Selection::default(), &mut mock).unwrap();
     }
     let count = |name: &str| mock.asked.iter().filter(|asked| *asked == name).count();
     assert_eq!((count("digits"), count("teacher"), count("sid"), count("scores")), (1, 1, 4, 4));
 }
 
 #[test]
-fn another_pipelines_scores_are_found() {
+fn finished_stages_are_shared_between_pipelines_and_with_sweeps() {
     let bench = Bench::new();
-    bench.run(&[], &mut Mock { value: 0.25, ..Mock::default() }).unwrap();
-    let name = sida::stage_name::StageName::new("scores");
-    let found = runs::newest_finished(&bench.places().runs, "p", &name).unwrap().unwrap();
+    bench.run(&[], &mut Mock::default()).unwrap();
+    let other = bench.folder.path().join("q.yaml");
+    fs::write(&other, PIPELINE.replace("path: digits.zip", "path: ./digits.zip")).unwrap();
+    let Parsed::Pipeline(pipeline) = Source::read(&other).unwrap().parse(&[]).unwrap() else { panic!() };
+    let plan = Plan::new(&pipeline, "q", bench.places().home("q"), &bench.places()).unwrap();
     assert!(
-        matches!(found.artifact, Artifact::Scores(scores) if scores.scores["fd_pixels_100"].mean == 0.25)
+        plan.stages.iter().all(|stage| stage.status == Status::Done),
+        "a path spelled another way is the same"
     );
-    assert!(runs::newest_finished(&bench.places().runs, "q", &name).unwrap().is_none());
+    let mut mock = Mock::default();
+    run(&plan, &Selection::default(), &mut mock).unwrap();
+    assert!(mock.asked.is_empty());
+    // Each folder says what is its own, and deleting one loses nothing.
+    let own = |name: &str| sida::pipeline::home::stages(&bench.places().home(name)).unwrap();
+    let links = |name: &str| own(name).into_iter().filter(|name| name.contains('-')).collect::<Vec<_>>();
+    assert_eq!((links("p"), links("p").len()), (links("q"), 4));
+    fs::remove_dir_all(bench.places().home("p")).unwrap();
+    assert!(bench.plan(&[]).stages.iter().all(|stage| stage.status == Status::Done));
+}
+
+#[test]
+fn a_name_may_be_short_and_a_comparison_never_is() {
+    let bench = Bench::new();
+    let plan = bench.plan(&[]);
+    let [digits, teacher] =
+        [0, 1].map(|i| plan.stages[plan.find("", ["digits", "teacher"][i]).unwrap()].clone());
+    bench.run(&[], &mut Mock::default()).unwrap();
+    // Another stage whose key begins alike: it is not this one, and stays where it is.
+    let record = digits.dir.join("stage.json");
+    let text = fs::read_to_string(&record).unwrap();
+    let other = format!("{}{}", digits.key.short(), "0".repeat(24));
+    fs::write(&record, text.replace(&digits.key.to_string(), &other)).unwrap();
+    let plan = bench.plan(&[]);
+    assert_eq!(reason(&plan, "digits"), "its last run is gone");
+    assert_eq!(reason(&plan, "teacher"), "done");
+    let mut mock = Mock::default();
+    bench.run(&[], &mut mock).unwrap();
+    assert_eq!(mock.asked, ["digits"]);
+    assert!(fs::read_to_string(&record).unwrap().contains(&other));
+    assert!(teacher.dir.is_dir());
+}
+
+#[test]
+fn damage_is_found_by_what_reads_it_and_mended() {
+    let bench = Bench::new();
+    bench.run(&[], &mut Mock::default()).unwrap();
+    let plan = bench.plan(&[]);
+    let weights = |stage: &str| plan.stages[plan.find("", stage).unwrap()].dir.join("weights.safetensors");
+    fs::write(weights("teacher"), "x").unwrap();
+    fs::remove_file(weights("sid")).unwrap();
+    let plan = bench.plan(&[]);
+    assert_eq!(reason(&plan, "teacher"), "`weights.safetensors` has 1 bytes and had 0: it is made again");
+    assert_eq!(reason(&plan, "sid"), "`weights.safetensors` is gone: it is made again");
+    let mut mock = Mock::default();
+    let summary = bench.run(&[], &mut mock).unwrap();
+    assert_eq!(mock.asked, ["teacher", "sid"], "what was made from them stays");
+    assert_eq!(summary.finished.len(), 4);
+}
+
+#[test]
+fn stages_of_the_layout_before_the_store_are_refused_with_a_sentence() {
+    let bench = Bench::new();
+    let old = bench.places().home("p").join("digits-01234567");
+    fs::create_dir_all(&old).unwrap();
+    fs::write(old.join("stage.json"), r#"{"format": 1, "stage": "digits"}"#).unwrap();
+    let source = Source::read(&bench.file()).unwrap();
+    let Parsed::Pipeline(pipeline) = source.parse(&[]).unwrap() else { panic!("a pipeline") };
+    let error = Plan::new(&pipeline, "p", bench.places().home("p"), &bench.places()).unwrap_err().to_string();
+    assert!(error.contains("made by an older sida") && error.contains("--runs"), "{error}");
 }

@@ -10,7 +10,7 @@ use std::{
     process::Stdio,
 };
 
-use program::{Bench, TEACHER, json};
+use program::{Bench, TEACHER};
 
 #[test]
 fn a_lost_standard_error_costs_nothing() {
@@ -70,8 +70,8 @@ fn credentials_are_neither_printed_nor_stored() {
     };
     let direct = text("http://me:hunter2@127.0.0.1:1/net.pkl?token=hunter3&v=2");
     let through = text("${BASE}/net.pkl?sig=${SIGNATURE}");
-    for text in [direct, through] {
-        let wrong = bench.write("wrong.yaml", &text);
+    for text in [&direct, &through] {
+        let wrong = bench.write("wrong.yaml", text);
         let file = bench.write("p.yaml", text.replace(", sampler: {}", ""));
         for arguments in [
             vec!["check", &wrong],
@@ -97,13 +97,31 @@ fn credentials_are_neither_printed_nor_stored() {
             assert!(!said.contains("hunter"), "{arguments:?}\n{said}");
         }
     }
-    let dir = program::folders(&bench.runs().join("p"), "teacher");
-    let kept: Vec<String> = dir.iter().map(|dir| json(&dir.join("stage.json"))["spec"].to_string()).collect();
-    assert!(
-        kept.iter().any(|spec| spec.contains("http://***:***@127.0.0.1:1/net.pkl?token=***&v=2")),
-        "{kept:?}"
-    );
-    assert!(kept.iter().any(|spec| spec.contains("${BASE}/net.pkl?sig=${SIGNATURE}")), "{kept:?}");
+    let record = |text: &str| {
+        let file = bench.write("p.yaml", text.replace(", sampler: {}", ""));
+        bench
+            .command(&["run", &file])
+            .env("BASE", "http://127.0.0.1:1")
+            .env("SIGNATURE", "x")
+            .output()
+            .unwrap();
+        fs::read_to_string(bench.runs().join("p/pipeline.yaml")).unwrap()
+    };
+    assert!(record(&direct).contains("http://***:***@127.0.0.1:1/net.pkl?token=***&v=2"));
+    assert!(record(&through).contains("${BASE}/net.pkl?sig=${SIGNATURE}"));
+    // Something that came from there: the stage begins, and its record says from where.
+    let location = sida::location::Location::new("http://me:hunter2@127.0.0.1:1/net.pkl?token=hunter3&v=2");
+    let sida::location::Place::Url(url) = location.resolve().unwrap() else { panic!("an address") };
+    let cache = bench.path("cache");
+    fs::create_dir_all(&cache).unwrap();
+    fs::write(sida::stages::download::cached(&cache, &url), "no pickle").unwrap();
+    record(&direct);
+    let dir = program::folder(&bench.runs().join("p"), "teacher");
+    let kept = fs::read_to_string(dir.join("stage.json")).unwrap();
+    assert!(kept.contains("http://***:***@127.0.0.1:1/net.pkl?token=***&v=2"), "{kept}");
+    let mut all = String::new();
+    all_text(&bench.runs(), &mut all);
+    assert!(all.contains("sha256") && !all.contains("hunter"), "{all}");
 }
 
 /// A safetensors file with one tensor and one line of metadata, whatever their names.

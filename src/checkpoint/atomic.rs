@@ -9,6 +9,7 @@ use std::{
 use crate::{
     error::{Error, Result},
     formats::{AtomicFile, UNFINISHED, beside},
+    process::Process,
 };
 
 /// Writes a file through a temporary one beside it: flushed to disk, then renamed into place.
@@ -46,10 +47,19 @@ pub fn write_folder(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Resu
     Ok(())
 }
 
-/// Removes what a process that was killed had begun to write in a folder that nobody writes in now.
+/// Removes what was begun and not finished in a folder that nobody writes in now.
 pub fn remove_leftovers(folder: &Path) {
+    remove_unfinished(folder, |_| true);
+}
+
+/// Removes what processes of this machine that have ended did not finish in a folder that others may write in.
+pub fn remove_leftovers_of_the_dead(folder: &Path) {
+    remove_unfinished(folder, |rest| Process::of_name(rest).is_some_and(|process| process.has_died()));
+}
+
+fn remove_unfinished(folder: &Path, is_left: impl Fn(&str) -> bool) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+        if entry.file_name().to_string_lossy().strip_prefix(UNFINISHED).is_some_and(&is_left) {
             // Litter does no harm; failing because of it would.
             let _ = fs::remove_dir_all(entry.path()).or_else(|_| fs::remove_file(entry.path()));
         }
@@ -102,6 +112,9 @@ mod tests {
         fs::write(dir.path().join(".tmp-abc/state"), "half").unwrap();
         fs::write(dir.path().join(".tmp-def"), "half").unwrap();
         write(&dir.path().join("whole"), b"x").unwrap();
+        // Somebody of another machine may be writing these.
+        remove_leftovers_of_the_dead(dir.path());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3);
         remove_leftovers(dir.path());
         let left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(left, ["whole"]);

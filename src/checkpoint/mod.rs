@@ -1,16 +1,18 @@
 //! What lies on disk: training checkpoints, snapshots, and the reference's own checkpoint files.
 
 pub mod atomic;
+mod lease;
 mod reference_network;
 mod reference_snapshot;
 mod reference_training_state;
 mod state_dict_file;
 mod store;
 
+pub use lease::{Asked, Holder, Lease, Watch};
 pub use reference_network::{ReferenceNetwork, SourceFamily, check_shapes};
 pub use reference_snapshot::{ReferenceEncoder, ReferenceSnapshot};
 pub use reference_training_state::{
     AdamMoments, ReferenceAdam, ReferenceTrainingState, TrainedNetwork, TrainingStateStyle,
 };
 pub use state_dict_file::read_state_dict_file;
-pub use store::{Checkpoint, CheckpointStore};
+pub use store::{Checkpoint, CheckpointStore, is_checkpoint};

@@ -10,14 +10,26 @@ use serde::{Deserialize, Serialize};
 use super::atomic;
 use crate::{
     Error, Result,
-    formats::safetensors::{self, Metadata},
+    formats::{
+        Digest,
+        safetensors::{self, Metadata},
+    },
+    kimg::Kimg,
     state_dict::StateDict,
 };
 
 /// What this program writes; a newer number is refused.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
+const STATE: &str = "state.safetensors";
+const HEADER: &str = "checkpoint.json";
 /// Older checkpoints than these are deleted: one may turn out to be damaged.
 const KEPT: usize = 2;
+const PREFIX: &str = "checkpoint-";
+
+/// Whether a checkpoint has this name.
+pub fn is_checkpoint(name: &str) -> bool {
+    name.starts_with(PREFIX)
+}
 
 /// The checkpoints of one stage: `checkpoint-<images>/{state.safetensors, checkpoint.json}`.
 #[derive(Clone, Debug)]
@@ -30,6 +42,8 @@ pub struct CheckpointStore {
 struct Header<P> {
     format: u64,
     nimg: u64,
+    /// What `state.safetensors` holds: one bit more or less in it, and another network comes out.
+    state: Digest,
     progress: P,
 }
 
@@ -57,12 +71,13 @@ impl CheckpointStore {
     /// # Errors
     /// `Io`; earlier checkpoints are untouched then.
     pub fn save(&self, nimg: u64, state: &StateDict, progress: &impl Serialize) -> Result<()> {
-        let path = self.dir.join(format!("checkpoint-{nimg:010}"));
-        let header = serde_json::to_vec_pretty(&Header { format: FORMAT, nimg, progress })
-            .expect("a header is plain data");
+        let path = self.dir.join(format!("{PREFIX}{nimg:010}"));
         atomic::write_folder(&path, |folder| {
-            safetensors::write(&folder.join("state.safetensors"), state, &Metadata::new())?;
-            atomic::write(&folder.join("checkpoint.json"), &header)
+            let file = folder.join(STATE);
+            safetensors::write(&file, state, &Metadata::new())?;
+            let header = Header { format: FORMAT, nimg, state: Digest::of(&file)?, progress };
+            let header = serde_json::to_vec_pretty(&header).expect("a header is plain data");
+            atomic::write(&folder.join(HEADER), &header)
         })?;
         let found = self.list()?;
         for (_, old) in found.iter().rev().skip(KEPT) {
@@ -81,10 +96,32 @@ impl CheckpointStore {
             match read::<P>(&path) {
                 Ok(checkpoint) => return Ok(Some(checkpoint)),
                 Err(error @ Error::NewerFormat { .. }) => return Err(error),
-                Err(error) => tracing::warn!("checkpoint at {nimg} images passed over: {error}"),
+                Err(error) => {
+                    tracing::warn!("the checkpoint of {} is passed over: {error}", Kimg::from_nimg(nimg));
+                }
             }
         }
         Ok(None)
+    }
+
+    /// The images that the newest one has seen, whole or not.
+    pub fn newest(&self) -> Option<u64> {
+        self.list().ok()?.last().map(|(nimg, _)| *nimg)
+    }
+
+    /// What is wrong with each damaged one.
+    ///
+    /// # Errors
+    /// `NewerFormat`, or `Io` when the folder cannot be listed.
+    pub fn damaged(&self) -> Result<Vec<String>> {
+        let mut problems = Vec::new();
+        for (_, path) in self.list()? {
+            match whole::<serde::de::IgnoredAny>(&path) {
+                Err(error @ Error::NewerFormat { .. }) => return Err(error),
+                whole => problems.extend(whole.err().map(|error| error.to_string())),
+            }
+        }
+        Ok(problems)
     }
 
     /// Deletes all checkpoints but the last one.
@@ -106,7 +143,7 @@ impl CheckpointStore {
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.dir).map_err(Error::io("read the folder", &self.dir))?.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            if let Some(nimg) = name.strip_prefix("checkpoint-").and_then(|n| n.parse().ok()) {
+            if let Some(nimg) = name.strip_prefix(PREFIX).and_then(|n| n.parse().ok()) {
                 found.push((nimg, entry.path()));
             }
         }
@@ -116,7 +153,14 @@ impl CheckpointStore {
 }
 
 fn read<P: for<'de> Deserialize<'de>>(path: &Path) -> Result<Checkpoint<P>> {
-    let file = path.join("checkpoint.json");
+    let header = whole(path)?;
+    let (state, _) = safetensors::read(&path.join(STATE))?;
+    Ok(Checkpoint { nimg: header.nimg, state, progress: header.progress, path: path.to_path_buf() })
+}
+
+/// What is known of a checkpoint that holds what was saved.
+fn whole<P: for<'de> Deserialize<'de>>(path: &Path) -> Result<Header<P>> {
+    let file = path.join(HEADER);
     let text = fs::read_to_string(&file).map_err(Error::io("read", &file))?;
     let bad = |e: serde_json::Error| Error::bad_file(&file, "checkpoint", e.to_string());
     let value: serde_json::Value = serde_json::from_str(&text).map_err(bad)?;
@@ -125,8 +169,11 @@ fn read<P: for<'de> Deserialize<'de>>(path: &Path) -> Result<Checkpoint<P>> {
         return Err(Error::NewerFormat { path: file, found, known: FORMAT });
     }
     let header: Header<P> = serde_json::from_value(value).map_err(bad)?;
-    let (state, _) = safetensors::read(&path.join("state.safetensors"))?;
-    Ok(Checkpoint { nimg: header.nimg, state, progress: header.progress, path: path.to_path_buf() })
+    let file = path.join(STATE);
+    if let Some(problem) = header.state.damage(&file, true) {
+        return Err(Error::bad_file(&file, "whole checkpoint", format!("it {problem}")));
+    }
+    Ok(header)
 }
 
 #[cfg(test)]
@@ -152,8 +199,15 @@ mod tests {
         assert_eq!((newest.nimg, newest.progress), (300, 7));
         assert_eq!(newest.state, state(300.0));
         assert_eq!(store.latest::<u8>(250).unwrap().unwrap().nimg, 200);
-        fs::write(dir.path().join("checkpoint-0000000300/state.safetensors"), b"cut").unwrap();
+        // One bit of one number: still a file of tensors, but another state.
+        assert_eq!(store.damaged().unwrap(), [] as [String; 0]);
+        let file = dir.path().join("checkpoint-0000000300/state.safetensors");
+        let mut bytes = fs::read(&file).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        fs::write(&file, bytes).unwrap();
         assert_eq!(store.latest::<u8>(u64::MAX).unwrap().unwrap().nimg, 200);
+        let damaged = store.damaged().unwrap();
+        assert!(damaged.len() == 1 && damaged[0].contains("was changed after it was made"), "{damaged:?}");
     }
 
     #[test]
@@ -162,7 +216,7 @@ mod tests {
         let store = CheckpointStore::new(dir.path());
         store.save(100, &state(1.0), &()).unwrap();
         let file = dir.path().join("checkpoint-0000000100/checkpoint.json");
-        let newer = fs::read_to_string(&file).unwrap().replace("\"format\": 1", "\"format\": 9");
+        let newer = fs::read_to_string(&file).unwrap().replace("\"format\": 2", "\"format\": 9");
         fs::write(&file, newer).unwrap();
         assert!(matches!(store.latest::<()>(u64::MAX), Err(Error::NewerFormat { found: 9, .. })));
     }

@@ -4,7 +4,7 @@ use std::{env, path::PathBuf, process::ExitCode, sync::LazyLock};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{check, compare, doctor, export, inspect, log, plan, run, schema};
+use super::{check, compare, doctor, export, gc, inspect, log, plan, run, schema, verify};
 use crate::{BURN_VERSION, Error, Result, pipeline::Setting, terminal};
 
 /// Turns pretrained EDM and EDM2 diffusion models into one-step generators with SiD, SiDA and SiD2A, from YAML pipelines.
@@ -92,6 +92,26 @@ enum Verb {
         /// The `.safetensors` file to write.
         to: PathBuf,
     },
+    /// Read every finished file and checkpoint again, and say what is damaged; `run` makes that again.
+    Verify {
+        /// A folder of runs, a pipeline's folder in it such as `runs/quickstart`, or a stage's.
+        folder: PathBuf,
+        /// Print what was found as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the stages in the store that no pipeline's folder refers to.
+    Gc {
+        /// Folder of runs. Default: `$SIDA_RUNS`, else `runs`.
+        #[arg(long, value_name = "DIR")]
+        runs: Option<PathBuf>,
+        /// Remove them.
+        #[arg(long)]
+        delete: bool,
+        /// Print the list as JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Write the JSON schemas of pipelines, derived pipelines and sweeps.
     Schema {
         /// Folder to write to.
@@ -124,9 +144,12 @@ impl PlaceArgs {
 
     /// The folder of runs.
     pub(super) fn runs(&self) -> PathBuf {
-        let from_environment = || set_variable("SIDA_RUNS").unwrap_or_else(|| PathBuf::from("runs"));
-        self.runs.clone().unwrap_or_else(from_environment)
+        runs(self.runs.clone())
     }
+}
+
+fn runs(given: Option<PathBuf>) -> PathBuf {
+    given.or_else(|| set_variable("SIDA_RUNS")).unwrap_or_else(|| PathBuf::from("runs"))
 }
 
 /// Folder for downloads: `$SIDA_CACHE`, else the user's cache.
@@ -177,6 +200,8 @@ fn dispatch(verb: Verb) -> Result<()> {
         Verb::Compare { left, right } => compare::compare(&left, &right),
         Verb::Inspect { file } => inspect::inspect(&file),
         Verb::Export { from, to } => export::export(&from, &to),
+        Verb::Verify { folder, json } => verify::verify(&folder, json),
+        Verb::Gc { runs: given, delete, json } => gc::gc(&runs(given), delete, json),
         Verb::Schema { out } => schema::write(&out),
         Verb::Doctor { device } => doctor::doctor(&device),
     }

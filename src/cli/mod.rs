@@ -12,12 +12,15 @@ mod compare;
 pub mod device;
 mod doctor;
 mod export;
+mod gc;
 mod inspect;
 mod log;
+mod origin;
 mod output;
 mod plan;
 mod run;
 mod run_sweep;
 mod schema;
+mod verify;
 
 pub use args::{Cli, LogFormat, main};

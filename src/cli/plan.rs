@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    pipeline::{Parsed, Places, Plan, PlannedStage, Point, Source, Status, record::record},
+    pipeline::{Parsed, Places, Plan, PlannedStage, Point, Source, Status, home, record::record},
     terminal,
 };
 
@@ -25,7 +25,7 @@ pub(super) fn plan(file: &Path, args: &PlaceArgs, json: bool) -> Result<()> {
     let places = Places { runs: args.runs(), cache: cache(), search: source.search.clone() };
     match source.parse(&settings)? {
         Parsed::Pipeline(pipeline) => {
-            let plan = Plan::new(&pipeline, &source.name(), &places)?;
+            let plan = Plan::new(&pipeline, &source.name(), places.home(&source.name()), &places)?;
             if json {
                 output::line(format!("{:#}", as_json(&plan)));
             } else {
@@ -33,8 +33,11 @@ pub(super) fn plan(file: &Path, args: &PlaceArgs, json: bool) -> Result<()> {
             }
         }
         Parsed::Sweep(_, points) => {
-            let planned =
-                |point: &Point| Ok((point.label(), Plan::new(&point.pipeline, &source.name(), &places)?));
+            let sweep = places.home(&source.name());
+            let planned = |point: &Point| {
+                let home = home::of_point(&sweep, &point.label());
+                Ok((point.label(), Plan::new(&point.pipeline, &source.name(), home, &places)?))
+            };
             let points = points.iter().map(planned).collect::<Result<Vec<_>>>()?;
             if json {
                 let points: Vec<Value> = points
@@ -75,7 +78,7 @@ fn as_text(plan: &Plan) -> String {
         "{}: {} stages, {open} to run, in {}\n\n",
         plan.pipeline,
         plan.stages.len(),
-        terminal::path(&plan.dir)
+        terminal::path(&plan.home)
     );
     let rows: Vec<Vec<String>> = plan.stages.iter().map(row).collect();
     text += &aligned(&rows);
@@ -155,7 +158,7 @@ fn as_json(plan: &Plan) -> Value {
     json!({
         "pipeline": plan.pipeline,
         "seed": plan.seed,
-        "folder": plan.dir,
+        "folder": plan.home,
         "stages": plan.stages.iter().map(stage).collect::<Vec<_>>(),
         "to_run": plan.stages.iter().filter(|stage| stage.status != Status::Done).count(),
         "download_bytes": total,

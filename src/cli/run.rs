@@ -12,12 +12,12 @@ use signal_hook::{
 
 use super::{
     args::{PlaceArgs, cache},
-    device, output, run_sweep,
+    device, origin, output, run_sweep,
 };
 use crate::{
     Error, Result,
     pipeline::{
-        Lock, Parsed, Pipeline, Places, Plan, Selection, Source, Stages, Summary, outcome,
+        Parsed, Pipeline, Places, Plan, Selection, Source, Stages, Summary, outcome,
         record::{keep, record},
         run as walk,
     },
@@ -45,16 +45,24 @@ pub(super) fn run(file: &Path, args: &PlaceArgs, asked: &str, choice: &Choice) -
     let parsed = source.parse(&settings).inspect_err(refused)?;
     let (device, device_name) = device::choose(asked).inspect_err(refused)?;
     let places = Places { runs: args.runs(), cache: cache(), search: source.search.clone() };
-    let mut executor =
-        Stages { device, device_name, places: &places, date: date(SystemTime::now()), stop: stop()? };
+    let mut executor = Stages {
+        device,
+        device_name,
+        places: &places,
+        date: date(SystemTime::now()),
+        origin: origin::of(&source),
+        stop: stop()?,
+    };
     match parsed {
         Parsed::Pipeline(pipeline) => {
+            let make = || plan_and_choose(&pipeline, &source.name(), &dir, &places, choice);
             // A wrong stage name is said before a folder is made.
-            let _ = plan_and_choose(&pipeline, &source.name(), &places, choice).inspect_err(refused)?;
-            let _lock = Lock::take(&dir)?;
-            let (plan, selection) = plan_and_choose(&pipeline, &source.name(), &places, choice)?;
+            let (mut plan, mut selection) = make().inspect_err(refused)?;
             keep(&record(&pipeline, &source, &settings)?, &dir)?;
-            let summary = walk(&plan, &selection, &plan.dir, &mut executor)?;
+            if executor.fetch_unknown(&plan, &selection).inspect_err(refused)? {
+                (plan, selection) = make()?;
+            }
+            let summary = walk(&plan, &selection, &mut executor)?;
             print(&plan, &summary);
             summary.judge()
         }
@@ -64,7 +72,6 @@ pub(super) fn run(file: &Path, args: &PlaceArgs, asked: &str, choice: &Choice) -
                     "`--only` is for pipelines: of a sweep, `--until` runs a part".to_owned(),
                 ));
             }
-            let _lock = Lock::take(&dir)?;
             run_sweep::run(&source, &sweep, points, &settings, choice, &places, &mut executor)
         }
     }
@@ -73,10 +80,11 @@ pub(super) fn run(file: &Path, args: &PlaceArgs, asked: &str, choice: &Choice) -
 pub(super) fn plan_and_choose(
     pipeline: &Pipeline,
     name: &str,
+    home: &Path,
     places: &Places,
     choice: &Choice,
 ) -> Result<(Plan, Selection)> {
-    let plan = Plan::new(pipeline, name, places)?;
+    let plan = Plan::new(pipeline, name, home.to_path_buf(), places)?;
     let selection = Selection::new(&plan, choice.only.as_deref(), choice.until.as_deref(), &choice.force)?;
     Ok((plan, selection))
 }
@@ -119,7 +127,7 @@ fn print(plan: &Plan, summary: &Summary) {
         let (ran, done) = (summary.ran.len(), summary.skipped.len());
         let ran = if ran == 1 { "1 stage".to_owned() } else { format!("{ran} stages") };
         let were = if done == 1 { "was" } else { "were" };
-        output::line(format!("{ran} ran, {done} {were} done before, in {}", terminal::path(&plan.dir)));
+        output::line(format!("{ran} ran, {done} {were} done before, in {}", terminal::path(&plan.home)));
     }
 }
 

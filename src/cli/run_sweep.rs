@@ -13,10 +13,9 @@ use crate::{
     Error, Result,
     checkpoint::atomic,
     pipeline::{
-        Failed, Places, Plan, Point, Setting, Source, Stages, Summary, Sweep, outcome,
+        Failed, Places, Plan, Point, Setting, Source, Stages, Summary, Sweep, home, outcome,
         record::{keep, record},
         run as walk,
-        run::point_dir,
     },
     report::{RunError, RunResult, Score},
     secret,
@@ -42,7 +41,7 @@ pub(super) fn run(
     places: &Places,
     executor: &mut Stages<'_>,
 ) -> Result<()> {
-    let (count, dir) = (points.len(), places.runs.join(source.name()));
+    let (count, dir) = (points.len(), places.home(&source.name()));
     outcome::begin(&dir, &source.name())?;
     let mut failed = Failed::default();
     let mut outcomes: Vec<Outcome> = Vec::new();
@@ -50,13 +49,18 @@ pub(super) fn run(
     for (i, point) in points.into_iter().enumerate() {
         let label = point.label();
         tracing::info!("point {} of {count}: {label}", i + 1);
-        let (plan, mut selection) = plan_and_choose(&point.pipeline, &source.name(), places, choice)?;
-        keep(&record(&point.pipeline, source, settings)?, &point_dir(&dir, &label))?;
+        let home = home::of_point(&dir, &label);
+        let make = || plan_and_choose(&point.pipeline, &source.name(), &home, places, choice);
+        let (mut plan, mut selection) = make()?;
+        keep(&record(&point.pipeline, source, settings)?, &home)?;
+        if executor.fetch_unknown(&plan, &selection)? {
+            (plan, selection) = make()?;
+        }
         // Stages that points share run again once.
         selection.force.retain(|stage| forced.insert(plan.stages[*stage].key.clone()));
         let result = match failed.known(&plan) {
             Some(error) => Err(error),
-            None => walk(&plan, &selection, &point_dir(&dir, &label), executor),
+            None => walk(&plan, &selection, executor),
         };
         let result = match result {
             Err(Error::Interrupted) => return Err(Error::Interrupted),

@@ -4,11 +4,12 @@ use std::{
     fs::File,
     io::{BufWriter, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
+    sync::LazyLock,
 };
 
 use tempfile::NamedTempFile;
 
-use crate::{Error, Result};
+use crate::{Error, Result, process::Process};
 
 /// What is being written has a name that begins so until it is whole.
 pub const UNFINISHED: &str = ".tmp-";
@@ -67,8 +68,9 @@ impl Seek for AtomicFile {
 /// A builder of temporary files or folders with the permissions that the user's umask leaves of `mode`; its
 /// own choice would be the owner alone, and who serves a report is often somebody else.
 pub fn beside(mode: u32) -> tempfile::Builder<'static, 'static> {
+    static PREFIX: LazyLock<String> = LazyLock::new(|| format!("{UNFINISHED}{}-", Process::this().name()));
     let mut builder = tempfile::Builder::new();
-    builder.prefix(UNFINISHED);
+    builder.prefix(PREFIX.as_str());
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
     #[cfg(not(unix))]

@@ -6,13 +6,16 @@ pub mod zip;
 
 mod atomic_file;
 mod cursor;
+mod digest;
 mod ndarray;
 pub mod npy;
 mod npz;
 mod reference_statistics;
+pub mod sha256;
 mod source;
 
 pub use atomic_file::{AtomicFile, UNFINISHED, beside};
+pub use digest::Digest;
 pub use npz::{NpzImageWriter, NpzReader};
 pub use reference_statistics::FidReference;
 pub use source::{Source, Span};

@@ -6,14 +6,14 @@ use burn::tensor::Device;
 use serde_json::{Value, json};
 
 use super::{
-    plan::{Places, PlannedStage},
-    run::{Begin, Execute, Running},
-    runs,
+    plan::{Places, Plan, PlannedStage, Status},
+    run::{Begin, Execute, Running, Selection},
 };
 use crate::{
     BURN_VERSION, Result,
+    report::Origin,
     seed::Seed,
-    stages::{Artifact, Context, Stop},
+    stages::{Artifact, Context, Downloads, Stop},
 };
 
 /// Runs stages on a device.
@@ -27,8 +27,31 @@ pub struct Stages<'a> {
     pub places: &'a Places,
     /// When this run began, such as `2026-11-22 23:59 UTC`.
     pub date: String,
+    /// What was asked for.
+    pub origin: Origin,
     /// Set by SIGINT, SIGTERM and SIGHUP.
     pub stop: Stop,
+}
+
+impl Stages<'_> {
+    /// Downloads what the stages that will run read from addresses that nothing came from yet: keys depend on that. Says
+    /// whether there was any; the plan is an old one then.
+    ///
+    /// # Errors
+    /// What a download can do; `Interrupted`.
+    pub fn fetch_unknown(&self, plan: &Plan, selection: &Selection) -> Result<bool> {
+        let addresses = self.places.addresses();
+        let mut any = false;
+        for (_, stage) in plan.stages.iter().enumerate().filter(|(i, stage)| {
+            selection.wants(*i) && (stage.status != Status::Done || selection.force.contains(i))
+        }) {
+            let Places { cache, search, .. } = self.places;
+            let downloads =
+                Downloads { name: &stage.name, cache, addresses: &addresses, search, stop: &self.stop };
+            any |= downloads.fetch_unknown(stage.spec.stage())?;
+        }
+        Ok(any)
+    }
 }
 
 impl Execute for Stages<'_> {
@@ -38,11 +61,7 @@ impl Execute for Stages<'_> {
         }
         let report_name = running.plan.stages.iter().position(|s| s.name == stage.name);
         let report_name = report_name.and_then(|i| running.plan.report_name(i)).unwrap_or_default();
-        let found = stage.spec.stage().elsewhere().into_iter().filter_map(|(_, elsewhere)| {
-            let found = runs::newest_finished(&self.places.runs, &elsewhere.pipeline, &elsewhere.stage);
-            found.map(|found| Some((elsewhere, found?))).transpose()
-        });
-        let elsewhere = found.collect::<Result<_>>()?;
+        let addresses = self.places.addresses();
         let mut context = Context {
             device: self.device.clone(),
             seed: Seed(running.plan.seed).stage(&stage.name),
@@ -52,15 +71,19 @@ impl Execute for Stages<'_> {
             pipeline_seed: running.plan.seed,
             device_name: &self.device_name,
             date: &self.date,
+            origin: &self.origin,
+            key: &stage.key.to_string(),
             dir: &stage.dir,
-            pipeline_dir: running.report_dir,
+            home: &running.plan.home,
             report_name: &report_name,
             cache: &self.places.cache,
+            addresses: &addresses,
             search: &self.places.search,
             continue_from: stage.continue_from.clone(),
             finished: &running.finished,
-            elsewhere,
+            elsewhere: stage.elsewhere.clone(),
             stop: &self.stop,
+            lease: running.lease,
         };
         stage.spec.stage().run(&mut context)
     }
@@ -77,11 +100,18 @@ impl Execute for Stages<'_> {
         })
     }
 
+    fn stopped(&self) -> bool {
+        self.stop.requested()
+    }
+
     fn begin(&mut self, stage: &PlannedStage, what: &Begin) {
         let (name, verb) = (&stage.name, stage.spec.verb());
         match what {
             Begin::Done => tracing::info!("{name}: done before ({})", folder(&stage.dir)),
             Begin::Left => tracing::info!("{name}: left out"),
+            Begin::Waits(holder) => {
+                tracing::info!("{name}: {holder} makes it, waiting");
+            }
             Begin::Runs(why) => tracing::info!("{name}: {verb} runs ({why})"),
         }
     }

@@ -6,13 +6,11 @@ use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::stages::StageSpec;
+/// Grows when the same values come to mean another result, or lie elsewhere.
+pub const FORMAT: u64 = 2;
 
-/// Grows when the same values come to mean another result.
-pub const FORMAT: u64 = 1;
-
-/// The field that extends a training without changing its beginning.
-const DURATION: &str = "duration_kimg";
+/// Characters of a key that names and tables carry.
+const SHORT: usize = 8;
 
 /// A hash of all that decides a stage's result; never of the hardware.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -20,9 +18,9 @@ const DURATION: &str = "duration_kimg";
 pub struct StageKey(String);
 
 impl StageKey {
-    /// The 8 characters that folder names carry.
+    /// Its beginning, for names and tables; never to be compared.
     pub fn short(&self) -> &str {
-        &self.0[..8]
+        &self.0[..SHORT]
     }
 }
 
@@ -39,44 +37,31 @@ pub struct KeyInput {
     pub format: u64,
     /// The stage's name, from which its draws follow.
     pub stage: String,
-    /// The verb with all its values, defaults included.
-    pub spec: Value,
+    /// What it does.
+    pub verb: &'static str,
+    /// All values of the verb, defaults included.
+    pub values: Value,
     /// The pipeline's seed.
     pub seed: u64,
     /// By field: the keys of the stages that it reads.
     pub inputs: IndexMap<String, StageKey>,
-    /// By field: what the files and folders that it reads contain; `null` for addresses and absent files.
+    /// By field: what the files, folders and addresses that it reads contain; `null` where that is not known yet.
     pub files: IndexMap<String, Option<String>>,
 }
 
 impl KeyInput {
-    /// The key.
+    /// The key. What a file contains counts, not how its path is spelled, unless the contents are not known.
     pub fn key(&self) -> StageKey {
-        hash(&serde_json::to_value(self).unwrap_or_default())
+        let mut counted = self.clone();
+        for (field, _) in self.files.iter().filter(|(_, contents)| contents.is_some()) {
+            if let Some(path) = counted.values.pointer_mut(&format!("/{field}")) {
+                *path = Value::Null;
+            }
+        }
+        let counted = serde_json::to_value(counted).unwrap_or_default();
+        let hex = blake3::hash(canonical(&counted).to_string().as_bytes()).to_hex();
+        StageKey(hex[..32].to_owned())
     }
-
-    /// The key without the length of the training: runs that share it continue each other.
-    pub fn lineage(&self) -> Option<StageKey> {
-        let mut value = serde_json::to_value(self).unwrap_or_default();
-        let verb = value.get_mut("spec")?.as_object_mut()?.values_mut().next()?.as_object_mut()?;
-        verb.shift_remove(DURATION)?;
-        Some(hash(&value))
-    }
-}
-
-/// Values of a verb as they are hashed and kept.
-pub(super) fn spec_value(spec: &StageSpec) -> Value {
-    serde_json::to_value(spec).unwrap_or_default()
-}
-
-/// The length of a training, where the verb has one.
-pub(super) fn duration(spec: &Value) -> Option<f64> {
-    spec.as_object()?.values().next()?.get(DURATION)?.as_f64()
-}
-
-fn hash(value: &Value) -> StageKey {
-    let hex = blake3::hash(canonical(value).to_string().as_bytes()).to_hex();
-    StageKey(hex[..32].to_owned())
 }
 
 /// The same value always gives the same text: keys are sorted.
@@ -103,11 +88,12 @@ mod tests {
 
     use super::*;
 
-    fn input(lr: f64, duration: f64) -> KeyInput {
+    fn input(values: Value) -> KeyInput {
         KeyInput {
             format: FORMAT,
             stage: "sid".into(),
-            spec: json!({ "distill": { "lr": lr, "duration_kimg": duration } }),
+            verb: "distill",
+            values,
             seed: 0,
             inputs: IndexMap::new(),
             files: IndexMap::new(),
@@ -116,16 +102,22 @@ mod tests {
 
     #[test]
     fn a_key_follows_the_values_and_not_their_order() {
-        let mut swapped = input(1.0, 2.0);
-        swapped.spec = json!({ "distill": { "duration_kimg": 2.0, "lr": 1.0 } });
-        assert_eq!(input(1.0, 2.0).key(), swapped.key());
-        assert_ne!(input(1.0, 2.0).key(), input(1.1, 2.0).key());
-        assert_ne!(input(1.0, 2.0).key(), input(1.0, 3.0).key());
+        let key = |values| input(values).key();
+        let first = key(json!({ "lr": 1.0, "duration_kimg": 2.0 }));
+        assert_eq!(first, key(json!({ "duration_kimg": 2.0, "lr": 1.0 })));
+        assert_ne!(first, key(json!({ "lr": 1.1, "duration_kimg": 2.0 })));
+        assert_ne!(first, key(json!({ "lr": 1.0, "duration_kimg": 3.0 })));
     }
 
     #[test]
-    fn a_lineage_ignores_the_duration_alone() {
-        assert_eq!(input(1.0, 2.0).lineage(), input(1.0, 3.0).lineage());
-        assert_ne!(input(1.0, 2.0).lineage(), input(1.1, 2.0).lineage());
+    fn contents_count_and_spellings_do_not() {
+        let key = |path: &str, contents: Option<&str>| {
+            let mut input = input(json!({ "source": { "edm": { "path": path } } }));
+            input.files = IndexMap::from([("source/edm/path".to_owned(), contents.map(str::to_owned))]);
+            input.key()
+        };
+        assert_eq!(key("a.zip", Some("1")), key("./b/../a.zip", Some("1")));
+        assert_ne!(key("a.zip", Some("1")), key("a.zip", Some("2")));
+        assert_ne!(key("a.zip", None), key("b.zip", None));
     }
 }

@@ -1,10 +1,12 @@
 //! The pipeline language: parsing, checking, planning and running.
 
+mod contents;
 mod derive;
 mod document;
+mod elsewhere;
 pub mod execute;
+pub mod home;
 pub mod key;
-pub mod lock;
 mod meaning;
 pub mod mistake;
 mod origin;
@@ -15,16 +17,16 @@ pub mod plan;
 mod reason;
 pub mod record;
 pub mod run;
-pub mod runs;
 pub mod schema;
 pub mod source;
 pub mod spec;
+pub mod store;
 pub mod sweep;
+pub mod verify;
 mod violations;
 
 pub use execute::Stages;
 pub use key::StageKey;
-pub use lock::Lock;
 pub use mistake::Mistake;
 pub use overlay::Setting;
 pub use plan::{Places, Plan, PlannedStage, Status};

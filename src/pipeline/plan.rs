@@ -6,16 +6,19 @@ use indexmap::IndexMap;
 use serde::Serialize;
 
 use super::{
-    key::{FORMAT, KeyInput, StageKey, duration, spec_value},
+    contents::Contents,
+    elsewhere, home,
+    key::{FORMAT, KeyInput, StageKey},
     reason,
-    runs::{self, StageFolder},
     spec::Pipeline,
+    store::{self, State, Store},
 };
 use crate::{
     Error, Result,
-    data::identity,
+    kimg::Kimg,
+    report,
     stage_name::StageName,
-    stages::{Elsewhere, Stage, StageSpec, Work, World, work::parameters},
+    stages::{Addresses, Elsewhere, Finished, StageSpec, Work, World, work::parameters},
     suggestion::advice,
 };
 
@@ -28,8 +31,8 @@ pub struct Plan {
     pub description: String,
     /// Its seed.
     pub seed: u64,
-    /// Its folder of runs.
-    pub dir: PathBuf,
+    /// Its own folder of runs: pages, and links to its stages.
+    pub home: PathBuf,
     /// Stages in running order.
     pub stages: Vec<PlannedStage>,
 }
@@ -47,14 +50,27 @@ pub struct PlannedStage {
     pub key: StageKey,
     /// The stages that it reads, by place in the plan.
     pub inputs: Vec<usize>,
-    /// Its folder.
+    /// Its folder in the store.
     pub dir: PathBuf,
     /// Whether it has to run, and why.
     pub status: Status,
-    /// A finished, shorter run that differs only in its duration.
+    /// Of a training, what it is but for its length.
+    pub lineage: Option<Lineage>,
+    /// A finished, shorter run of the same lineage.
     pub continue_from: Option<PathBuf>,
+    /// The finished stages of other pipelines that it shows.
+    pub elsewhere: IndexMap<Elsewhere, Finished>,
     /// How much work it is.
     pub work: Work,
+}
+
+/// A training, however long it is: runs of one lineage continue each other.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Lineage {
+    /// The key without the length.
+    pub key: StageKey,
+    /// The length.
+    pub duration_kimg: Kimg,
 }
 
 /// Whether a stage has to run.
@@ -78,34 +94,84 @@ pub struct Places {
     pub search: Vec<PathBuf>,
 }
 
+impl Places {
+    /// The own folder of runs of a pipeline or a sweep.
+    pub fn home(&self, name: &str) -> PathBuf {
+        self.runs.join(name)
+    }
+
+    /// What came from addresses, as the store remembers it.
+    pub fn addresses(&self) -> Addresses {
+        Addresses::new(&Store::of(&self.runs).root().join("addresses"))
+    }
+}
+
 impl Plan {
     /// Orders the stages, computes their keys and looks at what is done. The pipeline has been judged: references
-    /// lead somewhere and there is no cycle.
+    /// lead somewhere and there is no cycle. `home` is its own folder of runs.
     ///
     /// # Errors
-    /// `NewerFormat` for a folder of runs that a newer program wrote; `Usage` for a pipeline that was not judged.
-    pub fn new(pipeline: &Pipeline, name: &str, places: &Places) -> Result<Self> {
-        let dir = places.runs.join(name);
+    /// `NewerFormat` and `Unusable` for folders of runs that another version of the program wrote; `Usage` for a pipeline
+    /// that was not judged, and for a stage of another pipeline that there is not.
+    pub fn new(pipeline: &Pipeline, name: &str, home: PathBuf, places: &Places) -> Result<Self> {
+        let mut plan = Self::without_views(pipeline, name, home, places)?;
+        for i in 0..plan.stages.len() {
+            let stage = &plan.stages[i];
+            if !stage.spec.stage().is_view() {
+                continue;
+            }
+            let found = elsewhere::find(stage.spec.stage(), places)?;
+            let open = stage.inputs.iter().find(|input| plan.stages[**input].status != Status::Done);
+            let shown = plan.report_name(i).and_then(|name| report::key(&plan.home, &name));
+            let status = match (open, shown) {
+                (Some(open), _) => {
+                    Status::ToRun(format!("it shows `{}`, which has to run", plan.stages[*open].name))
+                }
+                (None, Some(key)) if key == stage.key.to_string() => Status::Done,
+                (None, Some(_)) => Status::ToRun("its pages show something else".to_owned()),
+                (None, None) => Status::ToRun("its pages are not there".to_owned()),
+            };
+            let stage = &mut plan.stages[i];
+            (stage.status, stage.elsewhere) = (status, found);
+        }
+        Ok(plan)
+    }
+
+    /// The same, but nothing is known of stages that only show what others made.
+    pub(super) fn without_views(
+        pipeline: &Pipeline,
+        name: &str,
+        home: PathBuf,
+        places: &Places,
+    ) -> Result<Self> {
         let world = World { stages: &pipeline.stages, search: &places.search };
+        let store = Store::of(&places.runs);
+        let own = home::stages(&home)?;
+        let mut contents = Contents::new(places);
         let mut stages: Vec<PlannedStage> = Vec::new();
-        // Contents are hashed once, however many stages read them.
-        let mut identities = IndexMap::new();
-        for (stage, place) in order(pipeline)? {
+        for (stage, inputs) in order(pipeline)? {
             let spec = pipeline.stages[&stage].clone();
-            let inputs: Fields = place;
-            let input = KeyInput {
+            let input = |spec: &StageSpec, contents: &mut Contents| KeyInput {
                 format: FORMAT,
                 stage: stage.to_string(),
-                spec: spec_value(&spec),
+                verb: spec.verb(),
+                values: spec.values(),
                 seed: pipeline.seed,
                 inputs: inputs.iter().map(|(field, i)| (field.clone(), stages[*i].key.clone())).collect(),
-                files: files(spec.stage(), &world, places, &mut identities)?,
+                files: contents.of(spec.stage(), &world),
             };
+            let mut endless = spec.clone();
+            let duration = endless.stage_mut().duration().map(std::mem::take);
+            let lineage = duration
+                .map(|duration_kimg| Lineage { key: input(&endless, &mut contents).key(), duration_kimg });
+            let input = input(&spec, &mut contents);
             let key = input.key();
-            let stage_dir = runs::stage_dir(&dir, &stage, &key);
-            let folders = runs::folders_of(&dir, &stage)?;
-            let status = status(&input, &stage_dir, &folders)?;
-            let continue_from = continued(&input, &stage_dir, &folders);
+            let dir = store.dir(&stage, &key)?;
+            let status = status(&input, &dir, &store, &own)?;
+            let continue_from = match &lineage {
+                Some(lineage) if status != Status::Done => shorter(lineage, &stage, &dir, &store)?,
+                _ => None,
+            };
             let work = Work {
                 parameters: world.network(&stage).and_then(parameters),
                 ..spec.stage().work(&world, &places.cache)
@@ -117,14 +183,16 @@ impl Plan {
                 input,
                 key,
                 inputs,
-                dir: stage_dir,
+                dir,
                 status,
+                lineage,
                 continue_from,
+                elsewhere: IndexMap::new(),
                 work,
             });
         }
         let description = pipeline.description.trim().to_owned();
-        Ok(Self { pipeline: name.to_owned(), description, seed: pipeline.seed, dir, stages })
+        Ok(Self { pipeline: name.to_owned(), description, seed: pipeline.seed, home, stages })
     }
 
     /// The place of a stage.
@@ -190,55 +258,34 @@ fn order(pipeline: &Pipeline) -> Result<IndexMap<StageName, Fields>> {
     Ok(placed)
 }
 
-/// What the files that a stage reads contain.
-fn files(
-    stage: &dyn Stage,
-    world: &World<'_>,
-    places: &Places,
-    known: &mut IndexMap<PathBuf, Option<String>>,
-) -> Result<IndexMap<String, Option<String>>> {
-    let mut files = IndexMap::new();
-    for (field, location) in stage.locations() {
-        let identity = world
-            .locate(location)
-            .and_then(|path| known.entry(path).or_insert_with_key(|path| identity(path)).clone());
-        files.insert(field, identity);
-    }
-    for (field, Elsewhere { pipeline, stage }) in stage.elsewhere() {
-        let found = runs::newest_finished(&places.runs, &pipeline, &stage)?;
-        let key = found.and_then(|finished| Some(finished.record.get("key")?.as_str()?.to_owned()));
-        files.insert(field, key);
-    }
-    Ok(files)
-}
-
-fn status(input: &KeyInput, dir: &Path, folders: &[StageFolder]) -> Result<Status> {
-    if runs::finished(dir)?.is_some() {
-        return Ok(Status::Done);
-    }
-    let own = folders.iter().find(|folder| folder.dir == dir);
-    Ok(Status::ToRun(match own {
-        Some(folder) if folder.done => "its `artifact.json` is damaged, or its files are gone".to_owned(),
-        Some(_) => match runs::last_checkpoint(dir) {
-            Some(nimg) => format!("stopped, continues at {}", crate::kimg::Kimg::from_nimg(nimg)),
-            None => "begun, but not finished".to_owned(),
-        },
-        None => match folders.first() {
-            Some(previous) => reason::changed(input, &previous.record),
-            None => "has not run yet".to_owned(),
-        },
+fn status(input: &KeyInput, dir: &Path, store: &Store, own: &[String]) -> Result<Status> {
+    Ok(Status::ToRun(match store::state(dir, false)? {
+        State::Done(_) => return Ok(Status::Done),
+        State::Damaged(problem) => format!("{problem}: it is made again"),
+        State::Begun(Some(nimg)) => format!("stopped, continues at {}", Kimg::from_nimg(nimg)),
+        State::Begun(None) => "begun, but not finished".to_owned(),
+        State::Absent => {
+            // What this pipeline made before under the stage's name, the newest last.
+            let named = |name: &&String| name.rsplit_once('-').is_some_and(|(of, _)| of == input.stage);
+            let folders =
+                own.iter().filter(named).map(|name| store.folder(name)).collect::<Result<Vec<_>>>()?;
+            match folders.into_iter().flatten().max_by_key(|folder| folder.modified) {
+                Some(before) => reason::changed(input, &before.record),
+                None => "has not run yet".to_owned(),
+            }
+        }
     }))
 }
 
-/// The longest finished run that is not longer and differs only in its duration.
-fn continued(input: &KeyInput, dir: &Path, folders: &[StageFolder]) -> Option<PathBuf> {
-    let lineage = input.lineage()?.to_string();
-    let wanted = duration(&input.spec)?;
-    let length = |folder: &StageFolder| {
-        let same = folder.record.get("lineage").and_then(serde_json::Value::as_str) == Some(&lineage);
-        let length = folder.record.get("spec").and_then(duration)?;
-        (same && folder.done && folder.dir != dir && length < wanted).then_some(length)
+/// The longest finished run that is shorter and of the same lineage.
+fn shorter(lineage: &Lineage, stage: &StageName, dir: &Path, store: &Store) -> Result<Option<PathBuf>> {
+    let key = lineage.key.to_string();
+    let length = |record: &serde_json::Value| {
+        let known = record.get("lineage")?;
+        (known.get("key")?.as_str()? == key).then(|| known.get("duration_kimg")?.as_f64())?
     };
-    let of_length = |folder: &StageFolder| length(folder).map(|length| (length, folder.dir.clone()));
-    folders.iter().filter_map(of_length).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, dir)| dir)
+    let folders = store.all_of(stage)?.into_iter().filter(|folder| folder.done && folder.dir != dir);
+    let lengths = folders.filter_map(|folder| Some((length(&folder.record)?, folder.dir)));
+    let shorter = lengths.filter(|(length, _)| *length < lineage.duration_kimg.0);
+    Ok(shorter.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, dir)| dir))
 }

@@ -16,16 +16,17 @@ pub(super) fn changed(input: &KeyInput, record: &Value) -> String {
     if record.get("format") != now.get("format") {
         changes.push("another version of the program wrote it".to_owned());
     }
+    if record.get("verb") != now.get("verb") {
+        changes.push(pair("verb", record.get("verb"), now.get("verb")));
+    }
     if record.get("seed") != now.get("seed") {
         changes.push(pair("seed", record.get("seed"), now.get("seed")));
     }
-    let (before, after) = (flat(record.get("spec")), flat(now.get("spec")));
+    let (before, after) = (flat(record.get("values")), flat(now.get("values")));
     let fields: std::collections::BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     for field in fields {
         if before.get(field) != after.get(field) {
-            // The verb is the first part of every path and says nothing here.
-            let name = field.split_once('.').map_or(field.as_str(), |(_, rest)| rest);
-            changes.push(pair(name, before.get(field), after.get(field)));
+            changes.push(pair(field, before.get(field), after.get(field)));
         }
     }
     let differing = |part: &str| {
@@ -80,12 +81,15 @@ mod tests {
         let input = KeyInput {
             format: 1,
             stage: "sid".into(),
-            spec: json!({ "distill": { "generator": { "lr": 2.0 }, "batch_size": 64 } }),
+            verb: "distill",
+            values: json!({ "generator": { "lr": 2.0 }, "batch_size": 64 }),
             seed: 1,
             inputs: IndexMap::new(),
             files: IndexMap::new(),
         };
-        let record = json!({ "format": 1, "seed": 0, "spec": { "distill": { "generator": { "lr": 1.0 }, "batch_size": 64 } } });
+        let record = json!({
+            "format": 1, "seed": 0, "verb": "distill", "values": { "generator": { "lr": 1.0 }, "batch_size": 64 }
+        });
         assert_eq!(changed(&input, &record), "`seed` was 0, is 1, `generator.lr` was 1.0, is 2.0");
     }
 }

@@ -1,28 +1,33 @@
-//! Walks a plan: skips what is done, runs what is not, keeps the records.
+//! Walks a plan: skips what is done, runs what is not and nobody else makes, keeps the records.
 
 use std::{
     collections::BTreeSet,
     fs,
-    path::{Path, PathBuf},
-    time::Instant,
+    path::Path,
+    thread::sleep,
+    time::{Duration, Instant},
 };
 
 use indexmap::IndexMap;
 use serde_json::{Value, json};
 
 use super::{
+    home,
     key::{FORMAT, StageKey},
     outcome,
     plan::{Plan, PlannedStage, Status},
-    runs,
+    store::{self, State},
 };
 use crate::{
     Error, Result,
-    checkpoint::atomic,
+    checkpoint::{Asked, Holder, Lease, Watch, atomic},
     report,
     stage_name::StageName,
     stages::{Artifact, Finished, Verdict},
 };
+
+/// How long to wait before looking again at what others make.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// Runs one stage. The program brings the real one, tests bring a mock.
 pub trait Execute {
@@ -35,6 +40,11 @@ pub trait Execute {
     /// What `stage.json` says about program and machine.
     fn provenance(&self) -> Value {
         json!({})
+    }
+
+    /// Whether to stop waiting for others.
+    fn stopped(&self) -> bool {
+        false
     }
 
     /// Called before every stage of the run.
@@ -53,6 +63,8 @@ pub enum Begin {
     Runs(String),
     /// It has not run, and is not asked for.
     Left,
+    /// Another process makes it.
+    Waits(Holder),
 }
 
 /// What a running stage may see of the run.
@@ -62,8 +74,8 @@ pub struct Running<'a> {
     pub plan: &'a Plan,
     /// All stages that this one reads, directly or through others.
     pub finished: IndexMap<StageName, Finished>,
-    /// Where the report goes too.
-    pub report_dir: &'a Path,
+    /// That this process makes the stage; a view needs none.
+    pub lease: Option<&'a Lease>,
 }
 
 /// Which stages to run, by place in the plan.
@@ -115,7 +127,7 @@ impl Selection {
     }
 
     /// Whether a stage is asked for.
-    fn wants(&self, stage: usize) -> bool {
+    pub(super) fn wants(&self, stage: usize) -> bool {
         self.wanted.as_ref().is_none_or(|wanted| wanted.contains(&stage))
     }
 
@@ -123,18 +135,25 @@ impl Selection {
     ///
     /// # Errors
     /// `Io` for a file that cannot be removed.
-    fn remove_reports(&self, plan: &Plan, report_dir: &Path) -> Result<()> {
+    fn remove_reports(&self, plan: &Plan) -> Result<()> {
         let asked = (0..plan.stages.len()).filter(|i| self.wants(*i));
-        asked.filter_map(|i| plan.report_name(i)).try_for_each(|name| report::remove(report_dir, &name))
+        asked.filter_map(|i| plan.report_name(i)).try_for_each(|name| report::remove(&plan.home, &name))
     }
 
     /// Forgets the results of the forced stages, once: a run that is interrupted then continues as any other.
     ///
     /// # Errors
-    /// `Io` for a folder that cannot be removed.
+    /// `Io` for a folder that cannot be removed; `Busy` where another process makes one.
     fn clear(&self, plan: &Plan) -> Result<()> {
         for stage in self.force.iter().map(|i| &plan.stages[*i]).filter(|stage| stage.dir.exists()) {
-            fs::remove_dir_all(&stage.dir).map_err(Error::io("remove the folder", &stage.dir))?;
+            match Lease::ask(&store::lease(&stage.dir), &mut Watch::default())? {
+                Asked::Busy(holder) => {
+                    return Err(Error::Busy { path: stage.dir.clone(), holder: holder.to_string() });
+                }
+                Asked::Held(_lease) => {
+                    fs::remove_dir_all(&stage.dir).map_err(Error::io("remove the folder", &stage.dir))?;
+                }
+            }
         }
         Ok(())
     }
@@ -184,105 +203,236 @@ impl Summary {
 ///
 /// # Errors
 /// What a stage returns, and `Io` for folders.
-pub fn run(
-    plan: &Plan,
-    selection: &Selection,
-    report_dir: &Path,
-    executor: &mut impl Execute,
-) -> Result<Summary> {
+pub fn run(plan: &Plan, selection: &Selection, executor: &mut impl Execute) -> Result<Summary> {
     selection.clear(plan)?;
-    selection.remove_reports(plan, report_dir)?;
-    outcome::begin(report_dir, &plan.pipeline)?;
+    atomic::remove_leftovers_of_the_dead(&plan.home);
+    selection.remove_reports(plan)?;
+    outcome::begin(&plan.home, &plan.pipeline)?;
     let mut summary = Summary::default();
-    let ended = walk(plan, selection, report_dir, executor, &mut summary);
+    let ended = Walk { plan, selection, executor, watch: Watch::default() }.walk(&mut summary);
     let result = outcome::of(&plan.pipeline, &summary, ended.as_ref().err());
-    let written = outcome::write(report_dir, &result);
+    let written = outcome::write(&plan.home, &result);
     ended?;
     written?;
     Ok(summary)
 }
 
-fn walk(
-    plan: &Plan,
-    selection: &Selection,
-    report_dir: &Path,
-    executor: &mut impl Execute,
-    summary: &mut Summary,
-) -> Result<()> {
-    for (i, stage) in plan.stages.iter().enumerate() {
-        summary.running = Some(stage.name.clone());
-        let forced = selection.force.contains(&i);
-        let done = runs::finished(&stage.dir)?;
-        if let Some(mut finished) = done {
-            executor.begin(stage, &Begin::Done);
-            if stage.spec.stage().is_view() && stage.inputs.iter().all(|input| summary.has(plan, *input)) {
-                finished.artifact =
-                    executor.execute(stage, &running(plan, i, &summary.finished, report_dir))?;
-                runs::write_artifact(&stage.dir, &finished.artifact)?;
-            }
-            summary.skipped.push(stage.name.clone());
-            summary.finished.insert(stage.name.clone(), finished);
-            continue;
-        }
-        if !selection.wants(i) {
-            executor.begin(stage, &Begin::Left);
-            continue;
-        }
-        let reason = match (&stage.status, forced) {
-            (_, true) => "`--force` asks for it".to_owned(),
-            (Status::ToRun(reason), _) => reason.clone(),
-            (Status::Done, _) => "its files are gone".to_owned(),
-        };
-        executor.begin(stage, &Begin::Runs(reason));
-        let finished = run_stage(plan, i, &summary.finished, report_dir, executor)?;
-        summary.ran.push(stage.name.clone());
-        summary.finished.insert(stage.name.clone(), finished);
-    }
-    summary.running = None;
-    Ok(())
-}
-
-/// What a stage may see.
-fn running<'a>(
+struct Walk<'a, E> {
     plan: &'a Plan,
-    i: usize,
-    finished: &IndexMap<StageName, Finished>,
-    report_dir: &'a Path,
-) -> Running<'a> {
-    let names = plan.ancestors(i).into_iter().filter(|a| *a != i).map(|a| &plan.stages[a].name);
-    let seen = names.filter_map(|name| Some((name.clone(), finished.get(name)?.clone())));
-    Running { plan, finished: seen.collect(), report_dir }
+    selection: &'a Selection,
+    executor: &'a mut E,
+    watch: Watch,
 }
 
-fn run_stage(
-    plan: &Plan,
-    i: usize,
-    finished: &IndexMap<StageName, Finished>,
-    report_dir: &Path,
-    executor: &mut impl Execute,
-) -> Result<Finished> {
-    let stage = &plan.stages[i];
-    fs::create_dir_all(&stage.dir).map_err(Error::io("create the folder", &stage.dir))?;
-    atomic::remove_leftovers(&stage.dir);
-    // Wall time adds up over interruptions.
-    let before = seconds_so_far(&stage.dir);
-    let started = Instant::now();
-    let mut record = record(plan, stage, &executor.provenance());
-    record["seconds"] = before.into();
-    runs::write_record(&stage.dir, &record)?;
-    let outcome = executor.execute(stage, &running(plan, i, finished, report_dir));
-    let seconds = started.elapsed().as_secs_f64();
-    record["seconds"] = (before + seconds).into();
-    if outcome.is_ok() {
-        record["finished"] = true.into();
+/// What came of a look at a stage.
+enum Look {
+    /// It was done before, or another process has finished it.
+    Done(Finished),
+    /// It ran here.
+    Ran(Finished),
+    /// It is not asked for.
+    Left,
+    /// What it reads is not finished.
+    Early,
+    /// Another process makes it.
+    Busy(Holder),
+}
+
+impl<E: Execute> Walk<'_, E> {
+    /// Stages in their order; those that others make are passed over and come again.
+    fn walk(&mut self, summary: &mut Summary) -> Result<()> {
+        let plan = self.plan;
+        let mut open: Vec<usize> = (0..plan.stages.len()).collect();
+        let mut said = BTreeSet::new();
+        while !open.is_empty() {
+            let before = open.len();
+            let mut still = Vec::new();
+            for i in open {
+                let stage = &plan.stages[i];
+                summary.running = Some(stage.name.clone());
+                match self.look(i, summary)? {
+                    Look::Done(finished) => {
+                        summary.skipped.push(stage.name.clone());
+                        summary.finished.insert(stage.name.clone(), finished);
+                    }
+                    Look::Ran(finished) => {
+                        summary.ran.push(stage.name.clone());
+                        summary.finished.insert(stage.name.clone(), finished);
+                    }
+                    Look::Left => self.executor.begin(stage, &Begin::Left),
+                    Look::Early => still.push(i),
+                    Look::Busy(holder) => {
+                        if said.insert(i) {
+                            self.executor.begin(stage, &Begin::Waits(holder));
+                        }
+                        still.push(i);
+                    }
+                }
+            }
+            open = still;
+            if open.len() == before {
+                if self.executor.stopped() {
+                    return Err(Error::Interrupted);
+                }
+                sleep(LOOK_AGAIN);
+            }
+        }
+        // Others may have finished them in another order.
+        summary
+            .finished
+            .sort_by_cached_key(|name, _| plan.stages.iter().position(|stage| stage.name == *name));
+        summary.running = None;
+        Ok(())
     }
-    // An error of the stage says more than one about its record.
-    let recorded = runs::write_record(&stage.dir, &record);
-    let artifact = outcome?;
-    recorded?;
-    runs::write_artifact(&stage.dir, &artifact)?;
-    executor.end(stage, seconds);
-    Ok(Finished { dir: stage.dir.clone(), artifact, record })
+
+    fn look(&mut self, i: usize, summary: &Summary) -> Result<Look> {
+        let (plan, stage) = (self.plan, &self.plan.stages[i]);
+        if stage.spec.stage().is_view() {
+            return self.view(i, summary);
+        }
+        if let Some(finished) = self.whole(i, summary)? {
+            self.executor.begin(stage, &Begin::Done);
+            home::link(&plan.home, &stage.dir)?;
+            return Ok(Look::Done(finished));
+        }
+        if !self.selection.wants(i) {
+            return Ok(Look::Left);
+        }
+        if !self.may_begin(i, summary)? {
+            return Ok(Look::Early);
+        }
+        if let Some(parent) = stage.dir.parent() {
+            fs::create_dir_all(parent).map_err(Error::io("create the folder", parent))?;
+        }
+        let lease = match Lease::ask(&store::lease(&stage.dir), &mut self.watch)? {
+            Asked::Busy(holder) => return Ok(Look::Busy(holder)),
+            Asked::Held(lease) => lease,
+        };
+        // Whoever had the lease may have finished it.
+        let reason = match store::state(&stage.dir, false)? {
+            State::Done(finished) => {
+                self.executor.begin(stage, &Begin::Done);
+                home::link(&plan.home, &stage.dir)?;
+                return Ok(Look::Done(finished));
+            }
+            State::Damaged(problem) => {
+                tracing::warn!("{}: {problem}: it is made again", stage.name);
+                store::clear_damaged(&stage.dir)?;
+                format!("{problem}: it is made again")
+            }
+            _ => self.reason(i).unwrap_or_else(|| "its files are gone".to_owned()),
+        };
+        home::link(&plan.home, &stage.dir)?;
+        self.executor.begin(stage, &Begin::Runs(reason));
+        match self.make(i, summary, &lease) {
+            Err(Error::LeaseLost { path }) => {
+                tracing::warn!("{}: {}", stage.name, Error::LeaseLost { path });
+                Ok(Look::Early)
+            }
+            made => made.map(Look::Ran),
+        }
+    }
+
+    /// Why a stage has to run, as far as that was planned.
+    fn reason(&self, i: usize) -> Option<String> {
+        match &self.plan.stages[i].status {
+            _ if self.selection.force.contains(&i) => Some("`--force` asks for it".to_owned()),
+            Status::ToRun(reason) => Some(reason.clone()),
+            Status::Done => None,
+        }
+    }
+
+    /// Whether everything that a stage reads is finished.
+    fn may_begin(&self, i: usize, summary: &Summary) -> Result<bool> {
+        let stage = &self.plan.stages[i];
+        let mut open = stage.inputs.iter().filter(|input| !summary.has(self.plan, **input));
+        if let Some(input) = open.clone().find(|input| !self.selection.wants(**input)) {
+            let (name, input) = (&stage.name, &self.plan.stages[*input].name);
+            return Err(Error::Unusable(format!(
+                "`{name}` needs `{input}`, which is not whole any more: `--until {name}` makes both"
+            )));
+        }
+        Ok(open.next().is_none())
+    }
+
+    /// Pages are written in every run that is asked for them.
+    fn view(&mut self, i: usize, summary: &Summary) -> Result<Look> {
+        let stage = &self.plan.stages[i];
+        if !self.selection.wants(i) {
+            return Ok(Look::Left);
+        }
+        if !self.may_begin(i, summary)? {
+            return Ok(Look::Early);
+        }
+        let reason = self.reason(i);
+        let is_new = reason.is_some();
+        self.executor.begin(stage, &reason.map_or(Begin::Done, Begin::Runs));
+        let record = record(self.plan, stage, &self.executor.provenance());
+        let running = self.running(i, summary, None);
+        let artifact = self.executor.execute(stage, &running)?;
+        let finished = Finished { dir: self.plan.home.clone(), artifact, record };
+        Ok(if is_new { Look::Ran(finished) } else { Look::Done(finished) })
+    }
+
+    /// A finished stage with nothing wrong. What somebody is about to read is read here first.
+    fn whole(&self, i: usize, summary: &Summary) -> Result<Option<Finished>> {
+        let (plan, stage) = (self.plan, &self.plan.stages[i]);
+        let to_be_read = plan.stages.iter().enumerate().any(|(reader, it)| {
+            let runs =
+                it.status != Status::Done && !summary.has(plan, reader) && self.selection.wants(reader);
+            runs && !it.spec.stage().is_view() && it.inputs.contains(&i)
+        });
+        Ok(match store::state(&stage.dir, to_be_read)? {
+            State::Done(finished) => Some(finished),
+            State::Damaged(problem) if to_be_read && self.selection.wants(i) => {
+                // So that a second look, which believes sizes and times, finds it, too.
+                tracing::warn!("{}: {problem}: it is made again", stage.name);
+                if let Asked::Held(_lease) = Lease::ask(&store::lease(&stage.dir), &mut Watch::default())? {
+                    store::clear_damaged(&stage.dir)?;
+                }
+                None
+            }
+            _ => None,
+        })
+    }
+
+    /// What a stage may see.
+    fn running<'b>(&self, i: usize, summary: &Summary, lease: Option<&'b Lease>) -> Running<'b>
+    where
+        Self: 'b,
+    {
+        let plan = self.plan;
+        let names = plan.ancestors(i).into_iter().filter(|a| *a != i).map(|a| &plan.stages[a].name);
+        let seen = names.filter_map(|name| Some((name.clone(), summary.finished.get(name)?.clone())));
+        Running { plan, finished: seen.collect(), lease }
+    }
+
+    fn make(&mut self, i: usize, summary: &Summary, lease: &Lease) -> Result<Finished> {
+        let (plan, stage) = (self.plan, &self.plan.stages[i]);
+        fs::create_dir_all(&stage.dir).map_err(Error::io("create the folder", &stage.dir))?;
+        atomic::remove_leftovers(&stage.dir);
+        // Wall time adds up over interruptions.
+        let before = seconds_so_far(&stage.dir);
+        let started = Instant::now();
+        let mut record = record(plan, stage, &self.executor.provenance());
+        record["seconds"] = before.into();
+        store::write_record(&stage.dir, &record)?;
+        let running = self.running(i, summary, Some(lease));
+        let outcome = self.executor.execute(stage, &running);
+        let seconds = started.elapsed().as_secs_f64();
+        lease.check()?;
+        record["seconds"] = (before + seconds).into();
+        if outcome.is_ok() {
+            record["finished"] = true.into();
+        }
+        // An error of the stage says more than one about its record.
+        let recorded = store::write_record(&stage.dir, &record);
+        let artifact = outcome?;
+        recorded?;
+        store::write_artifact(&stage.dir, &artifact)?;
+        self.executor.end(stage, seconds);
+        Ok(Finished { dir: stage.dir.clone(), artifact, record })
+    }
 }
 
 fn seconds_so_far(dir: &Path) -> f64 {
@@ -301,9 +451,10 @@ fn record(plan: &Plan, stage: &PlannedStage, provenance: &Value) -> Value {
         "pipeline": plan.pipeline,
         "stage": stage.name,
         "key": stage.key,
-        "lineage": stage.input.lineage(),
+        "lineage": stage.lineage,
         "seed": stage.input.seed,
-        "spec": stage.input.spec,
+        "verb": stage.input.verb,
+        "values": stage.input.values,
         "inputs": stage.input.inputs,
         "files": stage.input.files,
         "folders": stage.inputs.iter().map(folder).collect::<serde_json::Map<_, _>>(),
@@ -333,15 +484,10 @@ impl Failed {
 
     /// Notes the stage at which a plan failed: the first that is not done.
     pub fn note(&mut self, plan: &Plan, error: &Error) {
-        let open = plan.stages.iter().find(|stage| !stage.dir.join("artifact.json").is_file());
+        let is_open = |stage: &&PlannedStage| !matches!(store::state(&stage.dir, false), Ok(State::Done(_)));
+        let open = plan.stages.iter().find(is_open);
         if let Some(stage) = open {
             self.0.push((stage.key.clone(), error.to_string()));
         }
     }
-}
-
-/// The folder of a point's own report.
-pub fn point_dir(pipeline_dir: &Path, label: &str) -> PathBuf {
-    let safe = |c: char| if c.is_ascii_alphanumeric() || "._=-".contains(c) { c } else { '_' };
-    pipeline_dir.join("points").join(label.chars().map(safe).collect::<String>())
 }

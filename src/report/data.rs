@@ -203,6 +203,23 @@ pub struct Provenance {
     pub versions: IndexMap<String, String>,
     /// The stages in the order in which they ran.
     pub stages: Vec<StageRun>,
+    /// What was asked for.
+    pub origin: Origin,
+    /// The key of the stage whose pages these are, in hexadecimal: the same key, the same stages and words.
+    pub key: String,
+}
+
+/// What a run was asked for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The pipeline's file.
+    pub file: String,
+    /// SHA-256 of that file, in hexadecimal.
+    pub sha256: String,
+    /// The command line, without credentials.
+    pub command: String,
+    /// The commit of the repository that the file is in, where it is in one; `-dirty` where files differ from it.
+    pub commit: Option<String>,
 }
 
 /// How a stage came about.

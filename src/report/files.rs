@@ -27,6 +27,13 @@ pub fn write(folder: &Path, name: &str, data: &ReportData) -> Result<Vec<PathBuf
     Ok(files)
 }
 
+/// The key of the stage whose report lies in a folder; `None` where there is none.
+pub fn key(folder: &Path, name: &str) -> Option<String> {
+    let json = fs::read(folder.join(format!("{name}.json"))).ok()?;
+    let report: serde_json::Value = serde_json::from_slice(&json).ok()?;
+    Some(report.pointer("/provenance/key")?.as_str()?.to_owned())
+}
+
 /// Removes the files of a report, so that nobody takes them for those of a run that has not written its own yet.
 ///
 /// # Errors

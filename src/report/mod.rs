@@ -22,10 +22,10 @@ mod words;
 
 pub use csv::csv;
 pub use data::{
-    Chart, Expectation, Grid, Line, Mark, Provenance, ReportData, Row, Scale, Score, StageCurves, StageRun,
-    StageSettings, Verdict, number_or_null,
+    Chart, Expectation, Grid, Line, Mark, Origin, Provenance, ReportData, Row, Scale, Score, StageCurves,
+    StageRun, StageSettings, Verdict, number_or_null,
 };
-pub use files::{remove, write};
+pub use files::{key, remove, write};
 pub use html::html;
 pub use json::json;
 pub use junit::{RunError, RunResult, junit};

@@ -12,8 +12,8 @@ use burn::tensor::Device;
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use super::{artifact::Artifact, stage::Elsewhere};
-use crate::{Error, Result, seed::Seed, stage_name::StageName};
+use super::{addresses::Addresses, artifact::Artifact, download::Downloads, stage::Elsewhere};
+use crate::{Error, Result, checkpoint::Lease, report::Origin, seed::Seed, stage_name::StageName};
 
 /// All that a running stage may see.
 pub struct Context<'a> {
@@ -33,14 +33,20 @@ pub struct Context<'a> {
     pub device_name: &'a str,
     /// When this run began, such as `2026-11-22 23:59 UTC`.
     pub date: &'a str,
+    /// What was asked for.
+    pub origin: &'a Origin,
+    /// The stage's key, in hexadecimal.
+    pub key: &'a str,
     /// The stage's folder, which exists. An interrupted run's checkpoints are in it.
     pub dir: &'a Path,
-    /// The pipeline's folder of runs: the report goes here too.
-    pub pipeline_dir: &'a Path,
+    /// The pipeline's own folder of runs: reports go here.
+    pub home: &'a Path,
     /// What the files of this stage's report are called, without their endings.
     pub report_name: &'a str,
     /// Folder for downloads.
     pub cache: &'a Path,
+    /// What came from addresses before.
+    pub addresses: &'a Addresses,
     /// Where relative paths are looked for: the working directory first, then from the pipeline file's folder upwards.
     pub search: &'a [PathBuf],
     /// The folder of a finished, shorter run of the same stage whose last checkpoint this one continues from.
@@ -51,6 +57,9 @@ pub struct Context<'a> {
     pub elsewhere: IndexMap<Elsewhere, Finished>,
     /// Whether to stop at the next safe point, save and return `Interrupted`.
     pub stop: &'a Stop,
+    /// To be asked before anything is written: it is lost where this process was stopped for so long that another makes
+    /// the stage now.
+    pub lease: Option<&'a Lease>,
 }
 
 /// A finished stage.
@@ -65,6 +74,20 @@ pub struct Finished {
 }
 
 impl Context<'_> {
+    /// Whether what this stage makes is still this process' to write.
+    ///
+    /// # Errors
+    /// `LeaseLost`.
+    pub(super) fn still_ours(&self) -> Result<()> {
+        self.lease.map_or(Ok(()), Lease::check)
+    }
+
+    /// Where this stage's files come from.
+    pub(super) fn downloads(&self) -> Downloads<'_> {
+        let Self { name, cache, addresses, search, stop, .. } = self;
+        Downloads { name, cache, addresses, search, stop }
+    }
+
     /// A stage that this one reads.
     ///
     /// # Errors

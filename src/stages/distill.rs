@@ -14,7 +14,9 @@ use super::{
     work::Work,
     world::World,
 };
-use crate::{Result, distill::Distill, location::Location, stage_name::StageName, training::Keep};
+use crate::{
+    Result, distill::Distill, kimg::Kimg, location::Location, stage_name::StageName, training::Keep,
+};
 
 impl Verb for Distill {
     const NAME: &'static str = "distill";
@@ -31,6 +33,10 @@ impl Stage for Distill {
             inputs.push(Input::new("method/sid2a/initial_generator", generator, Kind::Network));
         }
         inputs
+    }
+
+    fn duration(&mut self) -> Option<&mut Kimg> {
+        Some(&mut self.duration_kimg)
     }
 
     fn check(&self) -> Vec<Objection> {

@@ -1,50 +1,142 @@
 //! Files that a pipeline names: found on this machine, or downloaded once into the cache.
 
 use std::{
-    fmt::Write as _,
-    fs::{self, File},
+    fs,
     io::{self, Read, Write},
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use sha2::{Digest, Sha256};
-
-use super::{context::Context, progress::Progress, world};
+use super::{
+    addresses::Addresses,
+    context::{Context, Stop},
+    progress::Progress,
+    stage::Stage,
+    world,
+};
 use crate::{
     Error, Result,
-    formats::AtomicFile,
+    checkpoint::atomic,
+    formats::{AtomicFile, sha256},
     location::{Location, Place, Url},
+    stage_name::StageName,
 };
 
 /// No published network or dataset is larger.
 const LARGEST: u64 = 256 << 30;
 const BLOCK: usize = 1 << 20;
 
+/// Where files come from, and where they go.
+#[derive(Debug)]
+pub struct Downloads<'a> {
+    /// The stage that reads them.
+    pub name: &'a StageName,
+    /// Folder for downloads.
+    pub cache: &'a Path,
+    /// What came before.
+    pub addresses: &'a Addresses,
+    /// Where relative paths are looked for.
+    pub search: &'a [PathBuf],
+    /// Whether to stop.
+    pub stop: &'a Stop,
+}
+
 /// The file that a location means; an address is downloaded unless the cache has it. With `sha256` the contents
 /// are compared.
 ///
 /// # Errors
-/// The file is absent, the download fails, or the contents are not those that were asked for.
+/// The file is absent, the download fails, or the contents are not those that were asked for, or that came before.
 pub(super) fn fetch(context: &Context<'_>, location: &Location, sha256: Option<&str>) -> Result<PathBuf> {
-    let path = match location.resolve()? {
-        Place::Url(url) => {
-            let path = cached(context.cache, &url);
-            if !path.exists() {
-                download(context, &url, &path)?;
+    context.downloads().fetch(location, sha256)
+}
+
+impl Downloads<'_> {
+    /// Downloads what a stage reads from addresses that nothing came from yet: its key depends on that. Says whether
+    /// there was any.
+    ///
+    /// # Errors
+    /// As `fetch`.
+    pub fn fetch_unknown(&self, stage: &dyn Stage) -> Result<bool> {
+        let mut any = false;
+        for (_, location) in stage.locations() {
+            if let Place::Url(url) = location.resolve()?
+                && self.addresses.sha256(&url).is_none()
+            {
+                self.fetch(location, None)?;
+                any = true;
             }
-            path
         }
-        Place::Path(path) => world::locate(&path, context.search).ok_or_else(|| absent(path))?,
-    };
-    if let Some(wanted) = sha256 {
-        let found = sha256_of(&path)?;
-        if found != wanted {
-            let problem = format!("its SHA-256 is {found}, but the pipeline asks for {wanted}");
-            return Err(Error::bad_file(path, "copy of the wanted file", problem));
-        }
+        Ok(any)
     }
-    Ok(path)
+
+    fn fetch(&self, location: &Location, sha256: Option<&str>) -> Result<PathBuf> {
+        let (path, found) = match location.resolve()? {
+            Place::Url(url) => {
+                let path = cached(self.cache, &url);
+                let is_new = !path.exists();
+                if is_new {
+                    self.download(&url, &path)?;
+                }
+                let mut found = self.addresses.sha256(&url);
+                if is_new || found.is_none() {
+                    let sha256 = sha256::of_file(&path)?;
+                    self.addresses.note(&url, &sha256)?;
+                    found = Some(sha256);
+                }
+                (path, found)
+            }
+            Place::Path(path) => (world::locate(&path, self.search).ok_or_else(|| absent(path))?, None),
+        };
+        if let Some(wanted) = sha256 {
+            let found = found.map_or_else(|| sha256::of_file(&path), Ok)?;
+            if found != wanted {
+                let problem = format!("its SHA-256 is {found}, but the pipeline asks for {wanted}");
+                return Err(Error::bad_file(path, "copy of the wanted file", problem));
+            }
+        }
+        Ok(path)
+    }
+
+    fn download(&self, url: &Url, path: &Path) -> Result<()> {
+        fs::create_dir_all(self.cache).map_err(Error::io("create the folder", self.cache))?;
+        atomic::remove_leftovers_of_the_dead(self.cache);
+        let failed =
+            |problem: String| Error::Download { url: url.to_string(), problem: url.hide_in(&problem) };
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .timeout_connect(Some(Duration::from_secs(30)))
+            .timeout_recv_response(Some(Duration::from_mins(1)))
+            .build()
+            .into();
+        let response = agent.get(url.address()).call().map_err(|e| failed(e.to_string()))?;
+        let length = response
+            .headers()
+            .get("content-length")
+            .and_then(|value| value.to_str().ok()?.parse::<u64>().ok())
+            .filter(|length| *length <= LARGEST);
+        let mut body = response.into_body().into_with_config().limit(LARGEST).reader();
+        let mut file = AtomicFile::create(path)?;
+        let mut progress = Progress::new(self.name.as_str(), "bytes", 0, length.unwrap_or(0));
+        progress.say(&format!("  {}: downloading {url}", self.name));
+        let mut block = vec![0; BLOCK];
+        let mut done = 0u64;
+        loop {
+            if self.stop.requested() {
+                return Err(Error::Interrupted);
+            }
+            let n = body.read(&mut block).map_err(|e| failed(e.to_string()))?;
+            if n == 0 {
+                break;
+            }
+            file.write_all(&block[..n]).map_err(Error::io("write", path))?;
+            done += n as u64;
+            progress.at(done, "");
+        }
+        progress.finish();
+        if let Some(length) = length.filter(|length| *length != done) {
+            return Err(failed(format!("the connection ended after {done} of {length} bytes")));
+        }
+        file.commit()
+    }
 }
 
 fn absent(path: PathBuf) -> Error {
@@ -67,63 +159,6 @@ pub fn cached(cache: &Path, url: &Url) -> PathBuf {
     cache.join(format!("{}-{name}", &hash[..12]))
 }
 
-fn download(context: &Context<'_>, url: &Url, path: &Path) -> Result<()> {
-    fs::create_dir_all(context.cache).map_err(Error::io("create the folder", context.cache))?;
-    let failed = |problem: String| Error::Download { url: url.to_string(), problem: url.hide_in(&problem) };
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_connect(Some(Duration::from_secs(30)))
-        .timeout_recv_response(Some(Duration::from_mins(1)))
-        .build()
-        .into();
-    let response = agent.get(url.address()).call().map_err(|e| failed(e.to_string()))?;
-    let length = response
-        .headers()
-        .get("content-length")
-        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok())
-        .filter(|length| *length <= LARGEST);
-    let mut body = response.into_body().into_with_config().limit(LARGEST).reader();
-    let mut file = AtomicFile::create(path)?;
-    let mut progress = Progress::new(context.name.as_str(), "bytes", 0, length.unwrap_or(0));
-    progress.say(&format!("  {}: downloading {url}", context.name));
-    let mut block = vec![0; BLOCK];
-    let mut done = 0u64;
-    loop {
-        if context.stop.requested() {
-            return Err(Error::Interrupted);
-        }
-        let n = body.read(&mut block).map_err(|e| failed(e.to_string()))?;
-        if n == 0 {
-            break;
-        }
-        file.write_all(&block[..n]).map_err(Error::io("write", path))?;
-        done += n as u64;
-        progress.at(done, "");
-    }
-    progress.finish();
-    if let Some(length) = length.filter(|length| *length != done) {
-        return Err(failed(format!("the connection ended after {done} of {length} bytes")));
-    }
-    file.commit()
-}
-
-fn sha256_of(path: &Path) -> Result<String> {
-    let mut file = File::open(path).map_err(Error::io("read", path))?;
-    let mut hasher = Sha256::new();
-    let mut block = vec![0; BLOCK];
-    loop {
-        let n = file.read(&mut block).map_err(Error::io("read", path))?;
-        if n == 0 {
-            break;
-        }
-        hasher.update(&block[..n]);
-    }
-    let hex = |mut text: String, byte: &u8| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    };
-    Ok(hasher.finalize().iter().fold(String::new(), hex))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,14 +177,5 @@ mod tests {
         assert_ne!(path, cached("https://example.org/a/../b/net%20work.pkl?x=/../z"));
         let signed = |token: &str| cached(&format!("https://me:{token}@example.org/net.pkl?token={token}"));
         assert_eq!(signed("a"), signed("b"), "one file, whoever downloads it");
-    }
-
-    #[test]
-    fn sha256_is_the_published_one() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("abc");
-        fs::write(&path, "abc").unwrap();
-        let truth = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        assert_eq!(sha256_of(&path).unwrap(), truth);
     }
 }

@@ -142,6 +142,7 @@ impl Stage for Generate {
         let mut progress = Progress::new(context.name.as_str(), "images", 0, seeds.len() as u64);
         let mut done = 0;
         for chunk in seeds.chunks(self.batch_size as usize) {
+            context.still_ours()?;
             if context.stop.requested() {
                 progress.finish();
                 return Err(Error::Interrupted);

@@ -3,6 +3,7 @@
 //! A verb is a struct that the pipeline file parses into; `impl Stage` says which stages it reads, what it makes,
 //! which rules its fields obey beyond their ranges, and how it runs.
 
+mod addresses;
 pub mod artifact;
 pub mod context;
 mod dataset_batches;
@@ -36,10 +37,12 @@ mod training_loop;
 pub mod work;
 pub mod world;
 
+pub use addresses::Addresses;
 pub use artifact::{
     Artifact, DatasetArtifact, ImagesArtifact, NetworkArtifact, ScoresArtifact, TableArtifact, Verdict,
 };
 pub use context::{Context, Finished, Stop};
+pub use download::Downloads;
 pub use evaluate::{Evaluate, Expectation};
 pub use generate::Generate;
 pub use load_teacher::LoadTeacher;

@@ -119,7 +119,7 @@ fn last_picture(dir: &Path) -> Option<PathBuf> {
 
 fn grid(context: &Context<'_>, path: &Path, caption: &str, note: String, real: bool) -> Option<Grid> {
     let png = fs::read(path).ok()?;
-    let path = relative(context.pipeline_dir, path).map(|path| path.display().to_string());
+    let path = relative(context.home, path).map(|path| path.display().to_string());
     Some(Grid { caption: caption.to_owned(), note, real, png, path })
 }
 
@@ -151,6 +151,8 @@ fn provenance(context: &Context<'_>) -> Provenance {
         device,
         versions: versions(),
         stages,
+        origin: context.origin.clone(),
+        key: context.key.to_owned(),
     }
 }
 
@@ -167,13 +169,11 @@ fn text(record: &Value, pointer: &str) -> String {
     record.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-/// The verb of a stage, from its record: the only key of `spec`.
+/// The verb of a stage, from its record.
 pub(super) fn verb(record: &Value) -> String {
-    let spec = record.get("spec").and_then(Value::as_object);
-    spec.and_then(|spec| spec.keys().next()).cloned().unwrap_or_default()
+    text(record, "/verb")
 }
 
 fn values(record: &Value) -> Value {
-    let spec = record.get("spec").and_then(Value::as_object);
-    spec.and_then(|spec| spec.values().next()).cloned().unwrap_or_default()
+    record.get("values").cloned().unwrap_or_default()
 }

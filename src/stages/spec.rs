@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{
     evaluate::Evaluate,
@@ -36,6 +37,11 @@ macro_rules! verbs {
             /// The verb as the pipeline file writes it.
             pub fn verb(&self) -> &'static str {
                 match self { $(Self::$Verb(_) => $Verb::NAME,)* }
+            }
+
+            /// The values of the verb as JSON, defaults included; credentials in addresses are hidden.
+            pub fn values(&self) -> Value {
+                match self { $(Self::$Verb(stage) => serde_json::to_value(stage),)* }.unwrap_or_default()
             }
 
             /// What a verb makes, by its name; `None` where there is no such verb.

@@ -5,7 +5,9 @@ use std::{fmt, path::Path};
 use serde::{Deserialize, Serialize};
 
 use super::{artifact::Artifact, context::Context, facts::Facts, work::Work, world::World};
-use crate::{Result, diffusion::Encoder, location::Location, nn::NetworkConfig, stage_name::StageName};
+use crate::{
+    Result, diffusion::Encoder, kimg::Kimg, location::Location, nn::NetworkConfig, stage_name::StageName,
+};
 
 /// One verb of the pipeline language. The value that YAML parsed into is `self`.
 pub trait Stage {
@@ -30,6 +32,11 @@ pub trait Stage {
 
     /// Fills in what is left out because there is only one choice; `only_images` is the pipeline's only dataset of images.
     fn complete(&mut self, _only_images: Option<&StageName>) {}
+
+    /// Of a training, how long it is: what can grow without changing the beginning.
+    fn duration(&mut self) -> Option<&mut Kimg> {
+        None
+    }
 
     /// The files it reads that no stage makes, with the fields that name them.
     fn locations(&self) -> Vec<(String, &Location)> {

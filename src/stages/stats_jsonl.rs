@@ -7,30 +7,31 @@ use std::{
 };
 
 use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{Error, Result};
 
 /// One quantity of one iteration, and how a status sums up many of them.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum Quantity {
     /// The mean of the period.
-    Mean(f64),
+    Mean(#[serde(with = "bits")] f64),
     /// The total of the period.
-    Total(f64),
+    Total(#[serde(with = "bits")] f64),
     /// Its last value.
-    Last(f64),
+    Last(#[serde(with = "bits")] f64),
 }
 
 /// The quantities of a status period.
-#[derive(Debug, Default)]
-pub(super) struct Period(IndexMap<&'static str, (Quantity, u64)>);
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Period(IndexMap<String, (Quantity, u64)>);
 
 impl Period {
     /// Adds an iteration.
     pub(super) fn add(&mut self, quantities: impl IntoIterator<Item = (&'static str, Quantity)>) {
         for (name, new) in quantities {
-            let (sum, count) = self.0.entry(name).or_insert((zero(new), 0));
+            let (sum, count) = self.0.entry(name.to_owned()).or_insert((zero(new), 0));
             *count += 1;
             *sum = match (*sum, new) {
                 (Quantity::Mean(a), Quantity::Mean(b)) => Quantity::Mean(a + b),
@@ -55,8 +56,9 @@ impl Period {
 
     /// All of them as JSON; what is not a number is null.
     pub(super) fn line(&self, more: impl IntoIterator<Item = (&'static str, f64)>) -> Map<String, Value> {
-        let own = self.0.keys().map(|name| (*name, self.get(name).expect("its own key")));
-        more.into_iter().chain(own).map(|(name, value)| (name.to_owned(), Value::from(value))).collect()
+        let own = self.0.keys().map(|name| (name.as_str(), self.get(name).expect("its own key")));
+        let more = more.into_iter().map(|(name, value): (&str, f64)| (name, value));
+        more.chain(own).map(|(name, value)| (name.to_owned(), Value::from(value))).collect()
     }
 }
 
@@ -65,6 +67,20 @@ fn zero(like: Quantity) -> Quantity {
         Quantity::Mean(_) => Quantity::Mean(0.0),
         Quantity::Total(_) => Quantity::Total(0.0),
         last @ Quantity::Last(_) => last,
+    }
+}
+
+/// A number as its bits: a sum may not be finite, and goes on as it was.
+mod bits {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+    pub(super) fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        value.to_bits().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        u64::deserialize(deserializer).map(f64::from_bits)
     }
 }
 
@@ -80,7 +96,8 @@ impl StatisticsFile {
     pub(super) fn open(path: PathBuf, nimg: u64) -> Result<Self> {
         let mut kept = String::new();
         for line in read(&path) {
-            if line.get("nimg").and_then(Value::as_f64).is_some_and(|n| n <= nimg as f64) {
+            // At 0 there was no checkpoint: all is written again, what belongs to 0 too.
+            if nimg > 0 && line.get("nimg").and_then(Value::as_f64).is_some_and(|n| n <= nimg as f64) {
                 kept += &Value::Object(line).to_string();
                 kept.push('\n');
             }
@@ -141,6 +158,25 @@ mod tests {
         file.write(Period::default().line([("nimg", 128.0)])).unwrap();
         let nimg: Vec<f64> = read(&path).iter().map(|line| line["nimg"].as_f64().unwrap()).collect();
         assert_eq!(nimg, [64.0, 128.0]);
+        drop(StatisticsFile::open(path.clone(), 0).unwrap());
+        assert!(read(&path).is_empty(), "from the beginning, everything comes again");
+    }
+
+    #[test]
+    fn a_period_goes_on_from_a_checkpoint_as_if_nothing_had_been() {
+        let mut straight = Period::default();
+        let first = [
+            ("loss", Quantity::Mean(0.1)),
+            ("odd", Quantity::Mean(f64::INFINITY)),
+            ("n", Quantity::Total(2.0)),
+        ];
+        straight.add(first);
+        let mut resumed: Period = serde_json::from_str(&serde_json::to_string(&straight).unwrap()).unwrap();
+        for period in [&mut straight, &mut resumed] {
+            period.add([("loss", Quantity::Mean(0.2)), ("n", Quantity::Total(3.0))]);
+        }
+        assert_eq!(straight, resumed);
+        assert_eq!(resumed.get("odd"), Some(f64::INFINITY));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     Result,
     diffusion::{Encoder, Sampler},
+    kimg::Kimg,
     teach::TrainTeacher,
 };
 
@@ -25,6 +26,10 @@ impl Verb for TrainTeacher {
 impl Stage for TrainTeacher {
     fn inputs(&self) -> Vec<Input<'_>> {
         vec![Input::new("dataset", &self.dataset, Kind::Dataset)]
+    }
+
+    fn duration(&mut self) -> Option<&mut Kimg> {
+        Some(&mut self.duration_kimg)
     }
 
     fn check(&self) -> Vec<Objection> {

@@ -54,6 +54,12 @@ impl<'a> World<'a> {
         self.stages.get(name)?.stage().scores()
     }
 
+    /// The file of another pipeline: where relative paths are looked for, or in `pipelines` there.
+    pub fn pipeline(&self, name: &str) -> Option<PathBuf> {
+        let file = PathBuf::from(format!("{name}.yaml"));
+        locate(&file, self.search).or_else(|| locate(&Path::new("pipelines").join(file), self.search))
+    }
+
     /// A local file or folder, where it exists.
     pub fn locate(&self, location: &Location) -> Option<PathBuf> {
         match location.resolve() {

@@ -151,10 +151,16 @@ pub fn wait(child: &mut Child, so: impl Fn(&Child) -> bool) -> bool {
     true
 }
 
-/// Whether this process has the lock of a pipeline's folder: from then on it listens to signals.
-pub fn works_in(child: &Child, pipeline_dir: &Path) -> bool {
-    let pid = fs::read_to_string(pipeline_dir.join(".sida.lock")).unwrap_or_default();
-    pid.trim() == child.id().to_string()
+/// Whether this process makes a stage now: from then on it listens to signals.
+pub fn works_in(child: &Child, runs: &Path) -> bool {
+    let pid = format!("\"pid\":{},", child.id());
+    let mut leases =
+        entries(&runs.join("_store")).filter(|path| path.extension().is_some_and(|e| e == "lease"));
+    leases.any(|path| fs::read_to_string(path).is_ok_and(|text| text.contains(&pid)))
+}
+
+fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
 }
 
 /// Sends a signal by its name.
@@ -163,14 +169,13 @@ pub fn signal(child: &Child, name: &str) {
     assert!(sent.success());
 }
 
-/// The folders of all runs of a stage.
+/// The folders of all runs of a stage, in the store.
 pub fn folders(pipeline_dir: &Path, stage: &str) -> Vec<PathBuf> {
-    let entries = fs::read_dir(pipeline_dir).into_iter().flatten().flatten().map(|entry| entry.path());
     let is_of = |path: &PathBuf| {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         name.rsplit_once('-').is_some_and(|(of, key)| of == stage && key.len() == 8)
     };
-    entries.filter(is_of).collect()
+    entries(pipeline_dir).filter(is_of).filter_map(|link| fs::canonicalize(link).ok()).collect()
 }
 
 /// The only folder of a stage.
@@ -191,10 +196,12 @@ pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().flatten() {
         let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
+        if let Ok(link) = fs::read_link(entry.path()) {
+            std::os::unix::fs::symlink(link, target).unwrap();
+        } else if entry.path().is_dir() {
             copy(&entry.path(), &target);
         } else {
-            fs::copy(entry.path(), target).unwrap();
+            fs::copy(entry.path(), &target).unwrap();
         }
     }
 }

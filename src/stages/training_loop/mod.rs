@@ -60,6 +60,9 @@ pub(super) struct Memory {
     /// What the guard has seen.
     #[serde(default)]
     pub(super) guard: Guard,
+    /// The iterations since the last line of statistics.
+    #[serde(default)]
+    pub(super) period: Period,
 }
 
 /// When what happens, in images.
@@ -97,7 +100,7 @@ pub(super) fn run(training: &mut impl Training, cadence: Cadence, context: &Cont
     let mut statistics = StatisticsFile::open(context.dir.join("stats.jsonl"), training.nimg())?;
     let mut metrics = StatisticsFile::open(context.dir.join("metrics.jsonl"), training.nimg())?;
     let mut progress = Progress::new(context.name.as_str(), "images", training.nimg(), cadence.duration);
-    let mut period = Period::default();
+    let mut period = std::mem::take(&mut memory.period);
     let mut clock = Clock::start(training.nimg());
 
     memory.guard.begin(training.spread());
@@ -110,12 +113,13 @@ pub(super) fn run(training: &mut impl Training, cadence: Cadence, context: &Cont
             memory.seconds += clock.since_counted();
             // A state that may be about to diverge must not take the place of a good one.
             if healthy(training, &period, &memory.guard) {
-                save(training, &memory, context, &store)?;
+                save(training, &mut memory, &period, context, &store)?;
             }
             return Err(Error::Interrupted);
         }
         let before = training.nimg();
         let quantities = training.step()?;
+        context.still_ours()?;
         period.add(quantities);
         let nimg = training.nimg();
         let last = nimg >= cadence.duration;
@@ -140,7 +144,7 @@ pub(super) fn run(training: &mut impl Training, cadence: Cadence, context: &Cont
         }
         if (last || passed(cadence.checkpoint, before, nimg)) && healthy(training, &period, &memory.guard) {
             memory.seconds += clock.since_counted();
-            save(training, &memory, context, &store)?;
+            save(training, &mut memory, &period, context, &store)?;
         }
     }
     store.keep_last();
@@ -159,7 +163,8 @@ fn resume(
     context: &Context<'_>,
     store: &CheckpointStore,
 ) -> Result<Memory> {
-    let mut found: Option<Checkpoint<Memory>> = store.latest(cadence.duration)?;
+    // Its own last one may lie a batch beyond the duration.
+    let mut found: Option<Checkpoint<Memory>> = store.latest(u64::MAX)?;
     if found.is_none()
         && let Some(shorter) = &context.continue_from
     {
@@ -201,15 +206,17 @@ fn as_if_longer(mut checkpoint: Checkpoint<Memory>, shorter: &Path) -> Option<Ch
 /// Saves the state. One that holds a NaN must not take the place of a good one.
 fn save(
     training: &impl Training,
-    memory: &Memory,
+    memory: &mut Memory,
+    period: &Period,
     context: &Context<'_>,
     store: &CheckpointStore,
 ) -> Result<()> {
+    memory.period = period.clone();
     let (nimg, state) = (training.nimg(), training.state());
     let bad = state.iter().find_map(|(name, data)| Some((name, not_finite(data)?)));
     match bad {
         Some((name, value)) => Err(diverged(context, store, nimg, format!("`{name}` holds {value}"))),
-        None => store.save(nimg, &state, memory),
+        None => store.save(nimg, &state, &*memory),
     }
 }
 

@@ -1,0 +1,50 @@
+//! What a run was asked for, as its pages say it.
+
+use std::{env, path::Path, process::Command};
+
+use crate::{formats::sha256, pipeline::Source, report::Origin, secret, terminal};
+
+/// The file, the command and the commit of a run.
+pub(super) fn of(source: &Source) -> Origin {
+    let words = env::args_os().skip(1).map(|word| quoted(&word.to_string_lossy()));
+    Origin {
+        file: terminal::path(&source.path),
+        sha256: sha256::of_bytes(source.text.as_bytes()),
+        command: ["sida".to_owned()].into_iter().chain(words).collect::<Vec<_>>().join(" "),
+        commit: commit(&source.path),
+    }
+}
+
+/// A word as a shell reads it, without credentials.
+fn quoted(word: &str) -> String {
+    let word = secret::masked(word);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.into_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+/// The commit that a file belongs to, where git knows it.
+fn commit(file: &Path) -> Option<String> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut git = Command::new("git");
+    git.arg("-C").arg(folder).args(["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]);
+    let said = git.output().ok().filter(|said| said.status.success())?;
+    let commit = String::from_utf8(said.stdout).ok()?.trim().to_owned();
+    (!commit.is_empty()).then_some(commit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_can_be_pasted_and_holds_no_credentials() {
+        assert_eq!(quoted("--set"), "--set");
+        assert_eq!(quoted("a='b c'"), r"'a='\''b c'\'''");
+        assert_eq!(quoted("x=https://me:pw@h/a"), "'x=https://***:***@h/a'");
+        assert_eq!(quoted(""), "''");
+    }
+}

@@ -1,0 +1,142 @@
+//! `Digest`: what a finished file or folder holds, so that damage is noticed.
+
+use std::{
+    fs::{self, File},
+    path::Path,
+    time::UNIX_EPOCH,
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// What a file, or a folder with all that lies below it, holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Digest {
+    /// Size; of a folder, of all its files.
+    pub bytes: u64,
+    /// Number of files.
+    pub files: u64,
+    /// When the newest file was written, in nanoseconds since 1970; only a hint whether to look again.
+    pub written_ns: u64,
+    /// BLAKE3 of the contents; of a folder, of the names, sizes and contents in it.
+    pub blake3: String,
+}
+
+/// Gets a file, its name below the folder, and its size.
+type Visit<'a> = &'a mut dyn FnMut(&Path, Option<&str>, u64) -> Result<()>;
+
+impl Digest {
+    /// Reads everything.
+    ///
+    /// # Errors
+    /// `Io` for what cannot be read.
+    pub fn of(path: &Path) -> Result<Self> {
+        let mut hash = blake3::Hasher::new();
+        let mut digest = Self::walk(path, &mut |file, name, bytes| {
+            if let Some(name) = name {
+                hash.update(&(name.len() as u64).to_le_bytes()).update(name.as_bytes());
+                hash.update(&bytes.to_le_bytes());
+            }
+            let reader = File::open(file).map_err(Error::io("read", file))?;
+            hash.update_reader(reader).map_err(Error::io("read", file))?;
+            Ok(())
+        })?;
+        digest.blake3 = hash.finalize().to_hex().to_string();
+        Ok(digest)
+    }
+
+    /// The size of a file, or of all files below a folder.
+    ///
+    /// # Errors
+    /// `Io` for what cannot be listed.
+    pub fn size(path: &Path) -> Result<u64> {
+        Ok(Self::walk(path, &mut |_, _, _| Ok(()))?.bytes)
+    }
+
+    /// What is wrong with `path` now; `None` where it still holds this. A file of the same size that was not written
+    /// since is believed, unless `thorough`.
+    pub fn damage(&self, path: &Path, thorough: bool) -> Option<String> {
+        if !path.exists() {
+            return Some("is gone".to_owned());
+        }
+        let now = match Self::walk(path, &mut |_, _, _| Ok(())) {
+            Ok(now) => now,
+            Err(error) => return Some(format!("cannot be read ({error})")),
+        };
+        if now.files != self.files {
+            return Some(format!("holds {} of {} files", now.files, self.files));
+        }
+        if now.bytes != self.bytes {
+            return Some(format!("has {} bytes and had {}", now.bytes, self.bytes));
+        }
+        if !thorough && now.written_ns == self.written_ns {
+            return None;
+        }
+        match Self::of(path) {
+            Ok(now) if now.blake3 == self.blake3 => None,
+            Ok(_) => Some("was changed after it was made".to_owned()),
+            Err(error) => Some(format!("cannot be read ({error})")),
+        }
+    }
+
+    /// Sizes and times; `visit` gets every file, in the order of the names.
+    fn walk(path: &Path, visit: Visit<'_>) -> Result<Self> {
+        let mut all = Self { bytes: 0, files: 0, written_ns: 0, blake3: String::new() };
+        all.add(path, None, visit)?;
+        Ok(all)
+    }
+
+    fn add(&mut self, path: &Path, name: Option<&str>, visit: Visit<'_>) -> Result<()> {
+        let metadata = fs::metadata(path).map_err(Error::io("read", path))?;
+        if !metadata.is_dir() {
+            let written = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+            self.bytes += metadata.len();
+            self.files += 1;
+            self.written_ns = self.written_ns.max(written.map_or(0, |since| since.as_nanos() as u64));
+            return visit(path, name, metadata.len());
+        }
+        let entries = fs::read_dir(path).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
+        let mut entries = entries.map_err(Error::io("list the folder", path))?;
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
+            let below = entry.file_name().to_string_lossy().into_owned();
+            let below = name.map_or_else(|| below.clone(), |name| format!("{name}/{below}"));
+            self.add(&entry.path(), Some(&below), visit)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damage_of_a_file_and_of_a_folder_is_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("images");
+        fs::create_dir_all(folder.join("b")).unwrap();
+        fs::write(folder.join("a"), "one").unwrap();
+        fs::write(folder.join("b/c"), "two").unwrap();
+        let digest = Digest::of(&folder).unwrap();
+        assert_eq!((digest.files, digest.bytes), (2, 6));
+        assert_eq!(digest.damage(&folder, true), None);
+
+        let whole = fs::metadata(folder.join("a")).unwrap().modified().unwrap();
+        fs::write(folder.join("a"), "0ne").unwrap();
+        assert_eq!(digest.damage(&folder, false).unwrap(), "was changed after it was made");
+        let set_back =
+            |time| File::options().write(true).open(folder.join("a")).unwrap().set_modified(time).unwrap();
+        set_back(whole);
+        assert_eq!(digest.damage(&folder, true).unwrap(), "was changed after it was made");
+        fs::write(folder.join("a"), "one").unwrap();
+        assert_eq!(digest.damage(&folder, false), None, "written again, and the same");
+        fs::write(folder.join("a"), "on").unwrap();
+        assert_eq!(digest.damage(&folder, false).unwrap(), "has 5 bytes and had 6");
+        fs::remove_file(folder.join("a")).unwrap();
+        assert_eq!(digest.damage(&folder, false).unwrap(), "holds 1 of 2 files");
+        fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(digest.damage(&folder, false).unwrap(), "is gone");
+    }
+}

@@ -1,0 +1,131 @@
+//! A pipeline's own folder of runs: its pages, and links to its stages in the store. Deleting it loses no stage.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::ErrorKind,
+    path::{Component, Path, PathBuf},
+};
+
+use super::store::{self, FOLDER};
+use crate::{Error, Result, checkpoint::atomic, terminal};
+
+/// The names of the stages' folders in the store that a pipeline's folder refers to.
+///
+/// # Errors
+/// `NewerFormat` and `Unusable` for stages that another version of the program put there.
+pub fn stages(home: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(home).into_iter().flatten().flatten() {
+        let is_own_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if is_own_folder && store::is_older(&entry.path())? {
+            return Err(Error::Unusable(format!(
+                "`{}` was made by an older sida, which kept a pipeline's stages in its own folder: move `{}` away, or give --runs another folder",
+                terminal::path(&entry.path()),
+                terminal::path(home)
+            )));
+        }
+        names.push(entry.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Notes that a stage in the store belongs to a pipeline: by a link, or where the file system has none by a file that
+/// says where the stage is.
+///
+/// # Errors
+/// `Io`.
+pub fn link(home: &Path, stage_dir: &Path) -> Result<()> {
+    let (Some(name), Some(target)) = (stage_dir.file_name(), way(home, stage_dir)) else { return Ok(()) };
+    let path = home.join(name);
+    let is_copy = fs::symlink_metadata(&path).is_ok_and(|there| there.is_dir());
+    if is_copy || fs::read_link(&path).is_ok_and(|known| known == target) {
+        return Ok(());
+    }
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(Error::io("replace", &path)(error)),
+        _ => {}
+    }
+    match symlink(&target, &path) {
+        // Another process did the same.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(_) => atomic::write(&path, format!("{}\n", target.display()).as_bytes()),
+        Ok(()) => Ok(()),
+    }
+}
+
+#[cfg(unix)]
+fn symlink(target: &Path, path: &Path) -> std::io::Result<()> {
+    std::os::unix::fs::symlink(target, path)
+}
+
+#[cfg(not(unix))]
+fn symlink(_: &Path, _: &Path) -> std::io::Result<()> {
+    Err(ErrorKind::Unsupported.into())
+}
+
+/// The way from a pipeline's folder to a stage in the store: up to the folder of runs, and down.
+fn way(home: &Path, stage_dir: &Path) -> Option<PathBuf> {
+    let runs = stage_dir.parent()?.parent()?;
+    let up = home.strip_prefix(runs).ok()?.components().map(|_| Component::ParentDir);
+    Some(up.collect::<PathBuf>().join(stage_dir.strip_prefix(runs).ok()?))
+}
+
+/// All names that the folders of pipelines, and of the points of sweeps, refer to.
+///
+/// # Errors
+/// As `stages`.
+pub fn all_stages(runs: &Path) -> Result<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    for pipeline in folders(runs).into_iter().filter(|folder| !folder.ends_with(FOLDER)) {
+        names.extend(stages(&pipeline)?);
+        for point in folders(&pipeline.join(POINTS)) {
+            names.extend(stages(&point)?);
+        }
+    }
+    Ok(names)
+}
+
+/// The folder of the points of a sweep, in the sweep's.
+const POINTS: &str = "points";
+
+/// The folder of a point of a sweep.
+pub fn of_point(sweep: &Path, label: &str) -> PathBuf {
+    let safe = |c: char| if c.is_ascii_alphanumeric() || "._=-".contains(c) { c } else { '_' };
+    sweep.join(POINTS).join(label.chars().map(safe).collect::<String>())
+}
+
+fn folders(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.path())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_lead_to_the_store_from_pipelines_and_points() {
+        let runs = tempfile::tempdir().unwrap();
+        let stage = runs.path().join(FOLDER).join("sid-01234567");
+        fs::create_dir_all(&stage).unwrap();
+        let homes = [runs.path().join("p"), of_point(&runs.path().join("s"), "alpha=0.5 x")];
+        for home in &homes {
+            fs::create_dir_all(home).unwrap();
+            for _ in 0..2 {
+                link(home, &stage).unwrap();
+            }
+            assert_eq!(stages(home).unwrap(), ["sid-01234567"]);
+            let [there, link] =
+                [&stage, &home.join("sid-01234567")].map(|path| fs::canonicalize(path).unwrap());
+            assert_eq!(there, link);
+        }
+        assert!(all_stages(runs.path()).unwrap().contains("sid-01234567"));
+        fs::remove_dir_all(&homes[0]).unwrap();
+        assert!(stage.is_dir());
+    }
+}

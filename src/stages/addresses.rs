@@ -1,0 +1,84 @@
+//! `Addresses`: what came from addresses. A stage depends on that, not on the address.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::download::cached;
+use crate::{Error, Result, checkpoint::atomic, location::Url};
+
+/// A folder with a small file for every address.
+#[derive(Clone, Debug)]
+pub struct Addresses(PathBuf);
+
+#[derive(Serialize, Deserialize)]
+struct Came {
+    /// Without credentials.
+    address: String,
+    sha256: String,
+}
+
+impl Addresses {
+    /// In `folder`, which need not exist.
+    pub fn new(folder: &Path) -> Self {
+        Self(folder.to_path_buf())
+    }
+
+    /// The SHA-256 of what came from an address; `None` where nothing came yet.
+    pub fn sha256(&self, url: &Url) -> Option<String> {
+        let came: Came = serde_json::from_slice(&fs::read(self.file(url)).ok()?).ok()?;
+        (came.address == url.public()).then_some(came.sha256)
+    }
+
+    /// Notes what came.
+    ///
+    /// # Errors
+    /// `Io`; `Download` where something else came before: finished stages were made from that.
+    pub(super) fn note(&self, url: &Url, sha256: &str) -> Result<()> {
+        let file = self.file(url);
+        match self.sha256(url) {
+            Some(known) if known == sha256 => Ok(()),
+            Some(known) => Err(Error::Download {
+                url: url.to_string(),
+                problem: format!(
+                    "its SHA-256 is {sha256} and was {known} when it was used before: if the new contents are wanted, remove `{}`",
+                    crate::terminal::path(&file)
+                ),
+            }),
+            None => {
+                fs::create_dir_all(&self.0).map_err(Error::io("create the folder", &self.0))?;
+                let came = Came { address: url.public().into_owned(), sha256: sha256.to_owned() };
+                atomic::write(&file, format!("{}\n", serde_json::json!(came)).as_bytes())
+            }
+        }
+    }
+
+    fn file(&self, url: &Url) -> PathBuf {
+        cached(&self.0, url).with_added_extension("json")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::location::{Location, Place};
+
+    #[test]
+    fn what_came_first_is_what_an_address_means() {
+        let dir = tempfile::tempdir().unwrap();
+        let addresses = Addresses::new(&dir.path().join("addresses"));
+        let Place::Url(url) = Location::new("https://me:pw@example.org/a.pkl").resolve().unwrap() else {
+            panic!()
+        };
+        assert_eq!(addresses.sha256(&url), None);
+        addresses.note(&url, "aa").unwrap();
+        addresses.note(&url, "aa").unwrap();
+        assert_eq!(addresses.sha256(&url).as_deref(), Some("aa"));
+        let error = addresses.note(&url, "bb").unwrap_err().to_string();
+        assert!(error.contains("was aa") && error.contains("example.org"), "{error}");
+        assert!(!error.contains("pw"), "{error}");
+    }
+}

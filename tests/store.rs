@@ -1,0 +1,302 @@
+//! One store: finished work is found wherever it was made, damage is noticed and mended, processes share the work.
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![cfg(unix)]
+
+mod program;
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::Child,
+    thread::sleep,
+    time::Duration,
+};
+
+use program::{Bench, SCORES, Said, TEACHER, folder, json, signal, wait, works_in};
+
+const SAMPLES: &str = "
+  samples:
+    generate: { network: teacher, sampler: { edm: { num_steps: 2 } }, seeds: 0-7 }
+";
+
+fn pipeline() -> String {
+    format!("{TEACHER}  {}{SCORES}", SAMPLES.trim_start_matches("\n  "))
+}
+
+fn scores(report: &Path) -> String {
+    json(report)["table"]["rows"].to_string()
+}
+
+#[test]
+fn a_table_shows_what_the_checked_in_file_means_and_not_the_newest_run() {
+    let bench = Bench::new();
+    let file = bench.write("p.yaml", pipeline());
+    let table = bench.write(
+        "t.yaml",
+        "stages:\n  table:\n    report: { caption: T, columns: [fd_pixels_100], rows: [{ label: A, scores: { pipeline: p, stage: scores } }] }\n",
+    );
+    let shown = || {
+        bench.sida(&["run", &table]).exits(0);
+        scores(&bench.runs().join("t/report.json"))
+    };
+    let nothing = shown();
+    assert!(nothing.contains(r#""measured":{}"#), "a row that has not been run says so: {nothing}");
+    bench.sida(&["run", &file]).exits(0);
+    let base = shown();
+    assert_ne!(base, nothing);
+    bench.sida(&["run", &file, "--set", "seed=7"]).exits(0);
+    assert_eq!(shown(), base, "a variant is never taken for it, though it is newer");
+    // Another content of the file is another pipeline, which has not run.
+    bench.write("p.yaml", format!("seed: 3\n{}", pipeline()));
+    assert_eq!(shown(), nothing);
+    bench.write("p.yaml", pipeline());
+    assert_eq!(shown(), base);
+    fs::remove_file(&file).unwrap();
+    bench.sida(&["run", &table]).exits(2).complains(&["p.yaml"]);
+}
+
+#[test]
+fn a_page_says_what_was_asked_for() {
+    let bench = Bench::new();
+    let file = bench.write("p.yaml", pipeline());
+    bench.sida(&["run", &file, "--set", "seed=7"]).exits(0);
+    let provenance = json(&bench.runs().join("p/report.json"))["provenance"].clone();
+    let origin = &provenance["origin"];
+    assert_eq!(origin["file"], file.as_str());
+    assert_eq!(origin["sha256"].as_str().unwrap().len(), 64);
+    assert!(origin["command"].as_str().unwrap().ends_with("--set seed=7"), "{origin}");
+    assert!(origin["commit"].is_null(), "the file is in no repository: {origin}");
+    assert_eq!(provenance["seed"], 7);
+}
+
+#[test]
+fn a_sweep_takes_what_its_base_has_and_another_spelling_is_no_other_file() {
+    let bench = Bench::inside();
+    fs::create_dir(bench.path("datasets")).unwrap();
+    let digits = program::root().join("datasets/digits-8x8.zip");
+    fs::copy(&digits, bench.path("datasets/digits-8x8.zip")).unwrap();
+    bench.write("p.yaml", pipeline());
+    bench.write(
+        "s.yaml",
+        "base: p.yaml\naxes:\n  steps: { paths: [stages.scores.evaluate.sampler.edm.num_steps], values: [2, 3] }\n",
+    );
+    bench.sida(&["run", "p.yaml"]).exits(0);
+    let said = bench.sida(&["plan", "s.yaml"]).exits(0);
+    assert!(
+        said.out.contains("2 points, 3 stages to run in all"),
+        "two tables and one evaluation: {}",
+        said.out
+    );
+    std::os::unix::fs::symlink(&digits, bench.path("link.zip")).unwrap();
+    let absolute = digits.display().to_string();
+    for path in ["./datasets/../datasets/digits-8x8.zip", "link.zip", &absolute] {
+        let set = format!("stages.digits.prepare_dataset.source.edm.path={path}");
+        let said = bench.sida(&["run", "p.yaml", "--set", &set]).exits(0);
+        assert!(said.out.contains("nothing to do: 5 stages"), "{path}: {}", said.out);
+    }
+    // What no folder refers to any more is listed, and goes when that is asked for.
+    let said = bench.sida(&["gc"]).exits(0);
+    assert!(said.out.contains("every stage belongs"), "{}", said.out);
+    fs::remove_dir_all(bench.path("runs/p")).unwrap();
+    assert!(bench.sida(&["gc"]).exits(0).out.contains("4 stages"));
+    assert!(bench.sida(&["run", "p.yaml"]).exits(0).out.contains("1 stage ran, 4 were done before"));
+    fs::remove_dir_all(bench.path("runs/p")).unwrap();
+    assert!(bench.sida(&["gc", "--delete"]).exits(0).out.contains("4 stages removed"));
+    assert!(bench.sida(&["run", "p.yaml"]).exits(0).out.contains("5 stages ran"));
+}
+
+fn flip(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
+/// As damage of a disk: the time of the file says nothing.
+fn flip_silently(path: &Path) {
+    let time = fs::metadata(path).unwrap().modified().unwrap();
+    flip(path);
+    File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+}
+
+#[test]
+fn what_is_damaged_or_gone_is_made_again() {
+    let bench = Bench::new();
+    let file = bench.write("p.yaml", pipeline());
+    bench.sida(&["run", &file]).exits(0);
+    let dir = bench.runs().join("p");
+    let [teacher, samples] = ["teacher", "samples"].map(|stage| folder(&dir, stage));
+    let weights = teacher.join("network.safetensors");
+    let files = [samples.join("grid.png"), samples.join("images/000003.png"), weights.clone()];
+    let whole: Vec<Vec<u8>> = files.iter().map(|path| fs::read(path).unwrap()).collect();
+    let home = dir.display().to_string();
+    bench.sida(&["verify", &home]).exits(0);
+    let harms = ["is gone", "was changed after it was made", "bytes and had"];
+    let harm = |what: &str, path: &Path| match what {
+        "is gone" => fs::remove_file(path).unwrap(),
+        "bytes and had" => fs::write(path, "cut").unwrap(),
+        _ => flip(path),
+    };
+    for (i, path) in files.iter().enumerate() {
+        for what in harms {
+            harm(what, path);
+            let what = if i == 1 && what == "is gone" { "holds 7 of 8 files" } else { what };
+            let said = bench.sida(&["verify", &home]).exits(1);
+            assert!(said.out.contains("damaged: ") && said.out.contains(what), "{}", said.out);
+            let said = bench.sida(&["run", &file]).exits(0);
+            assert!(said.err.contains(what) && said.err.contains("made again"), "{}", said.err);
+            assert!(said.out.contains("1 stage ran"), "{}", said.out);
+            assert!(fs::read(path).unwrap() == whole[i], "{} is not what it was", path.display());
+            assert!(bench.sida(&["run", &file]).exits(0).out.contains("nothing to do"));
+        }
+    }
+    // What somebody is about to read is read first, whatever its time says.
+    flip_silently(&weights);
+    let said =
+        bench.sida(&["run", &file, "--set", "stages.scores.evaluate.sampler.edm.num_steps=3"]).exits(0);
+    assert!(said.err.contains("`network.safetensors` was changed"), "{}", said.err);
+    assert!(fs::read(&weights).unwrap() == whole[2]);
+    let said = bench.sida(&["verify", &bench.runs().display().to_string(), "--json"]).exits(0);
+    assert!(said.out.contains(r#""ok": true"#), "{}", said.out);
+    bench.sida(&["verify", "nowhere"]).exits(2);
+}
+
+#[test]
+fn a_damaged_checkpoint_gives_way_to_the_one_before() {
+    let bench = Bench::new();
+    let long = pipeline().replace("duration_kimg: 0.3", "duration_kimg: 1");
+    let file = bench.write("p.yaml", &long);
+    let straight = bench.path("straight").display().to_string();
+    bench.sida(&["run", &file, "--runs", &straight, "--until", "teacher"]).exits(0);
+    let dir = bench.runs().join("p");
+    let there = |dir: &PathBuf| dir.join("checkpoint-0000000416/checkpoint.json").exists();
+    let mut child = bench.start(&["run", &file, "--until", "teacher"]);
+    let ready = |_: &Child| program::folders(&dir, "teacher").iter().any(there);
+    assert!(wait(&mut child, ready));
+    signal(&child, "KILL");
+    Said::end(child);
+    let teacher = folder(&dir, "teacher");
+    let newest = fs::read_dir(&teacher).unwrap().flatten().map(|entry| entry.path());
+    let newest = newest.filter(|path| path.join("checkpoint.json").exists()).max().unwrap();
+    flip_silently(&newest.join("state.safetensors"));
+    bench.sida(&["verify", &dir.display().to_string()]).exits(1);
+    let said = bench.sida(&["run", &file, "--until", "teacher"]).exits(0);
+    assert!(said.err.contains("passed over") && said.err.contains("continues at"), "{}", said.err);
+    let other = folder(&Path::new(&straight).join("p"), "teacher");
+    for name in ["network.safetensors", "stats.jsonl"] {
+        let [left, right] = [&teacher, &other].map(|dir| lines(&dir.join(name)));
+        assert!(left == right, "{name}");
+    }
+}
+
+/// A file; of statistics, without what is about time and memory.
+fn lines(path: &Path) -> Vec<Vec<u8>> {
+    let bytes = fs::read(path).unwrap();
+    if path.extension().is_none_or(|e| e != "jsonl") {
+        return vec![bytes];
+    }
+    let text = String::from_utf8(bytes).unwrap();
+    let timeless = |line: &str| {
+        let mut line: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).unwrap();
+        line.retain(|name, _| !name.contains("second") && !name.contains("memory"));
+        serde_json::to_vec(&line).unwrap()
+    };
+    text.lines().map(timeless).collect()
+}
+
+#[test]
+fn processes_that_are_killed_at_any_moment_end_with_the_same_bits() {
+    const KILLS: u64 = 12;
+    let bench = Bench::new();
+    let long = pipeline().replace("duration_kimg: 0.3", "duration_kimg: 2");
+    let file = bench.write("p.yaml", &long);
+    let straight = bench.path("straight").display().to_string();
+    bench.sida(&["run", &file, "--runs", &straight]).exits(0);
+    // Moments that differ from run to run of this loop, and do not depend on luck.
+    let kills = std::env::var("SIDA_TEST_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(KILLS);
+    for i in 0..kills {
+        let both = [bench.start(&["run", &file]), bench.start(&["run", &file])];
+        sleep(Duration::from_millis(20 + (i * 67) % 400));
+        let (first, second) = if i % 2 == 0 { (0, 1) } else { (1, 0) };
+        signal(&both[first], "KILL");
+        sleep(Duration::from_millis(i % 5 * 20));
+        signal(&both[second], if i % 3 == 0 { "KILL" } else { "TERM" });
+        both.into_iter().for_each(|child| drop(Said::end(child)));
+    }
+    bench.sida(&["run", &file]).exits(0);
+    let [left, right] = [bench.runs(), PathBuf::from(&straight)].map(|runs| runs.join("p"));
+    for (stage, names) in [
+        ("teacher", vec!["network.safetensors", "stats.jsonl"]),
+        ("samples", vec!["grid.png", "images/000007.png"]),
+    ] {
+        for name in names {
+            let [a, b] = [&left, &right].map(|dir| lines(&folder(dir, stage).join(name)));
+            assert!(a == b, "{stage}: {name}");
+        }
+    }
+    assert_eq!(scores(&left.join("report.json")), scores(&right.join("report.json")));
+    let names = |runs: &Path| {
+        let mut names = Vec::new();
+        walk(runs, runs, &mut names);
+        names.sort();
+        names
+    };
+    assert_eq!(names(&bench.runs()), names(Path::new(&straight)), "nothing half-written stays behind");
+}
+
+fn walk(root: &Path, folder: &Path, names: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        names.push(path.strip_prefix(root).unwrap().display().to_string());
+        if entry.file_type().unwrap().is_dir() {
+            walk(root, &path, names);
+        }
+    }
+}
+
+/// Half a minute: a holder that stands still is given so long.
+#[test]
+fn a_process_that_was_stopped_too_long_gives_way() {
+    let bench = Bench::new();
+    let file = bench.write("p.yaml", pipeline().replace("duration_kimg: 0.3", "duration_kimg: 8"));
+    let mut first = bench.start(&["run", &file, "--until", "teacher"]);
+    let dir = bench.runs().join("p");
+    let trains = |child: &Child| {
+        works_in(child, &bench.runs())
+            && program::folders(&dir, "teacher").iter().any(|dir| dir.join("stats.jsonl").exists())
+    };
+    assert!(wait(&mut first, trains));
+    signal(&first, "STOP");
+    let second = bench.sida(&["run", &file, "--until", "teacher"]).exits(0);
+    assert!(second.err.contains("makes it, waiting"), "{}", second.err);
+    signal(&first, "CONT");
+    let first = Said::end(first).exits(0);
+    assert!(first.err.contains("is another's now"), "{}", first.err);
+    assert!(first.out.contains("0 stages ran") || first.out.contains("1 stage ran"), "{}", first.out);
+    bench.sida(&["verify", &dir.display().to_string()]).exits(0);
+}
+
+#[test]
+fn ten_thousand_finished_stages_are_planned_in_no_time() {
+    let bench = Bench::new();
+    let file = bench.write("p.yaml", pipeline());
+    bench.sida(&["run", &file, "--until", "teacher"]).exits(0);
+    let teacher = folder(&bench.runs().join("p"), "teacher");
+    let record = fs::read_to_string(teacher.join("stage.json")).unwrap();
+    let artifact = fs::read(teacher.join("artifact.json")).unwrap();
+    for i in 0..10_000 {
+        let key = format!("{i:08x}");
+        let dir = teacher.with_file_name(format!("teacher-{key}"));
+        fs::create_dir(&dir).unwrap();
+        fs::write(dir.join("stage.json"), record.replace(r#""key": ""#, &format!(r#""key": "{key}"#)))
+            .unwrap();
+        fs::write(dir.join("artifact.json"), &artifact).unwrap();
+    }
+    for set in ["seed=0", "seed=1"] {
+        let started = std::time::Instant::now();
+        bench.sida(&["plan", &file, "--set", set]).exits(0);
+        let seconds = started.elapsed().as_secs_f64();
+        println!("{set}: {seconds:.3} s");
+        assert!(seconds < 3.0, "{set}: {seconds} s; a second on a machine that does nothing else");
+    }
+}
