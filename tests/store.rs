@@ -6,6 +6,9 @@ mod program;
 
 use std::{
     fs::{self, File},
+    io::{Read, Write},
+    net::TcpListener,
+    os::unix::{fs::MetadataExt, process::CommandExt},
     path::{Path, PathBuf},
     process::Child,
     thread::sleep,
@@ -103,6 +106,113 @@ fn a_sweep_takes_what_its_base_has_and_another_spelling_is_no_other_file() {
     fs::remove_dir_all(bench.path("runs/p")).unwrap();
     assert!(bench.sida(&["gc", "--delete"]).exits(0).out.contains("4 stages removed"));
     assert!(bench.sida(&["run", "p.yaml"]).exits(0).out.contains("5 stages ran"));
+}
+
+/// Serves `bytes` to whoever asks, for as long as the test runs.
+fn serve(bytes: Vec<u8>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = stream.read(&mut [0; 4096]);
+            let head =
+                format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", bytes.len());
+            let _ = stream.write_all(&[head.as_bytes(), &bytes].concat());
+        }
+    });
+    format!("http://{address}")
+}
+
+#[test]
+fn an_address_counts_by_what_came_from_it() {
+    let bench = Bench::new();
+    let file = bench.write("p.yaml", pipeline());
+    let digits = fs::read(program::root().join("datasets/digits-8x8.zip")).unwrap();
+    let [one, other, changed] = [digits.clone(), digits.clone(), digits[1..].to_vec()].map(serve);
+    let run = |address: &str, name: &str| {
+        let set = format!("stages.digits.prepare_dataset.source.edm.path={address}/{name}");
+        bench.sida(&["run", &file, "--until", "teacher", "--set", &set])
+    };
+    assert!(run(&one, "a.zip").exits(0).out.contains("2 stages ran"));
+    assert!(run(&one, "a.zip").exits(0).out.contains("nothing to do"));
+    assert!(run(&other, "b.zip").exits(0).out.contains("nothing to do"), "a mirror");
+    // The cache is gone, and the address may have something else now: what came first is what it means.
+    fs::remove_dir_all(bench.path("cache")).unwrap();
+    let said = run(&one, "a.zip").exits(0);
+    assert!(
+        said.out.contains("1 stage ran, 1 were done before") || said.out.contains("1 stage ran, 1 was"),
+        "{}",
+        said.out
+    );
+    let notes = bench.runs().join("_store/addresses");
+    for note in fs::read_dir(&notes).unwrap().flatten().map(|entry| entry.path()) {
+        let text = fs::read_to_string(&note).unwrap();
+        let moved = text.replace(&one, &changed);
+        let name = note.file_name().unwrap().to_str().unwrap().to_owned();
+        if name.ends_with("-a.zip.json") {
+            let sida::location::Place::Url(url) =
+                sida::location::Location::new(format!("{changed}/a.zip")).resolve().unwrap()
+            else {
+                panic!("an address")
+            };
+            let cached = sida::stages::download::cached(&notes, &url);
+            fs::write(cached.with_added_extension("json"), moved).unwrap();
+        }
+    }
+    let set = ["--force", "digits"];
+    let path = format!("stages.digits.prepare_dataset.source.edm.path={changed}/a.zip");
+    let said = bench.sida(&["run", &file, "--until", "digits", "--set", &path, set[0], set[1]]).exits(1);
+    said.complains(&["SHA-256", "when it was used before", "remove"]);
+}
+
+/// As root nothing is read-only: the program is started as somebody else.
+#[test]
+fn a_finished_run_that_cannot_be_written_can_be_shown() {
+    let bench = Bench::new();
+    let file = bench.write("p.yaml", pipeline());
+    bench.sida(&["run", &file]).exits(0);
+    let program = bench.path("sida");
+    fs::copy(env!("CARGO_BIN_EXE_sida"), &program).unwrap();
+    let mut all = vec![bench.path("")];
+    let mut names = Vec::new();
+    walk(&bench.path(""), &bench.path(""), &mut names);
+    all.extend(names.iter().map(|name| bench.path(name)));
+    let mode = |mode| std::os::unix::fs::PermissionsExt::from_mode(mode);
+    for path in all.iter().filter(|path| !path.is_symlink()) {
+        let executable = path.is_dir() || *path == program;
+        fs::set_permissions(path, mode(if executable { 0o555 } else { 0o444 })).unwrap();
+    }
+    let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    let run = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(&program);
+        command.args(arguments).current_dir(program::root()).env("SIDA_RUNS", bench.runs());
+        command.env("SIDA_CACHE", bench.path("cache"));
+        if is_root {
+            command.uid(65534).gid(65534);
+        }
+        command.output()
+    };
+    // Where strangers may not even read the repository there is nothing to be tested.
+    if let Ok(said) = run(&["check", &file])
+        && said.status.success()
+    {
+        let home = bench.runs().join("p").display().to_string();
+        for arguments in
+            [vec!["run", &file], vec!["plan", &file], vec!["verify", &home], vec!["compare", &home, &home]]
+        {
+            let said = run(&arguments).unwrap();
+            let text = String::from_utf8_lossy(&[said.stdout, said.stderr].concat()).into_owned();
+            assert!(said.status.success(), "{arguments:?}: {text}");
+            assert!(arguments[0] != "run" || text.contains("what is finished is shown"), "{text}");
+        }
+        let said = run(&["run", &file, "--set", "seed=5"]).unwrap();
+        assert_eq!(said.status.code(), Some(1));
+    } else {
+        println!("skipped: another user cannot read this repository");
+    }
+    for path in all.iter().filter(|path| !path.is_symlink()) {
+        fs::set_permissions(path, mode(0o755)).unwrap();
+    }
 }
 
 fn flip(path: &Path) {
@@ -207,13 +317,15 @@ fn lines(path: &Path) -> Vec<Vec<u8>> {
 #[test]
 fn processes_that_are_killed_at_any_moment_end_with_the_same_bits() {
     const KILLS: u64 = 12;
+    let kills = std::env::var("SIDA_TEST_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(KILLS);
     let bench = Bench::new();
-    let long = pipeline().replace("duration_kimg: 0.3", "duration_kimg: 2");
-    let file = bench.write("p.yaml", &long);
+    // So long that most of them meet a training.
+    let long = format!("duration_kimg: {}", kills as f64 * 0.6);
+    let file = bench.write("p.yaml", pipeline().replace("duration_kimg: 0.3", &long));
     let straight = bench.path("straight").display().to_string();
     bench.sida(&["run", &file, "--runs", &straight]).exits(0);
     // Moments that differ from run to run of this loop, and do not depend on luck.
-    let kills = std::env::var("SIDA_TEST_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(KILLS);
+    let mut unfinished = 0;
     for i in 0..kills {
         let both = [bench.start(&["run", &file]), bench.start(&["run", &file])];
         sleep(Duration::from_millis(20 + (i * 67) % 400));
@@ -222,7 +334,11 @@ fn processes_that_are_killed_at_any_moment_end_with_the_same_bits() {
         sleep(Duration::from_millis(i % 5 * 20));
         signal(&both[second], if i % 3 == 0 { "KILL" } else { "TERM" });
         both.into_iter().for_each(|child| drop(Said::end(child)));
+        let open = |dir: &PathBuf| !dir.join("artifact.json").exists();
+        unfinished += u64::from(program::folders(&bench.runs().join("p"), "teacher").iter().any(open));
     }
+    assert!(unfinished > kills / 4, "only {unfinished} of {kills} kills met a training");
+    println!("{unfinished} of {kills} kills met a training");
     bench.sida(&["run", &file]).exits(0);
     let [left, right] = [bench.runs(), PathBuf::from(&straight)].map(|runs| runs.join("p"));
     for (stage, names) in [

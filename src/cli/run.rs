@@ -17,7 +17,7 @@ use super::{
 use crate::{
     Error, Result,
     pipeline::{
-        Parsed, Pipeline, Places, Plan, Selection, Source, Stages, Summary, outcome,
+        Parsed, Pipeline, Places, Plan, Selection, Source, Stages, Summary, finished, outcome,
         record::{keep, record},
         run as walk,
     },
@@ -58,7 +58,16 @@ pub(super) fn run(file: &Path, args: &PlaceArgs, asked: &str, choice: &Choice) -
             let make = || plan_and_choose(&pipeline, &source.name(), &dir, &places, choice);
             // A wrong stage name is said before a folder is made.
             let (mut plan, mut selection) = make().inspect_err(refused)?;
-            keep(&record(&pipeline, &source, &settings)?, &dir)?;
+            if let Err(error) = keep(&record(&pipeline, &source, &settings)?, &dir) {
+                let done = if error.is_read_only() { finished(&plan, &selection)? } else { None };
+                let summary = done.ok_or(error)?;
+                tracing::warn!(
+                    "nothing can be written in `{}`: what is finished is shown",
+                    terminal::path(&dir)
+                );
+                print(&plan, &summary);
+                return summary.judge();
+            }
             if executor.fetch_unknown(&plan, &selection).inspect_err(refused)? {
                 (plan, selection) = make()?;
             }

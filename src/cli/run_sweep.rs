@@ -43,6 +43,7 @@ pub(super) fn run(
 ) -> Result<()> {
     let (count, dir) = (points.len(), places.home(&source.name()));
     outcome::begin(&dir, &source.name())?;
+    atomic::remove_leftovers_of_the_dead(&dir);
     let mut failed = Failed::default();
     let mut outcomes: Vec<Outcome> = Vec::new();
     let mut forced = BTreeSet::new();

@@ -206,6 +206,9 @@ impl Summary {
 pub fn run(plan: &Plan, selection: &Selection, executor: &mut impl Execute) -> Result<Summary> {
     selection.clear(plan)?;
     atomic::remove_leftovers_of_the_dead(&plan.home);
+    if let Some(store) = plan.stages.iter().find_map(|stage| stage.dir.parent()) {
+        atomic::remove_leftovers_of_the_dead(store);
+    }
     selection.remove_reports(plan)?;
     outcome::begin(&plan.home, &plan.pipeline)?;
     let mut summary = Summary::default();
@@ -215,6 +218,25 @@ pub fn run(plan: &Plan, selection: &Selection, executor: &mut impl Execute) -> R
     ended?;
     written?;
     Ok(summary)
+}
+
+/// What a plan finds finished, without writing anything; `None` where something that is asked for has to run.
+///
+/// # Errors
+/// `NewerFormat`.
+pub fn finished(plan: &Plan, selection: &Selection) -> Result<Option<Summary>> {
+    let mut summary = Summary::default();
+    for (i, stage) in plan.stages.iter().enumerate().filter(|(_, stage)| !stage.spec.stage().is_view()) {
+        match store::state(&stage.dir, false)? {
+            State::Done(finished) if !selection.force.contains(&i) => {
+                summary.skipped.push(stage.name.clone());
+                summary.finished.insert(stage.name.clone(), finished);
+            }
+            _ if selection.wants(i) => return Ok(None),
+            _ => {}
+        }
+    }
+    Ok(Some(summary))
 }
 
 struct Walk<'a, E> {
