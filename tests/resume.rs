@@ -11,7 +11,7 @@ use std::{
     sync::OnceLock,
 };
 
-use program::{Bench, Said, copy, folder, folders, json, root, signal, wait, works_in};
+use program::{Bench, Said, copy, folder, folders, json, lines, root, signal, wait, works_in};
 
 const PIPELINE: &str = "tests/pipelines/quickstart-small.yaml";
 const TRAININGS: [&str; 4] = ["teacher", "sid", "sida", "sid2a"];
@@ -115,6 +115,11 @@ fn a_run_that_is_stopped_and_killed_again_and_again_ends_with_the_same_bits() {
     let straight = uninterrupted();
     for stage in TRAININGS {
         same_weights(straight, &bench.runs(), stage);
+        for name in ["stats.jsonl", "metrics.jsonl"] {
+            let [left, right] =
+                [&dir, &pipeline_dir(straight)].map(|dir| lines(&folder(dir, stage).join(name)));
+            assert!(left == right && (name != "stats.jsonl" || !left.is_empty()), "{stage}: {name}");
+        }
     }
     let [left, right] = [&dir, &pipeline_dir(straight)].map(|dir| json(&dir.join("report.json")));
     for part in ["scores", "expectations", "verdict"] {

@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use program::{Bench, SCORES, Said, TEACHER, folder, json, signal, wait, works_in};
+use program::{Bench, SCORES, Said, TEACHER, folder, json, lines, signal, wait, works_in};
 
 const SAMPLES: &str = "
   samples:
@@ -297,21 +297,6 @@ fn a_damaged_checkpoint_gives_way_to_the_one_before() {
         let [left, right] = [&teacher, &other].map(|dir| lines(&dir.join(name)));
         assert!(left == right, "{name}");
     }
-}
-
-/// A file; of statistics, without what is about time and memory.
-fn lines(path: &Path) -> Vec<Vec<u8>> {
-    let bytes = fs::read(path).unwrap();
-    if path.extension().is_none_or(|e| e != "jsonl") {
-        return vec![bytes];
-    }
-    let text = String::from_utf8(bytes).unwrap();
-    let timeless = |line: &str| {
-        let mut line: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).unwrap();
-        line.retain(|name, _| !name.contains("second") && !name.contains("memory"));
-        serde_json::to_vec(&line).unwrap()
-    };
-    text.lines().map(timeless).collect()
 }
 
 #[test]

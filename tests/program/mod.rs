@@ -205,3 +205,18 @@ pub fn copy(from: &Path, to: &Path) {
         }
     }
 }
+
+/// A file; of statistics, without what is about time and memory.
+pub fn lines(path: &Path) -> Vec<Vec<u8>> {
+    let bytes = fs::read(path).unwrap();
+    if path.extension().is_none_or(|e| e != "jsonl") {
+        return vec![bytes];
+    }
+    let text = String::from_utf8(bytes).unwrap();
+    let timeless = |line: &str| {
+        let mut line: serde_json::Map<String, Value> = serde_json::from_str(line).unwrap();
+        line.retain(|name, _| !name.contains("second") && !name.contains("memory"));
+        serde_json::to_vec(&line).unwrap()
+    };
+    text.lines().map(timeless).collect()
+}
