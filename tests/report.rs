@@ -4,9 +4,10 @@ use std::{fs::File, io::Read, path::PathBuf};
 
 use indexmap::IndexMap;
 use sida::report::{
-    self, Chart, Expectation, Grid, Line, Mark, Origin, Provenance, ReportData, Row, RunError, RunResult,
-    Scale, Score, StageCurves, StageRun, StageSettings, Verdict,
+    self, Chart, Expectation, Grid, Line, Mark, MeasuredRow, Origin, Overall, Provenance, ReportData, Row,
+    RunError, RunResult, Scale, ScoresOf, StageCurves, StageRun, StageSettings, Verdict,
 };
+use sida::{metrics::Score, stage_name::StageName};
 
 /// A digits pipeline of plausible numbers. Its files are left in the target's temporary folder, to be looked at.
 fn realistic() -> ReportData {
@@ -29,24 +30,26 @@ fn realistic() -> ReportData {
         ("SiDA", "sida_scores", 1, scores(&[0.362, 0.40, 0.33], &[0.056, 0.0601, 0.0514])),
         ("SiD2A", "sid2a_scores", 1, scores(&[0.307, 0.315, 0.299], &[0.061, 0.0587, 0.0634])),
     ];
-    let row = |(label, stage, nfe, measured): &(&str, &str, u32, IndexMap<String, Score>)| Row {
-        label: (*label).into(),
-        stage: Some((*stage).into()),
+    let row = |(label, stage, nfe, measured): &(&str, &str, u32, IndexMap<String, Score>)| MeasuredRow {
+        row: Row {
+            label: (*label).into(),
+            scores: Some(ScoresOf { stage: StageName::new(*stage), pipeline: None }),
+            ..Row::default()
+        },
         nfe: Some(*nfe),
         measured: measured.clone(),
-        ..Row::default()
     };
-    let expect = |stage: &str, metric: &str, at_most: f64, value: f64| Expectation {
-        stage: stage.into(),
-        metric: metric.into(),
-        at_most: Some(at_most),
-        value: Some(value),
-        pass: value <= at_most,
-        source: Some("measured with the reference's networks, 0.471 ± 0.054".into()),
-        ..Expectation::default()
+    let expect = |stage: &str, metric: &str, at_most: f64, value: f64| {
+        let expected = Expectation {
+            metric: metric.into(),
+            at_most: Some(at_most),
+            source: Some("measured with the reference's networks, 0.471 ± 0.054".into()),
+            ..Expectation::default()
+        };
+        (stage.to_owned(), Verdict { expected, value, pass: value <= at_most })
     };
-    let mut rows: Vec<Row> = measured.iter().map(row).collect();
-    rows[2].published.insert(conv.into(), 0.056);
+    let mut rows: Vec<MeasuredRow> = measured.iter().map(row).collect();
+    rows[2].row.published.insert(conv.into(), 0.056);
     ReportData {
         caption: "Handwritten digits, one step against the teacher's 35 network evaluations".into(),
         pipeline: "quickstart".into(),
@@ -222,21 +225,16 @@ fn hostile() -> ReportData {
     (data.caption, data.pipeline, data.description) = (evil(), evil(), evil());
     data.columns.push(evil());
     for row in &mut data.rows {
-        row.label = evil();
+        row.row.label = evil();
         row.measured.insert(
             evil(),
             Score { mean: f64::NAN, std: f64::INFINITY, min: f64::NAN, trials: vec![f64::NAN; 2] },
         );
     }
     data.scores.insert(evil(), data.rows[0].measured.clone());
-    data.expectations.push(Expectation {
-        stage: evil(),
-        metric: evil(),
-        at_least: Some(1.0),
-        value: Some(f64::NAN),
-        source: Some(evil()),
-        ..Expectation::default()
-    });
+    let expected =
+        Expectation { metric: evil(), at_least: Some(1.0), source: Some(evil()), ..Expectation::default() };
+    data.expectations.push((evil(), Verdict { expected, value: f64::NAN, pass: false }));
     data.curves[0].stage = evil();
     data.curves[0].title = evil();
     let chart = &mut data.curves[2].charts[0];
@@ -251,6 +249,12 @@ fn hostile() -> ReportData {
     data.provenance.stages[0].stage = evil();
     (data.provenance.date, data.provenance.device) = (evil(), evil());
     data
+}
+
+/// A limit that SiD does not meet.
+fn fail(data: &mut ReportData, at_most: f64) {
+    let verdict = &mut data.expectations[1].1;
+    (verdict.expected.at_most, verdict.pass) = (Some(at_most), false);
 }
 
 #[test]
@@ -274,7 +278,7 @@ fn files_of_a_realistic_report() {
     assert_eq!(html.matches("data:image/png;base64,").count(), 5);
     // A failing one, to be looked at too.
     let mut failing = realistic();
-    (failing.expectations[1].at_most, failing.expectations[1].pass) = (Some(0.4), false);
+    fail(&mut failing, 0.4);
     std::fs::write(folder.join("failing.html"), report::html(&failing)).expect("written");
     assert!(!html.contains("http://") && !html.contains("https://") && !html.contains("<script"));
 }
@@ -299,9 +303,8 @@ fn the_json_is_the_contract() {
 #[test]
 fn one_failed_expectation_fails_the_report() {
     let mut data = realistic();
-    data.expectations[1].at_most = Some(0.3);
-    data.expectations[1].pass = false;
-    assert_eq!(data.verdict(), Verdict::Fail);
+    fail(&mut data, 0.3);
+    assert_eq!(data.verdict(), Overall::Fail);
     assert_eq!(report::json(&data)["verdict"], "fail");
     assert!(report::html(&data).contains("4 of 5 expectations met"));
     let text = report::text(&data);
@@ -313,7 +316,7 @@ fn one_failed_expectation_fails_the_report() {
 fn where_nothing_is_expected_nothing_passes() {
     let mut data = ReportData { expectations: Vec::new(), ..realistic() };
     let says = |data: &ReportData, sentence: &str| {
-        assert_eq!((data.verdict(), report::json(data)["verdict"].as_str()), (Verdict::None, Some("none")));
+        assert_eq!((data.verdict(), report::json(data)["verdict"].as_str()), (Overall::None, Some("none")));
         for text in [report::text(data), report::markdown(data), report::html(data)] {
             assert!(
                 text.contains("NO VERDICT") && text.contains(sentence) && !text.contains("PASS"),
@@ -329,8 +332,11 @@ fn where_nothing_is_expected_nothing_passes() {
 #[test]
 fn published_evaluations_are_shown() {
     let published = IndexMap::from([("nfe".to_owned(), 35.0), ("fid50k_full".to_owned(), 1.97)]);
-    let row =
-        |label: &str, nfe| Row { label: label.into(), nfe, published: published.clone(), ..Row::default() };
+    let row = |label: &str, nfe| MeasuredRow {
+        row: Row { label: label.into(), published: published.clone(), ..Row::default() },
+        nfe,
+        ..MeasuredRow::default()
+    };
     let data = ReportData {
         columns: vec!["nfe".into(), "fid50k_full".into()],
         rows: vec![row("as published", None), row("the same", Some(35)), row("another", Some(1))],
@@ -351,13 +357,11 @@ fn published_evaluations_are_shown() {
 
 #[test]
 fn ci_is_told_what_failed_and_what_ended_the_run() {
+    let mut data = realistic();
+    fail(&mut data, 0.3);
     let run = RunResult {
         pipeline: "quick<start>".into(),
-        expectations: vec![Expectation {
-            at_most: Some(0.3),
-            pass: false,
-            ..realistic().expectations[1].clone()
-        }],
+        expectations: vec![data.expectations[1].clone()],
         error: Some(RunError {
             stage: Some("sida".into()),
             message: "stage `sida` diverged\u{1b}[2J & <more>".into(),

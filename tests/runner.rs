@@ -10,14 +10,15 @@ use indexmap::IndexMap;
 use sida::{
     Error, Result,
     diffusion::{Encoder, OneStep, Sampler},
+    metrics::Score,
     pipeline::{
         Execute, Parsed, Places, Plan, PlannedStage, Running, Selection, Setting, Source, Status, Summary,
         run,
     },
-    report::Score,
+    report::{Expectation, Verdict},
     stages::{
         Artifact, DatasetArtifact, ImagesArtifact, Kind, NetworkArtifact, ScoresArtifact, StageSpec,
-        TableArtifact, Verdict, World,
+        TableArtifact, World,
     },
 };
 
@@ -97,12 +98,13 @@ impl Execute for Mock {
                     Score { mean: value, std: 0.0, min: value, trials: vec![value] },
                 )]),
                 expectations: vec![Verdict {
-                    metric: "fd_pixels_100".into(),
-                    at_most: Some(1.0),
-                    at_least: None,
+                    expected: Expectation {
+                        metric: "fd_pixels_100".into(),
+                        at_most: Some(1.0),
+                        ..Expectation::default()
+                    },
                     value,
                     pass: value <= 1.0,
-                    source: None,
                 }],
             }),
             Kind::Images => Artifact::Images(ImagesArtifact {

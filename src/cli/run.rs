@@ -113,12 +113,13 @@ fn print(plan: &Plan, summary: &Summary) {
     }
     for (stage, verdict) in summary.verdicts() {
         if !verdict.pass {
-            let limit = match (verdict.at_most, verdict.at_least) {
+            let expected = &verdict.expected;
+            let limit = match (expected.at_most, expected.at_least) {
                 (Some(most), _) if verdict.value > most => format!("at most {most}"),
                 (_, Some(least)) => format!("at least {least}"),
                 _ => "a number".to_owned(),
             };
-            output::line(format!("FAIL {stage}: {} is {}, expected {limit}", verdict.metric, verdict.value));
+            output::line(format!("FAIL {stage}: {} is {}, expected {limit}", expected.metric, verdict.value));
         }
     }
     let pages = summary.finished.values().filter_map(|finished| match &finished.artifact {

@@ -12,12 +12,13 @@ use super::{
 use crate::{
     Error, Result,
     checkpoint::atomic,
+    metrics::Score,
     pipeline::{
         Failed, Places, Plan, Point, Setting, Source, Stages, Summary, Sweep, home, outcome,
         record::{keep, record},
         run as walk,
     },
-    report::{RunError, RunResult, Score},
+    report::{RunError, RunResult},
     secret,
     stages::Artifact,
 };
@@ -103,10 +104,9 @@ fn result(name: &str, outcomes: &[Outcome]) -> RunResult {
             Ok(summary) => {
                 let of_point = outcome::of(name, summary, None);
                 all.seconds += of_point.seconds;
-                all.expectations.extend(of_point.expectations.into_iter().map(|mut expectation| {
-                    expectation.stage = format!("{label} {}", expectation.stage);
-                    expectation
-                }));
+                let verdicts = of_point.expectations.into_iter();
+                all.expectations
+                    .extend(verdicts.map(|(stage, verdict)| (format!("{label} {stage}"), verdict)));
             }
             Err(message) if all.error.is_none() => {
                 all.error = Some(RunError { stage: Some(label), message: message.clone() });

@@ -1,23 +1,14 @@
 //! The Inception Score (Salimans et al. 2016): sure of every image, and of all classes alike.
 
-use super::features::Features;
+use super::{features::Features, score::Score};
 use crate::{Error, Result};
 
-/// Mean and spread over the splits.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct InceptionScore {
-    /// Mean over the splits.
-    pub mean: f64,
-    /// Standard deviation over the splits, divided by their number.
-    pub std: f64,
-}
-
 /// `exp(E_x KL(p(y|x) || p(y)))` for each of `splits` parts, of which part `i` is the rows from `i n / splits`
-/// on. probabilities `[n, classes]`
+/// on: a trial of its own. probabilities `[n, classes]`
 ///
 /// # Errors
 /// Fewer images than splits, or values that are no probabilities.
-pub fn inception_score(probabilities: &Features, splits: usize) -> Result<InceptionScore> {
+pub fn inception_score(probabilities: &Features, splits: usize) -> Result<Score> {
     let n = probabilities.len();
     if splits == 0 || n < splits {
         return Err(Error::Unusable(format!(
@@ -27,11 +18,8 @@ pub fn inception_score(probabilities: &Features, splits: usize) -> Result<Incept
     if !probabilities.values().iter().all(|p| (0.0..=1.0 + 1e-4).contains(p)) {
         return Err(Error::Unusable("the class probabilities are not all within 0 and 1".to_owned()));
     }
-    let scores: Vec<f64> =
-        (0..splits).map(|i| score(probabilities, i * n / splits, (i + 1) * n / splits)).collect();
-    let mean = scores.iter().sum::<f64>() / splits as f64;
-    let variance = scores.iter().map(|s| (s - mean) * (s - mean)).sum::<f64>() / splits as f64;
-    Ok(InceptionScore { mean, std: variance.sqrt() })
+    let of_part = |i: usize| score(probabilities, i * n / splits, (i + 1) * n / splits);
+    Ok(Score::of_trials((0..splits).map(of_part).collect()))
 }
 
 /// The score of the rows `from..to`.

@@ -16,15 +16,17 @@ mod moments;
 mod observed;
 mod precision_recall;
 mod random_conv;
+mod score;
 
 pub use detector::{Detect, Detected, Pixels};
 pub use features::Features;
 pub use frechet::frechet_distance;
 pub use inception::Inception;
-pub use inception_score::{InceptionScore, inception_score};
+pub use inception_score::inception_score;
 pub use kernel_distance::{KernelPrecision, Subset, kernel_distance};
 pub use metric::{Better, Column, DetectorName, FrechetDistance, Metric, Needs};
 pub use moments::{Divisor, Moments, Statistics};
 pub use observed::{Keep, Observed};
 pub use precision_recall::{PrecisionRecall, precision_recall};
 pub use random_conv::RandomConv;
+pub use score::{Score, number_or_null};

@@ -21,9 +21,9 @@ use super::{
 use crate::{
     Error, Result,
     checkpoint::{Asked, Holder, Lease, Watch, atomic},
-    report,
+    report::{self, Verdict},
     stage_name::StageName,
-    stages::{Artifact, Finished, Verdict},
+    stages::{Artifact, Finished},
 };
 
 /// How long to wait before looking again at what others make.

@@ -10,25 +10,6 @@ pub(super) fn plain(text: &str) -> String {
     text.chars().filter(|c| !invisible(*c)).map(printable).collect()
 }
 
-/// Text and attribute values of HTML and XML.
-pub(super) fn markup(text: &str) -> String {
-    replace(&plain(text), |c| {
-        Some(match c {
-            '&' => "&amp;",
-            '<' => "&lt;",
-            '>' => "&gt;",
-            '"' => "&quot;",
-            '\'' => "&#39;",
-            _ => return None,
-        })
-    })
-}
-
-/// As `markup`, but lines stay lines.
-pub(super) fn markup_lines(text: &str) -> String {
-    text.lines().map(markup).collect::<Vec<_>>().join("\n")
-}
-
 /// Text of Markdown, also within table cells.
 pub(super) fn markdown(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -109,13 +90,6 @@ fn replace(text: &str, with: impl Fn(char) -> Option<&'static str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn markup_is_inert() {
-        let hostile = "<script>alert('x')</script> & \"q\" \u{1b}[31m\0";
-        let escaped = markup(hostile);
-        assert_eq!(escaped, "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp; &quot;q&quot;  [31m ");
-    }
 
     #[test]
     fn markdown_is_inert() {

@@ -2,57 +2,47 @@
 
 use serde_json::{Map, Value, json as value};
 
-use super::data::{Expectation, ReportData, Row, Score};
+use super::{
+    data::{MeasuredRow, ReportData},
+    expectation::Verdict,
+};
 
 /// `pipeline`, `verdict`, `scores.<stage>.<metric>`, `expectations`, and the table, settings and provenance.
 pub fn json(data: &ReportData) -> Value {
-    let scores: Map<String, Value> = data
-        .scores
-        .iter()
-        .map(|(stage, metrics)| {
-            let metrics: Map<String, Value> =
-                metrics.iter().map(|(name, s)| (name.clone(), score(s))).collect();
-            (stage.clone(), Value::Object(metrics))
-        })
-        .collect();
+    let settings = data.settings.iter().map(|s| (s.stage.clone(), value!({ s.verb.clone(): s.values })));
     value!({
         "pipeline": data.pipeline,
         "verdict": data.verdict().as_str(),
         "caption": data.caption,
         "description": data.description,
-        "scores": scores,
+        "scores": data.scores,
         "expectations": data.expectations.iter().map(expectation).collect::<Vec<_>>(),
         "table": { "columns": data.columns, "rows": data.rows.iter().map(row).collect::<Vec<_>>() },
-        "settings": data.settings.iter().map(|s| (s.stage.clone(), value!({ s.verb.clone(): s.values }))).collect::<Map<_, _>>(),
+        "settings": settings.collect::<Map<_, _>>(),
         "provenance": data.provenance,
     })
 }
 
-fn score(score: &Score) -> Value {
-    value!({ "mean": score.mean, "std": score.std, "min": score.min, "trials": score.trials })
+fn expectation((stage, verdict): &(String, Verdict)) -> Value {
+    let expected = &verdict.expected;
+    value!({
+        "stage": stage,
+        "metric": expected.metric,
+        "at_most": expected.at_most,
+        "at_least": expected.at_least,
+        "value": verdict.value,
+        "pass": verdict.pass,
+        "source": expected.source,
+    })
 }
 
-fn expectation(e: &Expectation) -> Value {
-    let mut object = Map::new();
-    object.insert("stage".into(), value!(e.stage));
-    object.insert("metric".into(), value!(e.metric));
-    object.insert("at_most".into(), value!(e.at_most));
-    if e.at_least.is_some() {
-        object.insert("at_least".into(), value!(e.at_least));
-    }
-    object.insert("value".into(), value!(e.value));
-    object.insert("pass".into(), value!(e.pass));
-    object.insert("source".into(), value!(e.source));
-    Value::Object(object)
-}
-
-fn row(row: &Row) -> Value {
+fn row(MeasuredRow { row, nfe, measured }: &MeasuredRow) -> Value {
     value!({
         "label": row.label,
-        "stage": row.stage,
-        "pipeline": row.pipeline,
-        "nfe": row.nfe,
-        "measured": row.measured.iter().map(|(name, s)| (name.clone(), score(s))).collect::<Map<_, _>>(),
+        "stage": row.scores.as_ref().map(|scores| &scores.stage),
+        "pipeline": row.scores.as_ref().and_then(|scores| scores.pipeline.as_ref()),
+        "nfe": nfe,
+        "measured": measured,
         "published": row.published,
     })
 }

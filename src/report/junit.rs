@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::{data::Expectation, escape::plain, number::DASH};
+use super::{escape::plain, expectation::Verdict, number::DASH};
 use crate::secret;
 
 /// What CI is told of a run.
@@ -14,8 +14,8 @@ pub struct RunResult {
     pub pipeline: String,
     /// Wall time of its finished stages, in seconds.
     pub seconds: f64,
-    /// What was expected of the finished stages.
-    pub expectations: Vec<Expectation>,
+    /// What was expected of the finished stages, with their names.
+    pub expectations: Vec<(String, Verdict)>,
     /// What ended the run before its end.
     pub error: Option<RunError>,
 }
@@ -33,11 +33,12 @@ pub struct RunError {
 pub fn junit(run: &RunResult) -> String {
     let name = plain(&run.pipeline);
     let mut suite = TestSuite::new(name.clone());
-    suite.add_test_cases(run.expectations.iter().map(|expected| {
-        let status = if expected.pass { TestCaseStatus::success() } else { failure(expected) };
-        let title = format!("{} {}", plain(&expected.metric), expected.limits());
+    suite.add_test_cases(run.expectations.iter().map(|(stage, verdict)| {
+        let stage = plain(stage);
+        let status = if verdict.pass { TestCaseStatus::success() } else { failure(&stage, verdict) };
+        let title = format!("{} {}", plain(&verdict.expected.metric), verdict.limits());
         let mut case = TestCase::new(title, status);
-        case.set_classname(format!("{name}.{}", plain(&expected.stage)));
+        case.set_classname(format!("{name}.{stage}"));
         case
     }));
     if let Some(RunError { stage, message }) = &run.error {
@@ -56,11 +57,10 @@ pub fn junit(run: &RunResult) -> String {
     report.to_string().expect("XML in memory is written")
 }
 
-fn failure(expected: &Expectation) -> TestCaseStatus {
-    let value = expected.value.filter(|v| v.is_finite()).map_or(DASH.to_owned(), |v| v.to_string());
-    let sentence = format!("{} is {value}, expected {}", plain(&expected.metric), expected.limits());
-    let source = expected.source.as_deref().map(|s| format!(" ({})", plain(s))).unwrap_or_default();
+fn failure(stage: &str, verdict: &Verdict) -> TestCaseStatus {
+    let value = verdict.value;
+    let sentence = verdict.sentence(&if value.is_finite() { value.to_string() } else { DASH.to_owned() });
     let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-    status.set_description(format!("{}: {sentence}{source}", plain(&expected.stage))).set_message(sentence);
+    status.set_description(format!("{stage}: {sentence}{}", verdict.source())).set_message(sentence);
     status
 }

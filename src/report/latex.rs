@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 
 use super::{data::ReportData, escape::latex as escape, table::Table};
-use crate::metrics::Better;
 
 /// A `table` environment; needs `\usepackage{booktabs}`.
 pub fn latex(data: &ReportData) -> String {
@@ -12,12 +11,8 @@ pub fn latex(data: &ReportData) -> String {
     let mut out = format!("\\begin{{table}}\n  \\centering\n  \\caption{{{}}}\n", escape(&data.caption));
     let _ = write!(out, "  \\begin{{tabular}}{{l{columns}}}\n    \\toprule\n   ");
     for heading in &table.headings {
-        let arrow = match heading.words.better {
-            Some(Better::Lower) => " $\\downarrow$",
-            Some(Better::Higher) => " $\\uparrow$",
-            None => "",
-        };
-        let _ = write!(out, " & {}{arrow}", escape(&heading.words.title));
+        let arrow = heading.sign([" $\\downarrow$", " $\\uparrow$"]);
+        let _ = write!(out, " & {}{arrow}", escape(&heading.title));
     }
     out.push_str(" \\\\\n    \\midrule\n");
     for row in &table.rows {

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use super::{
     data::ReportData,
     escape::markdown as escape,
+    heading::Heading,
     number::{DASH, duration},
     table::Table,
 };
-use crate::metrics::Better;
 
 /// The report as Markdown.
 pub fn markdown(data: &ReportData) -> String {
@@ -20,14 +20,7 @@ pub fn markdown(data: &ReportData) -> String {
         let _ = writeln!(out, "{}\n", escape(&data.description));
     }
 
-    let heading = |h: &super::table::Heading| {
-        let arrow = match h.words.better {
-            Some(Better::Lower) => " ↓",
-            Some(Better::Higher) => " ↑",
-            None => "",
-        };
-        format!(" {}{arrow} |", escape(&h.name))
-    };
+    let heading = |h: &Heading| format!(" {}{} |", escape(&h.name), h.arrow());
     let _ = writeln!(out, "| |{}", table.headings.iter().map(heading).collect::<String>());
     let _ = writeln!(out, "| :-- |{}", " --: |".repeat(table.headings.len()));
     for row in &table.rows {
@@ -59,16 +52,16 @@ fn expectations(out: &mut String, data: &ReportData) {
     }
     out.push_str("\n## Expectations\n\n| | stage | metric | value | expected | source |\n");
     out.push_str("| :-- | :-- | :-- | --: | :-- | :-- |\n");
-    for e in &data.expectations {
-        let value = e.value.filter(|v| v.is_finite()).map_or(DASH.to_owned(), |v| format!("{v:.4}"));
+    for (stage, verdict) in &data.expectations {
         let _ = writeln!(
             out,
-            "| {} | {} | {} | {value} | {} | {} |",
-            if e.pass { "pass" } else { "**FAIL**" },
-            escape(&e.stage),
-            escape(&e.metric),
-            e.limits(),
-            escape(e.source.as_deref().unwrap_or(""))
+            "| {} | {} | {} | {} | {} | {} |",
+            if verdict.pass { "pass" } else { "**FAIL**" },
+            escape(stage),
+            escape(&verdict.expected.metric),
+            verdict.written(),
+            verdict.limits(),
+            escape(verdict.expected.source.as_deref().unwrap_or_default())
         );
     }
 }

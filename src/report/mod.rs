@@ -6,7 +6,9 @@
 mod csv;
 mod data;
 mod escape;
+mod expectation;
 mod files;
+mod heading;
 mod html;
 mod html_parts;
 mod json;
@@ -14,21 +16,23 @@ mod junit;
 mod latex;
 mod markdown;
 mod number;
+mod row;
 mod svg;
 mod table;
 mod text;
 mod ticks;
-mod words;
 
 pub use csv::csv;
 pub use data::{
-    Chart, Expectation, Grid, Line, Mark, Origin, Provenance, ReportData, Row, Scale, Score, StageCurves,
-    StageRun, StageSettings, Verdict, number_or_null,
+    Chart, Grid, Line, Mark, MeasuredRow, Origin, Provenance, ReportData, Scale, StageCurves, StageRun,
+    StageSettings,
 };
+pub use expectation::{Expectation, Overall, Verdict};
 pub use files::{key, remove, write};
 pub use html::html;
 pub use json::json;
 pub use junit::{RunError, RunResult, junit};
 pub use latex::latex;
 pub use markdown::markdown;
+pub use row::{Row, ScoresOf};
 pub use text::text;

@@ -1,10 +1,9 @@
 //! Line charts as SVG. Colours come from the page's style sheet, so that they follow light and dark.
 
-use std::fmt::Write as _;
+use maud::{Markup, html};
 
 use super::{
-    data::{Chart, Line, Scale},
-    escape::markup,
+    data::{Chart, Line, Mark, Scale},
     ticks::Axis,
 };
 
@@ -17,12 +16,17 @@ const BOTTOM: f64 = 34.0;
 /// A line of more points is thinned to the extremes of so many stretches.
 const STRETCHES: usize = 200;
 /// How many lines have a colour of their own.
-pub(super) const COLOURS: usize = 8;
+const COLOURS: usize = 8;
+
+/// The class that colours line `i`.
+pub(super) fn colour(i: usize) -> String {
+    format!("c{}", i % COLOURS)
+}
 
 /// The chart without its title and legend; `None` where there is nothing to draw.
-pub(super) fn chart(chart: &Chart) -> Option<String> {
+pub(super) fn chart(chart: &Chart) -> Option<Markup> {
     let log = is_log(chart);
-    let lines: Vec<Vec<Vec<[f64; 2]>>> = chart.lines.iter().map(|line| segments(line, log)).collect();
+    let lines: Vec<Vec<Vec<[f64; 2]>>> = chart.lines.iter().map(segments).collect();
     let points = || lines.iter().flatten().flatten();
     let range = |i: usize| {
         let values = points().map(move |p| p[i]);
@@ -35,24 +39,19 @@ pub(super) fn chart(chart: &Chart) -> Option<String> {
     let y = if log { Axis::log(y_low, y_high) } else { Axis::linear(y_low, y_high, 4, true) };
     let place = Place { x, y };
 
-    let mut svg = format!(
-        "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">",
-        markup(&chart.title)
-    );
-    place.axes(&mut svg);
     let seen = chart.marks.iter().filter(|m| m.kimg >= place.x.low && m.kimg <= place.x.high);
-    for (row, mark) in seen.enumerate() {
-        place.mark(&mut svg, mark.kimg, &mark.label, row);
-    }
-    for (i, (line, segments)) in chart.lines.iter().zip(&lines).enumerate() {
-        let _ = write!(svg, "<g class=\"c{}\"><title>{}</title>", i % COLOURS, markup(&line.label));
-        for segment in segments {
-            place.line(&mut svg, segment);
+    Some(html! {
+        svg viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-label=(chart.title) {
+            (place.axes())
+            @for (row, mark) in seen.enumerate() { (place.mark(mark, row)) }
+            @for (i, (line, segments)) in chart.lines.iter().zip(&lines).enumerate() {
+                g.(colour(i)) {
+                    title { (line.label) }
+                    @for segment in segments { (place.line(segment)) }
+                }
+            }
         }
-        svg.push_str("</g>");
-    }
-    svg.push_str("</svg>");
-    Some(svg)
+    })
 }
 
 /// Whether the vertical axis is logarithmic.
@@ -60,7 +59,6 @@ pub(super) fn is_log(chart: &Chart) -> bool {
     let values = || chart.lines.iter().flat_map(|l| &l.points).map(|p| p[1]).filter(|v| v.is_finite());
     match chart.scale {
         Scale::Linear => false,
-        Scale::Log => true,
         Scale::Auto => {
             let (low, high) =
                 values().fold((f64::INFINITY, 0.0), |(a, b): (f64, f64), v| (a.min(v), b.max(v)));
@@ -70,8 +68,8 @@ pub(super) fn is_log(chart: &Chart) -> bool {
 }
 
 /// The drawable stretches of a line, thinned.
-fn segments(line: &Line, log: bool) -> Vec<Vec<[f64; 2]>> {
-    let drawable = |p: &[f64; 2]| p[0].is_finite() && p[1].is_finite() && (!log || p[1] > 0.0);
+fn segments(line: &Line) -> Vec<Vec<[f64; 2]>> {
+    let drawable = |p: &[f64; 2]| p.iter().all(|v| v.is_finite());
     line.points.split(|p| !drawable(p)).filter(|s| !s.is_empty()).map(thin).collect()
 }
 
@@ -107,68 +105,55 @@ impl Place {
         (x, y)
     }
 
-    fn axes(&self, svg: &mut String) {
+    fn axes(&self) -> Markup {
         let (right, floor) = (WIDTH - RIGHT, HEIGHT - BOTTOM);
-        for (tick, label) in self.y.ticks.iter().zip(self.y.labels()) {
-            let (_, y) = self.at([self.x.low, *tick]);
-            let _ = write!(
-                svg,
-                "<path class=\"grid\" d=\"M{LEFT} {y:.1}H{right}\"/><text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{label}</text>",
-                LEFT - 7.0,
-                y + 3.5
-            );
+        let path = |class: &str, line: String| html! { path class=(class) d=(line) {} };
+        html! {
+            @for (tick, label) in self.y.ticks.iter().zip(self.y.labels()) {
+                @let (_, y) = self.at([self.x.low, *tick]);
+                (path("grid", format!("M{LEFT} {y:.1}H{right}")))
+                (words("tick", LEFT - 7.0, y + 3.5, "end", &label))
+            }
+            (path("axis", format!("M{LEFT} {floor}H{right}")))
+            @for (tick, label) in self.x.ticks.iter().zip(self.x.labels()) {
+                @let (x, _) = self.at([*tick, self.y.low]);
+                (path("axis", format!("M{x:.1} {floor}v4")))
+                (words("tick", x, floor + 16.0, "middle", &label))
+            }
+            (words("name", right, HEIGHT - 3.0, "end", "kimg"))
         }
-        let _ = write!(svg, "<path class=\"axis\" d=\"M{LEFT} {floor}H{right}\"/>");
-        for (tick, label) in self.x.ticks.iter().zip(self.x.labels()) {
-            let (x, _) = self.at([*tick, self.y.low]);
-            let _ = write!(
-                svg,
-                "<path class=\"axis\" d=\"M{x:.1} {floor}v4\"/><text class=\"tick\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{label}</text>",
-                floor + 16.0
-            );
-        }
-        let _ = write!(
-            svg,
-            "<text class=\"name\" x=\"{right}\" y=\"{:.1}\" text-anchor=\"end\">kimg</text>",
-            HEIGHT - 3.0
-        );
     }
 
     /// `row` keeps the words of several marks apart.
-    fn mark(&self, svg: &mut String, kimg: f64, label: &str, row: usize) {
-        let (x, _) = self.at([kimg, self.y.low]);
+    fn mark(&self, mark: &Mark, row: usize) -> Markup {
+        let (x, _) = self.at([mark.kimg, self.y.low]);
         // The words go to the side that has room.
         let (at, anchor) = if x > WIDTH * 0.62 { (x - 4.0, "end") } else { (x + 4.0, "start") };
-        let _ = write!(
-            svg,
-            "<path class=\"mark\" d=\"M{x:.1} {TOP}V{}\"/><text class=\"marked\" x=\"{at:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\">{}</text>",
-            HEIGHT - BOTTOM,
-            TOP + 8.0 + 12.0 * (row % 4) as f64,
-            markup(label)
-        );
+        html! {
+            path.mark d=(format!("M{x:.1} {TOP}V{}", HEIGHT - BOTTOM)) {}
+            (words("marked", at, TOP + 8.0 + 12.0 * (row % 4) as f64, anchor, &mark.label))
+        }
     }
 
-    fn line(&self, svg: &mut String, segment: &[[f64; 2]]) {
-        if let [point] = segment {
-            let (x, y) = self.at(*point);
-            let _ = write!(svg, "<circle class=\"dot\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.5\"/>");
-            return;
-        }
-        svg.push_str("<polyline class=\"line\" points=\"");
-        for point in segment {
-            let (x, y) = self.at(*point);
-            let _ = write!(svg, "{x:.1},{y:.1} ");
-        }
-        svg.truncate(svg.trim_end().len());
-        svg.push_str("\"/>");
-        // Few points are measurements of their own.
-        if segment.len() <= 12 {
-            for point in segment {
-                let (x, y) = self.at(*point);
-                let _ = write!(svg, "<circle class=\"dot\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.5\"/>");
+    fn line(&self, segment: &[[f64; 2]]) -> Markup {
+        let at = segment.iter().map(|point| self.at(*point));
+        let points: Vec<String> = at.clone().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
+        html! {
+            @if points.len() > 1 { polyline.line points=(points.join(" ")) {} }
+            // Few points are measurements of their own.
+            @if points.len() <= 12 {
+                @for (x, y) in at { circle.dot cx=(tenths(x)) cy=(tenths(y)) r="2.5" {} }
             }
         }
     }
+}
+
+fn words(class: &str, x: f64, y: f64, anchor: &str, text: &str) -> Markup {
+    html! { text class=(class) x=(tenths(x)) y=(tenths(y)) text-anchor=(anchor) { (text) } }
+}
+
+fn tenths(value: f64) -> String {
+    format!("{value:.1}")
 }
 
 #[cfg(test)]
@@ -177,7 +162,8 @@ mod tests {
 
     fn of(points: Vec<[f64; 2]>, scale: Scale) -> Option<String> {
         let lines = vec![Line { label: "a<b".into(), points }];
-        chart(&Chart { title: "loss & more".into(), scale, lines, ..Chart::default() })
+        let chart = chart(&Chart { title: "loss & more".into(), scale, lines, ..Chart::default() });
+        chart.map(Markup::into_string)
     }
 
     #[test]
@@ -194,7 +180,6 @@ mod tests {
     fn nothing_to_draw_is_no_chart() {
         assert!(of(vec![], Scale::Auto).is_none());
         assert!(of(vec![[0.0, f64::NAN]], Scale::Auto).is_none());
-        assert!(of(vec![[0.0, -1.0]], Scale::Log).is_none());
         assert!(of(vec![[0.0, 1.0]], Scale::Auto).unwrap().contains("<circle"));
     }
 

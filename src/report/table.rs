@@ -1,9 +1,9 @@
 //! The table, made once for all formats: headings, and cells whose numbers are already written.
 
 use super::{
-    data::{ReportData, Row, Score},
+    data::{MeasuredRow, ReportData},
+    heading::Heading,
     number::{DASH, Digits},
-    words::Words,
 };
 use crate::metrics::Better;
 
@@ -17,13 +17,6 @@ pub(super) struct Table {
     pub(super) trials: usize,
     /// Whether the best cells are the best of the one-step rows only.
     pub(super) best_of_one_step: bool,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Heading {
-    /// `fd_pixels_2000`
-    pub(super) name: String,
-    pub(super) words: Words,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -69,38 +62,22 @@ impl Cell {
 
 impl Table {
     pub(super) fn of(data: &ReportData) -> Self {
+        let rows = data.rows.iter();
+        let trials = rows.clone().flat_map(|row| row.measured.values()).map(|score| score.trials.len()).max();
+        let nfe = |is: fn(u32) -> bool| data.rows.iter().any(|row| row.nfe.is_some_and(is));
         let mut table = Self {
-            headings: Vec::new(),
-            rows: data.rows.iter().map(|r| TableRow { label: r.label.clone(), cells: Vec::new() }).collect(),
-            trials: data
-                .rows
-                .iter()
-                .flat_map(|r| r.measured.values())
-                .map(|s| s.trials.len())
-                .max()
-                .unwrap_or(0),
-            best_of_one_step: data.rows.iter().any(|r| r.nfe == Some(1))
-                && data.rows.iter().any(|r| r.nfe.is_some_and(|n| n > 1)),
+            headings: data.columns.iter().map(|name| Heading::of(name)).collect(),
+            rows: rows.map(|r| TableRow { label: r.row.label.clone(), cells: Vec::new() }).collect(),
+            trials: trials.unwrap_or(0),
+            best_of_one_step: nfe(|n| n == 1) && nfe(|n| n > 1),
         };
-        for name in &data.columns {
-            let words = Words::of(name);
-            let cells = if name == "nfe" {
-                let cell = |row: &Row| Cell {
-                    mean: row.nfe.map(|n| n.to_string()),
-                    // The same number twice says nothing more.
-                    published: row
-                        .published
-                        .get(name)
-                        .filter(|nfe| row.nfe.map(f64::from) != Some(**nfe))
-                        .map(f64::to_string),
-                    ..Cell::default()
-                };
-                data.rows.iter().map(cell).collect()
+        for heading in &table.headings {
+            let cells = if heading.name == "nfe" {
+                data.rows.iter().map(evaluations).collect()
             } else {
-                column(data, name, words.better, table.best_of_one_step)
+                column(data, heading, table.best_of_one_step)
             };
             table.rows.iter_mut().zip(cells).for_each(|(row, cell)| row.cells.push(cell));
-            table.headings.push(Heading { name: name.clone(), words });
         }
         table
     }
@@ -120,10 +97,16 @@ impl Table {
     }
 }
 
-fn column(data: &ReportData, name: &str, better: Option<Better>, one_step: bool) -> Vec<Cell> {
-    let finite = |row: &Row| row.measured.get(name).map(|s| s.mean).filter(|m| m.is_finite());
-    let all = data.rows.iter().flat_map(|r| finite(r).into_iter().chain(r.published.get(name).copied()));
-    let digits = Digits::of(all);
+fn evaluations(row: &MeasuredRow) -> Cell {
+    // The same number twice says nothing more.
+    let published = row.row.published.get("nfe").filter(|nfe| row.nfe.map(f64::from) != Some(**nfe));
+    Cell { mean: row.nfe.map(|n| n.to_string()), published: published.map(f64::to_string), ..Cell::default() }
+}
+
+fn column(data: &ReportData, Heading { name, better, .. }: &Heading, one_step: bool) -> Vec<Cell> {
+    let finite = |row: &MeasuredRow| row.measured.get(name).map(|s| s.mean).filter(|m| m.is_finite());
+    let published = |row: &MeasuredRow| row.row.published.get(name).copied();
+    let digits = Digits::of(data.rows.iter().flat_map(|row| finite(row).into_iter().chain(published(row))));
     let candidates = data.rows.iter().filter(|r| !one_step || r.nfe == Some(1)).filter_map(finite);
     let best = match better {
         Some(Better::Lower) => candidates.clone().reduce(f64::min),
@@ -133,29 +116,26 @@ fn column(data: &ReportData, name: &str, better: Option<Better>, one_step: bool)
     // The best of one is no news.
     let best = if candidates.count() > 1 { best } else { None };
     let largest = data.rows.iter().filter_map(finite).fold(0.0, f64::max);
-    let cell = |row: &Row| {
-        let score: Option<&Score> = row.measured.get(name);
+    let cell = |row: &MeasuredRow| {
+        let score = row.measured.get(name);
         let mean = finite(row);
+        // What is expected here says nothing of a stage of another pipeline.
+        let stage = row.row.scores.as_ref().filter(|of| of.pipeline.is_none()).map(|of| of.stage.as_str());
         let limits = data
             .expectations
             .iter()
-            .filter(|e| row.pipeline.is_none() && row.stage.as_ref() == Some(&e.stage) && e.metric == name);
+            .filter(|(of, verdict)| Some(of.as_str()) == stage && verdict.expected.metric == *name)
+            .map(|(_, verdict)| (verdict.expected.limits(["≥", "≤"]), verdict.pass));
         Cell {
             mean: score.map(|s| digits.write(s.mean)),
             std: score.filter(|s| s.trials.len() > 1 && s.std.is_finite()).map(|s| digits.write(s.std)),
-            published: row.published.get(name).map(|p| digits.write(*p)),
+            published: published(row).map(|p| digits.write(p)),
             best: mean.is_some() && mean == best && (!one_step || row.nfe == Some(1)),
-            limits: limits.map(|e| (signs(e.at_least, e.at_most), e.pass)).collect(),
+            limits: limits.collect(),
             share: mean
-                .filter(|_| better == Some(Better::Lower) && largest > 0.0)
+                .filter(|_| *better == Some(Better::Lower) && largest > 0.0)
                 .map(|m| (m / largest).max(0.0)),
         }
     };
     data.rows.iter().map(cell).collect()
-}
-
-/// `≥ 0.5, ≤ 0.7`
-fn signs(at_least: Option<f64>, at_most: Option<f64>) -> String {
-    let limits = [at_least.map(|v| format!("≥ {v}")), at_most.map(|v| format!("≤ {v}"))];
-    limits.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }

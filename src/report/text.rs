@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{data::ReportData, escape::plain, number::DASH, table::Table};
+use super::{data::ReportData, escape::plain, table::Table};
 
 /// Caption, table, and one line per expectation and for the verdict.
 pub fn text(data: &ReportData) -> String {
@@ -34,15 +34,9 @@ pub fn text(data: &ReportData) -> String {
         }
     }
     out.push('\n');
-    for expected in &data.expectations {
-        let sign = if expected.pass { "✓" } else { "✗" };
-        let value = expected.value.filter(|v| v.is_finite()).map_or(DASH.to_owned(), |v| format!("{v:.4}"));
-        let (stage, metric) = (plain(&expected.stage), plain(&expected.metric));
-        let _ = write!(out, "  {sign} {stage}: {metric} is {value}, expected {}", expected.limits());
-        if let Some(source) = &expected.source {
-            let _ = write!(out, " ({})", plain(source));
-        }
-        out.push('\n');
+    for (stage, verdict) in &data.expectations {
+        let (sign, sentence) = (if verdict.pass { "✓" } else { "✗" }, verdict.sentence(&verdict.written()));
+        let _ = writeln!(out, "  {sign} {}: {sentence}{}", plain(stage), verdict.source());
     }
     let _ = writeln!(out, "  {}: {}", data.verdict().word(), data.verdict_sentence());
     out

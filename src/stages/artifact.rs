@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::stage::Kind;
 use crate::{
     diffusion::{Encoder, Sampler},
+    metrics::Score,
     nn::NetworkConfig,
-    report::{Expectation, Score, number_or_null},
+    report::Verdict,
     stage_name::StageName,
 };
 
@@ -108,39 +109,6 @@ pub struct ScoresArtifact {
     pub scores: IndexMap<String, Score>,
     /// The verdicts on `expect:`.
     pub expectations: Vec<Verdict>,
-}
-
-/// Whether a measured value is what the pipeline expects.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Verdict {
-    /// The metric's name.
-    pub metric: String,
-    /// Upper limit.
-    pub at_most: Option<f64>,
-    /// Lower limit.
-    pub at_least: Option<f64>,
-    /// The mean over the trials; `null` in a file where it is not finite.
-    #[serde(deserialize_with = "number_or_null")]
-    pub value: f64,
-    /// Whether it is within the limits.
-    pub pass: bool,
-    /// Where the limits come from.
-    pub source: Option<String>,
-}
-
-impl Verdict {
-    /// As reports know it.
-    pub fn expectation(&self, stage: &StageName) -> Expectation {
-        Expectation {
-            stage: stage.to_string(),
-            metric: self.metric.clone(),
-            at_most: self.at_most,
-            at_least: self.at_least,
-            value: self.value.is_finite().then_some(self.value),
-            pass: self.pass,
-            source: self.source.clone(),
-        }
-    }
 }
 
 /// A table, as files.

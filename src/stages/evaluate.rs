@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    artifact::{Artifact, ScoresArtifact, Verdict},
+    artifact::{Artifact, ScoresArtifact},
     context::Context,
     dataset_file, download, network_file,
     progress::Progress,
@@ -23,8 +23,8 @@ use crate::{
     Error, Result,
     diffusion::{Precision, Sampler},
     location::Location,
-    metrics::{Metric, Statistics},
-    report::Score,
+    metrics::{Metric, Score, Statistics},
+    report::Expectation,
     seed::Phase,
     stage_name::StageName,
     suggestion::listed,
@@ -85,41 +85,6 @@ pub enum ClassLabels {
     Dataset,
     /// Every class as often as any other, as EDM's generation script does.
     Uniform,
-}
-
-/// What a number must be.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Expectation {
-    /// The metric's name in tables: `fid50k_full`, `fd_pixels_2000`.
-    pub metric: String,
-    /// Upper limit of the mean over the trials.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at_most: Option<f64>,
-    /// Lower limit of the mean over the trials.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at_least: Option<f64>,
-    /// Where the limit comes from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source: Option<String>,
-}
-
-impl Expectation {
-    /// Compares the mean over the trials; a value that is not finite meets nothing.
-    fn judge(&self, scores: &IndexMap<String, Score>) -> Verdict {
-        let value = scores.get(&self.metric).map_or(f64::NAN, |score| score.mean);
-        let pass = value.is_finite()
-            && self.at_most.is_none_or(|limit| value <= limit)
-            && self.at_least.is_none_or(|limit| value >= limit);
-        Verdict {
-            metric: self.metric.clone(),
-            at_most: self.at_most,
-            at_least: self.at_least,
-            value,
-            pass,
-            source: self.source.clone(),
-        }
-    }
 }
 
 impl Evaluate {

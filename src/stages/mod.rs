@@ -23,7 +23,7 @@ pub mod progress;
 mod reference_state;
 pub mod report;
 mod report_curves;
-pub(crate) mod report_data;
+mod report_data;
 pub mod rules;
 mod sampling;
 mod scoring;
@@ -39,11 +39,11 @@ pub mod world;
 
 pub use addresses::Addresses;
 pub use artifact::{
-    Artifact, DatasetArtifact, ImagesArtifact, NetworkArtifact, ScoresArtifact, TableArtifact, Verdict,
+    Artifact, DatasetArtifact, ImagesArtifact, NetworkArtifact, ScoresArtifact, TableArtifact,
 };
 pub use context::{Context, Finished, Stop};
 pub use download::Downloads;
-pub use evaluate::{Evaluate, Expectation};
+pub use evaluate::Evaluate;
 pub use generate::Generate;
 pub use load_teacher::LoadTeacher;
 pub use prepare_dataset::PrepareDataset;

@@ -1,6 +1,5 @@
 //! `report`: a paper table with verdicts, curves and images.
 
-use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +10,12 @@ use super::{
     stage::{Elsewhere, Input, Kind, Objection, Stage, Verb},
     world::World,
 };
-use crate::{Result, report, stage_name::StageName, suggestion::advice};
+use crate::{
+    Result,
+    report::{self, Row, ScoresOf},
+    stage_name::StageName,
+    suggestion::advice,
+};
 
 /// A paper table with verdicts, curves and images, as HTML, Markdown, JSON, CSV and LaTeX. The first one of a
 /// pipeline is `report.*`, any other `report-<stage>.*`.
@@ -29,35 +33,6 @@ pub struct Report {
     /// The stage that makes the dataset whose images are shown beside the generated ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub real_images: Option<StageName>,
-}
-
-/// A row: measured values, published ones, or both side by side.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Row {
-    /// What the first column says.
-    pub label: String,
-    /// Where the measured values come from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scores: Option<ScoresOf>,
-    /// Published values, by column.
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
-    pub published: IndexMap<String, f64>,
-    /// The `generate` stage whose images are shown.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub images: Option<StageName>,
-}
-
-/// Where measured values come from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ScoresOf {
-    /// An `evaluate` stage.
-    pub stage: StageName,
-    /// The pipeline it belongs to, where it is not this one: its newest finished run is shown.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"))]
-    pub pipeline: Option<String>,
 }
 
 impl Verb for Report {

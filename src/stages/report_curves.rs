@@ -61,7 +61,7 @@ pub(super) fn of(name: &StageName, finished: &Finished) -> Option<StageCurves> {
             charts.push(Chart { title: title.to_owned(), unit: unit.to_owned(), scale, lines, marks });
         }
     }
-    let title = report_data::verb(&finished.record).replace('_', " ");
+    let title = report_data::spec(finished).0.replace('_', " ");
     Some(StageCurves { stage: name.to_string(), title, charts })
 }
 

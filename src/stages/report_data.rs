@@ -12,13 +12,13 @@ use serde_json::Value;
 use super::{
     artifact::Artifact,
     context::{Context, Finished},
-    report::{Report, Row},
+    report::Report,
     report_curves,
     stage::Elsewhere,
 };
 use crate::{
     Result,
-    report::{self, Grid, Provenance, ReportData, StageRun, StageSettings},
+    report::{Grid, MeasuredRow, Provenance, ReportData, Row, ScoresOf, StageRun, StageSettings},
     stage_name::StageName,
 };
 
@@ -34,14 +34,11 @@ pub(super) fn gather(report: &Report, context: &Context<'_>) -> Result<ReportDat
     for (name, finished) in context.finished {
         if let Artifact::Scores(artifact) = &finished.artifact {
             data.scores.insert(name.to_string(), artifact.scores.clone());
-            data.expectations.extend(artifact.expectations.iter().map(|verdict| verdict.expectation(name)));
+            data.expectations.extend(artifact.expectations.iter().map(|v| (name.to_string(), v.clone())));
         }
         data.curves.extend(report_curves::of(name, finished));
-        data.settings.push(StageSettings {
-            stage: name.to_string(),
-            verb: verb(&finished.record),
-            values: values(&finished.record),
-        });
+        let (verb, values) = spec(finished);
+        data.settings.push(StageSettings { stage: name.to_string(), verb: verb.to_owned(), values });
     }
     for row in &report.rows {
         data.rows.push(self::row(row, context)?);
@@ -51,24 +48,20 @@ pub(super) fn gather(report: &Report, context: &Context<'_>) -> Result<ReportDat
     Ok(data)
 }
 
-fn row(row: &Row, context: &Context<'_>) -> Result<report::Row> {
-    let mut shown =
-        report::Row { label: row.label.clone(), published: row.published.clone(), ..report::Row::default() };
-    let Some(scores) = &row.scores else { return Ok(shown) };
-    shown.stage = Some(scores.stage.to_string());
-    shown.pipeline.clone_from(&scores.pipeline);
-    let found = match &scores.pipeline {
-        None => Some(context.input(&scores.stage)?.artifact.clone()),
-        Some(pipeline) => {
-            let elsewhere = Elsewhere { pipeline: pipeline.clone(), stage: scores.stage.clone() };
-            context.elsewhere.get(&elsewhere).map(|finished| finished.artifact.clone())
+fn row(row: &Row, context: &Context<'_>) -> Result<MeasuredRow> {
+    let found = match &row.scores {
+        None => None,
+        Some(ScoresOf { stage, pipeline: None }) => Some(context.input(stage)?),
+        Some(ScoresOf { stage, pipeline: Some(pipeline) }) => {
+            context.elsewhere.get(&Elsewhere { pipeline: pipeline.clone(), stage: stage.clone() })
         }
     };
-    if let Some(Artifact::Scores(artifact)) = found {
-        shown.nfe = Some(artifact.nfe);
-        shown.measured = artifact.scores;
+    let mut measured = MeasuredRow { row: row.clone(), ..MeasuredRow::default() };
+    if let Some(Artifact::Scores(artifact)) = found.map(|finished| &finished.artifact) {
+        measured.nfe = Some(artifact.nfe);
+        measured.measured.clone_from(&artifact.scores);
     }
-    Ok(shown)
+    Ok(measured)
 }
 
 /// The real images first, then those of each row: of its `generate` stage, else the last picture of the training.
@@ -133,7 +126,7 @@ fn relative(from: &Path, to: &Path) -> Option<PathBuf> {
 fn provenance(context: &Context<'_>) -> Provenance {
     let stages = context.finished.iter().map(|(name, finished)| StageRun {
         stage: name.to_string(),
-        verb: verb(&finished.record),
+        verb: spec(finished).0.to_owned(),
         key: text(&finished.record, "/key"),
         seconds: finished.record.get("seconds").and_then(Value::as_f64),
         device: text(&finished.record, "/provenance/device"),
@@ -157,23 +150,19 @@ fn provenance(context: &Context<'_>) -> Provenance {
 }
 
 /// This program, what it stands on, and what it was built with.
-pub(crate) fn versions() -> IndexMap<String, String> {
+fn versions() -> IndexMap<String, String> {
     let cuda = if cfg!(feature = "cuda") { "on" } else { "off" };
     [("sida", env!("CARGO_PKG_VERSION")), ("burn", crate::BURN_VERSION), ("cuda feature", cuda)]
-        .into_iter()
         .map(|(name, version)| (name.to_owned(), version.to_owned()))
-        .collect()
+        .into()
 }
 
 fn text(record: &Value, pointer: &str) -> String {
     record.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-/// The verb of a stage, from its record.
-pub(super) fn verb(record: &Value) -> String {
-    text(record, "/verb")
-}
-
-fn values(record: &Value) -> Value {
-    record.get("values").cloned().unwrap_or_default()
+/// The verb of a stage and its values, from its record.
+pub(super) fn spec(finished: &Finished) -> (String, Value) {
+    let values = finished.record.get("values").cloned().unwrap_or_default();
+    (text(&finished.record, "/verb"), values)
 }
