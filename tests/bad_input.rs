@@ -1,5 +1,5 @@
 //! Bad input and bad luck through the real program: the right exit code, one clear sentence, and nothing finished is lost.
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
 #![cfg(unix)]
 
 mod program;

@@ -1,5 +1,5 @@
 //! The command line through the real binary, on a pipeline that takes a moment: exit codes, streams, resuming.
-#![allow(clippy::unwrap_used, clippy::float_cmp, reason = "a test may fail, and its numbers are exact")]
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 mod program;
 

@@ -3,7 +3,7 @@
 //! Cases come from `tests/fixtures/` and from every directory in `SIDA_FIXTURES` (separated by `:`); cases that
 //! use a full-size network run with `SIDA_HEAVY=1`; `SIDA_KERNELS=avx2` or `portable` takes another instruction set
 //! than the best. `tests/fixtures/README.md` is the specification.
-#![allow(unreachable_pub, reason = "a test binary has no outside")]
+#![expect(unreachable_pub, reason = "a test binary has no outside")]
 
 #[path = "conformance/augment.rs"]
 mod augment;

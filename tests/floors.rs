@@ -1,5 +1,5 @@
 //! Imports go down: a file may use its own folder and lower floors only, and folders of one floor do not know each other.
-#![allow(clippy::unwrap_used, clippy::float_cmp, reason = "a test may fail, and its numbers are exact")]
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::{
     fs,

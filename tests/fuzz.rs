@@ -1,7 +1,6 @@
 //! Readers of foreign files get damaged and hostile ones: they answer, never panic, and stay within time and memory.
 //!
 //! A few seconds as it is; `SIDA_FUZZ_CASES=100000 cargo test --release --test fuzz` for a night.
-#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::{
     fs,

@@ -1,6 +1,5 @@
 //! One wrong file per kind of mistake in `tests/mistakes/`, with the expected words beside it, through the real binary.
 //! `UPDATE_MISTAKES=1` rewrites them; read the difference before it is committed.
-#![allow(clippy::unwrap_used, clippy::float_cmp, reason = "a test may fail, and its numbers are exact")]
 
 use std::{env, fs, path::Path, process::Command};
 

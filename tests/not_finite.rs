@@ -1,5 +1,5 @@
 //! NaN and infinity never become a result: not as weights, not as images, not as a metric that passes.
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
 #![cfg(unix)]
 
 mod program;

@@ -1,5 +1,5 @@
 //! Every file in `pipelines/` is read, judged, planned and written back; the paper's are the reference's recipes.
-#![allow(clippy::unwrap_used, clippy::float_cmp, reason = "a test may fail, and its numbers are exact")]
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::{
     collections::BTreeMap,

@@ -1,5 +1,5 @@
 //! The files that a run leaves for people and for CI are those of that run, whatever ran before and however it ended.
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
 #![cfg(unix)]
 
 mod program;

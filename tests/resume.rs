@@ -1,5 +1,5 @@
 //! Stopping, killing and continuing the real program: it ends with the same bits as if nothing had happened.
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
 #![cfg(unix)]
 
 mod program;

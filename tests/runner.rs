@@ -1,5 +1,5 @@
 //! The runner with a mock for the stages: order, skipping, reasons, resuming, continuing, failing, sweeping.
-#![allow(clippy::unwrap_used, clippy::float_cmp, reason = "a test may fail, and its numbers are exact")]
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::{
     fs,

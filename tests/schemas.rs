@@ -1,5 +1,4 @@
 //! `schemas/` is what the types say. `UPDATE_SCHEMAS=1 cargo test --release --test schemas` rewrites it.
-#![allow(clippy::unwrap_used, clippy::float_cmp, reason = "a test may fail, and its numbers are exact")]
 
 use std::{env, fs, path::Path};
 

@@ -1,5 +1,5 @@
 //! What reaches the terminal: no secret, nothing that it would obey; and what happens when it has gone away.
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
 #![cfg(unix)]
 
 mod program;

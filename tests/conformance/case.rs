@@ -38,9 +38,8 @@ pub struct Case {
 pub struct Listed {
     pub file: String,
     pub name: String,
-    #[allow(dead_code, reason = "part of the format; the file itself says the same")]
     pub dtype: String,
-    #[allow(dead_code, reason = "part of the format; the file itself says the same")]
+    #[expect(dead_code, reason = "part of the format; the file itself says the same")]
     pub shape: Vec<usize>,
     pub role: String,
 }

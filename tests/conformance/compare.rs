@@ -28,7 +28,7 @@ pub enum Tolerance {
     },
     Exact {
         #[serde(default)]
-        #[allow(dead_code, reason = "always 0")]
+        #[expect(dead_code, reason = "always 0")]
         tol: f64,
     },
     Uint8 {

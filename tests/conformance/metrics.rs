@@ -27,7 +27,7 @@ enum Config {
         num_real: usize,
         num_subsets: usize,
         max_subset_size: usize,
-        #[allow(dead_code, reason = "the subsets are recorded")]
+        #[expect(dead_code, reason = "the subsets are recorded")]
         numpy_seed: u64,
     },
     Pr {

@@ -35,9 +35,9 @@ pub struct Autoencoder {
     block_out_channels: Vec<usize>,
     down_block_types: Vec<String>,
     up_block_types: Vec<String>,
-    #[allow(dead_code, reason = "has no effect on the network")]
+    #[expect(dead_code, reason = "has no effect on the network")]
     sample_size: usize,
-    #[allow(dead_code, reason = "EDM2 does not use it")]
+    #[expect(dead_code, reason = "EDM2 does not use it")]
     scaling_factor: Option<f64>,
 }
 
