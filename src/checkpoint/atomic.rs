@@ -1,14 +1,10 @@
 //! Writing so that a file or folder is either whole or absent, whatever happens meanwhile.
 
-use std::{
-    fs::{self, File},
-    io::Write,
-    path::{Path, PathBuf},
-};
+use std::{fs, io::Write, path::Path};
 
 use crate::{
     error::{Error, Result},
-    formats::{AtomicFile, UNFINISHED, beside},
+    formats::{AtomicFile, UNFINISHED, beside, folder_of, sync},
     process::Process,
 };
 
@@ -28,22 +24,22 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// What `fill` returns, or `Io`; a half-filled folder never appears under `path`.
 pub fn write_folder(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    let folder = parent(path);
+    let folder = folder_of(path);
     let temporary = beside(0o777).tempdir_in(folder).map_err(Error::io("make a folder in", folder))?;
     fill(temporary.path())?;
     for entry in fs::read_dir(temporary.path()).map_err(Error::io("read", temporary.path()))?.flatten() {
-        let _ = File::open(entry.path()).and_then(|f| f.sync_all());
+        sync(&entry.path());
     }
     if path.exists() {
         fs::remove_dir_all(path).map_err(Error::io("replace", path))?;
     }
     // Once renamed there is nothing left to delete under the temporary name.
-    let temporary: PathBuf = temporary.keep();
+    let temporary = temporary.keep();
     fs::rename(&temporary, path).map_err(|source| {
         let _ = fs::remove_dir_all(&temporary);
         Error::Io { action: "write", path: path.to_path_buf(), source }
     })?;
-    sync_folder(folder);
+    sync(folder);
     Ok(())
 }
 
@@ -64,18 +60,6 @@ fn remove_unfinished(folder: &Path, is_left: impl Fn(&str) -> bool) {
             let _ = fs::remove_dir_all(entry.path()).or_else(|_| fs::remove_file(entry.path()));
         }
     }
-}
-
-fn parent(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
-}
-
-/// A rename survives a power cut only once its folder is on disk; not every file system can do that.
-fn sync_folder(folder: &Path) {
-    let _ = File::open(folder).and_then(|f| f.sync_all());
 }
 
 #[cfg(test)]

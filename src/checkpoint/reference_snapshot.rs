@@ -1,6 +1,6 @@
 //! `ReferenceSnapshot`: a network pickle of EDM, EDM2, SiD or SiDA.
 
-use std::path::Path;
+use std::{borrow::Cow, path::Path};
 
 use serde_json::{Map, Value as Json};
 
@@ -67,21 +67,13 @@ impl ReferenceSnapshot {
         &self.pickle
     }
 
-    /// The network whose weights are averaged: the one that everybody samples from.
-    ///
-    /// # Errors
-    /// As of `network`.
-    pub fn ema(&self) -> Result<ReferenceNetwork> {
-        self.network("ema")
-    }
-
-    /// The network under a key. See `ReferenceNetwork::config` for its settings and the check of its shapes.
+    /// The network whose weights are averaged: the one that everybody samples from. See `ReferenceNetwork::config`
+    /// for its settings and the check of its shapes.
     ///
     /// # Errors
     /// `BadFile` where there is none, or none that can be read.
-    pub fn network(&self, key: &str) -> Result<ReferenceNetwork> {
-        let value =
-            self.value(key).ok_or_else(|| self.pickle.bad(format!("it has no network under `{key}`")))?;
+    pub fn ema(&self) -> Result<ReferenceNetwork> {
+        let value = self.value("ema").ok_or_else(|| self.pickle.bad("it has no network under `ema`"))?;
         ReferenceNetwork::read(&self.pickle, value, &mut Allowance::new(&self.pickle))
     }
 
@@ -100,10 +92,7 @@ impl ReferenceSnapshot {
         Ok(Some(ReferenceEncoder {
             class_name: object.class_name.to_string(),
             init_kwargs: kwargs.and_then(|kwargs| kwargs.as_object().cloned()).unwrap_or_default(),
-            vae_name: object
-                .get("vae_name")
-                .and_then(|name| self.pickle.text(name))
-                .map(|name| name.to_string()),
+            vae_name: object.get("vae_name").and_then(|name| self.pickle.text(name)).map(Cow::into_owned),
             scale: floats("scale")?,
             bias: floats("bias")?,
         }))

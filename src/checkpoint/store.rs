@@ -79,11 +79,7 @@ impl CheckpointStore {
             let header = serde_json::to_vec_pretty(&header).expect("a header is plain data");
             atomic::write(&folder.join(HEADER), &header)
         })?;
-        let found = self.list()?;
-        for (_, old) in found.iter().rev().skip(KEPT) {
-            // A leftover does no harm; failing because of it would.
-            let _ = fs::remove_dir_all(old);
-        }
+        self.keep(KEPT);
         Ok(())
     }
 
@@ -124,16 +120,10 @@ impl CheckpointStore {
         Ok(problems)
     }
 
-    /// Deletes all checkpoints but the last one.
-    pub fn keep_last(&self) {
-        for (_, old) in self.list().unwrap_or_default().iter().rev().skip(1) {
-            let _ = fs::remove_dir_all(old);
-        }
-    }
-
-    /// Deletes all checkpoints: the training begins anew.
-    pub fn clear(&self) {
-        for (_, old) in self.list().unwrap_or_default() {
+    /// Deletes all checkpoints but the newest ones; with 0 the training begins anew.
+    pub fn keep(&self, newest: usize) {
+        for (_, old) in self.list().unwrap_or_default().iter().rev().skip(newest) {
+            // A leftover does no harm; failing because of it would.
             let _ = fs::remove_dir_all(old);
         }
     }

@@ -43,8 +43,7 @@ impl AtomicFile {
         let file = file.map_err(Error::io("write", &target))?;
         file.as_file().sync_all().map_err(Error::io("write", &target))?;
         file.persist(&target).map_err(|e| e.error).map_err(Error::io("write", &target))?;
-        // A rename survives a power cut only once its folder is on disk; not every file system can do that.
-        let _ = File::open(folder_of(&target)).and_then(|folder| folder.sync_all());
+        sync(folder_of(&target));
         Ok(())
     }
 }
@@ -78,8 +77,15 @@ pub fn beside(mode: u32) -> tempfile::Builder<'static, 'static> {
     builder
 }
 
-fn folder_of(path: &Path) -> &Path {
+/// The folder that a path is in.
+pub fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Flushes a folder to disk, or a file: a rename survives a power cut only once its folder is there. Not every file
+/// system can do that, and no error comes of it.
+pub fn sync(path: &Path) {
+    let _ = File::open(path).and_then(|file| file.sync_all());
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ mod reference_statistics;
 pub mod sha256;
 mod source;
 
-pub use atomic_file::{AtomicFile, UNFINISHED, beside};
+pub use atomic_file::{AtomicFile, UNFINISHED, beside, folder_of, sync};
 pub use digest::Digest;
 pub use npz::{NpzImageWriter, NpzReader};
 pub use reference_statistics::FidReference;

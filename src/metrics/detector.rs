@@ -13,6 +13,15 @@ pub struct Detected {
     pub probabilities: Option<Tensor<2>>,
 }
 
+impl Detected {
+    /// The same of the first `n` images.
+    #[must_use]
+    pub fn first(&self, n: usize) -> Self {
+        let rows = |seen: &Tensor<2>| seen.clone().narrow(0, 0, n);
+        Self { features: rows(&self.features), probabilities: self.probabilities.as_ref().map(rows) }
+    }
+}
+
 /// Images to features.
 pub trait Detect {
     /// Looks at images whose values are 0..=255, whatever their type was. images `[n, c, h, w]`

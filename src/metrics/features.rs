@@ -60,11 +60,7 @@ impl Features {
 
     /// Refuses a comparison of what cannot be compared: other widths, no images, NaN or infinity.
     pub(super) fn check_comparable(&self, other: &Self) -> Result<()> {
-        if self.dim != other.dim {
-            let problem =
-                format!("cannot compare {} features with {}: use one detector", self.dim, other.dim);
-            return Err(Error::Unusable(problem));
-        }
+        same_detector(self.dim, other.dim)?;
         for (features, whose) in [(self, "generated"), (other, "real")] {
             if features.is_empty() {
                 return Err(Error::Unusable(format!("there are no features of {whose} images")));
@@ -76,4 +72,12 @@ impl Features {
         }
         Ok(())
     }
+}
+
+/// Refuses to compare features of which one image has `a` and the other `b`.
+pub(super) fn same_detector(a: usize, b: usize) -> Result<()> {
+    if a == b {
+        return Ok(());
+    }
+    Err(Error::Unusable(format!("cannot compare {a} features with {b}: use one detector")))
 }

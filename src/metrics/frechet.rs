@@ -2,7 +2,7 @@
 
 use faer::{Mat, Side};
 
-use super::moments::Statistics;
+use super::{features::same_detector, moments::Statistics};
 use crate::{Error, Result};
 
 /// `|mu - mu'|^2 + tr(S + S' - 2 (S S')^(1/2))` (Dowson and Landau 1982; FID: Heusel et al. 2017).
@@ -14,10 +14,7 @@ use crate::{Error, Result};
 /// # Errors
 /// The statistics have different sizes or are not finite.
 pub fn frechet_distance(a: &Statistics, b: &Statistics) -> Result<f64> {
-    if a.dim() != b.dim() {
-        let problem = format!("cannot compare {} features with {}: use one detector", a.dim(), b.dim());
-        return Err(Error::Unusable(problem));
-    }
+    same_detector(a.dim(), b.dim())?;
     a.check_finite("measured")?;
     b.check_finite("reference")?;
     let means: f64 = a.mean.iter().zip(&b.mean).map(|(x, y)| (x - y) * (x - y)).sum();

@@ -1,34 +1,18 @@
 //! Inception v3 as a detector: the features and class probabilities of the published numbers.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 
 use super::detector::{Detect, Detected};
 use crate::{
     Error, Result,
     nn::{InceptionInput, InceptionV3},
-    state_dict::StateDict,
 };
 
 /// The detector `inception`: 2048 features and 1008 class probabilities, images resized as the TensorFlow graph
 /// of 2015 did (Heusel et al. 2017).
-#[derive(Debug)]
-pub struct Inception {
-    network: InceptionV3,
-}
-
-impl Inception {
-    /// From the public state dict; `origin` names it in errors.
-    ///
-    /// # Errors
-    /// A tensor is missing, of another shape, or one too many.
-    pub fn load(weights: &StateDict, origin: &str, device: &Device) -> Result<Self> {
-        Ok(Self { network: InceptionV3::load(weights, origin, device)? })
-    }
-}
-
-impl Detect for Inception {
+impl Detect for InceptionV3 {
     fn detect(&self, images: Tensor<4>) -> Result<Detected> {
-        let outputs = self.network.outputs(to_rgb(images)?, InceptionInput::Tensorflow);
+        let outputs = self.outputs(to_rgb(images)?, InceptionInput::Tensorflow);
         Ok(Detected { features: outputs.features_2048, probabilities: Some(outputs.probs_no_bias) })
     }
 }
@@ -44,6 +28,8 @@ fn to_rgb(images: Tensor<4>) -> Result<Tensor<4>> {
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::Device;
+
     use super::*;
 
     #[test]

@@ -21,7 +21,6 @@ mod score;
 pub use detector::{Detect, Detected, Pixels};
 pub use features::Features;
 pub use frechet::frechet_distance;
-pub use inception::Inception;
 pub use inception_score::inception_score;
 pub use kernel_distance::{KernelPrecision, Subset, kernel_distance};
 pub use metric::{Better, Column, DetectorName, FrechetDistance, Metric, Needs};

@@ -91,11 +91,6 @@ impl Moments {
         Self { dim, count: 0, mean: vec![0.0; dim], scatter: Mat::zeros(dim, dim), pending: Vec::new() }
     }
 
-    /// Number of images so far.
-    pub fn count(&self) -> usize {
-        self.count + self.pending.len() / self.dim
-    }
-
     /// Features per image.
     pub fn dim(&self) -> usize {
         self.dim
@@ -198,7 +193,6 @@ mod tests {
         let rows = rows(n, d);
         let mut moments = Moments::new(d);
         moments.extend(&rows);
-        assert_eq!(moments.count(), n);
         for (divisor, value) in [(Divisor::Population, n as f64), (Divisor::Sample, (n - 1) as f64)] {
             let statistics = moments.statistics(divisor).unwrap();
             for i in 0..d {

@@ -109,6 +109,7 @@ fn uniform(hash: u64, i: u64) -> f64 {
 mod tests {
     use super::*;
     use crate::{
+        data::{DatasetOptions, ImageDataset},
         metrics::{Divisor, Keep, Moments, Observed, Pixels, frechet_distance},
         seed::{Phase, Seed},
     };
@@ -213,20 +214,10 @@ mod tests {
 
     /// The digits of the repository, and 2,000 draws of a Gaussian with their pixel moments, as uint8 values.
     fn digits_and_gaussian() -> (Vec<f32>, Vec<f32>) {
-        use std::io::Read;
-
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/datasets/digits-8x8.zip");
-        let mut archive = zip::ZipArchive::new(std::fs::File::open(path).unwrap()).unwrap();
-        let mut digits = Vec::new();
-        for i in 0..archive.len() {
-            let mut file = archive.by_index(i).unwrap();
-            if file.name().unwrap().ends_with(".png") {
-                let mut bytes = Vec::new();
-                file.read_to_end(&mut bytes).unwrap();
-                let image = image::load_from_memory(&bytes).unwrap().into_luma8();
-                digits.extend(image.into_raw().into_iter().map(f32::from));
-            }
-        }
+        let dataset = ImageDataset::open(path.as_ref(), &DatasetOptions::default()).unwrap();
+        let image = |i| dataset.image(i).unwrap().iter().map(|v| f32::from(*v)).collect::<Vec<_>>();
+        let digits: Vec<f32> = (0..dataset.len()).flat_map(image).collect();
         let mut moments = Moments::new(64);
         moments.extend(&digits);
         let statistics = moments.statistics(Divisor::Sample).unwrap();

@@ -8,23 +8,28 @@ use std::{
 use super::{csv, data::ReportData, html, json, latex, markdown};
 use crate::{Error, Result, checkpoint::atomic};
 
-/// What the files of a report end in.
-const EXTENSIONS: [&str; 5] = ["html", "md", "json", "csv", "tex"];
+/// What the name of a file ends in, and what is in it.
+type Format = (&'static str, fn(&ReportData) -> String);
+
+const FORMATS: [Format; 5] =
+    [("html", html), ("md", markdown), ("json", json_text), ("csv", csv), ("tex", latex)];
+
+fn json_text(data: &ReportData) -> String {
+    serde_json::to_string_pretty(&json(data)).expect("a value is JSON") + "\n"
+}
 
 /// Writes `<name>.html`, `.md`, `.json`, `.csv` and `.tex` into a folder, which is made if need be, each by rename,
-/// and gives their names.
+/// and gives their paths.
 ///
 /// # Errors
 /// A file cannot be written.
 pub fn write(folder: &Path, name: &str, data: &ReportData) -> Result<Vec<PathBuf>> {
     fs::create_dir_all(folder).map_err(Error::io("create the folder", folder))?;
-    let json = serde_json::to_string_pretty(&json(data)).expect("a value is JSON") + "\n";
-    let texts = [html(data), markdown(data), json, csv(data), latex(data)];
-    let files: Vec<PathBuf> = EXTENSIONS.iter().map(|ext| PathBuf::from(format!("{name}.{ext}"))).collect();
-    for (file, text) in files.iter().zip(texts) {
-        atomic::write(&folder.join(file), text.as_bytes())?;
-    }
-    Ok(files)
+    let file = |(extension, text): Format| {
+        let path = folder.join(format!("{name}.{extension}"));
+        atomic::write(&path, text(data).as_bytes()).map(|()| path)
+    };
+    FORMATS.into_iter().map(file).collect()
 }
 
 /// The key of the stage whose report lies in a folder; `None` where there is none.
@@ -39,7 +44,7 @@ pub fn key(folder: &Path, name: &str) -> Option<String> {
 /// # Errors
 /// A file cannot be removed.
 pub fn remove(folder: &Path, name: &str) -> Result<()> {
-    for path in EXTENSIONS.iter().map(|ext| folder.join(format!("{name}.{ext}"))) {
+    for path in FORMATS.iter().map(|(ext, _)| folder.join(format!("{name}.{ext}"))) {
         match fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(Error::io("remove", &path)(error));

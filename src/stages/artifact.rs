@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use super::stage::Kind;
 use crate::{
     diffusion::{Encoder, Sampler},
     metrics::Score,
@@ -30,19 +29,6 @@ pub enum Artifact {
     Scores(ScoresArtifact),
     /// Of `report`.
     Table(TableArtifact),
-}
-
-impl Artifact {
-    /// What it is.
-    pub fn kind(&self) -> Kind {
-        match self {
-            Self::Dataset(_) => Kind::Dataset,
-            Self::Network(_) => Kind::Network,
-            Self::Images(_) => Kind::Images,
-            Self::Scores(_) => Kind::Scores,
-            Self::Table(_) => Kind::Table,
-        }
-    }
 }
 
 /// A dataset that is ready.

@@ -6,11 +6,7 @@ use burn::tensor::Device;
 
 use super::{context::Context, download};
 use crate::{
-    Result,
-    checkpoint::read_state_dict_file,
-    location::Location,
-    metrics::{Detect, Inception},
-    terminal,
+    Result, checkpoint::read_state_dict_file, location::Location, metrics::Detect, nn::InceptionV3, terminal,
 };
 
 /// The public weights with the reference's names. `SIDA_INCEPTION` names another copy, path or address.
@@ -32,5 +28,5 @@ pub(super) fn find(context: &Context<'_>) -> Result<PathBuf> {
 /// The detector.
 pub(super) fn load(path: &Path, device: &Device) -> Result<Box<dyn Detect>> {
     let weights = read_state_dict_file(path)?;
-    Ok(Box::new(Inception::load(&weights, &format!("`{}`", terminal::path(path)), device)?))
+    Ok(Box::new(InceptionV3::load(&weights, &format!("`{}`", terminal::path(path)), device)?))
 }

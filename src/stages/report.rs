@@ -129,7 +129,6 @@ impl Stage for Report {
     fn run(&self, context: &mut Context<'_>) -> Result<Artifact> {
         let data = report_data::gather(self, context)?;
         let files = report::write(context.home, context.report_name, &data)?;
-        let files = files.into_iter().map(|name| context.home.join(name)).collect();
         Ok(Artifact::Table(TableArtifact { text: report::text(&data), files }))
     }
 }

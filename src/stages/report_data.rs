@@ -10,7 +10,7 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::{
-    artifact::Artifact,
+    artifact::{Artifact, ImagesArtifact},
     context::{Context, Finished},
     report::Report,
     report_curves,
@@ -77,30 +77,33 @@ fn grids(report: &Report, context: &Context<'_>) -> Vec<Grid> {
         grids.extend(grid(context, &finished.dir.join("reals.png"), "Real images", String::new(), true));
     }
     for row in &report.rows {
-        let picture = match &row.images {
-            Some(images) => {
-                context.finished.get(images).map(|finished| (finished.dir.join("grid.png"), finished))
+        let Some(finished) = pictured(row, context) else { continue };
+        let (picture, note) = match &finished.artifact {
+            Artifact::Images(ImagesArtifact { grid, nfe, .. }) => {
+                let times = if *nfe == 1 {
+                    "one network evaluation".to_owned()
+                } else {
+                    format!("{nfe} network evaluations")
+                };
+                (Some(finished.dir.join(grid)), times + " per image")
             }
-            None => row
-                .scores
-                .as_ref()
-                .filter(|scores| scores.pipeline.is_none())
-                .and_then(|scores| context.finished.get(&scores.stage))
-                .and_then(|finished| match &finished.artifact {
-                    Artifact::Scores(scores) => context.finished.get(&scores.network),
-                    _ => None,
-                })
-                .and_then(|network| Some((last_picture(&network.dir)?, network))),
+            _ => (last_picture(&finished.dir), String::new()),
         };
-        let Some((path, finished)) = picture else { continue };
-        let note = match &finished.artifact {
-            Artifact::Images(images) if images.nfe == 1 => "one network evaluation per image".to_owned(),
-            Artifact::Images(images) => format!("{} network evaluations per image", images.nfe),
-            _ => String::new(),
-        };
-        grids.extend(grid(context, &path, &row.label, note, false));
+        grids.extend(picture.and_then(|path| grid(context, &path, &row.label, note, false)));
     }
     grids
+}
+
+/// The stage whose pictures a row shows.
+fn pictured<'a>(row: &Row, context: &Context<'a>) -> Option<&'a Finished> {
+    match (&row.images, &row.scores) {
+        (Some(images), _) => context.finished.get(images),
+        (None, Some(ScoresOf { stage, pipeline: None })) => match &context.finished.get(stage)?.artifact {
+            Artifact::Scores(scores) => context.finished.get(&scores.network),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 fn last_picture(dir: &Path) -> Option<PathBuf> {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
 use super::context::Context;
 use crate::{
@@ -24,22 +24,15 @@ pub(super) enum Reference {
     Statistics(Statistics),
 }
 
-/// Images as one detector has to see them, and what was seen.
-struct View {
-    detector: DetectorName,
-    /// How many images it wants to see.
-    wanted: usize,
-    keep: Keep,
-    seen: Observed,
-}
+/// What was seen of images: by the detector that saw them, and how many of them were for it to see.
+type Views = IndexMap<(DetectorName, usize), Observed>;
 
 /// Measures networks against one reference; what was seen of the real images is kept for the next network.
 pub(super) struct Scoring<'a> {
     metrics: &'a [Metric],
     reference: Option<Reference>,
     detectors: IndexMap<DetectorName, Box<dyn Detect>>,
-    /// By detector and number of images.
-    real: IndexMap<(DetectorName, usize), Observed>,
+    real: Views,
     inception: Option<PathBuf>,
     device: Device,
 }
@@ -57,7 +50,7 @@ impl<'a> Scoring<'a> {
             metrics,
             reference,
             detectors: IndexMap::new(),
-            real: IndexMap::new(),
+            real: Views::new(),
             inception,
             device: context.device.clone().without_autodiff(),
         })
@@ -77,20 +70,12 @@ impl<'a> Scoring<'a> {
         mut make: impl FnMut(std::ops::Range<usize>) -> Result<TensorData>,
         mut each: impl FnMut(usize) -> Result<()>,
     ) -> Result<IndexMap<String, f64>> {
-        let mut views: Vec<View> = Vec::new();
+        let mut keeps: IndexMap<_, Keep> = IndexMap::new();
         for needs in self.metrics.iter().map(Metric::needs) {
-            let same = |v: &&mut View| v.detector == needs.detector && v.wanted == needs.generated;
-            match views.iter_mut().find(same) {
-                Some(view) => view.keep = view.keep.or(needs.keep),
-                None => views.push(View {
-                    detector: needs.detector,
-                    wanted: needs.generated,
-                    keep: needs.keep,
-                    seen: Observed::new(Keep::default()),
-                }),
-            }
+            let keep = keeps.entry((needs.detector, needs.generated)).or_default();
+            *keep = keep.or(needs.keep);
         }
-        views.iter_mut().for_each(|view| view.seen = Observed::new(view.keep));
+        let mut views: Views = keeps.into_iter().map(|(of, keep)| (of, Observed::new(keep))).collect();
         let total = self.images();
         let mut done = 0;
         while done < total {
@@ -103,35 +88,25 @@ impl<'a> Scoring<'a> {
         self.values(&views, draw)
     }
 
-    fn look(&mut self, views: &mut [View], images: &Tensor<4>, done: usize) -> Result<()> {
+    fn look(&mut self, views: &mut Views, images: &Tensor<4>, done: usize) -> Result<()> {
         let n = images.dims()[0];
-        let names: Vec<DetectorName> = views.iter().filter(|v| v.wanted > done).map(|v| v.detector).collect();
-        for (i, name) in names.iter().enumerate() {
-            if names[..i].contains(name) {
-                continue;
-            }
-            let seen = self.detector(*name, images)?.detect(images.clone())?;
-            for view in views.iter_mut().filter(|v| v.detector == *name && v.wanted > done) {
-                let take = n.min(view.wanted - done);
-                let mut part = seen.clone();
-                part.features = part.features.narrow(0, 0, take);
-                part.probabilities = part.probabilities.map(|p| p.narrow(0, 0, take));
-                view.seen.add(part)?;
+        let open = |(_, wanted): &(DetectorName, usize)| *wanted > done;
+        let names: IndexSet<_> = views.keys().filter(|of| open(of)).map(|(name, _)| *name).collect();
+        for name in names {
+            let seen = self.detector(name, images)?.detect(images.clone())?;
+            for (of, view) in views.iter_mut().filter(|(of, _)| of.0 == name && open(of)) {
+                view.add(seen.first(n.min(of.1 - done)))?;
             }
         }
         Ok(())
     }
 
-    fn values(&mut self, views: &[View], draw: Draw) -> Result<IndexMap<String, f64>> {
+    fn values(&mut self, views: &Views, draw: Draw) -> Result<IndexMap<String, f64>> {
         let mut values = IndexMap::new();
         for metric in self.metrics {
             let needs = metric.needs();
-            let view = views
-                .iter()
-                .find(|v| v.detector == needs.detector && v.wanted == needs.generated)
-                .expect("every metric has a view");
             let real = self.real(metric)?;
-            values.extend(metric.measure(&view.seen, real, draw)?);
+            values.extend(metric.measure(&views[&(needs.detector, needs.generated)], real, draw)?);
         }
         Ok(values)
     }

@@ -147,7 +147,7 @@ pub(super) fn run(training: &mut impl Training, cadence: Cadence, context: &Cont
             save(training, &mut memory, &period, context, &store)?;
         }
     }
-    store.keep_last();
+    store.keep(1);
     progress.finish();
     Ok(memory)
 }
@@ -182,7 +182,7 @@ fn resume(
         && cadence.snapshot.is_some()
         && !super::snapshots::weights(context.dir, handed_on).is_file();
     if lost && handed_on != checkpoint.nimg {
-        store.clear();
+        store.keep(0);
         return Ok(Memory::default());
     }
     training.restore(&checkpoint.state, &format!("`{}`", terminal::path(&checkpoint.path)))?;
