@@ -31,7 +31,7 @@ fn realistic() -> ReportData {
         ("SiD2A", "sid2a_scores", 1, scores(&[0.307, 0.315, 0.299], &[0.061, 0.0587, 0.0634])),
     ];
     let row = |(label, stage, nfe, measured): &(&str, &str, u32, IndexMap<String, Score>)| MeasuredRow {
-        row: Row {
+        asked: Row {
             label: (*label).into(),
             scores: Some(ScoresOf { stage: StageName::new(*stage), pipeline: None }),
             ..Row::default()
@@ -49,7 +49,7 @@ fn realistic() -> ReportData {
         (stage.to_owned(), Verdict { expected, value, pass: value <= at_most })
     };
     let mut rows: Vec<MeasuredRow> = measured.iter().map(row).collect();
-    rows[2].row.published.insert(conv.into(), 0.056);
+    rows[2].asked.published.insert(conv.into(), 0.056);
     ReportData {
         caption: "Handwritten digits, one step against the teacher's 35 network evaluations".into(),
         pipeline: "quickstart".into(),
@@ -225,7 +225,7 @@ fn hostile() -> ReportData {
     (data.caption, data.pipeline, data.description) = (evil(), evil(), evil());
     data.columns.push(evil());
     for row in &mut data.rows {
-        row.row.label = evil();
+        row.asked.label = evil();
         row.measured.insert(
             evil(),
             Score { mean: f64::NAN, std: f64::INFINITY, min: f64::NAN, trials: vec![f64::NAN; 2] },
@@ -333,7 +333,7 @@ fn where_nothing_is_expected_nothing_passes() {
 fn published_evaluations_are_shown() {
     let published = IndexMap::from([("nfe".to_owned(), 35.0), ("fid50k_full".to_owned(), 1.97)]);
     let row = |label: &str, nfe| MeasuredRow {
-        row: Row { label: label.into(), published: published.clone(), ..Row::default() },
+        asked: Row { label: label.into(), published: published.clone(), ..Row::default() },
         nfe,
         ..MeasuredRow::default()
     };

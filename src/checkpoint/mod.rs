@@ -2,6 +2,8 @@
 
 pub mod atomic;
 mod lease;
+mod modules;
+mod reference_adam;
 mod reference_network;
 mod reference_snapshot;
 mod reference_training_state;
@@ -9,10 +11,9 @@ mod state_dict_file;
 mod store;
 
 pub use lease::{Asked, Holder, Lease, Watch};
-pub use reference_network::{ReferenceNetwork, SourceFamily, check_shapes};
+pub use reference_adam::{AdamMoments, ReferenceAdam};
+pub use reference_network::{ReferenceNetwork, check_shapes};
 pub use reference_snapshot::{ReferenceEncoder, ReferenceSnapshot};
-pub use reference_training_state::{
-    AdamMoments, ReferenceAdam, ReferenceTrainingState, TrainedNetwork, TrainingStateStyle,
-};
+pub use reference_training_state::{ReferenceTrainingState, TrainedNetwork, TrainingStateStyle};
 pub use state_dict_file::read_state_dict_file;
 pub use store::{Checkpoint, CheckpointStore, is_checkpoint};

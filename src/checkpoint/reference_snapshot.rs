@@ -4,7 +4,10 @@ use std::{borrow::Cow, path::Path};
 
 use serde_json::{Map, Value as Json};
 
-use super::reference_network::{Allowance, Persistent, ReferenceNetwork};
+use super::{
+    modules::{Allowance, Persistent},
+    reference_network::ReferenceNetwork,
+};
 use crate::{
     Result,
     formats::{

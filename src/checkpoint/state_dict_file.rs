@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::reference_network::{Allowance, read_state_dict};
+use super::modules::{Allowance, read_state_dict};
 use crate::{
     Result,
     formats::{pickle::Pickle, safetensors},

@@ -68,7 +68,7 @@ fn snapshot(path: &Path) -> Result<()> {
         name(&snapshot.top_keys().collect::<Vec<_>>().join(", "))
     );
     let network = snapshot.ema()?;
-    let family = network.family().map_or("unknown family", |family| family.name());
+    let family = network.family().unwrap_or("unknown family");
     say!("  ema: {} ({family})", name(&network.class_name));
     for (key, value) in &network.init_kwargs {
         say!("    {}: {}", name(key), name(&value.to_string()));

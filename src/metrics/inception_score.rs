@@ -46,28 +46,22 @@ mod tests {
     }
 
     #[test]
-    fn sure_and_varied_scores_the_number_of_classes() {
-        // 40 images, each surely of class i mod 4.
-        let values = (0..40 * 4).map(|i| if i / 4 % 4 == i % 4 { 1.0 } else { 0.0 }).collect();
-        let score = inception_score(&rows(values, 4), 10).unwrap();
-        assert!((score.mean - 4.0).abs() < 1e-12);
-        assert!(score.std < 1e-12);
-    }
-
-    #[test]
-    fn one_class_or_no_idea_scores_one() {
+    fn certainty_and_variety_score() {
+        // 40 images, each surely of class i mod 4; then all of one class, and of any.
+        let varied = (0..40 * 4).map(|i| if i / 4 % 4 == i % 4 { 1.0 } else { 0.0 }).collect();
         let sure = (0..20 * 4).map(|i| if i % 4 == 0 { 1.0 } else { 0.0 }).collect();
-        assert!((inception_score(&rows(sure, 4), 2).unwrap().mean - 1.0).abs() < 1e-12);
-        assert!((inception_score(&rows(vec![0.25; 80], 4), 2).unwrap().mean - 1.0).abs() < 1e-12);
-    }
-
-    #[test]
-    fn splits_are_scored_apart() {
         // The first split has one class, the second two: scores 1 and 2.
-        let values = vec![1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 0.0, 1.0];
-        let score = inception_score(&rows(values, 2), 2).unwrap();
-        assert!((score.mean - 1.5).abs() < 1e-12);
-        assert!((score.std - 0.5).abs() < 1e-12);
+        let mixed = vec![1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 0.0, 1.0];
+        let cases = [
+            (varied, 4, 10, (4.0, 0.0)),
+            (sure, 4, 2, (1.0, 0.0)),
+            (vec![0.25; 80], 4, 2, (1.0, 0.0)),
+            (mixed, 2, 2, (1.5, 0.5)),
+        ];
+        for (values, dim, splits, (mean, std)) in cases {
+            let score = inception_score(&rows(values, dim), splits).unwrap();
+            assert!((score.mean - mean).abs() < 1e-12 && (score.std - std).abs() < 1e-12, "{score:?}");
+        }
     }
 
     #[test]

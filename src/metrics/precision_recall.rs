@@ -123,25 +123,19 @@ mod tests {
     }
 
     #[test]
-    fn sets_far_apart_share_nothing() {
-        let result = precision_recall(&lattice(5, 0.0), &lattice(5, 1000.0), 3).unwrap();
-        assert_eq!(result, PrecisionRecall { precision: 0.0, recall: 0.0 });
-    }
-
-    #[test]
-    fn a_set_covers_itself_over_several_blocks() {
-        let set = lattice(30, -7.0);
-        assert!(set.len() > BLOCK);
-        let result = precision_recall(&set, &set, 3).unwrap();
-        assert_eq!(result, PrecisionRecall { precision: 1.0, recall: 1.0 });
-    }
-
-    #[test]
-    fn one_good_image_is_precise_but_forgets_the_rest() {
+    fn shares_of_known_sets() {
+        let whole = lattice(30, -7.0);
+        assert!(whole.len() > BLOCK, "several blocks");
         // Six copies of a real image: every one is real, and only that image is recalled.
         let copies = Features::from_rows([2.0, 2.0].repeat(6), 2).unwrap();
-        let result = precision_recall(&copies, &lattice(5, 0.0), 3).unwrap();
-        assert_eq!(result, PrecisionRecall { precision: 1.0, recall: 1.0 / 25.0 });
+        for (generated, real, precision, recall) in [
+            (lattice(5, 0.0), lattice(5, 1000.0), 0.0, 0.0),
+            (whole.clone(), whole, 1.0, 1.0),
+            (copies, lattice(5, 0.0), 1.0, 1.0 / 25.0),
+        ] {
+            let result = precision_recall(&generated, &real, 3).unwrap();
+            assert_eq!(result, PrecisionRecall { precision, recall });
+        }
     }
 
     #[test]

@@ -146,7 +146,8 @@ mod tests {
         let mut x = vec![image.iter().map(|v| f64::from(*v) / 127.5 - 1.0).collect::<Vec<f64>>()];
         let mut side = 8;
         for (name, out, stride) in [("first", 32, 1), ("halve0", 64, 2), ("last", 64, 1)] {
-            let weight = weight(name, out, x.len());
+            let inputs = x.len();
+            let weight = weight(name, out, inputs);
             let half = side / stride;
             let mut y = vec![vec![0.0; half * half]; out];
             for (k, y) in y.iter_mut().enumerate() {
@@ -155,7 +156,7 @@ mod tests {
                         for tap in 0..9 {
                             let (row, column) = (at / half * stride + tap / 3, at % half * stride + tap % 3);
                             if (1..=side).contains(&row) && (1..=side).contains(&column) {
-                                let weight = weight[(k * inputs(name) + c) * 9 + tap];
+                                let weight = weight[(k * inputs + c) * 9 + tap];
                                 *y += f64::from(weight) * x[(row - 1) * side + column - 1];
                             }
                         }
@@ -174,15 +175,6 @@ mod tests {
         let largest = truth.iter().copied().fold(0.0, f64::max);
         for (found, truth) in features(image, [1, 1, 8, 8]).iter().zip(truth) {
             assert!((f64::from(*found) - truth).abs() < 1e-5 * largest, "{found} {truth}");
-        }
-    }
-
-    /// Input channels of a layer of the smallest case.
-    fn inputs(name: &str) -> usize {
-        match name {
-            "first" => 1,
-            "halve0" => FIRST_CHANNELS,
-            _ => CHANNELS,
         }
     }
 

@@ -14,7 +14,7 @@ pub fn csv(data: &ReportData) -> String {
         lines[0].extend(parts.iter().map(|part| format!("{name}_{part}")));
     }
     for row in &data.rows {
-        let mut line = vec![row.row.label.clone()];
+        let mut line = vec![row.asked.label.clone()];
         for name in &data.columns {
             if name == "nfe" {
                 line.push(row.nfe.map(|n| n.to_string()).unwrap_or_default());
@@ -25,7 +25,7 @@ pub fn csv(data: &ReportData) -> String {
                 line.push(number(score.map(|s| s.min)));
                 line.push(score.map(|s| s.trials.len().to_string()).unwrap_or_default());
             }
-            line.push(number(row.row.published.get(name).copied()));
+            line.push(number(row.asked.published.get(name).copied()));
         }
         lines.push(line);
     }

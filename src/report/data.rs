@@ -40,7 +40,7 @@ pub struct ReportData {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MeasuredRow {
     /// What the pipeline wants to see.
-    pub row: Row,
+    pub asked: Row,
     /// Network evaluations per image.
     pub nfe: Option<u32>,
     /// Measured values, by metric.

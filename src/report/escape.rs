@@ -40,8 +40,9 @@ pub(super) fn markdown(text: &str) -> String {
 
 /// Text of LaTeX.
 pub(super) fn latex(text: &str) -> String {
-    replace(&plain(text), |c| {
-        Some(match c {
+    let mut out = String::with_capacity(text.len());
+    for c in plain(text).chars() {
+        out.push_str(match c {
             '\\' => r"\textbackslash{}",
             '{' => r"\{",
             '}' => r"\}",
@@ -60,9 +61,13 @@ pub(super) fn latex(text: &str) -> String {
             '-' => "-{}",
             '`' => "`{}",
             '\'' => "'{}",
-            _ => return None,
-        })
-    })
+            _ => {
+                out.push(c);
+                continue;
+            }
+        });
+    }
+    out
 }
 
 /// A field of CSV (RFC 4180). A field that a spreadsheet would take for a formula gets an apostrophe before it.
@@ -74,17 +79,6 @@ pub(super) fn csv(text: &str) -> String {
         return format!("\"{}\"", text.replace('"', "\"\""));
     }
     text.into_owned()
-}
-
-fn replace(text: &str, with: impl Fn(char) -> Option<&'static str>) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match with(c) {
-            Some(escaped) => out.push_str(escaped),
-            None => out.push(c),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -36,13 +36,13 @@ fn expectation((stage, verdict): &(String, Verdict)) -> Value {
     })
 }
 
-fn row(MeasuredRow { row, nfe, measured }: &MeasuredRow) -> Value {
+fn row(MeasuredRow { asked, nfe, measured }: &MeasuredRow) -> Value {
     value!({
-        "label": row.label,
-        "stage": row.scores.as_ref().map(|scores| &scores.stage),
-        "pipeline": row.scores.as_ref().and_then(|scores| scores.pipeline.as_ref()),
+        "label": asked.label,
+        "stage": asked.scores.as_ref().map(|scores| &scores.stage),
+        "pipeline": asked.scores.as_ref().and_then(|scores| scores.pipeline.as_ref()),
         "nfe": nfe,
         "measured": measured,
-        "published": row.published,
+        "published": asked.published,
     })
 }

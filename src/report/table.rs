@@ -67,7 +67,7 @@ impl Table {
         let nfe = |is: fn(u32) -> bool| data.rows.iter().any(|row| row.nfe.is_some_and(is));
         let mut table = Self {
             headings: data.columns.iter().map(|name| Heading::of(name)).collect(),
-            rows: rows.map(|r| TableRow { label: r.row.label.clone(), cells: Vec::new() }).collect(),
+            rows: rows.map(|r| TableRow { label: r.asked.label.clone(), cells: Vec::new() }).collect(),
             trials: trials.unwrap_or(0),
             best_of_one_step: nfe(|n| n == 1) && nfe(|n| n > 1),
         };
@@ -99,13 +99,13 @@ impl Table {
 
 fn evaluations(row: &MeasuredRow) -> Cell {
     // The same number twice says nothing more.
-    let published = row.row.published.get("nfe").filter(|nfe| row.nfe.map(f64::from) != Some(**nfe));
+    let published = row.asked.published.get("nfe").filter(|nfe| row.nfe.map(f64::from) != Some(**nfe));
     Cell { mean: row.nfe.map(|n| n.to_string()), published: published.map(f64::to_string), ..Cell::default() }
 }
 
 fn column(data: &ReportData, Heading { name, better, .. }: &Heading, one_step: bool) -> Vec<Cell> {
     let finite = |row: &MeasuredRow| row.measured.get(name).map(|s| s.mean).filter(|m| m.is_finite());
-    let published = |row: &MeasuredRow| row.row.published.get(name).copied();
+    let published = |row: &MeasuredRow| row.asked.published.get(name).copied();
     let digits = Digits::of(data.rows.iter().flat_map(|row| finite(row).into_iter().chain(published(row))));
     let candidates = data.rows.iter().filter(|r| !one_step || r.nfe == Some(1)).filter_map(finite);
     let best = match better {
@@ -120,7 +120,7 @@ fn column(data: &ReportData, Heading { name, better, .. }: &Heading, one_step: b
         let score = row.measured.get(name);
         let mean = finite(row);
         // What is expected here says nothing of a stage of another pipeline.
-        let stage = row.row.scores.as_ref().filter(|of| of.pipeline.is_none()).map(|of| of.stage.as_str());
+        let stage = row.asked.scores.as_ref().filter(|of| of.pipeline.is_none()).map(|of| of.stage.as_str());
         let limits = data
             .expectations
             .iter()

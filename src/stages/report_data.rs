@@ -56,7 +56,7 @@ fn row(row: &Row, context: &Context<'_>) -> Result<MeasuredRow> {
             context.elsewhere.get(&Elsewhere { pipeline: pipeline.clone(), stage: stage.clone() })
         }
     };
-    let mut measured = MeasuredRow { row: row.clone(), ..MeasuredRow::default() };
+    let mut measured = MeasuredRow { asked: row.clone(), ..MeasuredRow::default() };
     if let Some(Artifact::Scores(artifact)) = found.map(|finished| &finished.artifact) {
         measured.nfe = Some(artifact.nfe);
         measured.measured.clone_from(&artifact.scores);

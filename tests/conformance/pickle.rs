@@ -149,7 +149,7 @@ fn snapshot(case: &mut Case, config: &Config) -> Result<(), String> {
     let built = network.config();
     case.expect(built.is_ok(), || format!("{:?}", built.err()));
     if let Some(family) = &config.source_family {
-        let found = network.family().map(sida::checkpoint::SourceFamily::name);
+        let found = network.family();
         case.expect(found == Some(family), || format!("source_family is {found:?}"));
     }
     if let Some(dtype) = &config.dtype {
