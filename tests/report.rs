@@ -312,6 +312,20 @@ fn one_failed_expectation_fails_the_report() {
     assert!(text.trim_end().ends_with("FAIL: 4 of 5 expectations met"));
 }
 
+/// As `artifact.json` keeps it, and as it kept it before: with a `null` for every limit that is not set.
+#[test]
+fn a_verdict_comes_back_from_its_file() {
+    let expected = Expectation { metric: "fid50k_full".into(), at_most: Some(2.5), ..Expectation::default() };
+    let verdict = Verdict { expected, value: f64::NAN, pass: false };
+    let old =
+        r#"{"metric":"fid50k_full","at_most":2.5,"at_least":null,"value":null,"pass":false,"source":null}"#;
+    for text in [old, &serde_json::to_string(&verdict).expect("JSON")] {
+        let back: Verdict = serde_json::from_str(text).expect("a verdict");
+        assert_eq!(back.expected, verdict.expected);
+        assert!(back.value.is_nan() && !back.pass);
+    }
+}
+
 #[test]
 fn where_nothing_is_expected_nothing_passes() {
     let mut data = ReportData { expectations: Vec::new(), ..realistic() };

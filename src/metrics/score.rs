@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// One quantity over its trials, or over parts of a set. What is not finite is `null` in a file, and NaN when it comes back.
+/// One quantity over its trials, or over parts of a set. What is not finite is `null` in a file, and NaN when it
+/// comes back.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// Mean over the trials.

@@ -2,7 +2,8 @@
 
 use super::{data::ReportData, escape};
 
-/// One line per row: `label, nfe, nfe_published, <metric>, <metric>_std, <metric>_min, <metric>_trials, <metric>_published, ...`
+/// One line per row: `label, nfe, nfe_published, <metric>, <metric>_std, <metric>_min, <metric>_trials,
+/// <metric>_published, ...`
 pub fn csv(data: &ReportData) -> String {
     let number =
         |value: Option<f64>| value.filter(|v| v.is_finite()).map(|v| v.to_string()).unwrap_or_default();

@@ -5,7 +5,9 @@ use std::borrow::Cow;
 /// Control characters become spaces, and characters that would reorder or hide their neighbours vanish: no format
 /// has a use for them, and a terminal obeys them.
 pub(super) fn plain(text: &str) -> String {
-    let invisible = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+    let ranges =
+        ['\u{200b}'..='\u{200f}', '\u{202a}'..='\u{202e}', '\u{2066}'..='\u{2069}', '\u{feff}'..='\u{feff}'];
+    let invisible = |c: char| ranges.iter().any(|range| range.contains(&c));
     let printable = |c: char| if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') { ' ' } else { c };
     text.chars().filter(|c| !invisible(*c)).map(printable).collect()
 }

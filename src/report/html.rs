@@ -62,7 +62,11 @@ fn verdict(data: &ReportData) -> Markup {
             div {
                 p { (data.verdict_sentence()) }
                 @if !failed.is_empty() {
-                    ul { @for (stage, verdict) in failed { li { (stage) ": " (verdict.sentence(&verdict.written())) } } }
+                    ul {
+                        @for (stage, verdict) in failed {
+                            li { (stage) ": " (verdict.sentence(&verdict.written())) }
+                        }
+                    }
                 }
             }
         }
@@ -93,7 +97,8 @@ fn footer(data: &ReportData) -> Markup {
     let version = data.provenance.versions.get("sida").map(|version| format!(" {version}"));
     markup! {
         footer {
-            "Written by sida" (version.unwrap_or_default()) ". The same numbers are in report.json, report.csv, report.md and report.tex beside this page."
+            "Written by sida" (version.unwrap_or_default())
+            ". The same numbers are in report.json, report.csv, report.md and report.tex beside this page."
         }
     }
 }

@@ -195,7 +195,8 @@ pub(super) fn provenance(data: &ReportData) -> Markup {
                 table {
                     thead {
                         tr {
-                            th { "Stage" } th { "Verb" } th { "Key" } th.num { "Wall time" } th { "Device" } th { "Made" }
+                            th { "Stage" } th { "Verb" } th { "Key" }
+                            th.num { "Wall time" } th { "Device" } th { "Made" }
                         }
                     } "\n"
                     tbody {

@@ -1,7 +1,7 @@
 //! Reports: typed results in, pages out. Nothing here runs a network or reads a run.
 //!
-//! `ReportData` holds what there is to say; `write` puts it beside one another as HTML (self-contained), Markdown, JSON,
-//! CSV and LaTeX; `text` is the table for a terminal. `junit` is about a whole run, whatever its reports show.
+//! `ReportData` holds what there is to say; `write` puts it beside one another as HTML (self-contained), Markdown,
+//! JSON, CSV and LaTeX; `text` is the table for a terminal. `junit` is about a whole run, whatever its reports show.
 
 mod csv;
 mod data;
