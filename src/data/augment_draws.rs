@@ -67,39 +67,6 @@ impl AugmentDraw {
             translate_frac_u: rng.random(),
         }
     }
-
-    /// Sets one quantity of a whole batch by the reference's name for it (`scale.w`, `aniso.rotate_u`, ...).
-    /// `values` has one number per sample; `translate_frac.w` has all x first, then all y.
-    /// Returns whether there is such a quantity and the count fits.
-    #[must_use]
-    pub fn set(batch: &mut [Self], what: &str, values: &[f32]) -> bool {
-        let n = batch.len();
-        let per_sample = if what == "translate_frac.w" { 2 } else { 1 };
-        if values.len() != n * per_sample {
-            return false;
-        }
-        for (i, draw) in batch.iter_mut().enumerate() {
-            let value = values[i];
-            match what {
-                "xflip.w" => draw.xflip_w = value == 1.0,
-                "xflip.u" => draw.xflip_u = value,
-                "yflip.w" => draw.yflip_w = value == 1.0,
-                "yflip.u" => draw.yflip_u = value,
-                "scale.w" => draw.scale_w = value,
-                "scale.u" => draw.scale_u = value,
-                "rotate_frac.w" => draw.rotate_frac_w = value,
-                "rotate_frac.u" => draw.rotate_frac_u = value,
-                "aniso.w" => draw.aniso_w = value,
-                "aniso.r" => draw.aniso_r = value,
-                "aniso.u" => draw.aniso_u = value,
-                "aniso.rotate_u" => draw.aniso_rotate_u = value,
-                "translate_frac.w" => draw.translate_frac_w = [value, values[n + i]],
-                "translate_frac.u" => draw.translate_frac_u = value,
-                _ => return false,
-            }
-        }
-        true
-    }
 }
 
 #[cfg(test)]
@@ -112,14 +79,5 @@ mod tests {
         let draw = Seed(3).at(Phase::FakeScore, 64).purpose("augment");
         assert_eq!(AugmentDraw::make(draw, 0..4)[2..], AugmentDraw::make(draw, 2..4));
         assert_ne!(AugmentDraw::make(draw, 0..1), AugmentDraw::make(draw, 1..2));
-    }
-
-    #[test]
-    fn recorded_draws_are_set_by_name() {
-        let mut batch = [AugmentDraw::default(); 2];
-        assert!(AugmentDraw::set(&mut batch, "translate_frac.w", &[1.0, 2.0, 3.0, 4.0]));
-        assert_eq!(batch[1].translate_frac_w, [2.0, 4.0]);
-        assert!(!AugmentDraw::set(&mut batch, "translate_frac.w", &[1.0, 2.0]));
-        assert!(!AugmentDraw::set(&mut batch, "hue.w", &[1.0, 2.0]));
     }
 }

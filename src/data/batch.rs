@@ -10,10 +10,7 @@ use std::{
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::{
-    Error, Result,
-    data::{image_dataset::ImageDataset, order::Order},
-};
+use crate::{Error, Result, data::image_dataset::ImageDataset};
 
 /// The samples of a batch, side by side.
 #[derive(Clone, Debug, PartialEq)]
@@ -111,10 +108,13 @@ impl Batches {
     ///
     /// # Errors
     /// Where the system refuses a thread.
-    pub fn start(dataset: Arc<ImageDataset>, order: Order, batch_size: usize) -> Result<Self> {
+    pub fn start(
+        dataset: Arc<ImageDataset>,
+        mut order: impl Iterator<Item = usize> + Send + 'static,
+        batch_size: usize,
+    ) -> Result<Self> {
         let (sender, receiver) = sync_channel(AHEAD);
         let read = move || {
-            let mut order = order;
             loop {
                 let indices: Vec<usize> = order.by_ref().take(batch_size).collect();
                 let batch = dataset.batch(&indices);

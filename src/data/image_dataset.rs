@@ -173,11 +173,6 @@ impl ImageDataset {
         self.shape
     }
 
-    /// Whether samples have classes.
-    pub fn has_labels(&self) -> bool {
-        self.label_dim > 0
-    }
-
     /// Number of classes: the largest class plus one, 0 without labels.
     pub fn label_dim(&self) -> usize {
         self.label_dim
@@ -186,16 +181,6 @@ impl ImageDataset {
     /// Sorted names of the images, before `max_size` and `xflip`.
     pub fn names(&self) -> &[String] {
         &self.names
-    }
-
-    /// The image (number in `names`) that a sample shows.
-    pub fn raw_index(&self, sample: usize) -> usize {
-        self.samples[sample].raw
-    }
-
-    /// Whether a sample is a flipped copy.
-    pub fn is_flipped(&self, sample: usize) -> bool {
-        self.samples[sample].flipped
     }
 
     /// The class of a sample.

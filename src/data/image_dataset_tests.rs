@@ -12,7 +12,7 @@ use super::{
     batch::{Batches, Samples},
     image_dataset::{DatasetKind, DatasetOptions, ImageDataset},
     latents::tests::npy,
-    order::{Order, OrderOptions},
+    order::Order,
     pixels::Pixels,
 };
 use crate::Result;
@@ -108,7 +108,7 @@ fn labels_that_are_not_used_do_not_matter() {
     let path = dir.path().join("x.zip");
     write_zip(&path, &[("a.png", &png(4, 1, 1)), ("dataset.json", JSON)], CompressionMethod::Stored);
     let set = ImageDataset::open(&path, &DatasetOptions::default()).unwrap();
-    assert!(!set.has_labels() && set.class(0).is_none());
+    assert!(set.label_dim() == 0 && set.class(0).is_none());
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn batches_follow_the_order() {
     let images: Vec<(String, Vec<u8>)> = (0..7).map(|i| (format!("{i}.png"), png(4, 1, i * 9))).collect();
     let entries: Vec<(&str, &[u8])> = images.iter().map(|(n, b)| (n.as_str(), b.as_slice())).collect();
     let set = Arc::new(open(&entries).unwrap());
-    let order = Order::edm(OrderOptions::new(7, 1)).unwrap();
+    let order = Order::new(7, 1).unwrap();
     let mut batches = Batches::start(Arc::clone(&set), order.clone(), 3).unwrap();
     let expected: Vec<usize> = order.take(30).collect();
     for indices in expected.chunks(3) {

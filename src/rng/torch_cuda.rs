@@ -20,8 +20,6 @@ pub struct Gpu {
 }
 
 impl Gpu {
-    /// V100.
-    pub const V100: Self = Self { multiprocessors: 80, threads_per_multiprocessor: 2048 };
     /// A100.
     pub const A100: Self = Self { multiprocessors: 108, threads_per_multiprocessor: 2048 };
     /// H100 and H200, SXM form.

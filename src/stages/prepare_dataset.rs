@@ -19,8 +19,8 @@ use super::{
 use crate::{
     Error, Result,
     data::{
-        self, DatasetKind, DatasetOptions, ImageDataset, ImageGrid, PrepareOptions, PreviewGrid, Rules,
-        Transform, missing_labels,
+        self, DatasetKind, DatasetOptions, ImageDataset, ImageGrid, PrepareOptions, Rules, Transform,
+        missing_labels,
     },
     location::Location,
 };
@@ -285,14 +285,13 @@ impl Stage for PrepareDataset {
             let [rows, columns] = GRID;
             let rows = if dataset.label_dim() > 0 { dataset.label_dim().min(10) } else { rows };
             let classes = dataset.classes();
-            let chosen = PreviewGrid::choose(columns, rows, dataset.len(), classes.as_deref(), 0);
+            let chosen = data::preview_samples([rows, columns], dataset.len(), classes.as_deref(), 0);
             let mut bytes = Vec::new();
-            for sample in &chosen.indices {
+            for sample in &chosen {
                 bytes.extend_from_slice(&dataset.image(*sample)?);
             }
             let [c, h, w] = dataset.shape();
-            let grid =
-                ImageGrid::new(&bytes, [chosen.indices.len(), c, h, w], columns, ImageGrid::scale_for(w));
+            let grid = ImageGrid::new(&bytes, [chosen.len(), c, h, w], columns, ImageGrid::scale_for(w));
             grid.save(&context.dir.join("reals.png"))?;
         }
         // What this stage wrote is named relative to its folder, so that the folder may move.

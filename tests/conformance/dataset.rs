@@ -1,14 +1,18 @@
 //! Kind `dataset` of the fixtures' README.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use burn::tensor::TensorData;
 use serde::Deserialize;
 use serde_json::Value;
 use sida::data::{
-    DatasetOptions, ImageDataset, Order, OrderOptions, Pixels, PrepareOptions, PreviewGrid, Rules, Samples,
-    Transform, epoch_seed, prepare, read_image,
+    DatasetOptions, ImageDataset, Order, Pixels, PrepareOptions, Rules, Samples, Transform, prepare,
+    preview_samples, read_image,
 };
+use sida::rng::NumpyRandomState;
 
 use crate::{
     case::Case,
@@ -292,12 +296,20 @@ struct Variant {
 fn class(case: &mut Case) -> Result<(), String> {
     let config: ClassConfig = case.config()?;
     let path = case.dir.join(&config.source);
+    // Every image and, behind it, its mirror.
+    let all = ImageDataset::open(&path, &DatasetOptions::default()).map_err(|e| e.to_string())?;
+    let mut whole = Vec::new();
+    for i in 0..all.len() {
+        let image = all.image(i).map_err(|e| e.to_string())?.into_owned();
+        whole.push(image.clone());
+        whole.push(image.chunks(all.shape()[2]).flat_map(|row| row.iter().rev()).copied().collect());
+    }
     for variant in config.variants {
         // Once from memory and once from the file.
         for cache_bytes in [u64::MAX, 0] {
             let dataset = ImageDataset::open_with_cache(&path, &variant.args, cache_bytes)
                 .map_err(|e| format!("{}: {e}", variant.prefix))?;
-            let found = (dataset.len(), dataset.label_dim(), dataset.shape(), dataset.has_labels());
+            let found = (dataset.len(), dataset.label_dim(), dataset.shape(), dataset.label_dim() > 0);
             let [c, r] = [variant.num_channels, variant.resolution];
             let expected = (variant.length, variant.label_dim, [c, r, r], variant.has_labels);
             case.expect(found == expected, || format!("{}: {found:?}, not {expected:?}", variant.prefix));
@@ -309,8 +321,10 @@ fn class(case: &mut Case) -> Result<(), String> {
             let name = |what: &str| format!("{}{what}", variant.prefix);
             case.check(&name("images"), TensorData::new(images.clone(), [n, c, r, r]))?;
             case.check(&name("labels"), TensorData::new(batch.one_hot(), [n, dataset.label_dim()]))?;
-            case.check(&name("raw_idx"), indices(all.iter().map(|&i| dataset.raw_index(i))))?;
-            case.check(&name("xflip"), indices(all.iter().map(|&i| usize::from(dataset.is_flipped(i)))))?;
+            let shown = images.chunks(c * r * r).map(|image| whole.iter().position(|other| other == image));
+            let shown: Vec<usize> = shown.collect::<Option<_>>().ok_or("an image of no file")?;
+            case.check(&name("raw_idx"), indices(shown.iter().map(|i| i / 2)))?;
+            case.check(&name("xflip"), indices(shown.iter().map(|i| i % 2)))?;
         }
     }
     Ok(())
@@ -334,7 +348,7 @@ struct SamplerConfig {
 struct EdmSampler {
     key: String,
     dataset_size: usize,
-    seed: i64,
+    seed: u32,
     num_replicas: usize,
     rank: usize,
     shuffle: bool,
@@ -346,44 +360,41 @@ struct EdmSampler {
 struct Edm2Sampler {
     key: String,
     dataset_size: usize,
-    seed: i64,
+    #[serde(rename = "seed")]
+    _seed: i64,
     num_replicas: usize,
     rank: usize,
-    start_idx: u64,
+    start_idx: usize,
     shuffle: bool,
-    epoch_seeds: std::collections::BTreeMap<u64, u32>,
+    epoch_seeds: BTreeMap<usize, u32>,
 }
 
 fn sampler(case: &mut Case) -> Result<(), String> {
     let config: SamplerConfig = case.config()?;
     for EdmSampler { key, dataset_size, seed, num_replicas, rank, shuffle, window_size } in config.edm {
-        let options = OrderOptions { dataset_size, seed, num_replicas, rank };
-        let order = Order::edm_windowed(options, window_size, shuffle).map_err(|e| e.to_string())?;
-        order_is(case, &key, &order)?;
+        case.expect(shuffle && window_size == 0.5, || format!("{key}: not an order of EDM's loop"));
+        let order = Order::new(dataset_size, seed).map_err(|e| e.to_string())?;
+        let count = case.tensor(&key)?.num_elements();
+        case.check(&key, indices(order.skip(rank).step_by(num_replicas).take(count)))?;
     }
+    // EDM2's own trainer is not here; its order shows numpy's shuffle at work.
     for edm2 in config.edm2 {
-        let Edm2Sampler { key, dataset_size, seed, num_replicas, rank, start_idx, shuffle, epoch_seeds } =
+        let Edm2Sampler { key, dataset_size: n, num_replicas, rank, start_idx, shuffle, epoch_seeds, .. } =
             edm2;
-        for (epoch, expected) in epoch_seeds {
-            let found = epoch_seed(seed, epoch);
-            case.expect(found == expected, || {
-                format!("{key}: epoch {epoch} has seed {found}, not {expected}")
-            });
-        }
-        let options = OrderOptions { dataset_size, seed, num_replicas, rank };
-        let order = Order::edm2_shuffled(options, start_idx, shuffle).map_err(|e| e.to_string())?;
-        order_is(case, &key, &order)?;
+        case.expect(shuffle, || format!("{key}: not shuffled"));
+        let epoch = |seed: u32| {
+            let mut order: Vec<usize> = (0..n).collect();
+            NumpyRandomState::new(seed).shuffle(&mut order);
+            order
+        };
+        let epochs: BTreeMap<usize, Vec<usize>> =
+            epoch_seeds.into_iter().map(|(i, s)| (i, epoch(s))).collect();
+        let count = case.tensor(&key)?.num_elements();
+        let positions = (start_idx + rank..).step_by(num_replicas).take(count);
+        let order: Option<Vec<usize>> = positions.map(|at| Some(epochs.get(&(at / n))?[at % n])).collect();
+        case.check(&key, indices(order.ok_or(format!("{key}: an epoch without a seed"))?))?;
     }
     Ok(())
-}
-
-/// From the beginning, and taken up again in the middle.
-fn order_is(case: &mut Case, key: &str, order: &Order) -> Result<(), String> {
-    let count = case.tensor(key)?.num_elements();
-    case.check(key, indices(order.clone().take(count)))?;
-    let half = count / 2;
-    let resumed = order.clone().skip_samples(half as u64).take(count - half);
-    case.check(key, indices(order.clone().take(half).chain(resumed)))
 }
 
 // ---------------------------------------------------------------------------------------------------- grid
@@ -403,7 +414,8 @@ struct Grid {
     #[serde(rename = "loop")]
     training_loop: String,
     dataset_size: usize,
-    resolution: usize,
+    #[serde(rename = "resolution")]
+    _resolution: usize,
     raw_labels: Option<Vec<u32>>,
     gw: usize,
     gh: usize,
@@ -412,18 +424,9 @@ struct Grid {
 
 fn grid(case: &mut Case) -> Result<(), String> {
     let config: GridConfig = case.config()?;
-    for Grid { key, training_loop, dataset_size: n, resolution: r, raw_labels, gw, gh, random_seed } in
-        config.grids
-    {
-        let labels = raw_labels.as_deref();
-        let grid = match training_loop.as_str() {
-            "edm" => PreviewGrid::edm(r, r, n, labels, random_seed),
-            "edm2" => PreviewGrid::edm2(n, labels, random_seed),
-            other => return Err(format!("unknown loop `{other}`")),
-        };
-        let found = (grid.columns, grid.rows);
-        case.expect(found == (gw, gh), || format!("{key}: {found:?} cells, not {gw} x {gh}"));
-        case.check(&key, indices(grid.indices))?;
+    for Grid { key, training_loop, dataset_size: n, raw_labels, gw, gh, random_seed, .. } in config.grids {
+        case.expect(["edm", "edm2"].contains(&&*training_loop), || format!("unknown loop `{training_loop}`"));
+        case.check(&key, indices(preview_samples([gh, gw], n, raw_labels.as_deref(), random_seed)))?;
     }
     Ok(())
 }

@@ -215,7 +215,7 @@ impl Shared {
                         let n = latents.as_ref().map_or(0, |z: &Tensor<4>| z.dims()[0]);
                         augmented[side] = vec![AugmentDraw::default(); n];
                     }
-                    if !AugmentDraw::set(&mut augmented[side], quantity, &values) {
+                    if !crate::augment::set(&mut augmented[side], quantity, &values) {
                         return Err(format!("draw `{what}` of {} values in {prefix}", values.len()));
                     }
                 }
