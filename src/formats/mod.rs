@@ -7,6 +7,7 @@ pub mod zip;
 mod atomic_file;
 mod cursor;
 mod digest;
+mod elements;
 mod ndarray;
 pub mod npy;
 mod npz;

@@ -1,6 +1,8 @@
 //! Numpy's way of writing arrays down: element codes, byte order, Fortran order.
 
-use burn::tensor::{BoolStore, DType, TensorData};
+use burn::tensor::{DType, TensorData};
+
+use super::elements;
 
 /// What numpy's `<f8`, `|u1`, ... say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,29 +12,10 @@ pub(super) struct ElementType {
 }
 
 impl ElementType {
-    /// Reads a code with or without a byte order; objects, text and records are not elements.
+    /// Reads a code with or without a byte order.
     pub(super) fn parse(code: &str) -> Option<Self> {
-        let (big_endian, code) = match code.split_at_checked(1)? {
-            (">", rest) => (true, rest),
-            ("<" | "|" | "=", rest) => (false, rest),
-            _ => (false, code),
-        };
-        let dtype = match code {
-            "f2" => DType::F16,
-            "f4" => DType::F32,
-            "f8" => DType::F64,
-            "i1" => DType::I8,
-            "i2" => DType::I16,
-            "i4" => DType::I32,
-            "i8" => DType::I64,
-            "u1" => DType::U8,
-            "u2" => DType::U16,
-            "u4" => DType::U32,
-            "u8" => DType::U64,
-            "b1" => DType::Bool(BoolStore::Native),
-            _ => return None,
-        };
-        Some(Self { dtype, big_endian })
+        let plain = code.strip_prefix(['<', '>', '|', '=']).unwrap_or(code);
+        Some(Self { dtype: elements::of_numpy(plain)?, big_endian: code.starts_with('>') })
     }
 }
 
@@ -44,35 +27,16 @@ pub(super) fn tensor(
     element: ElementType,
 ) -> Option<TensorData> {
     let size = element.dtype.size();
-    let count = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d))?;
-    if count.checked_mul(size) != Some(bytes.len()) {
-        return None;
-    }
     if element.big_endian && size > 1 {
         bytes.chunks_exact_mut(size).for_each(<[u8]>::reverse);
     }
-    if matches!(element.dtype, DType::Bool(_)) {
-        bytes.iter_mut().for_each(|b| *b = u8::from(*b != 0));
+    let made = elements::tensor(bytes, shape, element.dtype)?;
+    if !fortran || shape.len() < 2 || made.num_elements() == 0 {
+        return Some(made);
     }
-    if fortran && shape.len() > 1 && count > 0 {
-        bytes = row_major(&bytes, shape, size);
-    }
-    TensorData::try_from_bytes_vec(bytes, shape.to_vec(), element.dtype).ok()
-}
-
-/// First index fastest to last index fastest.
-fn row_major(bytes: &[u8], shape: &[usize], size: usize) -> Vec<u8> {
-    let mut out = Vec::with_capacity(bytes.len());
-    for place in 0..bytes.len() / size {
-        let (mut rest, mut at, mut stride) = (place, 0, bytes.len() / size);
-        for &extent in shape.iter().rev() {
-            stride /= extent;
-            at += rest % extent * stride;
-            rest /= extent;
-        }
-        out.extend_from_slice(&bytes[at * size..(at + 1) * size]);
-    }
-    out
+    let step = |stride: &mut usize, extent: &usize| Some(std::mem::replace(stride, *stride * extent));
+    let strides: Vec<usize> = shape.iter().scan(1, step).collect();
+    elements::tensor(elements::gather(made.as_bytes(), size, shape, &strides), shape, element.dtype)
 }
 
 #[cfg(test)]

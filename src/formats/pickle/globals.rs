@@ -1,5 +1,7 @@
 //! The functions and classes that a pickle may mention. Mentioning is all that ever happens to them.
 
+use super::super::elements;
+
 /// Modules and names that stand for data.
 const DATA: &[(&str, &[&str])] = &[
     ("__builtin__", BUILTINS),
@@ -29,31 +31,10 @@ const DATA: &[(&str, &[&str])] = &[
 const BUILTINS: &[&str] =
     &["bytearray", "complex", "dict", "frozenset", "getattr", "list", "object", "set", "slice"];
 
-/// Storage types, element types and a few values.
+/// Element types and a few values; storage types come on top.
 const TORCH: &[&str] = &[
-    "BFloat16Storage",
-    "BoolStorage",
-    "ByteStorage",
-    "CharStorage",
-    "DoubleStorage",
-    "FloatStorage",
-    "HalfStorage",
-    "IntStorage",
-    "LongStorage",
-    "ShortStorage",
-    "Size",
-    "bfloat16",
-    "bool",
-    "device",
-    "float16",
-    "float32",
-    "float64",
-    "int16",
-    "int32",
-    "int64",
-    "int8",
-    "strided",
-    "uint8",
+    "Size", "bfloat16", "bool", "device", "float16", "float32", "float64", "int16", "int32", "int64", "int8",
+    "strided", "uint8",
 ];
 
 /// Modules of which every class stands for a network module, kept as its attributes.
@@ -62,7 +43,7 @@ const NETWORK_MODULES: &[&str] = &["torch.nn.modules."];
 /// Whether a pickle may mention `module.name`.
 pub(super) fn is_data(module: &str, name: &str) -> bool {
     let listed = DATA.iter().any(|(m, names)| *m == module && names.contains(&name));
-    listed || is_network_module(module, name)
+    listed || module == "torch" && elements::of_torch(name).is_some() || is_network_module(module, name)
 }
 
 /// Whether `module.name` is the class of a network module.

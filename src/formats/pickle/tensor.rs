@@ -3,7 +3,10 @@
 use burn::tensor::{DType, TensorData};
 
 use super::{
-    super::source::{Source, Span},
+    super::{
+        elements,
+        source::{Source, Span},
+    },
     object::{Object, Value},
     reader::Pickle,
 };
@@ -108,18 +111,15 @@ impl TensorView {
         let count = self.count();
         let first =
             Span { start: self.storage.start + (self.offset * size) as u64, len: (count * size) as u64 };
-        let mut bytes = if count == 0 {
+        let bytes = if count == 0 {
             Vec::new()
         } else if self.is_contiguous() {
             source.read(first)?
         } else {
             self.gather(source, size)?
         };
-        if matches!(self.dtype, DType::Bool(_)) {
-            bytes.iter_mut().for_each(|b| *b = u8::from(*b != 0));
-        }
-        let made = TensorData::try_from_bytes_vec(bytes, self.shape.clone(), self.dtype);
-        made.map_err(|e| source.bad("torch archive", format!("a malformed tensor: {e}")))
+        elements::tensor(bytes, &self.shape, self.dtype)
+            .ok_or_else(|| source.bad("torch archive", "a malformed tensor"))
     }
 
     /// Reads the stretch of the storage that holds all elements, then picks them.
@@ -128,26 +128,7 @@ impl TensorView {
             self.shape.iter().zip(&self.strides).map(|(&d, &s)| (d - 1) * s).sum::<usize>() + 1;
         let start = self.storage.start + (self.offset * size) as u64;
         let stretch = source.read(Span { start, len: (reach * size) as u64 })?;
-        let mut bytes = Vec::with_capacity(self.count() * size);
-        let mut index = vec![0; self.shape.len()];
-        let mut at = 0;
-        loop {
-            bytes.extend_from_slice(&stretch[at * size..(at + 1) * size]);
-            let mut d = self.shape.len();
-            loop {
-                if d == 0 {
-                    return Ok(bytes);
-                }
-                d -= 1;
-                index[d] += 1;
-                at += self.strides[d];
-                if index[d] < self.shape[d] {
-                    break;
-                }
-                at -= self.shape[d] * self.strides[d];
-                index[d] = 0;
-            }
-        }
+        Ok(elements::gather(&stretch, size, &self.shape, &self.strides))
     }
 }
 

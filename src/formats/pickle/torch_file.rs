@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use burn::tensor::{BoolStore, DType};
+use burn::tensor::DType;
 
 use super::{
     super::{
         cursor::Cursor,
+        elements,
         source::{Source, Span},
         zip::ZipArchive,
     },
@@ -99,7 +100,11 @@ impl Reference {
         let [kind, class, key, _location, numel, rest @ ..] = items else { return None };
         let plain = matches!(rest, [] | [Value::None]);
         let (_, module, name) = machine.as_global(*class)?;
-        let dtype = storage_dtype(module, name)?;
+        let dtype = match (module, name) {
+            ("torch", storage) => elements::of_torch(storage)?,
+            ("torch.storage", "UntypedStorage") => DType::U8,
+            _ => return None,
+        };
         let key = match key {
             Value::Int(key) => key.to_string(),
             key => machine.to_text(*key)?,
@@ -108,22 +113,6 @@ impl Reference {
         let numel = u64::try_from(*numel).ok()?;
         (plain && machine.to_text(*kind)? == "storage").then_some(Self { key, dtype, numel })
     }
-}
-
-fn storage_dtype(module: &str, name: &str) -> Option<DType> {
-    Some(match (module, name) {
-        ("torch", "FloatStorage") => DType::F32,
-        ("torch", "HalfStorage") => DType::F16,
-        ("torch", "BFloat16Storage") => DType::BF16,
-        ("torch", "DoubleStorage") => DType::F64,
-        ("torch", "LongStorage") => DType::I64,
-        ("torch", "IntStorage") => DType::I32,
-        ("torch", "ShortStorage") => DType::I16,
-        ("torch", "CharStorage") => DType::I8,
-        ("torch", "ByteStorage") | ("torch.storage", "UntypedStorage") => DType::U8,
-        ("torch", "BoolStorage") => DType::Bool(BoolStore::Native),
-        _ => return None,
-    })
 }
 
 /// Whether a legacy archive begins here: a pickle of the magic number.

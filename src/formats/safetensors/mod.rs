@@ -1,6 +1,5 @@
 //! `.safetensors` files: named tensors behind a JSON header, with a map of texts as metadata.
 
-mod dtype;
 mod reader;
 mod writer;
 
@@ -11,6 +10,9 @@ pub use writer::write;
 
 /// What error messages call such a file.
 const FORMAT: &str = "safetensors file";
+
+/// The header's entry that is not a tensor.
+const METADATA: &str = "__metadata__";
 
 /// The texts beside the tensors.
 pub type Metadata = IndexMap<String, String>;

@@ -2,9 +2,13 @@
 
 use std::{io::Write, path::Path};
 
-use serde_json::{Map, Value, json};
+use safetensors::tensor::TensorInfo;
+use serde_json::{Map, json};
 
-use super::{super::atomic_file::AtomicFile, FORMAT, Metadata, dtype};
+use super::{
+    super::{atomic_file::AtomicFile, elements},
+    FORMAT, METADATA, Metadata,
+};
 use crate::{Error, Result, state_dict::StateDict};
 
 /// The data begin at a multiple of this, as the format's own library does it.
@@ -31,30 +35,26 @@ pub fn write(path: &Path, tensors: &StateDict, metadata: &Metadata) -> Result<()
 }
 
 fn header(path: &Path, tensors: &StateDict, order: &[usize], metadata: &Metadata) -> Result<Vec<u8>> {
-    let mut places = vec![(0, 0); tensors.len()];
+    let mut offsets = vec![(0, 0); tensors.len()];
     let mut at = 0;
     for &i in order {
         let end = at + tensors[i].as_bytes().len();
-        places[i] = (at, end);
+        offsets[i] = (at, end);
         at = end;
     }
     let mut header = Map::new();
     if !metadata.is_empty() {
-        header.insert("__metadata__".to_owned(), json!(metadata));
+        header.insert(METADATA.to_owned(), json!(metadata));
     }
-    for ((name, data), (start, end)) in tensors.iter().zip(places) {
-        let kind = dtype::name_of(data.dtype());
-        let kind = kind.ok_or_else(|| {
-            Error::bad_file(
-                path,
-                FORMAT,
-                format!("tensor `{name}` of type {:?} cannot be written", data.dtype()),
-            )
+    for ((name, data), data_offsets) in tensors.iter().zip(offsets) {
+        let dtype = elements::to_safetensors(data.dtype()).ok_or_else(|| {
+            let problem = format!("tensor `{name}` of type {:?} cannot be written", data.dtype());
+            Error::bad_file(path, FORMAT, problem)
         })?;
-        let shape: &[usize] = data.shape().as_slice();
-        header.insert(name.clone(), json!({ "dtype": kind, "shape": shape, "data_offsets": [start, end] }));
+        let info = TensorInfo { dtype, shape: data.shape().to_vec(), data_offsets };
+        header.insert(name.clone(), json!(info));
     }
-    serde_json::to_vec(&Value::Object(header)).map_err(|e| Error::bad_file(path, FORMAT, e.to_string()))
+    serde_json::to_vec(&header).map_err(|e| Error::bad_file(path, FORMAT, e.to_string()))
 }
 
 #[cfg(test)]
