@@ -5,18 +5,12 @@ use rayon::prelude::*;
 use crate::{
     Error, Result,
     data::{
-        files::Files,
+        files::{Files, LABELS},
         image_dataset::DatasetKind,
         latents,
         pixels::{self, Pixels},
     },
 };
-
-/// Extensions that are read.
-pub(in crate::data) const IMAGE_EXTENSIONS: [&str; 5] = ["png", "jpg", "jpeg", "bmp", "webp"];
-/// Extensions that Python's imaging library reads, and we do not: better refused than silently left out.
-pub(in crate::data) const FOREIGN_EXTENSIONS: [&str; 12] =
-    ["gif", "tif", "tiff", "tga", "ppm", "pgm", "pbm", "pnm", "jp2", "jfif", "avif", "ico"];
 
 /// Where the images are.
 #[derive(Debug)]
@@ -29,101 +23,78 @@ pub(in crate::data) enum Store {
     Nothing,
 }
 
-/// The files that make up a dataset, by their numbers.
-pub(in crate::data) enum Content {
-    Images(Vec<usize>),
-    RawLatents(Vec<usize>),
-    LabelsOnly,
+/// The files that make up a dataset.
+pub(in crate::data) struct Content {
+    pub(in crate::data) kind: DatasetKind,
+    /// Numbers of the images or latents; nothing where there are only labels.
+    pub(in crate::data) list: Vec<usize>,
+}
+
+/// The numbers of all images.
+pub(in crate::data) fn images(files: &Files) -> Result<Vec<usize>> {
+    // What Python's imaging library reads, and we do not: better refused than silently left out.
+    let foreign = ["gif", "tif", "tiff", "tga", "ppm", "pgm", "pbm", "pnm", "jp2", "jfif", "avif", "ico"];
+    match files.with_extension(&foreign).first() {
+        Some(&foreign) => {
+            Err(files.bad(foreign, "is of a format that is not read: convert it to PNG or remove it"))
+        }
+        None => Ok(files.with_extension(&["png", "jpg", "jpeg", "bmp", "webp"])),
+    }
+}
+
+/// There should be images, and are none.
+pub(in crate::data) fn no_images(files: &Files) -> Error {
+    files.bad_whole("it holds no images: PNG, JPEG, BMP and WebP are looked for")
 }
 
 impl Content {
     pub(in crate::data) fn of(files: &Files) -> Result<Self> {
-        let with = |wanted: &[&str]| -> Vec<usize> {
-            let names = files.names().iter().enumerate();
-            names.filter(|(_, name)| wanted.contains(&&*extension(name))).map(|(i, _)| i).collect()
-        };
-        let (images, latents) = (with(&IMAGE_EXTENSIONS), with(&["npy"]));
-        if let Some(&foreign) = with(&FOREIGN_EXTENSIONS).first() {
-            return Err(files.bad(foreign, "is of a format that is not read: convert it to PNG or remove it"));
-        }
-        match (images.first(), latents.first()) {
+        let (images, latents) = (images(files)?, files.with_extension(&["npy"]));
+        let (kind, list) = match (images.first(), latents.first()) {
             (Some(_), Some(&latent)) => {
-                Err(files.bad(latent, "holds latents, but there are images too: keep them apart"))
+                return Err(files.bad(latent, "holds latents, but there are images too: keep them apart"));
             }
-            (Some(_), None) => Ok(Self::Images(images)),
-            (None, Some(_)) => Ok(Self::RawLatents(latents)),
-            (None, None) if files.find("dataset.json").is_some() => Ok(Self::LabelsOnly),
-            (None, None) => {
-                Err(files.bad_whole("it holds no images: PNG, JPEG, BMP and WebP are looked for".to_owned()))
-            }
-        }
-    }
-
-    fn list(&self) -> &[usize] {
-        match self {
-            Self::Images(list) | Self::RawLatents(list) => list,
-            Self::LabelsOnly => &[],
-        }
-    }
-
-    /// The same for a folder and a zip of it, stored or deflated.
-    pub(in crate::data) fn identity(&self, files: &Files) -> Result<blake3::Hash> {
-        let json = files.find("dataset.json");
-        let all: Vec<usize> = self.list().iter().copied().chain(json).collect();
-        let prints = all.par_iter().map(|&index| files.fingerprint(index)).collect::<Result<Vec<_>>>()?;
-        let mut hash = blake3::Hasher::new();
-        for (index, (size, crc)) in all.into_iter().zip(prints) {
-            let name = files.names()[index].as_bytes();
-            hash.update(&(name.len() as u64).to_le_bytes()).update(name);
-            hash.update(&size.to_le_bytes()).update(&crc.to_le_bytes());
-        }
-        Ok(hash.finalize())
+            (Some(_), None) => (DatasetKind::Images, images),
+            (None, Some(_)) => (DatasetKind::RawLatents, latents),
+            (None, None) if files.find(LABELS).is_some() => (DatasetKind::LabelsOnly, Vec::new()),
+            (None, None) => return Err(no_images(files)),
+        };
+        Ok(Self { kind, list })
     }
 
     /// Decodes all images if they fit, else looks at their headers; all must have one shape.
-    pub(in crate::data) fn load(
-        self,
-        files: Files,
-        cache_bytes: u64,
-    ) -> Result<(DatasetKind, [usize; 3], Store)> {
-        match self {
-            Self::LabelsOnly => Ok((DatasetKind::LabelsOnly, [0; 3], Store::Nothing)),
-            Self::RawLatents(list) => {
+    pub(in crate::data) fn load(self, files: Files, cache_bytes: u64) -> Result<([usize; 3], Store)> {
+        let Self { kind, list } = self;
+        match kind {
+            DatasetKind::LabelsOnly => Ok(([0; 3], Store::Nothing)),
+            DatasetKind::RawLatents => {
                 let shape = latent_shape(&files, list[0])?;
                 list.par_iter()
                     .try_for_each(|&index| same(&files, index, latent_shape(&files, index)?, shape))?;
-                Ok((DatasetKind::RawLatents, shape, Store::Files(files, list)))
+                Ok((shape, Store::Files(files, list)))
             }
-            Self::Images(list) => {
+            DatasetKind::Images => {
                 let first = decode_any(&files, list[0])?;
                 let shape = [first.channels, first.height, first.width];
                 if first.height != first.width {
                     let problem = format!("is {} x {} pixels", first.width, first.height);
-                    return Err(files.bad(
-                        list[0],
-                        format!("{problem}, but networks work on squares: prepare the dataset with a crop"),
-                    ));
+                    let advice = "but networks work on squares: prepare the dataset with a crop";
+                    return Err(files.bad(list[0], format!("{problem}, {advice}")));
                 }
                 let size = shape.iter().product::<usize>();
                 if (size as u64).saturating_mul(list.len() as u64) > cache_bytes {
                     list.par_iter().try_for_each(|&index| look(&files, index, shape))?;
-                    return Ok((DatasetKind::Images, shape, Store::Files(files, list)));
+                    return Ok((shape, Store::Files(files, list)));
                 }
                 let mut images = vec![0; size * list.len()];
                 images.par_chunks_mut(size).zip(&list).try_for_each(|(image, &index)| {
                     image.copy_from_slice(&decode(&files, index, shape)?);
                     Ok::<_, Error>(())
                 })?;
-                Ok((DatasetKind::Images, shape, Store::Memory(images)))
+                Ok((shape, Store::Memory(images)))
             }
         }
     }
-}
-
-/// Lowercase extension.
-pub(in crate::data) fn extension(name: &str) -> String {
-    let file = name.rsplit('/').next().unwrap_or(name);
-    file.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase()).unwrap_or_default()
 }
 
 /// Checks an image without decoding it, where its header says enough.
@@ -158,19 +129,19 @@ fn latent_shape(files: &Files, index: usize) -> Result<[usize; 3]> {
     latents::npy_shape(&head).map_err(|problem| files.bad(index, problem))
 }
 
-fn same(files: &Files, index: usize, found: [usize; 3], expected: [usize; 3]) -> Result<()> {
-    if found == expected { Ok(()) } else { Err(mixed(files, index, found, expected)) }
-}
-
-pub(in crate::data) fn mixed(files: &Files, index: usize, found: [usize; 3], expected: [usize; 3]) -> Error {
+/// Complains about a file of another shape than the first one has.
+pub(in crate::data) fn same(
+    files: &Files,
+    index: usize,
+    found: [usize; 3],
+    expected: [usize; 3],
+) -> Result<()> {
+    if found == expected {
+        return Ok(());
+    }
     let words =
         |[c, h, w]: [usize; 3]| format!("{w} x {h} with {c} channel{}", if c == 1 { "" } else { "s" });
-    files.bad(
-        index,
-        format!(
-            "is {}, but the first image is {}: all must be alike; prepare the dataset with a crop and a size",
-            words(found),
-            words(expected)
-        ),
-    )
+    let problem = format!("is {}, but the first image is {}", words(found), words(expected));
+    let advice = "all must be alike; prepare the dataset with a crop and a size";
+    Err(files.bad(index, format!("{problem}: {advice}")))
 }

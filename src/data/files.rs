@@ -6,6 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rayon::prelude::*;
+
+use super::labels;
 use crate::{
     Error, Result,
     formats::{
@@ -13,6 +16,9 @@ use crate::{
         zip::{Limits, ZipArchive},
     },
 };
+
+/// The file in which classes are looked for, at the top of a folder or zip.
+pub(in crate::data) const LABELS: &str = "dataset.json";
 
 /// Nothing in a dataset is larger than this; what claims to be is refused before memory is asked for.
 pub(in crate::data) const MAX_FILE_BYTES: u64 = 1 << 30;
@@ -55,6 +61,31 @@ impl Files {
         self.names().binary_search_by(|n| n.as_str().cmp(name)).ok()
     }
 
+    /// The numbers of the files with one of these extensions, which are in lower case.
+    pub(in crate::data) fn with_extension(&self, wanted: &[&str]) -> Vec<usize> {
+        let is_wanted = |&i: &usize| wanted.contains(&extension(&self.names()[i]).as_str());
+        (0..self.names().len()).filter(is_wanted).collect()
+    }
+
+    /// The names and classes of `dataset.json`; `None` where there is none, or it says `null`.
+    pub(in crate::data) fn labels(&self) -> Result<Option<Vec<(String, u32)>>> {
+        let Some(index) = self.find(LABELS) else { return Ok(None) };
+        labels::parse(&self.read(index)?).map_err(|problem| self.bad(index, problem))
+    }
+
+    /// Feeds a hash with the names, sizes and checksums of files: the same for a folder and a zip of it, stored or
+    /// deflated.
+    pub(in crate::data) fn hash(&self, indices: Vec<usize>) -> Result<blake3::Hash> {
+        let prints = indices.par_iter().map(|&index| self.fingerprint(index)).collect::<Result<Vec<_>>>()?;
+        let mut hash = blake3::Hasher::new();
+        for (index, (size, crc)) in indices.into_iter().zip(prints) {
+            let name = self.names()[index].as_bytes();
+            hash.update(&(name.len() as u64).to_le_bytes()).update(name);
+            hash.update(&size.to_le_bytes()).update(&crc.to_le_bytes());
+        }
+        Ok(hash.finalize())
+    }
+
     /// The first bytes of a file, at most `limit` of them.
     pub(in crate::data) fn peek(&self, index: usize, limit: u64) -> Result<Vec<u8>> {
         match self {
@@ -85,7 +116,7 @@ impl Files {
     }
 
     /// Size and CRC-32 of a file: from a zip's directory, or by reading.
-    pub(in crate::data) fn fingerprint(&self, index: usize) -> Result<(u64, u32)> {
+    fn fingerprint(&self, index: usize) -> Result<(u64, u32)> {
         match self {
             Self::Folder { .. } => {
                 let bytes = self.read(index)?;
@@ -120,6 +151,12 @@ impl Files {
             Self::Zip { archive, .. } => archive.source().bad("dataset zip", problem),
         }
     }
+}
+
+/// Lowercase extension.
+pub(in crate::data) fn extension(name: &str) -> String {
+    let file = name.rsplit('/').next().unwrap_or(name);
+    file.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase()).unwrap_or_default()
 }
 
 /// Files below a folder; links to files are followed, links to folders are not (they may form a loop).

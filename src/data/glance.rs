@@ -8,7 +8,7 @@ use std::{
 
 use image::{ImageDecoder as _, ImageReader};
 
-use super::{dataset_content::Content, files::Files, labels};
+use super::{DatasetKind, dataset_content::Content, files::Files, labels};
 
 /// Zips larger than this are not opened for a check: their table of contents alone takes longer than a check may.
 const MAX_GLANCE: u64 = 4 << 30;
@@ -40,36 +40,31 @@ impl Glance {
             return None;
         }
         if metadata.is_file() && path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json")) {
-            let classes = classes(&fs::read(path).ok()?);
+            let classes = classes(labels::parse(&fs::read(path).ok()?).ok().flatten());
             return Some(Self { images: 0, resolution: None, channels: None, classes, latents: false });
         }
         let files = Files::open(path).ok()?;
-        let (list, latents) = match Content::of(&files).ok()? {
-            Content::Images(list) => (list, false),
-            Content::RawLatents(list) => (list, true),
-            Content::LabelsOnly => (Vec::new(), false),
-        };
+        let Content { kind, list } = Content::of(&files).ok()?;
+        let latents = kind == DatasetKind::RawLatents;
         let size = list.first().filter(|_| !latents).and_then(|&first| {
             let head = files.peek(first, HEAD).ok()?;
             let reader = ImageReader::new(Cursor::new(head)).with_guessed_format().ok()?;
             let decoder = reader.into_decoder().ok()?;
             Some((decoder.dimensions().0 as usize, usize::from(decoder.color_type().channel_count())))
         });
-        let labels = files.find("dataset.json").and_then(|index| files.read(index).ok());
         Some(Self {
             images: list.len() as u64,
             resolution: size.map(|(side, _)| side),
             channels: size.map(|(_, channels)| channels),
-            classes: labels.map_or(0, |labels| classes(&labels)),
+            classes: classes(files.labels().ok().flatten()),
             latents,
         })
     }
 }
 
 /// The greatest class + 1.
-fn classes(labels: &[u8]) -> usize {
-    let labels = labels::parse(labels).ok().flatten().unwrap_or_default();
-    labels.iter().map(|(_, class)| *class as usize + 1).max().unwrap_or(0)
+fn classes(labels: Option<Vec<(String, u32)>>) -> usize {
+    labels.iter().flatten().map(|(_, class)| *class as usize + 1).max().unwrap_or(0)
 }
 
 /// What the contents of a local file or folder hash to: a zip by its table of contents (names, sizes, checksums), a
@@ -79,12 +74,8 @@ pub fn identity(path: &Path) -> Option<String> {
     let is_zip = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("zip"));
     let files = if path.is_dir() || is_zip { Files::open(path).ok() } else { None };
     match &files {
-        Some(files @ Files::Zip { .. }) => {
-            for (index, name) in files.names().iter().enumerate() {
-                let (size, crc) = files.fingerprint(index).ok()?;
-                hash.update(&(name.len() as u64).to_le_bytes()).update(name.as_bytes());
-                hash.update(&size.to_le_bytes()).update(&crc.to_le_bytes());
-            }
+        Some(files @ Files::Zip { names, .. }) => {
+            return Some(short(files.hash((0..names.len()).collect()).ok()?));
         }
         Some(Files::Folder { root, names }) => {
             let sizes = names.iter().map(|name| fs::metadata(root.join(name)).map_or(0, |m| m.len()));
@@ -103,7 +94,11 @@ pub fn identity(path: &Path) -> Option<String> {
         None if path.is_dir() => return None,
         None => drop(hash.update_reader(File::open(path).ok()?).ok()?),
     }
-    Some(hash.finalize().to_hex()[..32].to_owned())
+    Some(short(hash.finalize()))
+}
+
+fn short(hash: blake3::Hash) -> String {
+    hash.to_hex()[..32].to_owned()
 }
 
 #[cfg(test)]

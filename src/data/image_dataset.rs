@@ -10,8 +10,8 @@ use crate::{
     Error, Result,
     data::{
         batch::{Batch, Samples},
-        dataset_content::{Content, Store, decode, mixed},
-        files::Files,
+        dataset_content::{Content, Store, decode, same},
+        files::{Files, LABELS},
         labels, latents,
     },
     rng::NumpyRandomState,
@@ -92,28 +92,24 @@ impl ImageDataset {
         }
         let files = Files::open(path)?;
         let content = Content::of(&files)?;
-        let labels = match files.find("dataset.json") {
-            Some(index) => labels::parse(&files.read(index)?).map_err(|problem| files.bad(index, problem))?,
-            None => None,
-        };
-        let names: Vec<String> = match (&content, &labels) {
-            (Content::LabelsOnly, Some(labels)) => sorted_names(labels),
-            (Content::LabelsOnly, None) => {
+        let labels = files.labels()?;
+        let names: Vec<String> = match (content.kind, &labels) {
+            (DatasetKind::LabelsOnly, Some(labels)) => sorted_names(labels),
+            (DatasetKind::LabelsOnly, None) => {
                 return Err(files.bad_whole("it holds neither images nor labels: nothing to learn from"));
             }
-            (Content::Images(list) | Content::RawLatents(list), _) => {
-                list.iter().map(|&i| files.names()[i].clone()).collect()
-            }
+            _ => content.list.iter().map(|&i| files.names()[i].clone()).collect(),
         };
-        let classes = match labels {
-            Some(labels) if options.use_labels => {
-                let json = files.find("dataset.json").expect("labels come from it");
+        let json = files.find(LABELS);
+        let classes = match labels.zip(json).filter(|_| options.use_labels) {
+            Some((labels, json)) => {
                 Some(labels::assign(labels, &names).map_err(|problem| files.bad(json, problem))?)
             }
-            _ => None,
+            None => None,
         };
-        let identity = content.identity(&files)?;
-        let (kind, shape, store) = content.load(files, cache_bytes)?;
+        let identity = files.hash(content.list.iter().copied().chain(json).collect())?;
+        let kind = content.kind;
+        let (shape, store) = content.load(files, cache_bytes)?;
         Ok(Self::assemble(path, kind, shape, names, classes, identity, store, options))
     }
 
@@ -231,9 +227,7 @@ impl ImageDataset {
         };
         let (shape, mut latent) =
             latents::npy_read(&files.read(list[raw])?).map_err(|problem| files.bad(list[raw], problem))?;
-        if shape != self.shape {
-            return Err(mixed(files, list[raw], shape, self.shape));
-        }
+        same(files, list[raw], shape, self.shape)?;
         if flipped {
             latent.chunks_mut(shape[2]).for_each(<[f32]>::reverse);
         }

@@ -2,11 +2,8 @@
 
 use std::path::Path;
 
-use super::{files::Files, labels};
+use super::files::{Files, LABELS};
 use crate::Result;
-
-/// The file in which classes are looked for, at the top of a folder or zip.
-const FILE: &str = "dataset.json";
 
 /// Why a folder or zip has no classes, as a sentence fragment with advice.
 ///
@@ -15,22 +12,21 @@ const FILE: &str = "dataset.json";
 pub fn missing_labels(path: &Path) -> Result<String> {
     let files = Files::open(path)?;
     let wanted = r#"`{"labels": [["name.png", 0], ...]}`"#;
-    if let Some(index) = files.find(FILE) {
-        let found = labels::parse(&files.read(index)?).map_err(|problem| files.bad(index, problem))?;
-        let says = if found.is_some() { "an empty list of `labels`" } else { "`labels: null`" };
-        return Ok(format!("its `{FILE}` has {says}, where classes are looked for as {wanted}"));
+    if files.find(LABELS).is_some() {
+        let says = if files.labels()?.is_some() { "an empty list of `labels`" } else { "`labels: null`" };
+        return Ok(format!("its `{LABELS}` has {says}, where classes are looked for as {wanted}"));
     }
     let similar = |name: &&String| {
         let file = name.rsplit('/').next().unwrap_or(name);
-        file.eq_ignore_ascii_case(FILE)
+        file.eq_ignore_ascii_case(LABELS)
     };
     Ok(match files.names().iter().find(similar) {
-        None => format!("there is no `{FILE}` at its top, where classes are looked for as {wanted}"),
+        None => format!("there is no `{LABELS}` at its top, where classes are looked for as {wanted}"),
         Some(name) if name.contains('/') => format!(
-            "classes are looked for in `{FILE}` at its top, but it lies in `{name}`: prepare the dataset from inside that folder"
+            "classes are looked for in `{LABELS}` at its top, but it lies in `{name}`: prepare the dataset from inside that folder"
         ),
         Some(name) => {
-            format!("classes are looked for in `{FILE}`, but the file is called `{name}`: rename it")
+            format!("classes are looked for in `{LABELS}`, but the file is called `{name}`: rename it")
         }
     })
 }

@@ -10,6 +10,7 @@ use zip::{CompressionMethod, DateTime, ZipWriter, write::SimpleFileOptions};
 use crate::{
     Error, Result,
     data::{
+        files::LABELS,
         pixels::Pixels,
         source::Source,
         transform::{Rules, Shaping, Transform},
@@ -191,7 +192,7 @@ impl<'a> Output<'a> {
         let unlabelled = labels.iter().filter(|(_, class)| class.is_none()).count();
         let list = (unlabelled == 0).then_some(&labels);
         let json = serde_json::json!({ "labels": list });
-        self.write("dataset.json", json.to_string().as_bytes())?;
+        self.write(LABELS, json.to_string().as_bytes())?;
         let failed = |e: zip::result::ZipError| Error::io("write", self.destination)(e.into());
         let file = self.zip.finish().map_err(failed)?;
         Ok((Prepared { images: labels.len(), left_out: self.left_out, unlabelled, shape }, file))

@@ -12,9 +12,8 @@ use flate2::bufread::GzDecoder;
 use crate::{
     Error, Result,
     data::{
-        dataset_content::{FOREIGN_EXTENSIONS, IMAGE_EXTENSIONS, extension},
-        files::{Files, MAX_FILE_BYTES},
-        labels,
+        dataset_content::{images, no_images},
+        files::{Files, MAX_FILE_BYTES, extension},
         pixels::{self, Decoded, Pixels},
         transform::Rules,
     },
@@ -49,25 +48,15 @@ impl Source {
     }
 
     fn from_files(files: Files, rules: Rules) -> Result<Self> {
-        let has = |index: &usize, extensions: &[&str]| {
-            extensions.contains(&extension(&files.names()[*index]).as_str())
-        };
-        let mut list: Vec<usize> = (0..files.names().len()).filter(|i| has(i, &IMAGE_EXTENSIONS)).collect();
-        if let Some(foreign) = (0..files.names().len()).find(|i| has(i, &FOREIGN_EXTENSIONS)) {
-            return Err(files.bad(foreign, "is of a format that is not read: convert it to PNG or remove it"));
-        }
+        let mut list = images(&files)?;
         if list.is_empty() {
-            return Err(files.bad_whole("it holds no images: PNG, JPEG, BMP and WebP are looked for"));
+            return Err(no_images(&files));
         }
         if rules == Rules::Edm && matches!(files, Files::Folder { .. }) {
             list.sort_by(|&a, &b| files.names()[a].split('/').cmp(files.names()[b].split('/')));
         }
-        let given = match files.find("dataset.json") {
-            Some(index) => labels::parse(&files.read(index)?).map_err(|problem| files.bad(index, problem))?,
-            None => None,
-        };
         let names: Vec<&str> = list.iter().map(|&i| files.names()[i].as_str()).collect();
-        let classes = match given.filter(|labels| !labels.is_empty()) {
+        let classes = match files.labels()?.filter(|labels| !labels.is_empty()) {
             Some(labels) => {
                 let labels: HashMap<String, u32> = labels.into_iter().collect();
                 names.iter().map(|&name| labels.get(name).copied()).collect()

@@ -43,6 +43,12 @@ impl<'a> Cursor<'a> {
         Ok(byte)
     }
 
+    /// The next `N` bytes, at most eight, as a little-endian number.
+    pub(super) fn unsigned<const N: usize>(&mut self) -> Result<u64> {
+        let bytes: [u8; N] = self.array()?;
+        Ok(bytes.iter().rev().fold(0, |n, &byte| n << 8 | u64::from(byte)))
+    }
+
     /// The next `N` bytes.
     pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
         let mut out = [0; N];

@@ -41,8 +41,7 @@ impl FidReference {
     /// # Errors
     /// As of `open`.
     pub fn read(source: Source) -> Result<Self> {
-        let head = source.read(source.span(0, source.len().min(2)).unwrap_or_else(|| source.whole()))?;
-        if head == b"PK" {
+        if source.starts_with(b"PK")? {
             Self::from_npz(&NpzReader::limited(source, LONGEST_ARRAY)?)
         } else {
             Self::from_pickle(source)

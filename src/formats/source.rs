@@ -75,6 +75,14 @@ impl Source {
         (start.checked_add(len)? <= self.len).then_some(Span { start, len })
     }
 
+    /// Whether it begins so.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub(super) fn starts_with(&self, head: &[u8]) -> Result<bool> {
+        Ok(self.read(Span { start: 0, len: self.len.min(head.len() as u64) })? == head)
+    }
+
     /// Reads a range into memory of its own.
     ///
     /// # Errors

@@ -66,12 +66,7 @@ fn unfold(pickle: &Pickle, value: Value, depth: usize, left: &mut usize) -> Resu
 }
 
 fn float(value: f64) -> Json {
-    match Number::from_f64(value) {
-        Some(number) => Json::Number(number),
-        None if value.is_nan() => Json::String("nan".to_owned()),
-        None if value > 0.0 => Json::String("inf".to_owned()),
-        None => Json::String("-inf".to_owned()),
-    }
+    Number::from_f64(value).map_or_else(|| value.to_string().to_lowercase().into(), Json::Number)
 }
 
 /// A scalar as a number, an array as a flat list.

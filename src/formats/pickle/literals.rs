@@ -55,20 +55,13 @@ fn unescape(bytes: &[u8], unicode: bool) -> Option<Vec<char>> {
                 out.extend(['\\', char::from(escape)]);
                 continue;
             }
-            (b'n', false) => {
-                out.push('\n');
-                continue;
-            }
-            (b't', false) => {
-                out.push('\t');
-                continue;
-            }
-            (b'r', false) => {
-                out.push('\r');
-                continue;
-            }
             (_, false) => {
-                out.push(char::from(escape));
+                out.push(match escape {
+                    b'n' => '\n',
+                    b't' => '\t',
+                    b'r' => '\r',
+                    other => char::from(other),
+                });
                 continue;
             }
         };

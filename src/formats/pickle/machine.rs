@@ -2,276 +2,213 @@
 
 use std::collections::HashMap;
 
-use indexmap::IndexSet;
+use indexmap::IndexMap;
 
 use super::{
-    super::{cursor::Cursor, source::Source},
+    super::{
+        cursor::Cursor,
+        source::{Source, Span},
+    },
     budget::Budget,
     literals::{number, quoted},
-    object::{Id, Object, Value},
-    stack::pairs,
+    object::{Object, Value},
     torch_file::Persistent,
 };
-use crate::Result;
+use crate::{Error, Result};
 
 /// The longest line of a text instruction.
-const LINE: usize = 4096;
+pub(super) const LINE: usize = 4096;
 
-/// The machine and what it has made. Several pickles of one file may be run on one machine.
+/// The machine and what it has made. Several pickles of one file may be run on one machine, one after another.
 pub(super) struct Machine<'a> {
     pub(super) source: &'a Source,
+    pub(super) cursor: Cursor<'a>,
     pub(super) objects: Vec<Object>,
-    /// `module name` of every global, in order of appearance.
-    pub(super) globals: IndexSet<String>,
+    /// Every global by `module name`, in order of appearance.
+    pub(super) globals: IndexMap<String, Value>,
     pub(super) persistent: Persistent<'a>,
+    /// Storages that were referred to, by their keys.
+    pub(super) referred: HashMap<String, Value>,
     pub(super) budget: &'a mut Budget,
     pub(super) depth: u32,
     pub(super) stack: Vec<Value>,
     pub(super) marks: Vec<usize>,
-    pub(super) memo: HashMap<u32, Value>,
-    pub(super) known_globals: HashMap<String, Id>,
+    pub(super) memo: HashMap<u64, Value>,
     /// Storages that came out of byte strings, by where the bytes are.
     pub(super) loaded: HashMap<(u64, u64), Value>,
 }
 
 impl<'a> Machine<'a> {
+    /// A machine for the pickles in a part of a file; `format` is what messages call it.
     pub(super) fn new(
         source: &'a Source,
+        span: Span,
+        format: &'static str,
         persistent: Persistent<'a>,
         budget: &'a mut Budget,
         depth: u32,
     ) -> Self {
         Self {
             source,
+            cursor: Cursor::new(source, span, format),
             objects: Vec::new(),
-            globals: IndexSet::new(),
+            globals: IndexMap::new(),
             persistent,
+            referred: HashMap::new(),
             budget,
             depth,
             stack: Vec::new(),
             marks: Vec::new(),
             memo: HashMap::new(),
-            known_globals: HashMap::new(),
             loaded: HashMap::new(),
         }
     }
 
+    /// What was made, and `module name` of every global in order of appearance.
+    pub(super) fn into_parts(self) -> (Vec<Object>, Vec<String>) {
+        (self.objects, self.globals.into_keys().collect())
+    }
+
+    /// A complaint about the file.
+    pub(super) fn bad(&self, problem: impl Into<String>) -> Error {
+        self.cursor.bad(problem)
+    }
+
     /// Runs one pickle to its end and returns what it holds.
-    pub(super) fn run(&mut self, cursor: &mut Cursor<'_>) -> Result<Value> {
+    pub(super) fn run(&mut self) -> Result<Value> {
         self.stack.clear();
         self.marks.clear();
         self.memo.clear();
         loop {
-            let at = cursor.position();
-            self.budget.instruction().map_err(|why| cursor.bad(why))?;
-            match cursor.byte()? {
-                b'.' => return self.pop(cursor),
-                opcode => self.step(opcode, cursor, at)?,
+            let at = self.cursor.position();
+            self.budget.instruction().map_err(|why| self.bad(why))?;
+            let opcode = self.cursor.byte()?;
+            if opcode == b'.' {
+                return self.pop();
+            }
+            if let Some(value) = self.value_of(opcode, at)? {
+                self.push(value)?;
+            } else if let Some(object) = self.object_of(opcode, at)? {
+                self.push_object(object)?;
+            } else {
+                self.act(opcode, at)?;
             }
         }
     }
 
-    #[expect(clippy::too_many_lines, reason = "one arm per instruction")]
-    fn step(&mut self, opcode: u8, cursor: &mut Cursor<'_>, at: u64) -> Result<()> {
-        match opcode {
-            // ---------------------------------------------------------------- framing
-            0x80 => match cursor.byte()? {
-                0..=5 => Ok(()),
-                version => {
-                    Err(cursor.bad(format!("it is of pickle protocol {version}; 5 is the newest known")))
-                }
-            },
-            0x95 => cursor.array::<8>().map(drop),
-            // ---------------------------------------------------------------- values
-            b'N' => self.push(Value::None, cursor),
-            0x88 => self.push(Value::Bool(true), cursor),
-            0x89 => self.push(Value::Bool(false), cursor),
-            b'K' => {
-                let byte = cursor.byte()?;
-                self.push(Value::Int(byte.into()), cursor)
-            }
-            b'M' => {
-                let value = u16::from_le_bytes(cursor.array()?);
-                self.push(Value::Int(value.into()), cursor)
-            }
-            b'J' => {
-                let value = i32::from_le_bytes(cursor.array()?);
-                self.push(Value::Int(value.into()), cursor)
-            }
-            b'G' => {
-                let value = f64::from_be_bytes(cursor.array()?);
-                self.push(Value::Float(value), cursor)
-            }
+    /// The value that an instruction spells out.
+    fn value_of(&mut self, opcode: u8, at: u64) -> Result<Option<Value>> {
+        let cursor = &mut self.cursor;
+        Ok(Some(match opcode {
+            b'N' => Value::None,
+            0x88 => Value::Bool(true),
+            0x89 => Value::Bool(false),
+            b'K' => Value::Int(cursor.byte()?.into()),
+            b'M' => Value::Int(u16::from_le_bytes(cursor.array()?).into()),
+            b'J' => Value::Int(i32::from_le_bytes(cursor.array()?).into()),
+            b'G' => Value::Float(f64::from_be_bytes(cursor.array()?)),
             b'I' | b'L' | b'F' => {
                 let line = cursor.line(LINE)?;
-                let value =
-                    number(opcode, &line).ok_or_else(|| cursor.bad(format!("no number at byte {at}")))?;
-                self.push(value, cursor)
+                number(opcode, &line).ok_or_else(|| cursor.bad(format!("no number at byte {at}")))?
             }
-            0x8a => {
-                let len = cursor.byte()?;
-                self.long(len.into(), cursor)
-            }
-            0x8b => {
-                let len = u32::from_le_bytes(cursor.array()?);
-                self.long(len.into(), cursor)
-            }
-            // ---------------------------------------------------------------- text and bytes
-            0x8c => {
-                let len = cursor.byte()?;
-                self.text(len.into(), cursor)
-            }
-            b'X' => {
-                let len = u32::from_le_bytes(cursor.array()?);
-                self.text(len.into(), cursor)
-            }
-            0x8d => {
-                let len = u64::from_le_bytes(cursor.array()?);
-                self.text(len, cursor)
-            }
-            b'U' | b'C' => {
-                let len = cursor.byte()?;
-                self.bytes(len.into(), cursor)
-            }
-            b'T' | b'B' => {
-                let len = u32::from_le_bytes(cursor.array()?);
-                self.bytes(len.into(), cursor)
-            }
-            0x8e | 0x96 => {
-                let len = u64::from_le_bytes(cursor.array()?);
-                self.bytes(len, cursor)
-            }
+            _ => return Ok(None),
+        }))
+    }
+
+    /// The text, bytes or container that an instruction makes.
+    fn object_of(&mut self, opcode: u8, at: u64) -> Result<Option<Object>> {
+        Ok(Some(match opcode {
+            0x8c => self.text::<1>()?,
+            b'X' => self.text::<4>()?,
+            0x8d => self.text::<8>()?,
+            b'U' | b'C' => self.bytes::<1>()?,
+            b'T' | b'B' => self.bytes::<4>()?,
+            0x8e | 0x96 => self.bytes::<8>()?,
             b'S' | b'V' => {
-                let line = cursor.line(LINE)?;
-                let text =
-                    quoted(opcode, &line).ok_or_else(|| cursor.bad(format!("no text at byte {at}")))?;
-                self.push_object(text, cursor)
+                let line = self.cursor.line(LINE)?;
+                quoted(opcode, &line).ok_or_else(|| self.bad(format!("no text at byte {at}")))?
             }
-            // ---------------------------------------------------------------- containers
+            b')' => Object::Tuple(Vec::new()),
+            0x85..=0x87 => Object::Tuple(self.pop_many(usize::from(opcode - 0x84))?),
+            b't' => Object::Tuple(self.pop_to_mark()?),
+            b']' => Object::List(Vec::new()),
+            b'l' => Object::List(self.pop_to_mark()?),
+            b'}' => Object::Dict(Vec::new()),
+            b'd' => Object::Dict(self.pairs_to_mark()?),
+            0x8f => Object::Set(Vec::new()),
+            0x91 => Object::Set(self.pop_to_mark()?),
+            _ => return Ok(None),
+        }))
+    }
+
+    /// What changes what is there, and what would be code.
+    fn act(&mut self, opcode: u8, at: u64) -> Result<()> {
+        match opcode {
+            // ---------------------------------------------------------------- framing
+            0x80 => match self.cursor.byte()? {
+                0..=5 => Ok(()),
+                version => {
+                    Err(self.bad(format!("it is of pickle protocol {version}; 5 is the newest known")))
+                }
+            },
+            0x95 => self.cursor.skip(8).map(drop),
+            // ---------------------------------------------------------------- integers of any length
+            0x8a => self.long::<1>(),
+            0x8b => self.long::<4>(),
+            // ---------------------------------------------------------------- stack and memo
             b'(' => {
-                self.budget.object().map_err(|why| cursor.bad(why))?;
+                self.budget.object().map_err(|why| self.bad(why))?;
                 self.marks.push(self.stack.len());
                 Ok(())
             }
-            b')' => self.push_object(Object::Tuple(Vec::new()), cursor),
-            0x85..=0x87 => {
-                let items = self.pop_many(usize::from(opcode - 0x84), cursor)?;
-                self.push_object(Object::Tuple(items), cursor)
-            }
-            b't' => {
-                let items = self.pop_to_mark(cursor)?;
-                self.push_object(Object::Tuple(items), cursor)
-            }
-            b']' => self.push_object(Object::List(Vec::new()), cursor),
-            b'l' => {
-                let items = self.pop_to_mark(cursor)?;
-                self.push_object(Object::List(items), cursor)
-            }
-            b'}' => self.push_object(Object::Dict(Vec::new()), cursor),
-            b'd' => {
-                let items = self.pop_to_mark(cursor)?;
-                let items =
-                    pairs(&items).ok_or_else(|| cursor.bad(format!("half a dict item at byte {at}")))?;
-                self.push_object(Object::Dict(items), cursor)
-            }
-            0x8f => self.push_object(Object::Set(Vec::new()), cursor),
-            0x91 => {
-                let items = self.pop_to_mark(cursor)?;
-                self.push_object(Object::Set(items), cursor)
-            }
-            b'a' => {
-                let item = self.pop_many(1, cursor)?;
-                self.append(item, cursor)
-            }
-            b'e' | 0x90 => {
-                let items = self.pop_to_mark(cursor)?;
-                self.append(items, cursor)
-            }
-            b's' => {
-                let item = self.pop_many(2, cursor)?;
-                self.set_items(&item, cursor)
-            }
-            b'u' => {
-                let items = self.pop_to_mark(cursor)?;
-                self.set_items(&items, cursor)
-            }
-            // ---------------------------------------------------------------- stack and memo
-            b'0' => self.discard(cursor),
-            b'1' => self.pop_to_mark(cursor).map(drop),
-            b'2' => {
-                let top = self.top(cursor)?;
-                self.push(top, cursor)
-            }
+            b'0' => self.discard(),
+            b'1' => self.pop_to_mark().map(drop),
+            b'2' => self.top().and_then(|top| self.push(top)),
             b'p' | b'g' => {
-                let line = cursor.line(LINE)?;
+                let line = self.cursor.line(LINE)?;
                 let key = std::str::from_utf8(&line).ok().and_then(|line| line.trim().parse().ok());
-                let key = key.ok_or_else(|| cursor.bad(format!("no memo number at byte {at}")))?;
-                if opcode == b'p' { self.put(key, cursor) } else { self.get(key, cursor) }
+                let key = key.ok_or_else(|| self.bad(format!("no memo number at byte {at}")))?;
+                if opcode == b'p' { self.put(key) } else { self.get(key) }
             }
-            b'q' => {
-                let key = cursor.byte()?;
-                self.put(key.into(), cursor)
-            }
-            b'r' => {
-                let key = u32::from_le_bytes(cursor.array()?);
-                self.put(key, cursor)
-            }
-            0x94 => self.put(self.memo.len() as u32, cursor),
-            b'h' => {
-                let key = cursor.byte()?;
-                self.get(key.into(), cursor)
-            }
-            b'j' => {
-                let key = u32::from_le_bytes(cursor.array()?);
-                self.get(key, cursor)
-            }
+            b'q' => self.cursor.unsigned::<1>().and_then(|key| self.put(key)),
+            b'r' => self.cursor.unsigned::<4>().and_then(|key| self.put(key)),
+            0x94 => self.put(self.memo.len() as u64),
+            b'h' => self.cursor.unsigned::<1>().and_then(|key| self.get(key)),
+            b'j' => self.cursor.unsigned::<4>().and_then(|key| self.get(key)),
+            // ---------------------------------------------------------------- items of containers
+            b'a' => self.pop_many(1).and_then(|item| self.append(item)),
+            b'e' | 0x90 => self.pop_to_mark().and_then(|items| self.append(items)),
+            b's' => self.pop_many(2).and_then(|item| self.set_items(vec![(item[0], item[1])])),
+            b'u' => self.pairs_to_mark().and_then(|items| self.set_items(items)),
             // ---------------------------------------------------------------- what would be code
-            b'c' => {
-                let global = self.named_global(cursor)?;
-                self.push(global, cursor)
-            }
+            b'c' => self.named_global().and_then(|global| self.push(global)),
             0x93 => {
-                let names = self.pop_many(2, cursor)?;
-                let (module, name) = (self.owned_text(names[0], cursor)?, self.owned_text(names[1], cursor)?);
-                let global = self.global(&module, &name, cursor)?;
-                self.push(global, cursor)
+                let names = self.pop_many(2)?;
+                let (module, name) = (self.owned_text(names[0])?, self.owned_text(names[1])?);
+                self.global(&module, &name).and_then(|global| self.push(global))
             }
-            b'R' | 0x81 => {
-                let call = self.pop_many(2, cursor)?;
-                self.instance(call[0], call[1], cursor)
-            }
+            b'R' | 0x81 => self.pop_many(2).and_then(|call| self.instance(call[0], call[1])),
             0x92 => {
                 // Keyword arguments follow the positional ones in the list of arguments.
-                let call = self.pop_many(3, cursor)?;
-                let args = self.object(Object::Tuple(vec![call[1], call[2]]), cursor)?;
-                self.instance(call[0], args, cursor)
+                let call = self.pop_many(3)?;
+                self.instance_of(call[0], vec![call[1], call[2]])
             }
             b'i' => {
-                let class = self.named_global(cursor)?;
-                let args = self.pop_to_mark(cursor)?;
-                let args = self.object(Object::Tuple(args), cursor)?;
-                self.instance(class, args, cursor)
+                let class = self.named_global()?;
+                self.pop_to_mark().and_then(|args| self.instance_of(class, args))
             }
             b'o' => {
-                let mut args = self.pop_to_mark(cursor)?;
+                let mut args = self.pop_to_mark()?;
                 if args.is_empty() {
-                    return Err(cursor.bad(format!("an object without a class at byte {at}")));
+                    return Err(self.bad(format!("an object without a class at byte {at}")));
                 }
                 let class = args.remove(0);
-                let args = self.object(Object::Tuple(args), cursor)?;
-                self.instance(class, args, cursor)
+                self.instance_of(class, args)
             }
-            b'b' => {
-                let state = self.pop(cursor)?;
-                self.build(state, cursor)
-            }
-            b'Q' => {
-                let reference = self.pop(cursor)?;
-                let storage = self.persistent_load(reference, cursor)?;
-                self.push(storage, cursor)
-            }
+            b'b' => self.pop().and_then(|state| self.build(state)),
+            b'Q' => self.pop().and_then(|reference| self.persistent_load(reference)),
             0x98 => Ok(()), // a buffer becomes read-only: it is so anyway
-            _ => Err(cursor.bad(format!("unknown or unsupported instruction {opcode:#04x} at byte {at}"))),
+            _ => Err(self.bad(format!("unknown or unsupported instruction {opcode:#04x} at byte {at}"))),
         }
     }
 }

@@ -3,12 +3,10 @@
 use std::{borrow::Cow, collections::HashMap, path::Path};
 
 use burn::tensor::TensorData;
-use indexmap::IndexSet;
 use serde_json::Value as Json;
 
 use super::{
     super::{
-        cursor::Cursor,
         source::Source,
         zip::{Limits, ZipArchive},
     },
@@ -31,7 +29,7 @@ pub struct Pickle {
     source: Source,
     format: &'static str,
     objects: Vec<Object>,
-    globals: IndexSet<String>,
+    globals: Vec<String>,
     root: Value,
 }
 
@@ -51,21 +49,16 @@ impl Pickle {
     /// `ForbiddenGlobal` where it refers to anything but data, `BadFile` where it is damaged, truncated or
     /// costs too much to read.
     pub fn read(source: Source, format: &'static str) -> Result<Self> {
-        if source.read(source.span(0, source.len().min(4)).unwrap_or_else(|| source.whole()))?
-            == *b"PK\x03\x04"
-        {
+        if source.starts_with(b"PK\x03\x04")? {
             return Self::read_zip(source, format);
         }
         let mut budget = Budget::default();
-        let whole = source.whole();
-        let (root, machine) = if torch_file::is_legacy(&source, whole)? {
-            let mut machine = torch_file::legacy_machine(&source, &mut budget);
-            (torch_file::load_legacy(&mut machine, whole)?, machine)
-        } else {
-            let mut machine = Machine::new(&source, Persistent::nowhere(), &mut budget, 0);
-            (machine.run(&mut Cursor::new(&source, whole, format))?, machine)
-        };
-        let Machine { objects, globals, .. } = machine;
+        let legacy = torch_file::is_legacy(&source)?;
+        let (name, persistent) =
+            if legacy { (torch_file::FORMAT, Persistent::Behind) } else { (format, Persistent::Nowhere) };
+        let mut machine = Machine::new(&source, source.whole(), name, persistent, &mut budget, 0);
+        let root = if legacy { torch_file::load_legacy(&mut machine)? } else { machine.run()? };
+        let (objects, globals) = machine.into_parts();
         Ok(Self { source, format, objects, globals, root })
     }
 
@@ -85,10 +78,10 @@ impl Pickle {
         }
         let mut budget = Budget::default();
         let span = archive.span(pickle)?;
-        let persistent = Persistent::zip(&archive, prefix);
-        let mut machine = Machine::new(archive.source(), persistent, &mut budget, 0);
-        let root = machine.run(&mut Cursor::new(archive.source(), span, format))?;
-        let Machine { objects, globals, .. } = machine;
+        let persistent = Persistent::Zip { archive: &archive, prefix };
+        let mut machine = Machine::new(archive.source(), span, format, persistent, &mut budget, 0);
+        let root = machine.run()?;
+        let (objects, globals) = machine.into_parts();
         Ok(Self { source: archive.into_source(), format, objects, globals, root })
     }
 

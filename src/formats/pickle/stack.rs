@@ -1,7 +1,7 @@
 //! The machine's stack and memo, and the containers on top of it.
 
 use super::{
-    super::{cursor::Cursor, source::Span},
+    super::source::Span,
     literals::small_int,
     machine::Machine,
     object::{Blob, Id, Object, Value},
@@ -19,153 +19,154 @@ const LARGEST_MEMO: usize = 2_000_000;
 
 impl Machine<'_> {
     /// Pushes a value.
-    pub(super) fn push(&mut self, value: Value, cursor: &Cursor<'_>) -> Result<()> {
+    pub(super) fn push(&mut self, value: Value) -> Result<()> {
         if self.stack.len() >= DEEPEST_STACK {
-            return Err(cursor.bad("its stack grows too large"));
+            return Err(self.bad("its stack grows too large"));
         }
         self.stack.push(value);
         Ok(())
     }
 
     /// Makes an object and pushes it.
-    pub(super) fn push_object(&mut self, object: Object, cursor: &Cursor<'_>) -> Result<()> {
-        let value = self.object(object, cursor)?;
-        self.push(value, cursor)
+    pub(super) fn push_object(&mut self, object: Object) -> Result<()> {
+        self.object(object).and_then(|value| self.push(value))
     }
 
     /// Makes an object; the stack stays as it is.
-    pub(super) fn object(&mut self, object: Object, cursor: &Cursor<'_>) -> Result<Value> {
-        self.budget.object().map_err(|why| cursor.bad(why))?;
+    pub(super) fn object(&mut self, object: Object) -> Result<Value> {
+        self.budget.object().map_err(|why| self.bad(why))?;
         self.objects.push(object);
         Ok(Value::Object(Id(self.objects.len() as u32 - 1)))
     }
 
     /// Where the values above the last mark begin.
-    pub(super) fn floor(&self) -> usize {
+    fn floor(&self) -> usize {
         self.marks.last().copied().unwrap_or(0)
     }
 
     /// Takes the top value.
-    pub(super) fn pop(&mut self, cursor: &Cursor<'_>) -> Result<Value> {
-        Ok(self.pop_many(1, cursor)?[0])
+    pub(super) fn pop(&mut self) -> Result<Value> {
+        let top = self.top()?;
+        self.stack.pop();
+        Ok(top)
     }
 
     /// Takes the top `n` values, the top one last; never below a mark.
-    pub(super) fn pop_many(&mut self, n: usize, cursor: &Cursor<'_>) -> Result<Vec<Value>> {
+    pub(super) fn pop_many(&mut self, n: usize) -> Result<Vec<Value>> {
         match self.stack.len().checked_sub(n) {
             Some(start) if start >= self.floor() => Ok(self.stack.split_off(start)),
-            _ => Err(underflow(cursor)),
+            _ => Err(self.underflow()),
         }
     }
 
     /// Takes the values above the last mark, and the mark.
-    pub(super) fn pop_to_mark(&mut self, cursor: &Cursor<'_>) -> Result<Vec<Value>> {
-        let start = self.marks.pop().ok_or_else(|| underflow(cursor))?;
+    pub(super) fn pop_to_mark(&mut self) -> Result<Vec<Value>> {
+        let start = self.marks.pop().ok_or_else(|| self.underflow())?;
         Ok(self.stack.split_off(start))
     }
 
-    /// `POP` drops a value or, where there is none above it, the mark.
-    pub(super) fn discard(&mut self, cursor: &Cursor<'_>) -> Result<()> {
-        if self.stack.len() > self.floor() {
-            self.pop(cursor).map(drop)
-        } else {
-            self.marks.pop().map(drop).ok_or_else(|| underflow(cursor))
+    /// The same, keys and values by turns.
+    pub(super) fn pairs_to_mark(&mut self) -> Result<Vec<(Value, Value)>> {
+        match self.pop_to_mark()?.as_chunks() {
+            (pairs, []) => Ok(pairs.iter().map(|&[key, value]| (key, value)).collect()),
+            _ => Err(self.bad("half an item is set")),
         }
     }
 
-    /// The top value.
-    pub(super) fn top(&self, cursor: &Cursor<'_>) -> Result<Value> {
+    /// `POP` drops a value or, where there is none above it, the mark.
+    pub(super) fn discard(&mut self) -> Result<()> {
         if self.stack.len() > self.floor() {
-            return self.stack.last().copied().ok_or_else(|| underflow(cursor));
+            self.pop().map(drop)
+        } else {
+            self.marks.pop().map(drop).ok_or_else(|| self.underflow())
         }
-        Err(underflow(cursor))
+    }
+
+    /// The top value, above the last mark.
+    pub(super) fn top(&self) -> Result<Value> {
+        let above = self.stack.get(self.floor()..).unwrap_or_default();
+        above.last().copied().ok_or_else(|| self.underflow())
     }
 
     /// Writes the top value into the memo.
-    pub(super) fn put(&mut self, key: u32, cursor: &Cursor<'_>) -> Result<()> {
-        let top = self.top(cursor)?;
+    pub(super) fn put(&mut self, key: u64) -> Result<()> {
+        let top = self.top()?;
         if self.memo.len() >= LARGEST_MEMO {
-            return Err(cursor.bad("its memo grows too large"));
+            return Err(self.bad("its memo grows too large"));
         }
         self.memo.insert(key, top);
         Ok(())
     }
 
     /// Pushes a value of the memo.
-    pub(super) fn get(&mut self, key: u32, cursor: &Cursor<'_>) -> Result<()> {
+    pub(super) fn get(&mut self, key: u64) -> Result<()> {
         let value = self.memo.get(&key).copied();
-        let value = value.ok_or_else(|| cursor.bad(format!("memo {key} was never set")))?;
-        self.push(value, cursor)
+        self.push(value.ok_or_else(|| self.bad(format!("memo {key} was never set")))?)
     }
 
-    /// Reads an integer of `len` bytes.
-    pub(super) fn long(&mut self, len: u64, cursor: &mut Cursor<'_>) -> Result<()> {
+    /// Reads an integer behind its length of `N` bytes.
+    pub(super) fn long<const N: usize>(&mut self) -> Result<()> {
+        let len = self.cursor.unsigned::<N>()?;
         if len > LONGEST_INT {
-            return Err(cursor.bad(format!("an integer of {len} bytes")));
+            return Err(self.bad(format!("an integer of {len} bytes")));
         }
-        let bytes = cursor.take(len)?;
+        let bytes = self.cursor.take(len)?;
         match small_int(&bytes) {
-            Some(value) => self.push(Value::Int(value), cursor),
-            None => self.push_object(Object::BigInt(bytes), cursor),
+            Some(value) => self.push(Value::Int(value)),
+            None => self.push_object(Object::BigInt(bytes)),
         }
     }
 
-    /// Reads a text of `len` bytes.
-    pub(super) fn text(&mut self, len: u64, cursor: &mut Cursor<'_>) -> Result<()> {
-        self.budget.text(len).map_err(|why| cursor.bad(why))?;
-        let bytes = cursor.take(len)?;
+    /// Reads a text behind its length of `N` bytes.
+    pub(super) fn text<const N: usize>(&mut self) -> Result<Object> {
+        let len = self.cursor.unsigned::<N>()?;
+        self.budget.text(len).map_err(|why| self.bad(why))?;
+        let bytes = self.cursor.take(len)?;
         // Python writes lone surrogates as three bytes that UTF-8 does not know.
-        let text =
-            String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned());
-        self.push_object(Object::Text(text), cursor)
+        let lossy = |e: std::string::FromUtf8Error| String::from_utf8_lossy(e.as_bytes()).into_owned();
+        Ok(Object::Text(String::from_utf8(bytes).unwrap_or_else(lossy)))
     }
 
-    /// Reads a byte string, or where it is.
-    pub(super) fn bytes(&mut self, len: u64, cursor: &mut Cursor<'_>) -> Result<()> {
-        let blob = if len <= SHORT {
-            let span = Some(Span { start: cursor.position(), len });
-            Blob::Held { bytes: cursor.take(len)?, span }
+    /// Reads a byte string behind its length of `N` bytes, or where it is.
+    pub(super) fn bytes<const N: usize>(&mut self) -> Result<Object> {
+        let len = self.cursor.unsigned::<N>()?;
+        Ok(Object::Bytes(if len <= SHORT {
+            let span = Some(Span { start: self.cursor.position(), len });
+            Blob::Held { bytes: self.cursor.take(len)?, span }
         } else {
-            Blob::Filed(cursor.skip(len)?)
-        };
-        self.push_object(Object::Bytes(blob), cursor)
+            Blob::Filed(self.cursor.skip(len)?)
+        }))
     }
 
     /// Appends to the list on top.
-    pub(super) fn append(&mut self, items: Vec<Value>, cursor: &Cursor<'_>) -> Result<()> {
-        match self.top_object(cursor)? {
+    pub(super) fn append(&mut self, items: Vec<Value>) -> Result<()> {
+        match self.top_object()? {
             Object::List(list) | Object::Set(list) => list.extend(items),
             Object::Instance(instance) => instance.appended.extend(items),
-            _ => return Err(cursor.bad("something is appended to what is not a list")),
+            _ => return Err(self.bad("something is appended to what is not a list")),
         }
         Ok(())
     }
 
     /// Sets items of the dict on top.
-    pub(super) fn set_items(&mut self, items: &[Value], cursor: &Cursor<'_>) -> Result<()> {
-        let items = pairs(items).ok_or_else(|| cursor.bad("half an item is set"))?;
-        match self.top_object(cursor)? {
+    pub(super) fn set_items(&mut self, items: Vec<(Value, Value)>) -> Result<()> {
+        match self.top_object()? {
             Object::Dict(dict) => dict.extend(items),
             Object::Instance(instance) => instance.items.extend(items),
-            _ => return Err(cursor.bad("an item of what is not a dict is set")),
+            _ => return Err(self.bad("an item of what is not a dict is set")),
         }
         Ok(())
     }
 
     /// The object on top.
-    pub(super) fn top_object(&mut self, cursor: &Cursor<'_>) -> Result<&mut Object> {
-        match self.top(cursor)? {
+    pub(super) fn top_object(&mut self) -> Result<&mut Object> {
+        match self.top()? {
             Value::Object(id) => Ok(&mut self.objects[id.0 as usize]),
-            _ => Err(cursor.bad("a plain value is used as a container")),
+            _ => Err(self.bad("a plain value is used as a container")),
         }
     }
-}
 
-fn underflow(cursor: &Cursor<'_>) -> Error {
-    cursor.bad(format!("the stack runs empty at byte {}", cursor.position()))
-}
-
-/// Keys and values by turns.
-pub(super) fn pairs(items: &[Value]) -> Option<Vec<(Value, Value)>> {
-    items.len().is_multiple_of(2).then(|| items.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect())
+    fn underflow(&self) -> Error {
+        self.bad(format!("the stack runs empty at byte {}", self.cursor.position()))
+    }
 }

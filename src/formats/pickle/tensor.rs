@@ -26,8 +26,8 @@ pub struct TensorView {
     storage: Span,
 }
 
-/// More dimensions than any tensor of ours, and few enough for plain loops.
-const DIMENSIONS: usize = 16;
+/// The most dimensions that numpy and torch know.
+const DIMENSIONS: usize = 64;
 
 impl TensorView {
     /// Reads the description; checks that every element lies inside the storage.
@@ -132,7 +132,8 @@ impl TensorView {
     }
 }
 
-fn extents(pickle: &Pickle, value: Value) -> Option<Vec<usize>> {
+/// A shape or strides: a tuple of whole numbers.
+pub(super) fn extents(pickle: &Pickle, value: Value) -> Option<Vec<usize>> {
     // `torch.Size` is a tuple in another coat.
     let inner = match pickle.callee(value) {
         Some(("torch", "Size")) => *pickle.items(pickle.instance(value)?.args)?.first()?,
