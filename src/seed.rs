@@ -39,7 +39,7 @@ impl Seed {
     pub fn stage(self, name: &StageName) -> Self {
         let mut hash = blake3::Hasher::new();
         hash.update(&self.0.to_le_bytes()).update(name.as_str().as_bytes());
-        Self(u64::from_le_bytes(first(hash.finalize().as_bytes())))
+        Self(u64::from_le_bytes(*hash.finalize().as_bytes().first_chunk().expect("32 bytes")))
     }
 
     /// All draws of one phase of one iteration.
@@ -83,10 +83,6 @@ impl Draw {
         };
         samples.flat_map(of_one).collect()
     }
-}
-
-fn first(bytes: &[u8; 32]) -> [u8; 8] {
-    std::array::from_fn(|i| bytes[i])
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use proptest::{prelude::*, sample::Index, test_runner::TestRunner};
 use sida::{
     checkpoint::{ReferenceSnapshot, ReferenceTrainingState},
     formats::{
-        FidReference, NpzReader, Source,
+        FidReference, Source, npy,
         pickle::Pickle,
         safetensors,
         zip::{Limits, ZipArchive},
@@ -203,9 +203,10 @@ fn read_zip(bytes: Vec<u8>) {
 }
 
 fn read_npz(bytes: Vec<u8>) {
-    if let Ok(npz) = NpzReader::read(memory(bytes.clone())) {
-        for name in npz.names().take(100) {
-            let _ = npz.array(name);
+    let limits = Limits { entries: 10_000, entry_size: 16 << 20 };
+    if let Ok(npz) = ZipArchive::new(memory(bytes.clone()), "npz", limits) {
+        for entry in npz.entries().iter().take(100) {
+            let _ = npz.read(entry).map(|array| npy::parse(&array));
         }
     }
     let _ = FidReference::read(memory(bytes));

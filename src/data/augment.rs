@@ -79,9 +79,7 @@ impl Augment {
 
     /// How many labels an image gets: 1 for each flip and the scale, 2 for each of the others, of those that are on.
     pub fn label_dim(&self) -> usize {
-        let single = [self.xflip, self.yflip, self.scale];
-        let double = [self.rotate_frac, self.aniso, self.translate_frac];
-        single.iter().filter(|&&m| m > 0.0).count() + 2 * double.iter().filter(|&&m| m > 0.0).count()
+        self.labels(&Chosen::default()).len()
     }
 
     /// Augments a batch of images `[n, c, h, w]` with one draw per sample. The result is off the autodiff tape.
@@ -101,10 +99,7 @@ impl Augment {
     }
 
     /// As `apply`, in place on host memory; returns the labels, row by row.
-    ///
-    /// # Panics
-    /// If the lengths do not fit the shape, or there is not one draw per sample.
-    pub fn apply_host(&self, images: &mut [f32], shape: [usize; 4], draws: &[AugmentDraw]) -> Vec<f32> {
+    fn apply_host(&self, images: &mut [f32], shape: [usize; 4], draws: &[AugmentDraw]) -> Vec<f32> {
         let [n, c, h, w] = shape;
         assert_eq!(images.len(), n * c * h * w, "images fill their shape");
         assert_eq!(draws.len(), n, "one draw per sample");
@@ -117,11 +112,12 @@ impl Augment {
         let warp = self.is_geometric().then(|| Warp::new([c, h, w], Margin::around(&maps, w, h)));
         images.par_chunks_mut(c * h * w).zip(chosen.par_iter().zip(&maps)).for_each(
             |(image, (chosen, map))| {
-                if chosen.xflip {
-                    image.chunks_mut(w).for_each(<[f32]>::reverse);
-                }
+                // A plane turned by half is one flipped both ways.
                 if chosen.yflip {
-                    image.chunks_mut(h * w).for_each(|plane| flip_rows(plane, w));
+                    image.chunks_mut(h * w).for_each(<[f32]>::reverse);
+                }
+                if chosen.xflip != chosen.yflip {
+                    image.chunks_mut(w).for_each(<[f32]>::reverse);
                 }
                 if let Some(warp) = &warp {
                     warp.apply(image, map);
@@ -154,7 +150,7 @@ impl Augment {
 
     fn labels(&self, chosen: &Chosen) -> Vec<f32> {
         let flag = |on: bool| f64::from(u8::from(on));
-        let mut labels = Vec::with_capacity(self.label_dim());
+        let mut labels = Vec::new();
         let mut push = |multiplier: f64, values: &[f64]| {
             if multiplier > 0.0 {
                 labels.extend(values.iter().map(|&v| v as f32));
@@ -196,6 +192,7 @@ impl Augment {
 }
 
 /// What happens to one sample; 0 and `false` where a transform does not apply.
+#[derive(Default)]
 struct Chosen {
     xflip: bool,
     yflip: bool,
@@ -204,14 +201,6 @@ struct Chosen {
     aniso: f64,
     aniso_angle: f64,
     translation: [f64; 2],
-}
-
-fn flip_rows(plane: &mut [f32], w: usize) {
-    let h = plane.len() / w;
-    for y in 0..h / 2 {
-        let (top, bottom) = plane.split_at_mut((h - 1 - y) * w);
-        top[y * w..][..w].swap_with_slice(&mut bottom[..w]);
-    }
 }
 
 #[cfg(test)]

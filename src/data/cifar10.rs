@@ -30,7 +30,7 @@ pub(in crate::data) fn read(path: &Path) -> Result<(Vec<u8>, Vec<u32>)> {
     let file = File::open(path).map_err(Error::io("read", path))?;
     let damaged =
         |e: std::io::Error| Error::bad_file(path, FORMAT, format!("it is damaged ({e}): download it again"));
-    let mut batches: [Option<Batch>; BATCHES] = Default::default();
+    let mut batches: [Option<(Vec<u8>, Vec<u32>)>; BATCHES] = Default::default();
     let mut archive = tar::Archive::new(GzDecoder::new(BufReader::new(file)));
     for entry in archive.entries().map_err(damaged)? {
         let entry = entry.map_err(damaged)?;
@@ -45,15 +45,10 @@ pub(in crate::data) fn read(path: &Path) -> Result<(Vec<u8>, Vec<u32>)> {
             let problem = format!("it has no data_batch_{}: download cifar-10-python.tar.gz again", i + 1);
             return Err(Error::bad_file(path, FORMAT, problem));
         };
-        images.extend(batch.images);
-        classes.extend(batch.classes);
+        images.extend(batch.0);
+        classes.extend(batch.1);
     }
     Ok((images, classes))
-}
-
-struct Batch {
-    images: Vec<u8>,
-    classes: Vec<u32>,
 }
 
 /// 1 to 5 for `.../data_batch_1` to `.../data_batch_5`.
@@ -62,7 +57,8 @@ fn batch_number(path: &Path) -> Option<usize> {
     (1..=BATCHES).contains(&number).then_some(number)
 }
 
-fn batch(path: &Path, number: usize, bytes: Vec<u8>) -> Result<Batch> {
+/// Images and classes of one batch.
+fn batch(path: &Path, number: usize, bytes: Vec<u8>) -> Result<(Vec<u8>, Vec<u32>)> {
     let bad = |what: &str| {
         Error::bad_file(path, FORMAT, format!("data_batch_{number} {what}: download the archive again"))
     };
@@ -84,7 +80,7 @@ fn batch(path: &Path, number: usize, bytes: Vec<u8>) -> Result<Batch> {
         return Err(bad(&format!("has {} labels for data of shape {:?}", classes.len(), data.shape())));
     }
     let images = data.try_into_vec::<u8>().map_err(|_| bad("has `data` that are not an array of bytes"))?;
-    Ok(Batch { images, classes })
+    Ok((images, classes))
 }
 
 #[cfg(test)]

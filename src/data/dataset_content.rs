@@ -17,8 +17,10 @@ use crate::{
 pub(in crate::data) enum Store {
     /// Decoded, `[n, c, h, w]`.
     Memory(Vec<u8>),
-    /// In their files; the list gives each image's number in `files`.
-    Files(Files, Vec<usize>),
+    /// In their files; the list gives each image's number among these.
+    Images(Files, Vec<usize>),
+    /// The same of latents.
+    RawLatents(Files, Vec<usize>),
     /// There are none.
     Nothing,
 }
@@ -71,7 +73,7 @@ impl Content {
                 let shape = latent_shape(&files, list[0])?;
                 list.par_iter()
                     .try_for_each(|&index| same(&files, index, latent_shape(&files, index)?, shape))?;
-                Ok((shape, Store::Files(files, list)))
+                Ok((shape, Store::RawLatents(files, list)))
             }
             DatasetKind::Images => {
                 let first = decode_any(&files, list[0])?;
@@ -84,7 +86,7 @@ impl Content {
                 let size = shape.iter().product::<usize>();
                 if (size as u64).saturating_mul(list.len() as u64) > cache_bytes {
                     list.par_iter().try_for_each(|&index| look(&files, index, shape))?;
-                    return Ok((shape, Store::Files(files, list)));
+                    return Ok((shape, Store::Images(files, list)));
                 }
                 let mut images = vec![0; size * list.len()];
                 images.par_chunks_mut(size).zip(&list).try_for_each(|(image, &index)| {

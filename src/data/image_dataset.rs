@@ -55,7 +55,6 @@ pub enum DatasetKind {
 #[derive(Debug)]
 pub struct ImageDataset {
     name: String,
-    kind: DatasetKind,
     shape: [usize; 3],
     /// The sorted names of the images in the folder or zip.
     names: Vec<String>,
@@ -108,9 +107,8 @@ impl ImageDataset {
             None => None,
         };
         let identity = files.hash(content.list.iter().copied().chain(json).collect())?;
-        let kind = content.kind;
         let (shape, store) = content.load(files, cache_bytes)?;
-        Ok(Self::assemble(path, kind, shape, names, classes, identity, store, options))
+        Ok(Self::assemble(path, shape, names, classes, identity, store, options))
     }
 
     fn open_labels(path: &Path, options: &DatasetOptions) -> Result<Self> {
@@ -124,13 +122,11 @@ impl ImageDataset {
         let classes = labels::assign(labels, &names).map_err(bad)?;
         let classes = options.use_labels.then_some(classes);
         let identity = blake3::hash(&bytes);
-        let kind = DatasetKind::LabelsOnly;
-        Ok(Self::assemble(path, kind, [0; 3], names, classes, identity, Store::Nothing, options))
+        Ok(Self::assemble(path, [0; 3], names, classes, identity, Store::Nothing, options))
     }
 
     fn assemble(
         path: &Path,
-        kind: DatasetKind,
         shape: [usize; 3],
         names: Vec<String>,
         classes: Option<Vec<u32>>,
@@ -141,7 +137,7 @@ impl ImageDataset {
         let label_dim = classes.as_ref().and_then(|c| c.iter().max()).map_or(0, |&most| most as usize + 1);
         let samples = choose(names.len(), options);
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        Self { name, kind, shape, names, classes, label_dim, samples, identity, store }
+        Self { name, shape, names, classes, label_dim, samples, identity, store }
     }
 
     /// The file's or folder's name, without extension.
@@ -151,7 +147,11 @@ impl ImageDataset {
 
     /// What it consists of.
     pub fn kind(&self) -> DatasetKind {
-        self.kind
+        match self.store {
+            Store::Memory(_) | Store::Images(..) => DatasetKind::Images,
+            Store::RawLatents(..) => DatasetKind::RawLatents,
+            Store::Nothing => DatasetKind::LabelsOnly,
+        }
     }
 
     /// Number of samples.
@@ -205,9 +205,7 @@ impl ImageDataset {
                 let size = self.shape.iter().product::<usize>();
                 Cow::Borrowed(&all[raw * size..][..size])
             }
-            Store::Files(files, list) if self.kind == DatasetKind::Images => {
-                Cow::Owned(decode(files, list[raw], self.shape)?)
-            }
+            Store::Images(files, list) => Cow::Owned(decode(files, list[raw], self.shape)?),
             _ => return Err(Error::Unusable(format!("dataset `{}` has no images", self.name))),
         };
         if flipped {
@@ -222,7 +220,7 @@ impl ImageDataset {
     /// Where the file cannot be read any more, or the dataset has no latents.
     pub fn latent(&self, sample: usize) -> Result<Vec<f32>> {
         let Sample { raw, flipped } = self.samples[sample];
-        let Store::Files(files, list) = &self.store else {
+        let Store::RawLatents(files, list) = &self.store else {
             return Err(Error::Unusable(format!("dataset `{}` has no latents", self.name)));
         };
         let (shape, mut latent) =
@@ -239,23 +237,23 @@ impl ImageDataset {
     /// # Errors
     /// Where a file cannot be read any more.
     pub fn batch(&self, indices: &[usize]) -> Result<Batch> {
-        let samples = match (self.kind, &self.store) {
-            (DatasetKind::Images, Store::Memory(_)) => {
+        let samples = match &self.store {
+            Store::Memory(_) => {
                 let mut bytes = Vec::with_capacity(indices.len() * self.shape.iter().product::<usize>());
                 for &index in indices {
                     bytes.extend_from_slice(&self.image(index)?);
                 }
                 Samples::Images(bytes)
             }
-            (DatasetKind::Images, _) => {
+            Store::Images(..) => {
                 let images = indices.par_iter().map(|&i| self.image(i).map(Cow::into_owned));
                 Samples::Images(images.collect::<Result<Vec<_>>>()?.concat())
             }
-            (DatasetKind::RawLatents, _) => {
+            Store::RawLatents(..) => {
                 let latents = indices.par_iter().map(|&i| self.latent(i));
                 Samples::RawLatents(latents.collect::<Result<Vec<_>>>()?.concat())
             }
-            (DatasetKind::LabelsOnly, _) => Samples::Nothing,
+            Store::Nothing => Samples::Nothing,
         };
         let classes = indices.iter().map(|&i| self.class(i)).collect();
         Ok(Batch::new(samples, indices.to_vec(), self.shape, classes, self.label_dim))

@@ -128,7 +128,7 @@ fn unusable_images_are_named() {
     problem(&[("a.txt", b"")], "it holds no images");
     problem(&[("../a.png", &a)], "entry `../a.png` points outside of the zip");
     problem(&[("dataset.json", br#"{"labels": null}"#)], "neither images nor labels");
-    let latent = npy("<f4", "(8, 2, 2)", &[0; 128]);
+    let latent = npy("<f4", &[8, 2, 2], &[0; 128]);
     problem(&[("a.png", &a), ("b.npy", &latent)], "entry `b.npy` holds latents, but there are images too");
 }
 
@@ -146,7 +146,7 @@ fn an_image_on_disk_is_checked_too() {
 fn latents_and_labels_are_datasets_too() {
     let values: Vec<f32> = (0..32).map(|i| i as f32).collect();
     let data: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-    let latent = npy("<f4", "(8, 2, 2)", &data);
+    let latent = npy("<f4", &[8, 2, 2], &data);
     let json = br#"{"labels": [["00000/img-mean-std-00000000.npy", 5]]}"#;
     let set = open(&[("00000/img-mean-std-00000000.npy", &latent), ("dataset.json", json)]).unwrap();
     assert_eq!((set.kind(), set.shape(), set.label_dim()), (DatasetKind::RawLatents, [8, 2, 2], 6));

@@ -1,4 +1,4 @@
-//! `ImageGrid`: many small images in one PNG; single PNG files.
+//! Many small images in one picture; single PNG files.
 
 use std::{io::Write, path::Path};
 
@@ -7,55 +7,36 @@ use crate::{Error, Result, data::pixels::Pixels, formats::AtomicFile};
 /// The grey between images.
 const GROUND: u8 = 96;
 
-/// Images of one size, side by side and one above the other.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ImageGrid {
-    pixels: Pixels,
+/// The pixels of a side at least, of small images that can be seen.
+const VISIBLE: usize = 64;
+
+/// Lays out 8-bit images `[n, c, h, w]` with 1 or 3 channels, row by row, on a grey ground. Every pixel becomes a
+/// square, so that small images can be seen, and a line of such squares keeps them apart.
+///
+/// # Panics
+/// If the images do not fill their shape, or a size is 0.
+pub fn image_grid(images: &[u8], shape: [usize; 4], columns: usize) -> Pixels {
+    laid_out(images, shape, columns, (VISIBLE / shape[3].max(1)).max(1))
 }
 
-impl ImageGrid {
-    /// Lays out 8-bit images `[n, c, h, w]` with 1 or 3 channels, row by row, on a grey ground. Every pixel becomes
-    /// a square of `scale` by `scale`, so that small images can be seen, and a line of `scale` keeps them apart.
-    ///
-    /// # Panics
-    /// If the images do not fill their shape, or a size is 0.
-    pub fn new(images: &[u8], [n, c, h, w]: [usize; 4], columns: usize, scale: usize) -> Self {
-        assert_eq!(images.len(), n * c * h * w, "images fill their shape");
-        assert!(columns > 0 && scale > 0 && n * c * h * w > 0, "a grid has cells");
-        let rows = n.div_ceil(columns);
-        let (cell_width, cell_height) = ((w + 1) * scale, (h + 1) * scale);
-        let (width, height) = (columns * cell_width - scale, rows * cell_height - scale);
-        let mut data = vec![GROUND; width * height * c];
-        for (i, image) in images.chunks(c * h * w).enumerate() {
-            let (left, top) = (i % columns * cell_width, i / columns * cell_height);
-            for y in 0..h * scale {
-                let row = &mut data[((top + y) * width + left) * c..][..w * scale * c];
-                for (x, pixel) in row.chunks_mut(c).enumerate() {
-                    let at = y / scale * w + x / scale;
-                    pixel.iter_mut().enumerate().for_each(|(k, v)| *v = image[k * h * w + at]);
-                }
+fn laid_out(images: &[u8], [n, c, h, w]: [usize; 4], columns: usize, scale: usize) -> Pixels {
+    assert_eq!(images.len(), n * c * h * w, "images fill their shape");
+    assert!(columns > 0 && scale > 0 && n * c * h * w > 0, "a grid has cells");
+    let rows = n.div_ceil(columns);
+    let (cell_width, cell_height) = ((w + 1) * scale, (h + 1) * scale);
+    let (width, height) = (columns * cell_width - scale, rows * cell_height - scale);
+    let mut data = vec![GROUND; width * height * c];
+    for (i, image) in images.chunks(c * h * w).enumerate() {
+        let (left, top) = (i % columns * cell_width, i / columns * cell_height);
+        for y in 0..h * scale {
+            let row = &mut data[((top + y) * width + left) * c..][..w * scale * c];
+            for (x, pixel) in row.chunks_mut(c).enumerate() {
+                let at = y / scale * w + x / scale;
+                pixel.iter_mut().enumerate().for_each(|(k, v)| *v = image[k * h * w + at]);
             }
         }
-        Self { pixels: Pixels::new(width, height, c, data) }
     }
-
-    /// The factor that makes images of a side at least about 64 pixels wide.
-    pub fn scale_for(side: usize) -> usize {
-        (64 / side.max(1)).max(1)
-    }
-
-    /// The picture.
-    pub fn pixels(&self) -> &Pixels {
-        &self.pixels
-    }
-
-    /// Writes the picture as PNG.
-    ///
-    /// # Errors
-    /// Where the file cannot be written.
-    pub fn save(&self, path: &Path) -> Result<()> {
-        write_png(path, &self.pixels)
-    }
+    Pixels::new(width, height, c, data)
 }
 
 /// Writes one PNG, under another name first: a stopped process leaves no half picture.
@@ -88,8 +69,7 @@ mod tests {
         fn every_image_is_found_in_the_grid(n in 1_usize..7, c in prop::sample::select(vec![1_usize, 3]), columns in 1_usize..4, scale in 1_usize..4) {
             let (h, w) = (3, 2);
             let images: Vec<u8> = (0..n * c * h * w).map(|i| i as u8).collect();
-            let grid = ImageGrid::new(&images, [n, c, h, w], columns, scale);
-            let pixels = grid.pixels();
+            let pixels = laid_out(&images, [n, c, h, w], columns, scale);
             let size = (columns * (w + 1) * scale - scale, n.div_ceil(columns) * (h + 1) * scale - scale);
             prop_assert_eq!((pixels.width, pixels.height), size);
             for i in 0..n {
@@ -111,9 +91,10 @@ mod tests {
     fn a_picture_is_written_and_read() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("grid.png");
-        let grid = ImageGrid::new(&[1, 2, 3, 4], [1, 1, 2, 2], 1, ImageGrid::scale_for(32));
-        grid.save(&path).unwrap();
-        assert_eq!(&read_image(&path).unwrap(), grid.pixels());
+        let grid = image_grid(&[1, 2, 3, 4], [1, 1, 2, 2], 1);
+        assert_eq!(grid.width, 64);
+        write_png(&path, &grid).unwrap();
+        assert_eq!(read_image(&path).unwrap(), grid);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 

@@ -86,16 +86,20 @@ mod tests {
 
     #[test]
     fn malformed_files_are_refused_with_the_place() {
-        let problem = |text: &str| parse(text.as_bytes()).unwrap_err();
-        assert!(problem("{").contains("is not JSON"));
-        assert!(problem("{}").contains("has no `labels`"));
-        assert!(problem(r#"{"labels": 3}"#).contains("not a list"));
-        assert!(problem(r#"{"labels": [["a.png", 1], ["b.png"]]}"#).contains("number 1 of `labels`"));
-        assert!(problem(r#"{"labels": [["a.png", "cat"]]}"#).contains("`a.png` the class \"cat\""));
-        assert!(problem(r#"{"labels": [["a.png", -1]]}"#).contains("the class -1"));
-        assert!(problem(r#"{"labels": [["a.png", 1.5]]}"#).contains("the class 1.5"));
-        assert!(problem(r#"{"labels": [["a.png", [0, 1]]]}"#).contains("the class [0,1]"));
-        assert!(problem(r#"{"labels": [["a.png", 99999999]]}"#).contains("from 0 to 1048575"));
+        for (labels, said) in [
+            ("{", "is not JSON"),
+            ("{}", "has no `labels`"),
+            (r#"{"labels": 3}"#, "not a list"),
+            (r#"{"labels": [["a.png", 1], ["b.png"]]}"#, "number 1 of `labels`"),
+            (r#"{"labels": [["a.png", "cat"]]}"#, "`a.png` the class \"cat\""),
+            (r#"{"labels": [["a.png", -1]]}"#, "the class -1"),
+            (r#"{"labels": [["a.png", 1.5]]}"#, "the class 1.5"),
+            (r#"{"labels": [["a.png", [0, 1]]]}"#, "the class [0,1]"),
+            (r#"{"labels": [["a.png", 99999999]]}"#, "from 0 to 1048575"),
+        ] {
+            let problem = parse(labels.as_bytes()).unwrap_err();
+            assert!(problem.contains(said), "{problem}");
+        }
     }
 
     #[test]

@@ -42,38 +42,26 @@ pub(in crate::data) mod tests {
     use super::*;
 
     /// A `.npy` file as numpy writes it.
-    pub(in crate::data) fn npy(descr: &str, shape: &str, data: &[u8]) -> Vec<u8> {
-        let mut header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
-        while (10 + header.len() + 1) % 64 != 0 {
-            header.push(' ');
-        }
-        header.push('\n');
-        let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-        bytes.extend((header.len() as u16).to_le_bytes());
-        bytes.extend(header.as_bytes());
-        bytes.extend(data);
-        bytes
+    pub(in crate::data) fn npy(descr: &str, shape: &[usize], data: &[u8]) -> Vec<u8> {
+        [&npy::written(descr, shape), data].concat()
     }
 
     #[test]
     fn latents_are_read() {
         let values: Vec<f32> = (0..16).map(|i| i as f32 / 3.0).collect();
         let data: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        let file = npy("<f4", "(4, 2, 2)", &data);
+        let file = npy("<f4", &[4, 2, 2], &data);
         assert_eq!(npy_read(&file).unwrap(), ([4, 2, 2], values));
         assert!(npy_read(&file[..file.len() - 1]).unwrap_err().contains("is cut off"));
         let nan = [&data[..60], &f32::NAN.to_le_bytes()].concat();
-        assert_eq!(
-            npy_read(&npy("<f4", "(4, 2, 2)", &nan)).unwrap_err(),
-            "holds NaN: encode the image again"
-        );
+        assert_eq!(npy_read(&npy("<f4", &[4, 2, 2], &nan)).unwrap_err(), "holds NaN: encode the image again");
     }
 
     #[test]
     fn other_arrays_are_refused() {
-        assert!(npy_read(&npy("<f8", "(4, 2, 2)", &[])).unwrap_err().contains("other numbers than f32"));
-        assert!(npy_read(&npy("<f4", "(4, 2, 3)", &[])).unwrap_err().contains("[4, 2, 3]"));
-        assert!(npy_read(&npy("<f4", "(3, 2, 2)", &[])).unwrap_err().contains("mean and std"));
+        assert!(npy_read(&npy("<f8", &[4, 2, 2], &[])).unwrap_err().contains("other numbers than f32"));
+        assert!(npy_read(&npy("<f4", &[4, 2, 3], &[])).unwrap_err().contains("[4, 2, 3]"));
+        assert!(npy_read(&npy("<f4", &[3, 2, 2], &[])).unwrap_err().contains("mean and std"));
         assert!(npy_read(b"\x93NUMPY\x01").unwrap_err().contains("cut off"));
         assert!(npy_read(&[]).unwrap_err().contains("0 bytes"));
     }

@@ -176,8 +176,7 @@ impl<'a> Output<'a> {
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Stored)
             .last_modified_time(DateTime::default());
-        let failed = |e: zip::result::ZipError| Error::io("write", self.destination)(e.into());
-        self.zip.start_file(name, options).map_err(failed)?;
+        self.zip.start_file(name, options).map_err(|e| Error::io("write", self.destination)(e.into()))?;
         self.zip.write_all(bytes).map_err(Error::io("write", self.destination))
     }
 
@@ -193,8 +192,7 @@ impl<'a> Output<'a> {
         let list = (unlabelled == 0).then_some(&labels);
         let json = serde_json::json!({ "labels": list });
         self.write(LABELS, json.to_string().as_bytes())?;
-        let failed = |e: zip::result::ZipError| Error::io("write", self.destination)(e.into());
-        let file = self.zip.finish().map_err(failed)?;
+        let file = self.zip.finish().map_err(|e| Error::io("write", self.destination)(e.into()))?;
         Ok((Prepared { images: labels.len(), left_out: self.left_out, unlabelled, shape }, file))
     }
 }

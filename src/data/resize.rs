@@ -85,24 +85,15 @@ fn is_vertical_first(image: &Pixels, width: usize, height: usize) -> bool {
 
 fn horizontal_of(image: &Pixels, coefficients: &Coefficients, rows: Range<usize>) -> Pixels {
     let (width, height) = (coefficients.starts.len(), rows.len());
-    let data = match image.channels {
-        1 => wide(
-            #[inline(always)]
-            || horizontal::<1>(image, coefficients, rows),
-        ),
-        2 => wide(
-            #[inline(always)]
-            || horizontal::<2>(image, coefficients, rows),
-        ),
-        3 => wide(
-            #[inline(always)]
-            || horizontal::<3>(image, coefficients, rows),
-        ),
-        _ => wide(
-            #[inline(always)]
-            || horizontal::<4>(image, coefficients, rows),
-        ),
-    };
+    let data = wide(
+        #[inline(always)]
+        || match image.channels {
+            1 => horizontal::<1>(image, coefficients, rows),
+            2 => horizontal::<2>(image, coefficients, rows),
+            3 => horizontal::<3>(image, coefficients, rows),
+            _ => horizontal::<4>(image, coefficients, rows),
+        },
+    );
     Pixels::new(width, height, image.channels, data)
 }
 

@@ -17,6 +17,6 @@ mod source;
 
 pub use atomic_file::{AtomicFile, UNFINISHED, beside, folder_of, sync};
 pub use digest::Digest;
-pub use npz::{NpzImageWriter, NpzReader};
+pub use npz::NpzImageWriter;
 pub use reference_statistics::FidReference;
 pub use source::{Source, Span};

@@ -1,6 +1,7 @@
 //! `.npy`: one numpy array behind a header that is a Python dict.
 
 use burn::tensor::TensorData;
+use serde::Deserialize;
 
 use super::ndarray::{self, ElementType};
 
@@ -8,7 +9,8 @@ use super::ndarray::{self, ElementType};
 const LONGEST_HEADER: usize = 1 << 16;
 
 /// What an array's header says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Header {
     /// Numpy's code for the elements, such as `<f4`.
     pub descr: String,
@@ -45,12 +47,11 @@ fn parts(bytes: &[u8]) -> Result<(Header, &[u8]), String> {
     Ok((read, data))
 }
 
-/// A header of version 1.0 for `u1` elements of that shape.
-pub(super) fn header_u8(shape: &[usize]) -> Vec<u8> {
+/// A header of version 1.0 for elements of numpy's code `descr` in C order.
+pub(crate) fn written(descr: &str, shape: &[usize]) -> Vec<u8> {
     let extents: Vec<String> = shape.iter().map(usize::to_string).collect();
-    let comma = if shape.len() == 1 { "," } else { "" };
-    let dict =
-        format!("{{'descr': '|u1', 'fortran_order': False, 'shape': ({}{comma}), }}", extents.join(", "));
+    let (extents, comma) = (extents.join(", "), if shape.len() == 1 { "," } else { "" });
+    let dict = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({extents}{comma}), }}");
     // Magic, version, length and dict with a final line feed fill whole blocks of 64 bytes.
     let padded = (10 + dict.len() + 1).next_multiple_of(64) - 10;
     let mut header = b"\x93NUMPY\x01\x00".to_vec();
@@ -76,50 +77,16 @@ fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 impl Header {
-    /// `{'descr': '<f8', 'fortran_order': False, 'shape': (3, 4), }`, keys in any order.
+    /// `{'descr': '<f8', 'fortran_order': False, 'shape': (3L, 4), }`, keys in any order: with brackets for parentheses,
+    /// and without Python 2's `L`, it is YAML on one line.
     fn parse(text: &str) -> Option<Self> {
-        let mut rest = text.trim().strip_prefix('{')?.strip_suffix('}')?.trim();
-        let (mut descr, mut fortran_order, mut shape) = (None, None, None);
-        while !rest.is_empty() {
-            let (key, after) = quoted(rest)?;
-            let value = after.trim_start().strip_prefix(':')?.trim_start();
-            let after = match key {
-                "descr" => {
-                    let (code, after) = quoted(value)?;
-                    descr = Some(code.to_owned());
-                    after
-                }
-                "fortran_order" => {
-                    let (flag, after) = match value.strip_prefix("False") {
-                        Some(after) => (false, after),
-                        None => (true, value.strip_prefix("True")?),
-                    };
-                    fortran_order = Some(flag);
-                    after
-                }
-                "shape" => {
-                    let (inside, after) = value.strip_prefix('(')?.split_once(')')?;
-                    let extents = inside.split(',').map(str::trim).filter(|extent| !extent.is_empty());
-                    shape = Some(
-                        extents
-                            .map(|extent| extent.trim_end_matches('L').parse().ok())
-                            .collect::<Option<_>>()?,
-                    );
-                    after
-                }
-                _ => return None,
-            };
-            let after = after.trim_start();
-            rest = after.strip_prefix(',').unwrap_or(after).trim_start();
+        let text = text.trim();
+        if text.contains(['&', '*', '#', '\n']) {
+            return None;
         }
-        Some(Self { descr: descr?, fortran_order: fortran_order?, shape: shape? })
+        let yaml = text.replace('(', "[").replace(')', "]").replace("L,", ",").replace("L]", "]");
+        serde_saphyr::from_str(&yaml).ok()
     }
-}
-
-/// A Python text without escapes, and what follows it.
-fn quoted(text: &str) -> Option<(&str, &str)> {
-    let quote = text.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
-    text[1..].split_once(quote)
 }
 
 #[cfg(test)]
@@ -142,10 +109,10 @@ mod tests {
 
     #[test]
     fn our_own_header_is_numpys() {
-        let header = header_u8(&[50_000, 32, 32, 3]);
+        let header = written("|u1", &[50_000, 32, 32, 3]);
         assert_eq!(header.len() % 64, 0);
         assert_eq!(header.last(), Some(&b'\n'));
-        let read = parse(&[header_u8(&[2, 3]), vec![1, 2, 3, 4, 5, 6]].concat()).unwrap();
+        let read = parse(&[written("|u1", &[2, 3]), vec![1, 2, 3, 4, 5, 6]].concat()).unwrap();
         assert_eq!(
             (read.shape().as_slice(), read.as_slice::<u8>().unwrap()),
             (&[2, 3][..], &[1, 2, 3, 4, 5, 6][..])

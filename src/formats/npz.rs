@@ -15,51 +15,22 @@ use crate::{Error, Result};
 
 const FORMAT: &str = "npz file";
 
-/// An open `.npz`.
-#[derive(Debug)]
-pub struct NpzReader(ZipArchive);
+/// The arrays of a `.npz` of at most `longest` bytes each.
+///
+/// # Errors
+/// `BadFile` where it is no zip.
+pub(super) fn open(source: Source, longest: u64) -> Result<ZipArchive> {
+    ZipArchive::new(source, FORMAT, Limits { entries: 10_000, entry_size: longest })
+}
 
-impl NpzReader {
-    /// Opens a file; no array is read yet.
-    ///
-    /// # Errors
-    /// `Io`, or `BadFile` where it is not a zip.
-    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::read(Source::open(path)?)
-    }
-
-    /// The same from an open source.
-    ///
-    /// # Errors
-    /// As of `open`.
-    pub fn read(source: Source) -> Result<Self> {
-        Self::limited(source, Limits::default().entry_size)
-    }
-
-    /// The same for arrays of at most `array_len` bytes each.
-    pub(super) fn limited(source: Source, array_len: u64) -> Result<Self> {
-        Ok(Self(ZipArchive::new(source, FORMAT, Limits { entries: 10_000, entry_size: array_len })?))
-    }
-
-    /// Names of the arrays.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.entries().iter().filter_map(|entry| entry.name.strip_suffix(".npy"))
-    }
-
-    /// The array of that name; `None` where there is none.
-    ///
-    /// # Errors
-    /// `BadFile` for a damaged entry or an array of something else than numbers.
-    pub fn array(&self, name: &str) -> Result<Option<TensorData>> {
-        let Some(entry) = self.0.entry(&format!("{name}.npy")) else { return Ok(None) };
-        let array = npy::parse(&self.0.read(entry)?);
-        array.map(Some).map_err(|why| self.0.source().bad(FORMAT, format!("array `{name}` {why}")))
-    }
-
-    /// `Error::BadFile` about this file.
-    pub(super) fn bad(&self, format: &'static str, problem: &str) -> Error {
-        self.0.source().bad(format, problem)
-    }
+/// The array of that name; `None` where there is none.
+///
+/// # Errors
+/// `BadFile` for a damaged entry or an array of something else than numbers.
+pub(super) fn array(npz: &ZipArchive, name: &str) -> Result<Option<TensorData>> {
+    let Some(entry) = npz.entry(&format!("{name}.npy")) else { return Ok(None) };
+    let array = npy::parse(&npz.read(entry)?);
+    array.map(Some).map_err(|why| npz.source().bad(FORMAT, format!("array `{name}` {why}")))
 }
 
 /// Writes images as the array `arr_0`, uint8 `[n, h, w, c]`, one after another, without holding them. The file
@@ -81,7 +52,7 @@ impl NpzImageWriter {
         let options =
             SimpleFileOptions::default().compression_method(CompressionMethod::Stored).large_file(true);
         zip.start_file("arr_0.npy", options).map_err(|e| Error::bad_file(path, FORMAT, e.to_string()))?;
-        zip.write_all(&npy::header_u8(&[n, h, w, c])).map_err(Error::io("write", path))?;
+        zip.write_all(&npy::written("|u1", &[n, h, w, c])).map_err(Error::io("write", path))?;
         Ok(Self { path: path.to_path_buf(), zip, image_len: h * w * c, missing: n })
     }
 
@@ -128,12 +99,11 @@ mod tests {
         assert!(!path.exists(), "nothing appears before the end");
         writer.write(&images[3..].concat()).unwrap();
         writer.finish().unwrap();
-        let reader = NpzReader::open(&path).unwrap();
-        assert_eq!(reader.names().collect::<Vec<_>>(), ["arr_0"]);
-        let array = reader.array("arr_0").unwrap().unwrap();
-        assert_eq!(array.shape().as_slice(), [5, 2, 2, 3]);
-        assert_eq!(array.as_slice::<u8>().unwrap(), images.concat());
-        assert!(reader.array("mu").unwrap().is_none());
+        let npz = open(Source::open(&path).unwrap(), 1000).unwrap();
+        let made = array(&npz, "arr_0").unwrap().unwrap();
+        assert_eq!(made.shape().as_slice(), [5, 2, 2, 3]);
+        assert_eq!(made.as_slice::<u8>().unwrap(), images.concat());
+        assert!(array(&npz, "mu").unwrap().is_none());
     }
 
     #[test]

@@ -1,11 +1,9 @@
 //! `FidReference`: mean and covariance of a dataset's features, in the two public formats.
 
-use std::path::Path;
-
 use burn::tensor::TensorData;
 
 use super::{
-    npz::NpzReader,
+    npz,
     pickle::{Pickle, Value},
     source::Source,
 };
@@ -32,26 +30,13 @@ impl FidReference {
     ///
     /// # Errors
     /// `Io`; `BadFile` where it is something else, or the shapes do not fit each other.
-    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::read(Source::open(path)?)
-    }
-
-    /// The same from an open source.
-    ///
-    /// # Errors
-    /// As of `open`.
     pub fn read(source: Source) -> Result<Self> {
-        if source.starts_with(b"PK")? {
-            Self::from_npz(&NpzReader::limited(source, LONGEST_ARRAY)?)
-        } else {
-            Self::from_pickle(source)
+        if !source.starts_with(b"PK")? {
+            return Self::from_pickle(source);
         }
-    }
-
-    fn from_npz(npz: &NpzReader) -> Result<Self> {
-        let bad = |problem| npz.bad(FORMAT, problem);
-        let array = |name| npz.array(name);
-        Self::new(array("mu")?, array("sigma")?, None).map_err(bad)
+        let npz = npz::open(source, LONGEST_ARRAY)?;
+        let array = |name| npz::array(&npz, name);
+        Self::new(array("mu")?, array("sigma")?, None).map_err(|problem| npz.source().bad(FORMAT, problem))
     }
 
     fn from_pickle(source: Source) -> Result<Self> {
@@ -92,15 +77,19 @@ impl FidReference {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Cursor, Write};
+    use std::{
+        io::{Cursor, Write},
+        path::Path,
+    };
 
     use super::*;
 
     #[test]
     fn both_public_formats_say_the_same() {
         let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/metrics-01-fid");
-        let npz = FidReference::open(case.join("ref.npz")).unwrap();
-        let pkl = FidReference::open(case.join("ref.pkl")).unwrap();
+        let read = |name| FidReference::read(Source::open(case.join(name)).unwrap()).unwrap();
+        let npz = read("ref.npz");
+        let pkl = read("ref.pkl");
         assert_eq!((&npz.mu, &npz.sigma), (&pkl.mu, &pkl.sigma));
         let (recorded, _) = crate::formats::safetensors::read(&case.join("io.safetensors")).unwrap();
         assert_eq!(npz.mu, recorded["out.edm.mu_real"].as_slice::<f64>().unwrap());
@@ -114,7 +103,7 @@ mod tests {
         let options = zip::write::SimpleFileOptions::default();
         for (name, shape) in [("mu.npy", &[2][..]), ("sigma.npy", &[2, 3])] {
             zip.start_file(name, options).unwrap();
-            zip.write_all(&crate::formats::npy::header_u8(shape)).unwrap();
+            zip.write_all(&crate::formats::npy::written("|u1", shape)).unwrap();
             zip.write_all(&vec![0; shape.iter().product()]).unwrap();
         }
         let crooked = zip.finish().unwrap().into_inner();

@@ -5,7 +5,6 @@
 use std::{
     collections::HashMap,
     io::{self, BufReader, Read, Seek, SeekFrom},
-    path::Path,
 };
 
 use flate2::bufread::DeflateDecoder;
@@ -60,15 +59,8 @@ pub struct ZipEntry {
 }
 
 impl ZipArchive {
-    /// Opens a file; `format` is what error messages call it, such as `dataset zip`.
-    ///
-    /// # Errors
-    /// As of `new`, and `Io`.
-    pub fn open(path: impl AsRef<Path>, format: &'static str) -> Result<Self> {
-        Self::new(Source::open(path)?, format, Limits::default())
-    }
-
-    /// Reads the directory of an archive; folders are left out.
+    /// Reads the directory of an archive; folders are left out. `format` is what error messages call it, such as
+    /// `dataset zip`.
     ///
     /// # Errors
     /// `BadFile` for damage, for names that leave the archive or stand twice, for encryption, and for more entries than

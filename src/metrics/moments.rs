@@ -7,7 +7,10 @@ use faer::{
     linalg::matmul::triangular::{BlockStructure, matmul},
 };
 
-use crate::{Error, Result, formats::FidReference};
+use crate::{
+    Error, Result,
+    formats::{FidReference, Source},
+};
 
 /// Rows that are gathered before the covariance is touched: enough to make the update a matrix product, and a
 /// function of the row count alone, so that the result does not depend on the batch size.
@@ -53,7 +56,7 @@ impl Statistics {
     /// # Errors
     /// `Io`, or `BadFile` where the file holds something else.
     pub fn open(path: &Path) -> Result<Self> {
-        let reference = FidReference::open(path)?;
+        let reference = FidReference::read(Source::open(path)?)?;
         Self::new(reference.mu, &reference.sigma)
     }
 

@@ -173,7 +173,7 @@ impl Stage for Generate {
         progress.finish();
         let npz = npz.map(NpzImageWriter::finish).transpose()?;
         let grid = snapshots::picture(&network, &codec, sampler, snapshots::GRID, &device)?;
-        grid.save(&context.dir.join("grid.png"))?;
+        write_png(&context.dir.join("grid.png"), &grid)?;
         Ok(Artifact::Images(ImagesArtifact {
             images: seeds.len() as u64,
             folder: "images".into(),

@@ -19,8 +19,7 @@ use super::{
 use crate::{
     Error, Result,
     data::{
-        self, DatasetKind, DatasetOptions, ImageDataset, ImageGrid, PrepareOptions, Rules, Transform,
-        missing_labels,
+        self, DatasetKind, DatasetOptions, ImageDataset, PrepareOptions, Rules, Transform, missing_labels,
     },
     location::Location,
 };
@@ -291,8 +290,8 @@ impl Stage for PrepareDataset {
                 bytes.extend_from_slice(&dataset.image(*sample)?);
             }
             let [c, h, w] = dataset.shape();
-            let grid = ImageGrid::new(&bytes, [chosen.len(), c, h, w], columns, ImageGrid::scale_for(w));
-            grid.save(&context.dir.join("reals.png"))?;
+            let grid = data::image_grid(&bytes, [chosen.len(), c, h, w], columns);
+            data::write_png(&context.dir.join("reals.png"), &grid)?;
         }
         // What this stage wrote is named relative to its folder, so that the folder may move.
         let within = path.strip_prefix(std::path::absolute(context.dir).unwrap_or_default());

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    data::{ImageDataset, ImageGrid},
+    data::{ImageDataset, Pixels, image_grid, write_png},
     diffusion::{Codec, Sampler},
     nn::Network,
     seed::Phase,
@@ -80,7 +80,7 @@ impl<'a> Snapshooter<'a> {
         // Weights that make no images are not kept.
         let picture = self.picture(network)?;
         network_file::save(&weights(self.dir, nimg), network)?;
-        picture.save(&self.dir.join(format!("fakes-{nimg:010}.png")))?;
+        write_png(&self.dir.join(format!("fakes-{nimg:010}.png")), &picture)?;
         let measured = self.measure(network, nimg)?;
         let value = measured.values().next().copied().filter(|value| value.is_finite());
         let old = [memory.last_snapshot.replace(nimg), memory.best.map(|(best, _)| best)];
@@ -103,7 +103,7 @@ impl<'a> Snapshooter<'a> {
     }
 
     /// A picture of some images: a row for each class in turn, where there are classes.
-    pub(super) fn picture(&self, network: &Network) -> Result<ImageGrid> {
+    pub(super) fn picture(&self, network: &Network) -> Result<Pixels> {
         let [rows, columns] = GRID;
         picture(network, &self.codec, &self.sampler, [rows, columns], &self.device)
     }
@@ -162,7 +162,7 @@ pub(super) fn picture(
     sampler: &Sampler,
     [rows, columns]: [usize; 2],
     device: &Device,
-) -> Result<ImageGrid> {
+) -> Result<Pixels> {
     let classes = network.label_dim();
     let rows = if classes > 0 { classes.min(10) } else { rows };
     let mut bytes: Vec<u8> = Vec::new();
@@ -176,7 +176,7 @@ pub(super) fn picture(
         bytes.extend_from_slice(images.as_bytes());
     }
     shape[0] = rows * columns;
-    Ok(ImageGrid::new(&bytes, shape, columns, ImageGrid::scale_for(shape[3])))
+    Ok(image_grid(&bytes, shape, columns))
 }
 
 /// Takes over what a shorter run of the same training left: snapshots, pictures, statistics.

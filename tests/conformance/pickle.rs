@@ -11,7 +11,10 @@ use sida::{
         ReferenceAdam, ReferenceNetwork, ReferenceSnapshot, ReferenceTrainingState, TrainedNetwork,
         TrainingStateStyle, check_shapes,
     },
-    formats::zip::ZipArchive,
+    formats::{
+        Source,
+        zip::{Limits, ZipArchive},
+    },
     nn::NetworkConfig,
 };
 
@@ -193,7 +196,9 @@ fn training_state(case: &mut Case, config: &Config) -> Result<(), String> {
         format!("resume_kimg is {:?}", state.resume_kimg)
     });
     if let Some(prefix) = &config.zip_entries_prefix {
-        let archive = ZipArchive::open(&path, "training state").map_err(|e| e.to_string())?;
+        let archive = Source::open(&path)
+            .and_then(|source| ZipArchive::new(source, "training state", Limits::default()));
+        let archive = archive.map_err(|e| e.to_string())?;
         let all = archive.entries().iter().all(|entry| entry.name.starts_with(prefix));
         case.expect(all, || format!("not all entries are in `{prefix}`"));
     }

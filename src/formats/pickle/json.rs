@@ -16,10 +16,15 @@ const LONGEST: usize = 10_000;
 /// Settings are words.
 const LONGEST_TEXT: usize = 1 << 16;
 
-/// Tuples become arrays, numpy scalars numbers, infinities `"inf"` and `"-inf"`, and what is not a plain
-/// value its name, such as `"<torch float16>"`.
-pub(super) fn to_json(pickle: &Pickle, value: Value, depth: usize) -> Result<Json> {
-    unfold(pickle, value, depth, &mut LONGEST.clone())
+impl Pickle {
+    /// A plain value: tuples become arrays, numpy scalars numbers, infinities `"inf"` and `"-inf"`, and what is not a
+    /// plain value its name, such as `"<torch float16>"`.
+    ///
+    /// # Errors
+    /// `BadFile` where the values nest too deeply or are too many for settings.
+    pub fn json(&self, value: Value) -> Result<Json> {
+        unfold(self, value, 0, &mut LONGEST.clone())
+    }
 }
 
 fn unfold(pickle: &Pickle, value: Value, depth: usize, left: &mut usize) -> Result<Json> {

@@ -2,20 +2,14 @@
 
 use std::{borrow::Cow, collections::HashMap, path::Path};
 
-use burn::tensor::TensorData;
-use serde_json::Value as Json;
-
 use super::{
     super::{
         source::Source,
         zip::{Limits, ZipArchive},
     },
     budget::Budget,
-    json,
     machine::Machine,
-    numpy,
     object::{Blob, Id, Instance, Object, Value},
-    tensor::TensorView,
     torch_file::{self, Persistent},
 };
 use crate::{Error, Result};
@@ -36,14 +30,6 @@ pub struct Pickle {
 impl Pickle {
     /// Reads a file; whether it is a bare pickle, a legacy torch archive or a `.pt` zip is seen from its
     /// first bytes. `format` is what error messages call it.
-    ///
-    /// # Errors
-    /// As of `read`, and `Io`.
-    pub fn open(path: impl AsRef<Path>, format: &'static str) -> Result<Self> {
-        Self::read(Source::open(path)?, format)
-    }
-
-    /// Reads from an open source.
     ///
     /// # Errors
     /// `ForbiddenGlobal` where it refers to anything but data, `BadFile` where it is damaged, truncated or
@@ -232,29 +218,5 @@ impl Pickle {
         let latin = matches!(&*self.text(encoding)?, "latin1" | "latin-1" | "iso-8859-1");
         let text = self.text(text)?;
         if latin { text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect() } else { None }
-    }
-
-    /// A plain value as JSON: see `json.rs`.
-    ///
-    /// # Errors
-    /// `BadFile` where the values nest too deeply or are too many for settings.
-    pub fn json(&self, value: Value) -> Result<Json> {
-        json::to_json(self, value, 0)
-    }
-
-    /// The tensor that a value describes, or `None` where it describes something else.
-    ///
-    /// # Errors
-    /// `BadFile` for a tensor that reaches outside its storage.
-    pub fn tensor(&self, value: Value) -> Result<Option<TensorView>> {
-        TensorView::parse(self, value)
-    }
-
-    /// A numpy array or scalar, or `None` where the value is something else.
-    ///
-    /// # Errors
-    /// `BadFile` for an array of something else than numbers, or whose bytes do not fit its shape.
-    pub fn array(&self, value: Value) -> Result<Option<TensorData>> {
-        numpy::array(self, value)
     }
 }

@@ -29,35 +29,40 @@ pub struct TensorView {
 /// The most dimensions that numpy and torch know.
 const DIMENSIONS: usize = 64;
 
-impl TensorView {
-    /// Reads the description; checks that every element lies inside the storage.
-    pub(super) fn parse(pickle: &Pickle, value: Value) -> Result<Option<Self>> {
+impl Pickle {
+    /// The tensor that a value describes, or `None` where it describes something else.
+    ///
+    /// # Errors
+    /// `BadFile` for a tensor that reaches outside its storage.
+    pub fn tensor(&self, value: Value) -> Result<Option<TensorView>> {
         let mut value = value;
         // A parameter wraps a tensor, and may be wrapped again.
         for _ in 0..4 {
-            let Some(args) = pickle.instance(value).and_then(|i| pickle.items(i.args)) else {
+            let Some(args) = self.instance(value).and_then(|i| self.items(i.args)) else {
                 return Ok(None);
             };
-            match pickle.callee(value) {
+            match self.callee(value) {
                 Some((
                     "torch._utils" | "torch.nn.parameter",
                     "_rebuild_parameter" | "_rebuild_parameter_with_state" | "Parameter" | "Buffer",
                 )) => match args.first() {
                     Some(&inner) => value = inner,
-                    None => return Err(pickle.bad("a parameter without a tensor")),
+                    None => return Err(self.bad("a parameter without a tensor")),
                 },
                 Some(("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2")) => {
-                    let view = Self::from_arguments(pickle, args);
+                    let view = TensorView::from_arguments(self, args);
                     return view
                         .map(Some)
-                        .ok_or_else(|| pickle.bad("a malformed tensor, or one larger than its storage"));
+                        .ok_or_else(|| self.bad("a malformed tensor, or one larger than its storage"));
                 }
                 _ => return Ok(None),
             }
         }
-        Err(pickle.bad("a parameter of a parameter of a parameter"))
+        Err(self.bad("a parameter of a parameter of a parameter"))
     }
+}
 
+impl TensorView {
     /// `(storage, offset, size, stride, ...)`
     fn from_arguments(pickle: &Pickle, args: &[Value]) -> Option<Self> {
         let [storage, Value::Int(offset), size, stride, ..] = args else { return None };
