@@ -17,7 +17,7 @@ pub struct Location(#[schemars(length(min = 1))] String);
 
 /// What a location means on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Resolved {
     /// An address to download from.
     Url(Url),
     /// A path, perhaps relative.
@@ -70,13 +70,13 @@ impl Location {
     ///
     /// # Errors
     /// `Usage` when a variable is not set and has no default, or a brace is not closed.
-    pub fn resolve(&self) -> Result<Place> {
+    pub fn resolve(&self) -> Result<Resolved> {
         let Expanded { value, shown } =
             expand(&self.0, |name| env::var(name).ok().filter(|value| !value.is_empty()))?;
         let is_url = ["https://", "http://"]
             .iter()
             .any(|scheme| value.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)));
-        Ok(if is_url { Place::Url(Url { shown, address: value }) } else { Place::Path(value.into()) })
+        Ok(if is_url { Resolved::Url(Url { shown, address: value }) } else { Resolved::Path(value.into()) })
     }
 }
 
@@ -167,7 +167,7 @@ mod tests {
         assert_eq!(location.to_string(), shown);
         assert_eq!(serde_json::to_value(&location).unwrap(), shown);
         assert_eq!(format!("{location:?}"), format!("Location({shown})"));
-        let Place::Url(url) = location.resolve().unwrap() else { panic!("an address") };
+        let Resolved::Url(url) = location.resolve().unwrap() else { panic!("an address") };
         assert_eq!(url.address(), "https://user:hunter2@host/a.zip?token=abc&v=2");
         assert_eq!((url.to_string().as_str(), &*url.public()), (shown, shown));
         assert_eq!(format!("{url:?}"), format!("Url({shown})"));

@@ -12,7 +12,7 @@ use std::{
 };
 
 use program::{Bench, SCORES, TEACHER, folder, json, root};
-use sida::location::{Location, Place};
+use sida::location::{Location, Resolved};
 
 const SMALL: &str = "tests/pipelines/quickstart-small.yaml";
 
@@ -124,7 +124,7 @@ fn labels_that_are_asked_for_and_absent_are_refused() {
         bench.sida(&["run", &bench.write("without.yaml", pipeline(&local, false))]).exits(0);
         // A download is looked at when it is there.
         let address = format!("https://host.invalid/{}.zip", name.replace('/', "-"));
-        let Place::Url(url) = Location::new(&address).resolve().unwrap() else { panic!("an address") };
+        let Resolved::Url(url) = Location::new(&address).resolve().unwrap() else { panic!("an address") };
         let cached = sida::stages::download::cached(&bench.path("cache"), &url);
         fs::create_dir_all(cached.parent().unwrap()).unwrap();
         fs::copy(&zip, cached).unwrap();

@@ -13,7 +13,7 @@ use proptest::{prelude::*, sample::Index, test_runner::TestRunner};
 use sida::{
     checkpoint::{ReferenceSnapshot, ReferenceTrainingState},
     formats::{
-        FidReference, Source, npy,
+        FidReference, FileBytes, npy,
         pickle::Pickle,
         safetensors,
         zip::{Limits, ZipArchive},
@@ -170,8 +170,8 @@ fn peak_memory() -> Option<u64> {
     Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
 }
 
-fn memory(bytes: Vec<u8>) -> Source {
-    Source::memory("fuzzed", bytes)
+fn memory(bytes: Vec<u8>) -> FileBytes {
+    FileBytes::memory("fuzzed", bytes)
 }
 
 /// Everything that is ever asked of a pickle, whatever it claims to be.

@@ -150,7 +150,7 @@ fn an_address_counts_by_what_came_from_it() {
         let moved = text.replace(&one, &changed);
         let name = note.file_name().unwrap().to_str().unwrap().to_owned();
         if name.ends_with("-a.zip.json") {
-            let sida::location::Place::Url(url) =
+            let sida::location::Resolved::Url(url) =
                 sida::location::Location::new(format!("{changed}/a.zip")).resolve().unwrap()
             else {
                 panic!("an address")

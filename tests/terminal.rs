@@ -111,7 +111,7 @@ fn credentials_are_neither_printed_nor_stored() {
     assert!(record(&through).contains("${BASE}/net.pkl?sig=${SIGNATURE}"));
     // Something that came from there: the stage begins, and its record says from where.
     let location = sida::location::Location::new("http://me:hunter2@127.0.0.1:1/net.pkl?token=hunter3&v=2");
-    let sida::location::Place::Url(url) = location.resolve().unwrap() else { panic!("an address") };
+    let sida::location::Resolved::Url(url) = location.resolve().unwrap() else { panic!("an address") };
     let cache = bench.path("cache");
     fs::create_dir_all(&cache).unwrap();
     fs::write(sida::stages::download::cached(&cache, &url), "no pickle").unwrap();

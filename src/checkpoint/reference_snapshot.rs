@@ -11,7 +11,7 @@ use super::{
 use crate::{
     Result,
     formats::{
-        Source,
+        FileBytes,
         pickle::{Pickle, Value},
     },
 };
@@ -46,14 +46,14 @@ impl ReferenceSnapshot {
     /// # Errors
     /// `ForbiddenGlobal` for anything that is not data; `BadFile` for damage, or for a pickle of something else.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::read(Source::open(path)?)
+        Self::read(FileBytes::open(path)?)
     }
 
     /// The same from bytes in memory.
     ///
     /// # Errors
     /// As of `open`.
-    pub fn read(source: Source) -> Result<Self> {
+    pub fn read(source: FileBytes) -> Result<Self> {
         let pickle = Pickle::read(source, FORMAT)?;
         let keys = pickle.fields(pickle.root()).ok_or_else(|| pickle.bad("it does not hold a dict"))?;
         let keys = keys.into_iter().map(|(name, value)| (name.into_owned(), value)).collect();

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     Error, Result,
     formats::{
-        Source,
+        FileBytes,
         pickle::{Pickle, Value},
     },
     state_dict::StateDict,
@@ -72,14 +72,14 @@ impl ReferenceTrainingState {
     /// `ForbiddenGlobal` for anything that is not data; `BadFile` for damage, or for a file of something else;
     /// `ShapeMismatch` where an optimizer's moments do not fit its network.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::read(Source::open(path)?)
+        Self::read(FileBytes::open(path)?)
     }
 
     /// The same from bytes in memory.
     ///
     /// # Errors
     /// As of `open`.
-    pub fn read(source: Source) -> Result<Self> {
+    pub fn read(source: FileBytes) -> Result<Self> {
         let pickle = Pickle::read(source, FORMAT)?;
         let fields = pickle.fields(pickle.root()).ok_or_else(|| pickle.bad("it does not hold a dict"))?;
         let top_keys: Vec<String> = fields.iter().map(|(name, _)| name.to_string()).collect();

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::modules::{Allowance, read_state_dict};
 use crate::{
     Result,
-    formats::{Source, pickle::Pickle, safetensors},
+    formats::{FileBytes, pickle::Pickle, safetensors},
     state_dict::StateDict,
 };
 
@@ -17,7 +17,7 @@ pub fn read_state_dict_file(path: &Path) -> Result<StateDict> {
     if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("safetensors")) {
         return Ok(safetensors::read(path)?.0);
     }
-    let pickle = Pickle::read(Source::open(path)?, "file of weights")?;
+    let pickle = Pickle::read(FileBytes::open(path)?, "file of weights")?;
     let root = pickle.root();
     read_state_dict(&pickle, root, &mut Allowance::new(&pickle))
 }

@@ -12,7 +12,7 @@ use flate2::bufread::GzDecoder;
 use crate::{
     Error, Result,
     formats::{
-        Source,
+        FileBytes,
         pickle::{Pickle, Value},
     },
 };
@@ -63,7 +63,7 @@ fn batch(path: &Path, number: usize, bytes: Vec<u8>) -> Result<(Vec<u8>, Vec<u32
         Error::bad_file(path, FORMAT, format!("data_batch_{number} {what}: download the archive again"))
     };
     let pickle =
-        Pickle::read(Source::memory(path.join(format!("data_batch_{number}")), bytes), "CIFAR-10 batch")?;
+        Pickle::read(FileBytes::memory(path.join(format!("data_batch_{number}")), bytes), "CIFAR-10 batch")?;
     let field = |name: &str| pickle.get(pickle.root(), name);
     let data = field("data").ok_or_else(|| bad("has no `data`"))?;
     let data = pickle.array(data)?.filter(|array| array.dtype() == DType::U8);

@@ -12,7 +12,7 @@ use super::labels;
 use crate::{
     Error, Result,
     formats::{
-        Source,
+        FileBytes,
         zip::{Limits, ZipArchive},
     },
 };
@@ -36,7 +36,7 @@ impl Files {
         let metadata = std::fs::metadata(path).map_err(Error::io("read", path))?;
         if !metadata.is_dir() {
             let limits = Limits { entry_size: MAX_FILE_BYTES, ..Limits::default() };
-            let archive = Box::new(ZipArchive::new(Source::open(path)?, "dataset zip", limits)?);
+            let archive = Box::new(ZipArchive::new(FileBytes::open(path)?, "dataset zip", limits)?);
             let names = archive.entries().iter().map(|entry| entry.name.clone()).enumerate();
             let mut listed: Vec<(usize, String)> = names.collect();
             listed.sort_unstable_by(|a, b| a.1.cmp(&b.1));

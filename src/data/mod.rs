@@ -16,11 +16,11 @@ mod labels;
 mod latents;
 mod missing_labels;
 pub mod order;
+mod originals;
 pub mod pixels;
 pub mod prepare;
 pub mod preview_grid;
 pub mod resize;
-mod source;
 pub mod transform;
 mod warp;
 

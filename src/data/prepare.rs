@@ -11,8 +11,8 @@ use crate::{
     Error, Result,
     data::{
         files::LABELS,
+        originals::Originals,
         pixels::Pixels,
-        source::Source,
         transform::{Rules, Shaping, Transform},
     },
     formats::AtomicFile,
@@ -72,7 +72,7 @@ pub fn prepare(
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Prepared> {
     let shaping = Shaping::new(options.rules, options.transform, options.resolution)?;
-    let images = Source::open(source, options.rules)?;
+    let images = Originals::open(source, options.rules)?;
     if let Some(expected) = options.expected_images.filter(|&expected| expected != images.len()) {
         return Err(Error::bad_file(
             source,
@@ -118,7 +118,7 @@ struct Encoded {
 }
 
 impl Encoded {
-    fn make(images: &Source, shaping: &Shaping, index: usize) -> Result<Option<Self>> {
+    fn make(images: &Originals, shaping: &Shaping, index: usize) -> Result<Option<Self>> {
         let shaped = shaping.apply(images.load(index)?).map_err(|problem| images.bad(index, &problem))?;
         let Some(Pixels { width, height, channels, .. }) = shaped else { return Ok(None) };
         let problem = if width != height {
@@ -136,7 +136,7 @@ impl Encoded {
 /// The zip being written.
 struct Output<'a> {
     destination: &'a Path,
-    images: &'a Source,
+    images: &'a Originals,
     zip: ZipWriter<AtomicFile>,
     labels: Vec<(String, Option<u32>)>,
     shape: Option<[usize; 3]>,
@@ -144,7 +144,7 @@ struct Output<'a> {
 }
 
 impl<'a> Output<'a> {
-    fn new(destination: &'a Path, file: AtomicFile, images: &'a Source) -> Self {
+    fn new(destination: &'a Path, file: AtomicFile, images: &'a Originals) -> Self {
         let zip = ZipWriter::new(file);
         Self { destination, images, zip, labels: Vec::new(), shape: None, left_out: 0 }
     }

@@ -1,13 +1,13 @@
-//! `Cursor`: reads a part of a `Source` from front to back, stepping over what nobody wants to see.
+//! `Cursor`: reads a part of a `FileBytes` from front to back, stepping over what nobody wants to see.
 
-use super::source::{Source, Span};
+use super::file_bytes::{FileBytes, Span};
 use crate::Result;
 
 const BUFFER: usize = 16 * 1024;
 
-/// A reading position inside a range of a `Source`.
+/// A reading position inside a range of a `FileBytes`.
 pub(super) struct Cursor<'a> {
-    source: &'a Source,
+    source: &'a FileBytes,
     format: &'static str,
     position: u64,
     end: u64,
@@ -17,7 +17,7 @@ pub(super) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    pub(super) fn new(source: &'a Source, span: Span, format: &'static str) -> Self {
+    pub(super) fn new(source: &'a FileBytes, span: Span, format: &'static str) -> Self {
         let (position, end) = (span.start, span.start.saturating_add(span.len).min(source.len()));
         Self { source, format, position, end, buffer: Vec::new(), buffered: 0 }
     }

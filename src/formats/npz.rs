@@ -7,8 +7,8 @@ use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
 use super::{
     atomic_file::AtomicFile,
+    file_bytes::FileBytes,
     npy,
-    source::Source,
     zip::{Limits, ZipArchive},
 };
 use crate::{Error, Result};
@@ -19,7 +19,7 @@ const FORMAT: &str = "npz file";
 ///
 /// # Errors
 /// `BadFile` where it is no zip.
-pub(super) fn open(source: Source, longest: u64) -> Result<ZipArchive> {
+pub(super) fn open(source: FileBytes, longest: u64) -> Result<ZipArchive> {
     ZipArchive::new(source, FORMAT, Limits { entries: 10_000, entry_size: longest })
 }
 
@@ -99,7 +99,7 @@ mod tests {
         assert!(!path.exists(), "nothing appears before the end");
         writer.write(&images[3..].concat()).unwrap();
         writer.finish().unwrap();
-        let npz = open(Source::open(&path).unwrap(), 1000).unwrap();
+        let npz = open(FileBytes::open(&path).unwrap(), 1000).unwrap();
         let made = array(&npz, "arr_0").unwrap().unwrap();
         assert_eq!(made.shape().as_slice(), [5, 2, 2, 3]);
         assert_eq!(made.as_slice::<u8>().unwrap(), images.concat());

@@ -3,9 +3,9 @@
 use burn::tensor::TensorData;
 
 use super::{
+    file_bytes::FileBytes,
     npz,
     pickle::{Pickle, Value},
-    source::Source,
 };
 use crate::Result;
 
@@ -30,7 +30,7 @@ impl FidReference {
     ///
     /// # Errors
     /// `Io`; `BadFile` where it is something else, or the shapes do not fit each other.
-    pub fn read(source: Source) -> Result<Self> {
+    pub fn read(source: FileBytes) -> Result<Self> {
         if !source.starts_with(b"PK")? {
             return Self::from_pickle(source);
         }
@@ -39,7 +39,7 @@ impl FidReference {
         Self::new(array("mu")?, array("sigma")?, None).map_err(|problem| npz.source().bad(FORMAT, problem))
     }
 
-    fn from_pickle(source: Source) -> Result<Self> {
+    fn from_pickle(source: FileBytes) -> Result<Self> {
         let pickle = Pickle::read(source, FORMAT)?;
         // Some tools write the statistics at the top, without `fid`.
         let fid = pickle.get(pickle.root(), "fid").unwrap_or(pickle.root());
@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn both_public_formats_say_the_same() {
         let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/metrics-01-fid");
-        let read = |name| FidReference::read(Source::open(case.join(name)).unwrap()).unwrap();
+        let read = |name| FidReference::read(FileBytes::open(case.join(name)).unwrap()).unwrap();
         let npz = read("ref.npz");
         let pkl = read("ref.pkl");
         assert_eq!((&npz.mu, &npz.sigma), (&pkl.mu, &pkl.sigma));
@@ -108,7 +108,7 @@ mod tests {
         }
         let crooked = zip.finish().unwrap().into_inner();
         for bytes in [crooked, b"}.".to_vec(), b"N.".to_vec(), b"PK".to_vec(), Vec::new()] {
-            assert!(FidReference::read(Source::memory("x", bytes)).is_err());
+            assert!(FidReference::read(FileBytes::memory("x", bytes)).is_err());
         }
     }
 }

@@ -10,7 +10,7 @@ use std::{
 use flate2::bufread::DeflateDecoder;
 use zip::CompressionMethod;
 
-use super::source::{Source, Span};
+use super::file_bytes::{FileBytes, Span};
 use crate::{Error, Result, terminal};
 
 /// Size of a local header without the name and the extra field.
@@ -37,7 +37,7 @@ impl Default for Limits {
 /// An open archive.
 #[derive(Debug)]
 pub struct ZipArchive {
-    source: Source,
+    source: FileBytes,
     format: &'static str,
     limits: Limits,
     entries: Vec<ZipEntry>,
@@ -65,7 +65,7 @@ impl ZipArchive {
     /// # Errors
     /// `BadFile` for damage, for names that leave the archive or stand twice, for encryption, and for more entries than
     /// the limit.
-    pub fn new(source: Source, format: &'static str, limits: Limits) -> Result<Self> {
+    pub fn new(source: FileBytes, format: &'static str, limits: Limits) -> Result<Self> {
         let bad = |problem: String| source.bad(format, problem);
         let unreadable = |e| bad(format!("it is truncated or no zip at all ({e}): {AGAIN}"));
         let reader = BufReader::new(At { source: &source, position: 0 });
@@ -116,12 +116,12 @@ impl ZipArchive {
     }
 
     /// The archive's own bytes.
-    pub fn source(&self) -> &Source {
+    pub fn source(&self) -> &FileBytes {
         &self.source
     }
 
     /// Gives the bytes back, for readers of spans.
-    pub fn into_source(self) -> Source {
+    pub fn into_source(self) -> FileBytes {
         self.source
     }
 
@@ -203,7 +203,7 @@ fn leaves_the_archive(name: &str) -> bool {
 
 /// Reads a source from a position of its own, so that threads can share it.
 struct At<'a> {
-    source: &'a Source,
+    source: &'a FileBytes,
     position: u64,
 }
 
@@ -249,7 +249,7 @@ mod tests {
     }
 
     fn open(bytes: Vec<u8>, limits: Limits) -> Result<ZipArchive> {
-        ZipArchive::new(Source::memory("test.zip", bytes), "zip", limits)
+        ZipArchive::new(FileBytes::memory("test.zip", bytes), "zip", limits)
     }
 
     #[test]

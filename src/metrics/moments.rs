@@ -9,7 +9,7 @@ use faer::{
 
 use crate::{
     Error, Result,
-    formats::{FidReference, Source},
+    formats::{FidReference, FileBytes},
 };
 
 /// Rows that are gathered before the covariance is touched: enough to make the update a matrix product, and a
@@ -56,7 +56,7 @@ impl Statistics {
     /// # Errors
     /// `Io`, or `BadFile` where the file holds something else.
     pub fn open(path: &Path) -> Result<Self> {
-        let reference = FidReference::read(Source::open(path)?)?;
+        let reference = FidReference::read(FileBytes::open(path)?)?;
         Self::new(reference.mu, &reference.sigma)
     }
 

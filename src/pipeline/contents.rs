@@ -12,7 +12,7 @@ use super::plan::Places;
 use crate::{
     checkpoint::atomic,
     data::identity,
-    location::Place,
+    location::Resolved,
     stages::{Addresses, Stage, World},
 };
 
@@ -37,8 +37,8 @@ impl Contents {
     pub(super) fn of(&mut self, stage: &dyn Stage, world: &World<'_>) -> IndexMap<String, Option<String>> {
         let of_location = |(field, location): (String, &_)| {
             let contents = match crate::location::Location::resolve(location) {
-                Ok(Place::Url(url)) => self.addresses.sha256(&url).map(|hash| format!("sha256:{hash}")),
-                Ok(Place::Path(_)) => world.locate(location).and_then(|path| self.at(path)),
+                Ok(Resolved::Url(url)) => self.addresses.sha256(&url).map(|hash| format!("sha256:{hash}")),
+                Ok(Resolved::Path(_)) => world.locate(location).and_then(|path| self.at(path)),
                 Err(_) => None,
             };
             (field, contents)

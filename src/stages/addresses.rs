@@ -64,13 +64,13 @@ impl Addresses {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::location::{Location, Place};
+    use crate::location::{Location, Resolved};
 
     #[test]
     fn what_came_first_is_what_an_address_means() {
         let dir = tempfile::tempdir().unwrap();
         let addresses = Addresses::new(&dir.path().join("addresses"));
-        let Place::Url(url) = Location::new("https://me:pw@example.org/a.pkl").resolve().unwrap() else {
+        let Resolved::Url(url) = Location::new("https://me:pw@example.org/a.pkl").resolve().unwrap() else {
             panic!()
         };
         assert_eq!(addresses.sha256(&url), None);

@@ -18,7 +18,7 @@ use crate::{
     Error, Result,
     checkpoint::atomic,
     formats::{AtomicFile, sha256},
-    location::{Location, Place, Url},
+    location::{Location, Resolved, Url},
     stage_name::StageName,
 };
 
@@ -59,7 +59,7 @@ impl Downloads<'_> {
     pub fn fetch_unknown(&self, stage: &dyn Stage) -> Result<bool> {
         let mut any = false;
         for (_, location) in stage.locations() {
-            if let Place::Url(url) = location.resolve()?
+            if let Resolved::Url(url) = location.resolve()?
                 && self.addresses.sha256(&url).is_none()
             {
                 self.fetch(location, None)?;
@@ -71,7 +71,7 @@ impl Downloads<'_> {
 
     fn fetch(&self, location: &Location, sha256: Option<&str>) -> Result<PathBuf> {
         let (path, found) = match location.resolve()? {
-            Place::Url(url) => {
+            Resolved::Url(url) => {
                 let path = cached(self.cache, &url);
                 let is_new = !path.exists();
                 if is_new {
@@ -85,7 +85,7 @@ impl Downloads<'_> {
                 }
                 (path, found)
             }
-            Place::Path(path) => (world::locate(&path, self.search).ok_or_else(|| absent(path))?, None),
+            Resolved::Path(path) => (world::locate(&path, self.search).ok_or_else(|| absent(path))?, None),
         };
         if let Some(wanted) = sha256 {
             let found = found.map_or_else(|| sha256::of_file(&path), Ok)?;
@@ -166,8 +166,8 @@ mod tests {
     #[test]
     fn a_cached_name_stays_in_the_cache_and_says_what_it_is() {
         let cached = |url: &str| match Location::new(url).resolve().unwrap() {
-            Place::Url(url) => cached(Path::new("/cache"), &url),
-            Place::Path(path) => path,
+            Resolved::Url(url) => cached(Path::new("/cache"), &url),
+            Resolved::Path(path) => path,
         };
         let path = cached("https://example.org/a/../b/net%20work.pkl?x=/../y");
         let name = path.file_name().unwrap().to_str().unwrap();

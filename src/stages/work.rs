@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{download, inception_weights};
 use crate::{
-    location::{Location, Place},
+    location::{Location, Resolved},
     metrics::{DetectorName, Metric},
     nn::NetworkConfig,
     training::Pace,
@@ -46,7 +46,7 @@ impl Work {
     /// A file that has to be there, perhaps from elsewhere.
     #[must_use]
     pub(super) fn with_file(mut self, location: &Location, bytes: Option<u64>, cache: &Path) -> Self {
-        if let Ok(Place::Url(url)) = location.resolve()
+        if let Ok(Resolved::Url(url)) = location.resolve()
             && !download::cached(cache, &url).exists()
         {
             self.downloads.push(Download { what: url.to_string(), bytes });

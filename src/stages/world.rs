@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use super::{facts::Facts, spec::StageSpec, stage::Network};
 use crate::{
     diffusion::Encoder,
-    location::{Location, Place},
+    location::{Location, Resolved},
     nn::NetworkConfig,
     stage_name::StageName,
 };
@@ -63,7 +63,7 @@ impl<'a> World<'a> {
     /// A local file or folder, where it exists.
     pub fn locate(&self, location: &Location) -> Option<PathBuf> {
         match location.resolve() {
-            Ok(Place::Path(path)) => locate(&path, self.search),
+            Ok(Resolved::Path(path)) => locate(&path, self.search),
             _ => None,
         }
     }

@@ -12,7 +12,7 @@ use sida::{
         TrainingStateStyle, check_shapes,
     },
     formats::{
-        Source,
+        FileBytes,
         zip::{Limits, ZipArchive},
     },
     nn::NetworkConfig,
@@ -196,7 +196,7 @@ fn training_state(case: &mut Case, config: &Config) -> Result<(), String> {
         format!("resume_kimg is {:?}", state.resume_kimg)
     });
     if let Some(prefix) = &config.zip_entries_prefix {
-        let archive = Source::open(&path)
+        let archive = FileBytes::open(&path)
             .and_then(|source| ZipArchive::new(source, "training state", Limits::default()));
         let archive = archive.map_err(|e| e.to_string())?;
         let all = archive.entries().iter().all(|entry| entry.name.starts_with(prefix));

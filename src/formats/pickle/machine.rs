@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use super::{
     super::{
         cursor::Cursor,
-        source::{Source, Span},
+        file_bytes::{FileBytes, Span},
     },
     budget::Budget,
     literals::{number, quoted},
@@ -21,7 +21,7 @@ pub(super) const LINE: usize = 4096;
 
 /// The machine and what it has made. Several pickles of one file may be run on one machine, one after another.
 pub(super) struct Machine<'a> {
-    pub(super) source: &'a Source,
+    pub(super) source: &'a FileBytes,
     pub(super) cursor: Cursor<'a>,
     pub(super) objects: Vec<Object>,
     /// Every global by `module name`, in order of appearance.
@@ -41,7 +41,7 @@ pub(super) struct Machine<'a> {
 impl<'a> Machine<'a> {
     /// A machine for the pickles in a part of a file; `format` is what messages call it.
     pub(super) fn new(
-        source: &'a Source,
+        source: &'a FileBytes,
         span: Span,
         format: &'static str,
         persistent: Persistent<'a>,

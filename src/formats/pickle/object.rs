@@ -2,7 +2,7 @@
 
 use burn::tensor::DType;
 
-use super::super::source::Span;
+use super::super::file_bytes::Span;
 
 /// A value; everything larger than a machine word is an object of the same `Pickle`.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -4,7 +4,7 @@ use std::{borrow::Cow, collections::HashMap, path::Path};
 
 use super::{
     super::{
-        source::Source,
+        file_bytes::FileBytes,
         zip::{Limits, ZipArchive},
     },
     budget::Budget,
@@ -20,7 +20,7 @@ const LONGEST_KEY: usize = 512;
 /// The data of a pickle, of a legacy torch archive or of a `.pt` zip.
 #[derive(Debug)]
 pub struct Pickle {
-    source: Source,
+    source: FileBytes,
     format: &'static str,
     objects: Vec<Object>,
     globals: Vec<String>,
@@ -34,7 +34,7 @@ impl Pickle {
     /// # Errors
     /// `ForbiddenGlobal` where it refers to anything but data, `BadFile` where it is damaged, truncated or
     /// costs too much to read.
-    pub fn read(source: Source, format: &'static str) -> Result<Self> {
+    pub fn read(source: FileBytes, format: &'static str) -> Result<Self> {
         if source.starts_with(b"PK\x03\x04")? {
             return Self::read_zip(source, format);
         }
@@ -48,7 +48,7 @@ impl Pickle {
         Ok(Self { source, format, objects, globals, root })
     }
 
-    fn read_zip(source: Source, format: &'static str) -> Result<Self> {
+    fn read_zip(source: FileBytes, format: &'static str) -> Result<Self> {
         let archive = ZipArchive::new(source, format, Limits { entries: 1_000_000, entry_size: 4096 })?;
         let bad = |problem: &str| archive.source().bad(format, problem);
         let name = |wanted: &str| {
@@ -87,7 +87,7 @@ impl Pickle {
     }
 
     /// The file's bytes.
-    pub fn source(&self) -> &Source {
+    pub fn source(&self) -> &FileBytes {
         &self.source
     }
 

@@ -1,7 +1,7 @@
 //! The machine's stack and memo, and the containers on top of it.
 
 use super::{
-    super::source::Span,
+    super::file_bytes::Span,
     literals::small_int,
     machine::Machine,
     object::{Blob, Id, Object, Value},

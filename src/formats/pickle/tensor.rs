@@ -5,7 +5,7 @@ use burn::tensor::{DType, TensorData};
 use super::{
     super::{
         elements,
-        source::{Source, Span},
+        file_bytes::{FileBytes, Span},
     },
     object::{Object, Value},
     reader::Pickle,
@@ -111,7 +111,7 @@ impl TensorView {
     ///
     /// # Errors
     /// `Io` where the file cannot be read any more.
-    pub fn read(&self, source: &Source) -> Result<TensorData> {
+    pub fn read(&self, source: &FileBytes) -> Result<TensorData> {
         let size = self.dtype.size();
         let count = self.count();
         let first =
@@ -128,7 +128,7 @@ impl TensorView {
     }
 
     /// Reads the stretch of the storage that holds all elements, then picks them.
-    fn gather(&self, source: &Source, size: usize) -> Result<Vec<u8>> {
+    fn gather(&self, source: &FileBytes, size: usize) -> Result<Vec<u8>> {
         let reach: usize =
             self.shape.iter().zip(&self.strides).map(|(&d, &s)| (d - 1) * s).sum::<usize>() + 1;
         let start = self.storage.start + (self.offset * size) as u64;

@@ -5,7 +5,7 @@ use burn::tensor::DType;
 use super::{
     super::{
         elements,
-        source::{Source, Span},
+        file_bytes::{FileBytes, Span},
         zip::ZipArchive,
     },
     budget::Budget,
@@ -40,7 +40,7 @@ pub(super) struct StorageId {
 
 impl Persistent<'_> {
     /// Where the storage's data lie; `None` where there can be none.
-    pub(super) fn place(&self, storage: &StorageId, source: &Source) -> Result<Option<Span>> {
+    pub(super) fn place(&self, storage: &StorageId, source: &FileBytes) -> Result<Option<Span>> {
         match self {
             Self::Nowhere => Ok(None),
             Self::Behind => Ok(Some(LATER)),
@@ -56,7 +56,7 @@ impl Persistent<'_> {
 }
 
 /// The data must hold all elements; the product must not overflow.
-fn check_len(source: &Source, storage: &StorageId, len: u64) -> Result<()> {
+fn check_len(source: &FileBytes, storage: &StorageId, len: u64) -> Result<()> {
     let wanted = storage.numel.checked_mul(storage.dtype.size() as u64);
     if wanted.is_some_and(|wanted| wanted <= len) {
         return Ok(());
@@ -87,13 +87,18 @@ impl StorageId {
 }
 
 /// Whether a file begins as a legacy archive: with a pickle of the magic number.
-pub(super) fn is_legacy(source: &Source) -> Result<bool> {
+pub(super) fn is_legacy(source: &FileBytes) -> Result<bool> {
     let head = source.read(Span { start: 0, len: source.len().min(16) })?;
     Ok(head.windows(MAGIC.len()).any(|w| w == MAGIC))
 }
 
 /// Reads a legacy archive whose object is one storage.
-pub(super) fn load_storage(source: &Source, span: Span, budget: &mut Budget, depth: u32) -> Result<Storage> {
+pub(super) fn load_storage(
+    source: &FileBytes,
+    span: Span,
+    budget: &mut Budget,
+    depth: u32,
+) -> Result<Storage> {
     let mut machine = Machine::new(source, span, FORMAT, Persistent::Behind, budget, depth);
     let value = load_legacy(&mut machine)?;
     match machine.object_at(value) {

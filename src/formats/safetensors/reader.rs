@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{
     super::{
         elements,
-        source::{Source, Span},
+        file_bytes::{FileBytes, Span},
     },
     FORMAT, METADATA, Metadata,
 };
@@ -23,14 +23,14 @@ const LONGEST_HEADER: u64 = 100_000_000;
 /// # Errors
 /// `Io`, or `BadFile` for a header that lies about its data, or a type of number that is not known here.
 pub fn read(path: &Path) -> Result<(StateDict, Metadata)> {
-    read_source(&Source::open(path)?)
+    read_source(&FileBytes::open(path)?)
 }
 
 /// The same from an open source.
 ///
 /// # Errors
 /// As of `read`.
-pub fn read_source(source: &Source) -> Result<(StateDict, Metadata)> {
+pub fn read_source(source: &FileBytes) -> Result<(StateDict, Metadata)> {
     let (infos, metadata, data) = read_header(source)?;
     let mut tensors = StateDict::with_capacity(infos.len());
     for (name, TensorInfo { dtype, shape, data_offsets: (start, end) }) in infos {
@@ -46,7 +46,7 @@ pub fn read_source(source: &Source) -> Result<(StateDict, Metadata)> {
 }
 
 /// Eight bytes of length, then JSON, then the data: every shape fits its place, and the places fill the data.
-fn read_header(source: &Source) -> Result<(IndexMap<String, TensorInfo>, Metadata, Span)> {
+fn read_header(source: &FileBytes) -> Result<(IndexMap<String, TensorInfo>, Metadata, Span)> {
     let bad = |problem: String| source.bad(FORMAT, problem);
     let short = || bad("it is truncated: it ends inside its header".to_owned());
     let len = source.read(source.span(0, 8).ok_or_else(short)?)?;

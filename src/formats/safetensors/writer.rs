@@ -62,7 +62,7 @@ mod tests {
     use burn::tensor::{BoolStore, DType, TensorData};
 
     use super::{
-        super::{super::source::Source, read, read_source},
+        super::{super::file_bytes::FileBytes, read, read_source},
         *,
     };
 
@@ -120,7 +120,7 @@ mod tests {
             let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
             bytes.extend(header.as_bytes());
             bytes.resize(bytes.len() + data, 0);
-            read_source(&Source::memory("x", bytes))
+            read_source(&FileBytes::memory("x", bytes))
         };
         assert!(file(r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#, 8).is_ok());
         for (header, data) in [
@@ -145,7 +145,7 @@ mod tests {
             assert!(file(header, data).is_err(), "{header} with {data} bytes");
         }
         for bytes in [vec![], vec![1; 7], u64::MAX.to_le_bytes().to_vec(), 50u64.to_le_bytes().to_vec()] {
-            assert!(read_source(&Source::memory("x", bytes)).is_err());
+            assert!(read_source(&FileBytes::memory("x", bytes)).is_err());
         }
     }
 

@@ -1,4 +1,4 @@
-//! `Source`: the bytes of a file, read where they are needed and only once.
+//! `FileBytes`: the bytes of a file, read where they are needed and only once.
 
 use std::{
     fs::File,
@@ -9,19 +9,19 @@ use crate::{Error, Result};
 
 /// Bytes that can be read at any place: a file, or what came out of an archive.
 #[derive(Debug)]
-pub struct Source {
+pub struct FileBytes {
     path: PathBuf,
     len: u64,
-    bytes: Place,
+    bytes: Held,
 }
 
 #[derive(Debug)]
-enum Place {
+enum Held {
     File(File),
     Memory(Vec<u8>),
 }
 
-/// A range of a `Source` that is known to lie inside it.
+/// A range of a `FileBytes` that is known to lie inside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
     /// First byte.
@@ -30,7 +30,7 @@ pub struct Span {
     pub len: u64,
 }
 
-impl Source {
+impl FileBytes {
     /// Opens a file. Its length is taken now; a file that shrinks later gives `Error::Io`.
     ///
     /// # Errors
@@ -42,12 +42,12 @@ impl Source {
         if !metadata.is_file() {
             return Err(Error::bad_file(&path, "file", "it is not a regular file"));
         }
-        Ok(Self { path, len: metadata.len(), bytes: Place::File(file) })
+        Ok(Self { path, len: metadata.len(), bytes: Held::File(file) })
     }
 
     /// Bytes in memory; `path` is what error messages call them.
     pub fn memory(path: impl AsRef<Path>, bytes: Vec<u8>) -> Self {
-        Self { path: path.as_ref().to_path_buf(), len: bytes.len() as u64, bytes: Place::Memory(bytes) }
+        Self { path: path.as_ref().to_path_buf(), len: bytes.len() as u64, bytes: Held::Memory(bytes) }
     }
 
     /// The file's name, for messages.
@@ -101,8 +101,8 @@ impl Source {
     /// `Io`, or `BadFile` where the bytes end before.
     pub fn read_at(&self, start: u64, into: &mut [u8]) -> Result<()> {
         match &self.bytes {
-            Place::File(file) => read_exact_at(file, into, start).map_err(Error::io("read", &self.path)),
-            Place::Memory(bytes) => {
+            Held::File(file) => read_exact_at(file, into, start).map_err(Error::io("read", &self.path)),
+            Held::Memory(bytes) => {
                 let start = usize::try_from(start).unwrap_or(usize::MAX);
                 let found = bytes.get(start..).and_then(|rest| rest.get(..into.len()));
                 into.copy_from_slice(found.ok_or_else(|| self.bad("file", "it is truncated"))?);
@@ -146,7 +146,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x");
         std::fs::write(&path, b"0123456789").unwrap();
-        for source in [Source::open(&path).unwrap(), Source::memory(&path, b"0123456789".to_vec())] {
+        for source in [FileBytes::open(&path).unwrap(), FileBytes::memory(&path, b"0123456789".to_vec())] {
             assert_eq!(source.read(source.span(3, 4).unwrap()).unwrap(), b"3456");
             assert_eq!(source.span(8, 3), None);
             assert_eq!(source.span(u64::MAX, 2), None);

@@ -1,4 +1,4 @@
-//! `Source`: where dataset preparation takes its images from, in which order, with which classes.
+//! `Originals`: where dataset preparation takes its images from, in which order, with which classes.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -20,14 +20,14 @@ use crate::{
 };
 
 /// Images to prepare.
-pub(in crate::data) enum Source {
+pub(in crate::data) enum Originals {
     /// A folder or a zip: numbers of its files in order, with the class of each.
     Files { files: Files, list: Vec<usize>, classes: Vec<Option<u32>> },
     /// Images of one size that one file holds, `[n, channels, height, width]`.
     Memory { images: Vec<u8>, shape: [usize; 3], classes: Vec<u32> },
 }
 
-impl Source {
+impl Originals {
     /// Opens a folder, a zip, CIFAR-10's Python archive (`.tar.gz`) or MNIST's images (`...-images-idx3-ubyte.gz`).
     pub(in crate::data) fn open(path: &Path, rules: Rules) -> Result<Self> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
@@ -117,7 +117,7 @@ fn folder_classes(names: &[&str]) -> Vec<Option<u32>> {
 }
 
 /// MNIST: images and labels lie in two files beside each other; EDM adds two black pixels on every side.
-fn mnist(path: &Path) -> Result<Source> {
+fn mnist(path: &Path) -> Result<Originals> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let labels_path = path.with_file_name(name.replace("images-idx3-ubyte", "labels-idx1-ubyte"));
     let (dims, images) = idx(path, 3)?;
@@ -134,7 +134,7 @@ fn mnist(path: &Path) -> Result<Source> {
             out[(y + 2) * width + 2..][..w].copy_from_slice(row);
         }
     }
-    Ok(Source::Memory {
+    Ok(Originals::Memory {
         images: padded,
         shape: [1, height, width],
         classes: classes.into_iter().map(u32::from).collect(),
@@ -188,7 +188,7 @@ mod tests {
     }
 
     fn order(path: &Path, rules: Rules) -> Vec<(String, Option<u32>)> {
-        let Source::Files { files, list, classes } = Source::open(path, rules).unwrap() else {
+        let Originals::Files { files, list, classes } = Originals::open(path, rules).unwrap() else {
             unreachable!()
         };
         list.iter().map(|&i| files.names()[i].clone()).zip(classes).collect()
@@ -221,11 +221,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("train-images-idx3-ubyte.gz");
         let labels = dir.path().join("train-labels-idx1-ubyte.gz");
-        let problem = || Source::open(&path, Rules::Edm).err().unwrap().to_string();
+        let problem = || Originals::open(&path, Rules::Edm).err().unwrap().to_string();
         write_gz(&path, &[&[0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2][..], &[1, 2, 3, 4]].concat());
         assert!(problem().contains("train-labels-idx1"));
         write_gz(&labels, &[0, 0, 8, 1, 0, 0, 0, 2, 9, 4]);
-        let source = Source::open(&path, Rules::Edm).unwrap();
+        let source = Originals::open(&path, Rules::Edm).unwrap();
         assert_eq!((source.len(), source.class(0), source.class(1)), (2, Some(9), Some(4)));
         let image = source.load(1).unwrap().pixels;
         assert_eq!((image.width, image.height, image.channels), (6, 5, 1));
@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn other_sources_are_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let problem = |path: &Path| Source::open(path, Rules::Edm).err().unwrap().to_string();
+        let problem = |path: &Path| Originals::open(path, Rules::Edm).err().unwrap().to_string();
         assert!(problem(dir.path()).contains("holds no images"));
         let path = dir.path().join("x.rar");
         std::fs::write(&path, b"").unwrap();
