@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_inline_default::serde_inline_default;
 
 use crate::nn::NetworkConfig;
 
@@ -21,38 +22,31 @@ pub enum Sampler {
 
 /// Heun's method over the rho schedule, with optional churn (Karras et al., 2022, Algorithm 2).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct EdmSampler {
     /// Number of steps.
-    #[serde(default = "num_steps")]
     #[schemars(range(min = 1, max = 10000))]
     pub num_steps: u32,
     /// Lowest noise level.
-    #[serde(default = "sigma_min")]
     #[schemars(range(min = 0.0))]
     pub sigma_min: f64,
     /// Highest noise level.
-    #[serde(default = "sigma_max")]
     #[schemars(range(min = 0.0))]
     pub sigma_max: f64,
     /// Exponent of the schedule.
-    #[serde(default = "rho")]
     #[schemars(range(min = 1.0))]
     pub rho: f64,
     /// Strength of the stochasticity; 0 is deterministic.
-    #[serde(default)]
     #[schemars(range(min = 0.0))]
     pub s_churn: f64,
     /// Lowest noise level at which noise is added.
-    #[serde(default)]
     #[schemars(range(min = 0.0))]
     pub s_min: f64,
     /// Highest noise level at which noise is added. Default: no limit.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0))]
     pub s_max: Option<f64>,
     /// Standard deviation of the added noise.
-    #[serde(default = "s_noise")]
     #[schemars(range(min = 0.0))]
     pub s_noise: f64,
 }
@@ -60,40 +54,40 @@ pub struct EdmSampler {
 impl Default for EdmSampler {
     fn default() -> Self {
         Self {
-            num_steps: num_steps(),
-            sigma_min: sigma_min(),
-            sigma_max: sigma_max(),
-            rho: rho(),
+            num_steps: 18,
+            sigma_min: 0.002,
+            sigma_max: 80.0,
+            rho: 7.0,
             s_churn: 0.0,
             s_min: 0.0,
             s_max: None,
-            s_noise: s_noise(),
+            s_noise: 1.0,
         }
     }
 }
 
 /// One evaluation of a distilled generator.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct OneStep {
     /// Standard deviation of the initial noise, and the noise level that the network is told.
-    #[serde(default = "init_sigma")]
     #[schemars(range(min = 0.001, max = 1000.0))]
     pub init_sigma: f64,
 }
 
 impl Default for OneStep {
     fn default() -> Self {
-        Self { init_sigma: init_sigma() }
+        Self { init_sigma: 2.5 }
     }
 }
 
 /// Several evaluations of a distilled generator; step k of n is at noise level `init_sigma` (n - k) / n.
+#[serde_inline_default]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MultiStep {
     /// Standard deviation of the initial noise.
-    #[serde(default = "init_sigma")]
+    #[serde_inline_default(OneStep::default().init_sigma)]
     #[schemars(range(min = 0.001, max = 1000.0))]
     pub init_sigma: f64,
     /// Number of steps.
@@ -119,28 +113,4 @@ impl Sampler {
             Self::MultiStep(steps) => steps.num_steps,
         }
     }
-}
-
-fn num_steps() -> u32 {
-    18
-}
-
-fn sigma_min() -> f64 {
-    0.002
-}
-
-fn sigma_max() -> f64 {
-    80.0
-}
-
-fn rho() -> f64 {
-    7.0
-}
-
-fn s_noise() -> f64 {
-    1.0
-}
-
-fn init_sigma() -> f64 {
-    2.5
 }

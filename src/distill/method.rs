@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_inline_default::serde_inline_default;
 
 use crate::{kimg::Kimg, stage_name::StageName};
 
@@ -18,29 +19,31 @@ pub enum Method {
 }
 
 /// Score identity Distillation (Zhou et al., 2024): data-free.
+#[serde_inline_default]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Sid {
     /// Weight of the score-gap term in the generator's loss, L2 - alpha L1.
-    #[serde(default = "alpha_sid")]
+    #[serde_inline_default(1.2)]
     #[schemars(range(min = -10.0, max = 10.0))]
     pub alpha: f64,
     /// Largest diffusion time of the generator's loss, of 1000.
-    #[serde(default = "tmax")]
+    #[serde_inline_default(800)]
     #[schemars(range(min = 1, max = 1000))]
     pub tmax: u32,
 }
 
 /// Adversarial Score identity Distillation: the fake score network's encoder judges real and generated images.
+#[serde_inline_default]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Sida {
     /// Weight of the score-gap term in the generator's loss, L2 - alpha L1.
-    #[serde(default = "alpha_sida")]
+    #[serde_inline_default(1.0)]
     #[schemars(range(min = -10.0, max = 10.0))]
     pub alpha: f64,
     /// Largest diffusion time of the generator's loss, of 1000.
-    #[serde(default = "tmax")]
+    #[serde_inline_default(800)]
     #[schemars(range(min = 1, max = 1000))]
     pub tmax: u32,
     /// The adversarial term.
@@ -49,17 +52,18 @@ pub struct Sida {
 }
 
 /// SiDA that starts from a SiD generator.
+#[serde_inline_default]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Sid2a {
     /// The stage whose generator this one starts from: a `distill` with SiD, or a `load_teacher` of a published generator.
     pub initial_generator: StageName,
     /// Weight of the score-gap term in the generator's loss, L2 - alpha L1.
-    #[serde(default = "alpha_sida")]
+    #[serde_inline_default(1.0)]
     #[schemars(range(min = -10.0, max = 10.0))]
     pub alpha: f64,
     /// Largest diffusion time of the generator's loss, of 1000.
-    #[serde(default = "tmax")]
+    #[serde_inline_default(800)]
     #[schemars(range(min = 1, max = 1000))]
     pub tmax: u32,
     /// The adversarial term.
@@ -69,31 +73,27 @@ pub struct Sid2a {
 
 /// The adversarial term of SiDA and SiD2A.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct Adversarial {
     /// Weight of the discriminator's loss in the fake score network's step.
-    #[serde(default = "discriminator_weight")]
     #[schemars(range(min = 0.0))]
     pub discriminator_weight: f64,
     /// Weight of the adversarial term in the generator's step.
-    #[serde(default = "generator_weight")]
     #[schemars(range(min = 0.0))]
     pub generator_weight: f64,
     /// The generator is not updated until more images than this have been seen: the discriminator warms up first.
-    #[serde(default = "generator_starts_at_kimg")]
     pub generator_starts_at_kimg: Kimg,
     /// The generator's loss gets its adversarial half once more images than this have been seen.
-    #[serde(default = "starts_at_kimg")]
     pub starts_at_kimg: Kimg,
 }
 
 impl Default for Adversarial {
     fn default() -> Self {
         Self {
-            discriminator_weight: discriminator_weight(),
-            generator_weight: generator_weight(),
-            generator_starts_at_kimg: generator_starts_at_kimg(),
-            starts_at_kimg: starts_at_kimg(),
+            discriminator_weight: 1.0,
+            generator_weight: 0.01,
+            generator_starts_at_kimg: Kimg(100.0),
+            starts_at_kimg: Kimg(200.0),
         }
     }
 }
@@ -138,32 +138,4 @@ impl Method {
             Self::Sid2a(_) => "sid2a",
         }
     }
-}
-
-fn alpha_sid() -> f64 {
-    1.2
-}
-
-fn alpha_sida() -> f64 {
-    1.0
-}
-
-fn tmax() -> u32 {
-    800
-}
-
-fn discriminator_weight() -> f64 {
-    1.0
-}
-
-fn generator_weight() -> f64 {
-    0.01
-}
-
-fn generator_starts_at_kimg() -> Kimg {
-    Kimg(100.0)
-}
-
-fn starts_at_kimg() -> Kimg {
-    Kimg(200.0)
 }

@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_inline_default::serde_inline_default;
 
 use super::method::Method;
 use crate::{
@@ -9,13 +10,11 @@ use crate::{
     kimg::Kimg,
     location::Location,
     stage_name::StageName,
-    training::{
-        Ema, Pace, Snapshots,
-        defaults::{augment, batch_size, duration_kimg, p_mean, p_std},
-    },
+    training::{Ema, Pace, Snapshots},
 };
 
 /// Distills a teacher into a generator that needs one step.
+#[serde_inline_default]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Distill {
@@ -36,10 +35,10 @@ pub struct Distill {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edm2: Option<Edm2Settings>,
     /// Length of the training, in thousands of images. A longer run continues a shorter one that differs only here.
-    #[serde(default = "duration_kimg")]
+    #[serde_inline_default(Kimg(200_000.0))]
     pub duration_kimg: Kimg,
     /// Images per iteration.
-    #[serde(default = "batch_size")]
+    #[serde_inline_default(512)]
     #[schemars(range(min = 1))]
     pub batch_size: u32,
     /// Images that are in memory at once; gradients are accumulated over `batch_size / microbatch_size` rounds. With an
@@ -51,17 +50,17 @@ pub struct Distill {
     #[serde(default)]
     pub ema: Ema,
     /// Probability of each augmentation of the images that the fake score network sees.
-    #[serde(default = "augment")]
+    #[serde_inline_default(0.12)]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub augment: f64,
     /// Arithmetic of the networks; losses, optimizers and EMA are fp32 always.
     #[serde(default)]
     pub precision: Precision,
     /// How often a line of statistics is written.
-    #[serde(default = "status_every_kimg")]
+    #[serde_inline_default(Kimg(10.0))]
     pub status_every_kimg: Kimg,
     /// How often the state is saved from which an interrupted run continues.
-    #[serde(default = "checkpoint_every_kimg")]
+    #[serde_inline_default(Kimg(2000.0))]
     pub checkpoint_every_kimg: Kimg,
     /// Weights, sample grids and metrics along the way.
     #[serde(default)]
@@ -87,30 +86,25 @@ impl Distill {
 
 /// The generator and its optimizer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct Generator {
     /// Standard deviation of the noise that the generator turns into an image, and the noise level it is told.
-    #[serde(default = "init_sigma")]
     #[schemars(range(min = 0.001, max = 1000.0))]
     pub init_sigma: f64,
     /// Number of generator steps during training; 1 is the paper's.
-    #[serde(default = "one")]
     #[schemars(range(min = 1, max = 64))]
     pub num_steps: u32,
     /// Learning rate.
-    #[serde(default = "lr")]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub lr: f64,
     /// Adam's decay rates of the first and second moment.
-    #[serde(default = "betas")]
     #[schemars(inner(range(min = 0.0, max = 1.0)))]
     pub betas: [f64; 2],
     /// Adam's epsilon. Default: 1e-8, with fp16 1e-6.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub epsilon: Option<f64>,
     /// Factor of the generator's loss.
-    #[serde(default = "generator_loss_scale")]
     #[schemars(range(min = 0.0))]
     pub loss_scale: f64,
 }
@@ -118,45 +112,40 @@ pub struct Generator {
 impl Default for Generator {
     fn default() -> Self {
         Self {
-            init_sigma: init_sigma(),
-            num_steps: one(),
-            lr: lr(),
-            betas: betas(),
+            init_sigma: 2.5,
+            num_steps: 1,
+            lr: 1e-5,
+            betas: [0.0, 0.999],
             epsilon: None,
-            loss_scale: generator_loss_scale(),
+            loss_scale: 100.0,
         }
     }
 }
 
 /// The fake score network and its optimizer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct FakeScore {
     /// Learning rate.
-    #[serde(default = "lr")]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub lr: f64,
     /// Adam's decay rates of the first and second moment.
-    #[serde(default = "betas")]
     #[schemars(inner(range(min = 0.0, max = 1.0)))]
     pub betas: [f64; 2],
     /// Adam's epsilon. Default: 1e-8, with fp16 1e-6.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub epsilon: Option<f64>,
     /// Factor of the fake score network's loss.
-    #[serde(default = "fake_score_loss_scale")]
     #[schemars(range(min = 0.0))]
     pub loss_scale: f64,
     /// Mean of ln(sigma) of the noise on generated images.
-    #[serde(default = "p_mean")]
     pub p_mean: f64,
     /// Standard deviation of ln(sigma) of the noise on generated images.
-    #[serde(default = "p_std")]
     #[schemars(range(min = 0.0))]
     pub p_std: f64,
     /// Clips every element of the gradient to plus or minus this. Default: not clipped.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0))]
     pub clip_grad_value: Option<f64>,
 }
@@ -164,12 +153,12 @@ pub struct FakeScore {
 impl Default for FakeScore {
     fn default() -> Self {
         Self {
-            lr: lr(),
-            betas: betas(),
+            lr: 1e-5,
+            betas: [0.0, 0.999],
             epsilon: None,
-            loss_scale: fake_score_loss_scale(),
-            p_mean: p_mean(),
-            p_std: p_std(),
+            loss_scale: 1.0,
+            p_mean: -1.2,
+            p_std: 1.2,
             clip_grad_value: None,
         }
     }
@@ -177,19 +166,17 @@ impl Default for FakeScore {
 
 /// What only EDM2 networks know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct Edm2Settings {
     /// Weights the fake score network's loss by the uncertainty that its logvar head predicts.
-    #[serde(default = "yes")]
     pub weight_by_logvar: bool,
     /// Normalises the generator's weights to unit magnitude before every training pass.
-    #[serde(default = "yes")]
     pub force_normalization: bool,
 }
 
 impl Default for Edm2Settings {
     fn default() -> Self {
-        Self { weight_by_logvar: yes(), force_normalization: yes() }
+        Self { weight_by_logvar: true, force_normalization: true }
     }
 }
 
@@ -202,40 +189,4 @@ pub struct StartFrom {
     /// Images seen so far, in thousands. Default: the number in the file's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kimg: Option<Kimg>,
-}
-
-fn status_every_kimg() -> Kimg {
-    Kimg(10.0)
-}
-
-fn checkpoint_every_kimg() -> Kimg {
-    Kimg(2000.0)
-}
-
-fn init_sigma() -> f64 {
-    2.5
-}
-
-fn one() -> u32 {
-    1
-}
-
-fn lr() -> f64 {
-    1e-5
-}
-
-fn betas() -> [f64; 2] {
-    [0.0, 0.999]
-}
-
-fn generator_loss_scale() -> f64 {
-    100.0
-}
-
-fn fake_score_loss_scale() -> f64 {
-    1.0
-}
-
-fn yes() -> bool {
-    true
 }

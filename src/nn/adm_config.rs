@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_inline_default::serde_inline_default;
 
 use super::{check::Problems, edm_config::edm_config, preconditioning::Preconditioning};
 
@@ -12,8 +13,14 @@ edm_config! {
     /// ADM (Dhariwal and Nichol 2021), as EDM uses it.
     AdmConfig {
         /// The widths are multiples of this number of channels.
+        #[serde_inline_default(192)]
         model_channels,
+        #[serde_inline_default(vec![1, 2, 3, 4])]
+        channel_mult,
+        #[serde_inline_default(3)]
+        num_blocks,
         /// Resolutions with self-attention, one head per 64 channels.
+        #[serde_inline_default(vec![32, 16, 8])]
         attn_resolutions,
     }
 }
@@ -25,17 +32,4 @@ impl AdmConfig {
             format!("the noise embedding is {} numbers wide, but must be an even number", self.model_channels)
         });
     }
-}
-
-pub(super) fn model_channels() -> usize {
-    192
-}
-pub(super) fn channel_mult() -> Vec<usize> {
-    vec![1, 2, 3, 4]
-}
-pub(super) fn num_blocks() -> usize {
-    3
-}
-fn attn_resolutions() -> Vec<usize> {
-    vec![32, 16, 8]
 }

@@ -11,7 +11,6 @@ use super::{
     masks::drop_labels,
     registry::Registry,
     skeleton::{Layer, Skeleton, blocks},
-    song_unet_config::box_filter,
     unet_block::{BlockSettings, Style, UNetBlock},
 };
 use crate::{Result, kernels::silu};
@@ -49,7 +48,7 @@ impl DhariwalUNet {
             style: Style::Adm,
             emb_channels: emb,
             dropout: config.dropout,
-            resample_filter: box_filter(),
+            resample_filter: vec![1.0, 1.0],
         };
         let block = |r: &mut Registry, layer: &Layer| UNetBlock::new(r, layer, &settings);
         let map_augment = registry.optional(config.augment_dim > 0, "map_augment", |r| {

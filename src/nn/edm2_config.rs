@@ -1,17 +1,14 @@
 //! `Edm2Config`: the settings of EDM2's magnitude-preserving UNet, as pipeline files write them.
+#![expect(clippy::unnecessary_wraps, reason = "a default has its field's type")]
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_inline_default::serde_inline_default;
 
-// EDM2 grew out of ADM and shares defaults with it.
-use super::{
-    adm_config::{channel_mult, model_channels, num_blocks},
-    check::Problems,
-    edm_config::sigma_data,
-    song_unet_config::box_filter,
-};
+use super::check::Problems;
 
 /// The magnitude-preserving UNet of EDM2 (Karras et al. 2024).
+#[serde_inline_default]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Edm2Config {
@@ -19,18 +16,18 @@ pub struct Edm2Config {
     #[schemars(range(min = 1))]
     pub img_resolution: usize,
     /// Channels of the images (3) or latents (4).
-    #[serde(default = "img_channels")]
+    #[serde_inline_default(4)]
     #[schemars(range(min = 1))]
     pub img_channels: usize,
     /// Number of classes; 0 makes the network unconditional.
     #[serde(default)]
     pub label_dim: usize,
     /// The widths are multiples of this number of channels.
-    #[serde(default = "model_channels")]
+    #[serde_inline_default(192)]
     #[schemars(range(min = 1))]
     pub model_channels: usize,
     /// Channels of each level in multiples of `model_channels`; every level halves the resolution.
-    #[serde(default = "channel_mult")]
+    #[serde_inline_default(vec![1, 2, 3, 4])]
     #[schemars(length(min = 1), inner(range(min = 1)))]
     pub channel_mult: Vec<usize>,
     /// Width of the noise embedding in multiples of `model_channels`; by default that of the first level.
@@ -40,52 +37,52 @@ pub struct Edm2Config {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel_mult_emb: Option<usize>,
     /// Residual blocks per level of the encoder; the decoder has one more.
-    #[serde(default = "num_blocks")]
+    #[serde_inline_default(3)]
     #[schemars(range(min = 1))]
     pub num_blocks: usize,
     /// Resolutions with self-attention.
-    #[serde(default = "attn_resolutions")]
+    #[serde_inline_default(vec![16, 8])]
     pub attn_resolutions: Vec<usize>,
     /// Balance between the noise embedding (0) and the class embedding (1).
-    #[serde(default = "half")]
+    #[serde_inline_default(0.5)]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub label_balance: f64,
     /// Balance between the main path (0) and skip connections (1).
-    #[serde(default = "half")]
+    #[serde_inline_default(0.5)]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub concat_balance: f64,
     /// Balance between the main path (0) and the residual path (1).
-    #[serde(default = "three_tenths")]
+    #[serde_inline_default(0.3)]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub res_balance: f64,
     /// Balance between the main path (0) and self-attention (1).
-    #[serde(default = "three_tenths")]
+    #[serde_inline_default(0.3)]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub attn_balance: f64,
     /// Channels per attention head.
-    #[serde(default = "channels_per_head")]
+    #[serde_inline_default(64)]
     #[schemars(range(min = 1))]
     pub channels_per_head: usize,
     /// The separable filter that halves and doubles resolutions.
-    #[serde(default = "box_filter")]
+    #[serde_inline_default(vec![1.0, 1.0])]
     #[schemars(length(min = 2))]
     pub resample_filter: Vec<f32>,
     /// Activations are clipped to plus and minus this value; null means not at all.
-    #[serde(default = "clip_act")]
+    #[serde_inline_default(Some(256.0))]
     pub clip_act: Option<f64>,
     /// Share of activations that training drops in every block.
     #[serde(default)]
     #[schemars(range(min = 0.0, max = 0.99))]
     pub dropout: f64,
     /// Whether the network has the head that predicts the uncertainty of its denoising, u(sigma).
-    #[serde(default = "yes")]
+    #[serde_inline_default(true)]
     pub logvar: bool,
     /// Width of the Fourier features of the uncertainty head.
-    #[serde(default = "logvar_channels")]
+    #[serde_inline_default(128)]
     #[schemars(range(min = 1))]
     pub logvar_channels: usize,
     /// Standard deviation of the images or latents that the network expects.
-    #[serde(default = "sigma_data")]
+    #[serde_inline_default(0.5)]
     #[schemars(range(min = 0.001))]
     pub sigma_data: f64,
 }
@@ -117,30 +114,4 @@ impl Edm2Config {
             "must be positive, or null for no clipping".to_owned()
         });
     }
-}
-
-fn img_channels() -> usize {
-    4
-}
-fn attn_resolutions() -> Vec<usize> {
-    vec![16, 8]
-}
-fn half() -> f64 {
-    0.5
-}
-fn three_tenths() -> f64 {
-    0.3
-}
-fn channels_per_head() -> usize {
-    64
-}
-#[expect(clippy::unnecessary_wraps, reason = "serde's default must have the field's type")]
-fn clip_act() -> Option<f64> {
-    Some(256.0)
-}
-fn yes() -> bool {
-    true
-}
-fn logvar_channels() -> usize {
-    128
 }

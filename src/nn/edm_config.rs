@@ -1,17 +1,20 @@
 //! The settings that DDPM++, NCSN++ and ADM have in common, each written once.
 
-// A struct of these settings. Two of them come in each architecture's own words; what it alone has stands before
-// `preconditioning`.
+// A struct of these settings. Four of them come with each architecture's own default, two of these in its own words;
+// what it alone has stands before `preconditioning`.
 macro_rules! edm_config {
     (
         $(#[$doc:meta])*
         $name:ident {
             $(#[$model_channels:meta])* model_channels,
+            $(#[$channel_mult:meta])* channel_mult,
+            $(#[$num_blocks:meta])* num_blocks,
             $(#[$attn_resolutions:meta])* attn_resolutions,
             $($own:tt)*
         }
     ) => {
         $(#[$doc])*
+        #[serde_inline_default]
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields)]
         pub struct $name {
@@ -19,7 +22,7 @@ macro_rules! edm_config {
             #[schemars(range(min = 1))]
             pub img_resolution: usize,
             /// Colour channels of the images.
-            #[serde(default = "super::edm_config::img_channels")]
+            #[serde_inline_default(3)]
             #[schemars(range(min = 1))]
             pub img_channels: usize,
             /// Number of classes; 0 makes the network unconditional.
@@ -29,26 +32,24 @@ macro_rules! edm_config {
             #[serde(default)]
             pub augment_dim: usize,
             $(#[$model_channels])*
-            #[serde(default = "model_channels")]
             #[schemars(range(min = 4))]
             pub model_channels: usize,
             /// Channels of each level in multiples of `model_channels`; every level halves the resolution.
-            #[serde(default = "channel_mult")]
+            $(#[$channel_mult])*
             #[schemars(length(min = 1), inner(range(min = 1)))]
             pub channel_mult: Vec<usize>,
             /// Width of the conditioning vector in multiples of `model_channels`.
-            #[serde(default = "super::edm_config::channel_mult_emb")]
+            #[serde_inline_default(4)]
             #[schemars(range(min = 1))]
             pub channel_mult_emb: usize,
             /// Residual blocks per level of the encoder; the decoder has one more.
-            #[serde(default = "num_blocks")]
+            $(#[$num_blocks])*
             #[schemars(range(min = 1))]
             pub num_blocks: usize,
             $(#[$attn_resolutions])*
-            #[serde(default = "attn_resolutions")]
             pub attn_resolutions: Vec<usize>,
             /// Share of activations that training drops in every block.
-            #[serde(default = "super::edm_config::dropout")]
+            #[serde_inline_default(0.10)]
             #[schemars(range(min = 0.0, max = 0.99))]
             pub dropout: f64,
             /// Share of samples whose class labels training drops.
@@ -60,7 +61,7 @@ macro_rules! edm_config {
             #[serde(default)]
             pub preconditioning: Preconditioning,
             /// Standard deviation of the images in [-1, 1] that the network expects (`edm` only).
-            #[serde(default = "super::edm_config::sigma_data")]
+            #[serde_inline_default(0.5)]
             #[schemars(range(min = 0.001))]
             pub sigma_data: f64,
             /// Lowest noise level that samplers may use; by default the preconditioning's own.
@@ -73,16 +74,3 @@ macro_rules! edm_config {
     };
 }
 pub(super) use edm_config;
-
-pub(super) fn img_channels() -> usize {
-    3
-}
-pub(super) fn channel_mult_emb() -> usize {
-    4
-}
-pub(super) fn dropout() -> f64 {
-    0.10
-}
-pub(super) fn sigma_data() -> f64 {
-    0.5
-}

@@ -20,48 +20,41 @@ pub enum Preconditioning {
 
 /// The constants of the variance-preserving process.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct Vp {
     /// Extent of the noise schedule.
-    #[serde(default = "beta_d")]
     pub beta_d: f64,
     /// Initial slope of the noise schedule.
-    #[serde(default = "beta_min")]
     pub beta_min: f64,
     /// Number of timesteps that the network was trained with.
-    #[serde(default = "timesteps")]
     #[schemars(range(min = 1))]
     pub timesteps: usize,
     /// Lowest time that samplers may use.
-    #[serde(default = "epsilon_t")]
     pub epsilon_t: f64,
 }
 
 /// The constants of improved DDPM's noise levels.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct Iddpm {
     /// Lowest ratio of neighbouring noise levels.
-    #[serde(default = "c_1")]
     pub c_1: f64,
     /// Offset of the cosine schedule.
-    #[serde(default = "c_2")]
     pub c_2: f64,
     /// Number of timesteps that the network was trained with.
-    #[serde(default = "timesteps")]
     #[schemars(range(min = 1))]
     pub timesteps: usize,
 }
 
 impl Default for Vp {
     fn default() -> Self {
-        Self { beta_d: beta_d(), beta_min: beta_min(), timesteps: timesteps(), epsilon_t: epsilon_t() }
+        Self { beta_d: 19.9, beta_min: 0.1, timesteps: 1000, epsilon_t: 1e-5 }
     }
 }
 
 impl Default for Iddpm {
     fn default() -> Self {
-        Self { c_1: c_1(), c_2: c_2(), timesteps: timesteps() }
+        Self { c_1: 0.001, c_2: 0.008, timesteps: 1000 }
     }
 }
 
@@ -127,23 +120,4 @@ impl Preconditioning {
             Self::Edm | Self::Ve | Self::Vp(_) | Self::Iddpm(_) => None,
         }
     }
-}
-
-fn beta_d() -> f64 {
-    19.9
-}
-fn beta_min() -> f64 {
-    0.1
-}
-fn timesteps() -> usize {
-    1000
-}
-fn epsilon_t() -> f64 {
-    1e-5
-}
-fn c_1() -> f64 {
-    0.001
-}
-fn c_2() -> f64 {
-    0.008
 }

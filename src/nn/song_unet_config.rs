@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_inline_default::serde_inline_default;
 
 use super::{check::Problems, edm_config::edm_config, preconditioning::Preconditioning};
 
@@ -39,29 +40,35 @@ pub enum DecoderType {
 
 // DDPM++ and NCSN++ are one network with four other defaults; every field is written once, here.
 macro_rules! song_unet_config {
-    ($(#[$doc:meta])* $name:ident, $embedding_type:tt, $channel_mult_noise:tt, $encoder_type:tt, $resample_filter:tt) => {
+    ($(#[$doc:meta])* $name:ident, $embedding_type:expr, $channel_mult_noise:expr, $encoder_type:expr, $resample_filter:expr) => {
         edm_config! {
             $(#[$doc])*
             $name {
                 /// Channels of the first convolution; the other widths are multiples of it.
+                #[serde_inline_default(128)]
                 model_channels,
+                #[serde_inline_default(vec![1, 2, 2, 2])]
+                channel_mult,
+                #[serde_inline_default(4)]
+                num_blocks,
                 /// Resolutions with self-attention.
+                #[serde_inline_default(vec![16])]
                 attn_resolutions,
                 /// How the noise level is turned into numbers.
-                #[serde(default = $embedding_type)]
+                #[serde_inline_default($embedding_type)]
                 pub embedding_type: EmbeddingType,
                 /// Width of the noise embedding in multiples of `model_channels`.
-                #[serde(default = $channel_mult_noise)]
+                #[serde_inline_default($channel_mult_noise)]
                 #[schemars(range(min = 1))]
                 pub channel_mult_noise: usize,
                 /// How the encoder sees the image besides through its blocks.
-                #[serde(default = $encoder_type)]
+                #[serde_inline_default($encoder_type)]
                 pub encoder_type: EncoderType,
                 /// How the decoder forms its output.
-                #[serde(default = "decoder_type")]
+                #[serde_inline_default(DecoderType::Standard)]
                 pub decoder_type: DecoderType,
                 /// The separable filter that halves and doubles resolutions.
-                #[serde(default = $resample_filter)]
+                #[serde_inline_default($resample_filter)]
                 #[schemars(length(min = 2))]
                 pub resample_filter: Vec<f32>,
             }
@@ -71,11 +78,11 @@ macro_rules! song_unet_config {
 
 song_unet_config!(
     /// DDPM++ (Song et al. 2021), as EDM uses it.
-    SongUNetConfig, "positional", "one", "standard", "box_filter"
+    SongUNetConfig, EmbeddingType::Positional, 1, EncoderType::Standard, vec![1.0, 1.0]
 );
 song_unet_config!(
     /// NCSN++ (Song et al. 2021), as EDM uses it: DDPM++ with other defaults.
-    NcsnppConfig, "fourier", "two", "residual", "tent_filter"
+    NcsnppConfig, EmbeddingType::Fourier, 2, EncoderType::Residual, vec![1.0, 3.0, 3.0, 1.0]
 );
 
 // The same settings under the other architecture's name.
@@ -112,46 +119,6 @@ impl SongUNetConfig {
             format!("the noise embedding is {noise} numbers wide, but must be an even number from 4 on")
         });
     }
-}
-
-fn model_channels() -> usize {
-    128
-}
-fn channel_mult() -> Vec<usize> {
-    vec![1, 2, 2, 2]
-}
-fn num_blocks() -> usize {
-    4
-}
-fn attn_resolutions() -> Vec<usize> {
-    vec![16]
-}
-fn positional() -> EmbeddingType {
-    EmbeddingType::Positional
-}
-fn fourier() -> EmbeddingType {
-    EmbeddingType::Fourier
-}
-fn one() -> usize {
-    1
-}
-fn two() -> usize {
-    2
-}
-fn standard() -> EncoderType {
-    EncoderType::Standard
-}
-fn residual() -> EncoderType {
-    EncoderType::Residual
-}
-fn decoder_type() -> DecoderType {
-    DecoderType::Standard
-}
-pub(crate) fn box_filter() -> Vec<f32> {
-    vec![1.0, 1.0]
-}
-fn tent_filter() -> Vec<f32> {
-    vec![1.0, 3.0, 3.0, 1.0]
 }
 
 #[cfg(test)]

@@ -2,19 +2,18 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_inline_default::serde_inline_default;
 
 use crate::{
     diffusion::{Precision, Sampler},
     kimg::Kimg,
     nn::NetworkConfig,
     stage_name::StageName,
-    training::{
-        Ema, Pace, Snapshots,
-        defaults::{augment, batch_size, duration_kimg, p_mean, p_std},
-    },
+    training::{Ema, Pace, Snapshots},
 };
 
 /// Trains a diffusion model from nothing with EDM's loss, or EDM2's for an EDM2 network.
+#[serde_inline_default]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TrainTeacher {
@@ -23,10 +22,10 @@ pub struct TrainTeacher {
     /// The architecture.
     pub network: NetworkConfig,
     /// Length of the training, in thousands of images. A longer run continues a shorter one that differs only here.
-    #[serde(default = "duration_kimg")]
+    #[serde_inline_default(Kimg(200_000.0))]
     pub duration_kimg: Kimg,
     /// Images per iteration.
-    #[serde(default = "batch_size")]
+    #[serde_inline_default(512)]
     #[schemars(range(min = 1))]
     pub batch_size: u32,
     /// Images that are in memory at once; gradients are accumulated. Default: `batch_size`.
@@ -34,14 +33,14 @@ pub struct TrainTeacher {
     #[schemars(range(min = 1))]
     pub microbatch_size: Option<u32>,
     /// Learning rate.
-    #[serde(default = "lr")]
+    #[serde_inline_default(1e-3)]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub lr: f64,
     /// The learning rate grows linearly from zero over so many thousand images.
-    #[serde(default = "lr_rampup_kimg")]
+    #[serde_inline_default(Kimg(10_000.0))]
     pub lr_rampup_kimg: Kimg,
     /// Adam's decay rates of the first and second moment.
-    #[serde(default = "betas")]
+    #[serde_inline_default([0.9, 0.999])]
     #[schemars(inner(range(min = 0.0, max = 1.0)))]
     pub betas: [f64; 2],
     /// Adam's epsilon. Default: 1e-8, with fp16 1e-6.
@@ -49,27 +48,27 @@ pub struct TrainTeacher {
     #[schemars(range(min = 0.0, max = 1.0))]
     pub epsilon: Option<f64>,
     /// Mean of ln(sigma) of the training noise.
-    #[serde(default = "p_mean")]
+    #[serde_inline_default(-1.2)]
     pub p_mean: f64,
     /// Standard deviation of ln(sigma) of the training noise.
-    #[serde(default = "p_std")]
+    #[serde_inline_default(1.2)]
     #[schemars(range(min = 0.0))]
     pub p_std: f64,
     /// The moving average of the weights: what the stage hands on.
     #[serde(default)]
     pub ema: Ema,
     /// Probability of each augmentation of the training images.
-    #[serde(default = "augment")]
+    #[serde_inline_default(0.12)]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub augment: f64,
     /// Arithmetic of the network; loss, optimizer and EMA are fp32 always.
     #[serde(default)]
     pub precision: Precision,
     /// How often a line of statistics is written.
-    #[serde(default = "status_every_kimg")]
+    #[serde_inline_default(Kimg(50.0))]
     pub status_every_kimg: Kimg,
     /// How often the state is saved from which an interrupted run continues.
-    #[serde(default = "checkpoint_every_kimg")]
+    #[serde_inline_default(Kimg(25_000.0))]
     pub checkpoint_every_kimg: Kimg,
     /// Weights, sample grids and metrics along the way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -96,24 +95,4 @@ impl TrainTeacher {
     pub fn lr_at(&self, nimg: u64) -> f64 {
         self.lr * (nimg as f64 / (self.lr_rampup_kimg.0 * 1000.0).max(1e-8)).min(1.0)
     }
-}
-
-fn lr() -> f64 {
-    1e-3
-}
-
-fn lr_rampup_kimg() -> Kimg {
-    Kimg(10_000.0)
-}
-
-fn betas() -> [f64; 2] {
-    [0.9, 0.999]
-}
-
-fn status_every_kimg() -> Kimg {
-    Kimg(50.0)
-}
-
-fn checkpoint_every_kimg() -> Kimg {
-    Kimg(25_000.0)
 }

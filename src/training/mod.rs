@@ -2,7 +2,6 @@
 //! the replicas of a training agree on.
 
 pub mod adam;
-pub(crate) mod defaults;
 pub mod draws;
 pub mod ema;
 pub mod gradients;

@@ -7,22 +7,20 @@ use crate::{kimg::Kimg, metrics::Metric};
 
 /// Weights, sample grids and metrics along the way.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct Snapshots {
     /// How often a snapshot is taken.
-    #[serde(default = "every_kimg")]
     pub every_kimg: Kimg,
     /// Metrics of every snapshot, against the stage's dataset; the first one decides which is the best.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub metrics: Vec<Metric>,
     /// Which snapshots' weights stay on disk.
-    #[serde(default)]
     pub keep: Keep,
 }
 
 impl Default for Snapshots {
     fn default() -> Self {
-        Self { every_kimg: every_kimg(), metrics: Vec::new(), keep: Keep::default() }
+        Self { every_kimg: Kimg(500.0), metrics: Vec::new(), keep: Keep::default() }
     }
 }
 
@@ -37,8 +35,4 @@ pub enum Keep {
     All,
     /// Only the last, which the stage hands on.
     Last,
-}
-
-fn every_kimg() -> Kimg {
-    Kimg(500.0)
 }
