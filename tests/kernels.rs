@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use proptest::prelude::*;
-use sida::kernels::{self, AdamStep, GroupNorm, InstructionSet, reference};
+use sida::kernels::{self, AdamStep, GroupNorm, InstructionSet, meaning};
 
 // As in the program: recycled memory is not zero, so an element that a kernel forgets shows up.
 #[global_allocator]
@@ -94,7 +94,7 @@ fn instruction_set() -> impl Strategy<Value = InstructionSet> {
     prop_oneof![Just(InstructionSet::Portable), Just(InstructionSet::Avx2), Just(InstructionSet::Avx512)]
 }
 
-/// `conv2d_with`, ours and the reference's.
+/// `conv2d_with`, ours and what it means.
 type Conv = fn(Tensor<4>, Tensor<4>, Option<Tensor<1>>, usize, [usize; 2]) -> Tensor<4>;
 
 /// Channel counts around the vector lengths, and the ends of a network.
@@ -115,7 +115,7 @@ proptest! {
             let (x, weight) = (shaped(&t[0], [n, h, w, c]), shaped(&t[1], [k, c, side, side]));
             if bias { f(x, weight, Some(t[2].clone())) } else { f(x, weight, None) + t[2].clone().sum().reshape([1, 1, 1, 1]) }
         };
-        check(2e-5, &inputs, run(kernels::conv2d), run(reference::conv2d))?;
+        check(2e-5, &inputs, run(kernels::conv2d), run(meaning::conv2d))?;
     }
 
     #[test]
@@ -127,7 +127,7 @@ proptest! {
         let run = |f: Conv| move |t: &[Tensor<1>]| {
             f(shaped(&t[0], [n, h, w, c]), shaped(&t[1], [k, c, kh, kw]), Some(t[2].clone()), stride, padding)
         };
-        check(2e-5, &inputs, run(kernels::conv2d_with), run(reference::conv2d_with))?;
+        check(2e-5, &inputs, run(kernels::conv2d_with), run(meaning::conv2d_with))?;
     }
 
     /// 3x3 without padding has a path of its own.
@@ -138,7 +138,7 @@ proptest! {
         let run = |f: Conv| move |t: &[Tensor<1>]| {
             f(shaped(&t[0], [n, h, w, c]), shaped(&t[1], [k, c, 3, 3]), Some(t[2].clone()), 1, [0, 0])
         };
-        check(2e-5, &inputs, run(kernels::conv2d_with), run(reference::conv2d_with))?;
+        check(2e-5, &inputs, run(kernels::conv2d_with), run(meaning::conv2d_with))?;
     }
 
     #[test]
@@ -151,7 +151,7 @@ proptest! {
         let run = |f: fn(Tensor<4>, usize, Option<f64>) -> Tensor<4>| {
             move |t: &[Tensor<1>]| f(shaped(&t[0], dims) * 3.0, heads, eps)
         };
-        check(1e-4, &[input(&dims, seed)], run(kernels::attention), run(reference::attention))?;
+        check(1e-4, &[input(&dims, seed)], run(kernels::attention), run(meaning::attention))?;
     }
 
     #[test]
@@ -166,9 +166,9 @@ proptest! {
             move |t: &[Tensor<1>]| f(shaped(&t[0], [n, h, w, c]), &filter)
         };
         if down {
-            check(2e-6, &[input(&[n, h, w, c], seed)], run(kernels::downsample), run(reference::downsample))?;
+            check(2e-6, &[input(&[n, h, w, c], seed)], run(kernels::downsample), run(meaning::downsample))?;
         } else {
-            check(2e-6, &[input(&[n, h, w, c], seed)], run(kernels::upsample), run(reference::upsample))?;
+            check(2e-6, &[input(&[n, h, w, c], seed)], run(kernels::upsample), run(meaning::upsample))?;
         }
     }
 
@@ -183,7 +183,7 @@ proptest! {
             let unused = gains.clone().sum().reshape([1, 1, 1, 1]);
             f(shaped(&t[0], [n, h, h, c]) * 4.0, gain.then_some(gains)) + unused
         };
-        check(1e-5, &inputs, run(kernels::mp_silu), run(reference::mp_silu))?;
+        check(1e-5, &inputs, run(kernels::mp_silu), run(meaning::mp_silu))?;
     }
 
     #[test]
@@ -192,7 +192,7 @@ proptest! {
         // With one channel the gradient is what is left of a difference of equals.
         let dims = [n, h, h, c.max(4)];
         let run = |f: fn(Tensor<4>, f64) -> Tensor<4>| move |t: &[Tensor<1>]| f(shaped(&t[0], dims), 1e-4);
-        check(2e-5, &[input(&dims, seed)], run(kernels::pixel_norm), run(reference::pixel_norm))?;
+        check(2e-5, &[input(&dims, seed)], run(kernels::pixel_norm), run(meaning::pixel_norm))?;
     }
 
     #[test]
@@ -205,7 +205,7 @@ proptest! {
             let (x, weight) = (shaped(&t[0], [m, c]), shaped(&t[1], [k, c]));
             if bias { f(x, weight, Some(t[2].clone())) } else { f(x, weight, None) + t[2].clone().sum().reshape([1, 1]) }
         };
-        check(5e-6, &inputs, run(kernels::dense), run(reference::dense))?;
+        check(5e-6, &inputs, run(kernels::dense), run(meaning::dense))?;
     }
 
     #[test]
@@ -229,7 +229,7 @@ proptest! {
             let unused = t[3].clone().sum() + t[4].clone().sum() + t[5].clone().sum();
             f(shaped(&t[0], [n, h, w, c]) * 3.0 + 5.0, norm) + unused.reshape([1, 1, 1, 1])
         };
-        check(1e-4, &inputs, run(kernels::group_norm), run(reference::group_norm))?;
+        check(1e-4, &inputs, run(kernels::group_norm), run(meaning::group_norm))?;
     }
 
     #[test]
@@ -244,7 +244,7 @@ proptest! {
         let run = |f: fn(Tensor<4>, f64, Tensor<4>, f64, Option<f64>) -> Tensor<4>| move |t: &[Tensor<1>]| {
             f(shaped(&t[0], [n, h, h, c]), weights.0, shaped(&t[1], [n, h, h, c]), weights.1, limit)
         };
-        check(1e-6, &inputs, run(kernels::weighted_sum), run(reference::weighted_sum))?;
+        check(1e-6, &inputs, run(kernels::weighted_sum), run(meaning::weighted_sum))?;
     }
 
     #[test]
@@ -256,13 +256,13 @@ proptest! {
             let gain = gain.then(|| Tensor::from_floats([-1.7], &t[0].device()));
             f(shaped(&t[0], dims), 1e-4, 0.3, gain)
         };
-        check(2e-5, &[input(&dims, seed)], run(kernels::normalize_rows), run(reference::normalize_rows))?;
+        check(2e-5, &[input(&dims, seed)], run(kernels::normalize_rows), run(meaning::normalize_rows))?;
         // The gradient to the gain is a sum over everything: of squares here, so that nothing cancels.
         let run = |f: fn(Tensor<3>, f64, f64, Option<Tensor<1>>) -> Tensor<3>| move |t: &[Tensor<1>]| {
             let weight = tensor(dims, seed, &t[0].device());
             (f(weight.clone(), 1e-4, 0.3, Some(t[0].clone())) * weight).sum()
         };
-        check(2e-6, &[input(&[1], seed ^ 1)], run(kernels::normalize_rows), run(reference::normalize_rows))?;
+        check(2e-6, &[input(&[1], seed ^ 1)], run(kernels::normalize_rows), run(meaning::normalize_rows))?;
     }
 
     #[test]
@@ -273,7 +273,7 @@ proptest! {
         let run = |f: fn(Tensor<4>, f64, Tensor<4>, f64) -> Tensor<4>| move |t: &[Tensor<1>]| {
             f(shaped(&t[0], [n, h, h, a]), weights.0, shaped(&t[1], [n, h, h, b]), weights.1)
         };
-        check(1e-6, &inputs, run(kernels::concat), run(reference::concat))?;
+        check(1e-6, &inputs, run(kernels::concat), run(meaning::concat))?;
     }
 
     #[test]
@@ -281,8 +281,8 @@ proptest! {
         let _set = force(set);
         let x = tensor([n, h, w, c], seed, &Device::flex());
         for (fast, slow) in [
-            (kernels::max_pool(x.clone(), stride, padding), reference::max_pool(x.clone(), stride, padding)),
-            (kernels::average_pool(x.clone()), reference::average_pool(x)),
+            (kernels::max_pool(x.clone(), stride, padding), meaning::max_pool(x.clone(), stride, padding)),
+            (kernels::average_pool(x.clone()), meaning::average_pool(x)),
         ] {
             prop_assert_eq!(fast.dims(), slow.dims());
             let d = distance(&host(fast), &host(slow));
@@ -294,8 +294,8 @@ proptest! {
     fn silu_and_relu(set in instruction_set(), len in 4usize..200, seed: u64) {
         let _set = force(set);
         let run = |f: fn(Tensor<1>) -> Tensor<1>| move |t: &[Tensor<1>]| f(t[0].clone() * 20.0);
-        check(2e-6, &[input(&[len], seed)], run(kernels::silu), run(reference::silu))?;
-        check(1e-6, &[input(&[len], seed)], run(kernels::relu), run(reference::relu))?;
+        check(2e-6, &[input(&[len], seed)], run(kernels::silu), run(meaning::silu))?;
+        check(1e-6, &[input(&[len], seed)], run(kernels::relu), run(meaning::relu))?;
     }
 }
 
@@ -347,7 +347,7 @@ fn square_sums() {
     let _set = force(InstructionSet::Avx512);
     let device = Device::flex();
     let tensors: Vec<Tensor<1>> = [1, 17, 100_003].iter().map(|len| tensor([*len], 5, &device)).collect();
-    let (fast, slow) = (host(kernels::square_sums(&tensors)), host(reference::square_sums(&tensors)));
+    let (fast, slow) = (host(kernels::square_sums(&tensors)), host(meaning::square_sums(&tensors)));
     assert!(distance(&fast, &slow) < 1e-5, "{fast:?} {slow:?}");
     for threads in [1, 3] {
         let again = kernels::with_threads(threads, || host(kernels::square_sums(&tensors)));
@@ -390,9 +390,9 @@ fn adam_and_lerp() {
             let before = host(kept.clone());
             fast = kernels::adam(fast.0, fast.1, fast.2, gradient.clone(), settings);
             assert_eq!(host(kept), before, "another handle must not see the update");
-            slow = reference::adam(slow.0, slow.1, slow.2, gradient, settings);
+            slow = meaning::adam(slow.0, slow.1, slow.2, gradient, settings);
             fast_ema = kernels::lerp(fast_ema, fast.0.clone(), 0.1);
-            slow_ema = reference::lerp(slow_ema, slow.0.clone(), 0.1);
+            slow_ema = meaning::lerp(slow_ema, slow.0.clone(), 0.1);
         }
         for (fast, slow) in [(fast.0, slow.0), (fast.1, slow.1), (fast.2, slow.2), (fast_ema, slow_ema)] {
             let d = distance(&host(fast), &host(slow));
@@ -421,12 +421,12 @@ fn one_sample_is_not_a_number() {
     for set in [InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512] {
         let _set = force(set);
         for (fast, slow) in [
-            (kernels::group_norm(x(), norm()), reference::group_norm(x(), norm())),
-            (kernels::attention(x(), 1, None), reference::attention(x(), 1, None)),
-            (kernels::attention(x(), 2, Some(1e-4)), reference::attention(x(), 2, Some(1e-4))),
-            (kernels::silu(x()), reference::silu(x())),
-            (kernels::pixel_norm(x(), 1e-4), reference::pixel_norm(x(), 1e-4)),
-            (kernels::conv2d(x(), weight(), None), reference::conv2d(x(), weight(), None)),
+            (kernels::group_norm(x(), norm()), meaning::group_norm(x(), norm())),
+            (kernels::attention(x(), 1, None), meaning::attention(x(), 1, None)),
+            (kernels::attention(x(), 2, Some(1e-4)), meaning::attention(x(), 2, Some(1e-4))),
+            (kernels::silu(x()), meaning::silu(x())),
+            (kernels::pixel_norm(x(), 1e-4), meaning::pixel_norm(x(), 1e-4)),
+            (kernels::conv2d(x(), weight(), None), meaning::conv2d(x(), weight(), None)),
         ] {
             let (fast, slow) = (host(fast), host(slow));
             let half = fast.len() / 2;

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::device;
 use crate::{
     BURN_VERSION, Error, Result,
-    kernels::{self, reference},
+    kernels::{self, meaning},
     seed::{Phase, Seed},
 };
 
@@ -109,7 +109,7 @@ fn self_test(device: &Device) -> (f64, f64) {
         let gradient = |t: &Tensor<4>, tape: &mut _| t.grad_remove(tape).expect("a gradient").into_data();
         [y.inner().into_data(), gradient(&x, &mut tape), gradient(&w, &mut tape)]
     };
-    let truth = results(&|x, w| reference::conv2d(x, w, None), on(&Device::flex()));
+    let truth = results(&|x, w| meaning::conv2d(x, w, None), on(&Device::flex()));
     let fast = |x, w| kernels::conv2d(x, w, None);
     let found = results(&fast, on(device));
     let started = Instant::now();

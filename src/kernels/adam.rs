@@ -3,12 +3,24 @@
 use burn::tensor::Tensor;
 
 use super::{
-    AdamStep,
     array::Array,
     cpu::adam::{self as cpu, Constants},
-    reference,
+    meaning,
     tape::Operand,
 };
+
+/// One step of Adam: what the recipe says, and how many steps there have been.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamStep {
+    /// Learning rate of this step.
+    pub lr: f64,
+    /// Decay rates of the first and second moment.
+    pub betas: [f64; 2],
+    /// Added to the root of the second moment.
+    pub eps: f64,
+    /// Number of this step, from 1; for bias correction.
+    pub step: u64,
+}
 
 /// Adam without weight decay, bias correction on (torch's arithmetic): the new (parameter, first moment, second moment).
 /// On the CPU it works in place where a tensor is the only handle to its memory. The results carry no history.
@@ -21,7 +33,7 @@ pub fn adam<const D: usize>(
 ) -> (Tensor<D>, Tensor<D>, Tensor<D>) {
     let parameter = match Operand::try_from(parameter) {
         Ok(parameter) => parameter,
-        Err(parameter) => return reference::adam(parameter, moment1, moment2, gradient, adam),
+        Err(parameter) => return meaning::adam(parameter, moment1, moment2, gradient, adam),
     };
     let [mut m, mut v] = [moment1, moment2].map(|moment| Operand::of(moment).into_array());
     let (context, mut p) = parameter.into_parts();
@@ -44,7 +56,7 @@ pub fn adam<const D: usize>(
 pub fn lerp<const D: usize>(from: Tensor<D>, to: Tensor<D>, weight: f64) -> Tensor<D> {
     let from = match Operand::try_from(from) {
         Ok(from) => from,
-        Err(from) => return reference::lerp(from, to, weight),
+        Err(from) => return meaning::lerp(from, to, weight),
     };
     let (context, mut from) = from.into_parts();
     cpu::lerp(from.values_mut(), Operand::of(to).into_array().values(), weight as f32);
@@ -57,12 +69,12 @@ pub fn square_sums(tensors: &[Tensor<1>]) -> Tensor<1> {
     let mut context = None;
     let mut sums = Vec::with_capacity(tensors.len());
     for tensor in tensors {
-        let Ok(operand) = Operand::try_from(tensor.clone()) else { return reference::square_sums(tensors) };
+        let Some(operand) = Operand::of_cpu(tensor) else { return meaning::square_sums(tensors) };
         let (of_tensor, array) = operand.into_parts();
         context = Some(of_tensor);
         sums.push(cpu::square_sum(array.values()));
     }
-    let Some(context) = context else { return reference::square_sums(tensors) };
+    let Some(context) = context else { return meaning::square_sums(tensors) };
     let count = sums.len();
     context.constant(Array::from_values(sums, [count]))
 }

@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use super::{
     array::Array,
     cpu::attention::{self as cpu, Extents},
-    reference,
+    meaning,
     tape::{Operand, Operation, record},
 };
 
@@ -13,10 +13,7 @@ use super::{
 /// query (j = 0), key (1) or value (2). `normalize_eps`: EDM2 first divides each of the three, per head and
 /// position, by `eps + rms`. qkv `[n, h, w, 3 c]` => `[n, h, w, c]`
 pub fn attention(qkv: Tensor<4>, heads: usize, normalize_eps: Option<f64>) -> Tensor<4> {
-    let qkv = match Operand::try_from(qkv) {
-        Ok(qkv) => qkv,
-        Err(qkv) => return reference::attention(qkv, heads, normalize_eps),
-    };
+    let Some(qkv) = Operand::of_cpu(&qkv) else { return meaning::attention(qkv, heads, normalize_eps) };
     let dims @ [n, h, w, c3] = qkv.array.dims();
     assert!(heads > 0 && c3.is_multiple_of(3 * heads), "{heads} heads of {c3} channels");
     let normalize_eps = normalize_eps.map(|eps| eps as f32);

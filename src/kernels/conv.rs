@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use super::{
     array::Array,
     cpu::{dense, im2col, winograd},
-    reference,
+    meaning,
     tape::{Operand, Operation, record},
 };
 
@@ -25,10 +25,7 @@ pub fn conv2d_with(
     stride: usize,
     padding: [usize; 2],
 ) -> Tensor<4> {
-    let x = match Operand::try_from(x) {
-        Ok(x) => x,
-        Err(x) => return reference::conv2d_with(x, weight, bias, stride, padding),
-    };
+    let Some(x) = Operand::of_cpu(&x) else { return meaning::conv2d_with(x, weight, bias, stride, padding) };
     let (weight, bias) = (Operand::of(weight), bias.map(Operand::of));
     let dims @ [n, h, w, c] = x.array.dims();
     let [k, weight_c, kh, kw] = weight.array.dims();
@@ -42,15 +39,27 @@ pub fn conv2d_with(
         ((1, 1), 1, [0, 0]) => Way::Dense([n * h * w, c, k]),
         _ => Way::Windows(im2col::Extents { x: dims, out, k, kernel: [kh, kw], stride, padding }),
     };
-    let output = Array::build([n, out[0], out[1], k], |y| {
+    apply::<4, 4>(way, x, weight, bias, [n, out[0], out[1], k])
+}
+
+/// What this `way` makes of x `[.., c]`, with weight `[k, c, ..]` and bias `[k]` => `[.., k]`, of the extents `out`.
+pub(super) fn apply<const X: usize, const W: usize>(
+    way: Way,
+    x: Operand,
+    weight: Operand,
+    bias: Option<Operand>,
+    out: [usize; X],
+) -> Tensor<X> {
+    let output = Array::build(out, |y| {
         let bias = bias.as_ref().map(|bias| bias.array.values());
         way.forward(x.array.values(), weight.array.values(), bias, y);
     });
+    let (x_dims, weight_dims) = (x.array.dims(), weight.array.dims());
     let (x_tracked, weight_tracked) = (x.is_tracked(), weight.is_tracked());
-    record([Some(x), Some(weight), bias], output, |[x, weight, _]| Conv {
+    record([Some(x), Some(weight), bias], output, |[x, weight, _]| Linear::<X, W> {
         way,
-        x_dims: dims,
-        weight_dims: [k, c, kh, kw],
+        x_dims,
+        weight_dims,
         // Each gradient needs the other operand.
         x: x.filter(|_| weight_tracked),
         weight: weight.filter(|_| x_tracked),
@@ -59,10 +68,10 @@ pub fn conv2d_with(
 
 /// How a convolution is computed.
 #[derive(Clone, Copy)]
-enum Way {
+pub(super) enum Way {
     /// 3x3, stride 1.
     Winograd(winograd::Extents),
-    /// 1x1.
+    /// 1x1, and dense layers.
     Dense([usize; 3]),
     /// All others.
     Windows(im2col::Extents),
@@ -94,17 +103,17 @@ impl Way {
     }
 }
 
-/// The backward pass of a convolution.
+/// The backward pass of what is linear in x and in weights.
 #[derive(Clone)]
-struct Conv {
+struct Linear<const X: usize, const W: usize> {
     way: Way,
-    x_dims: [usize; 4],
-    weight_dims: [usize; 4],
+    x_dims: [usize; X],
+    weight_dims: [usize; W],
     x: Option<Array>,
     weight: Option<Array>,
 }
 
-impl Operation<3> for Conv {
+impl<const X: usize, const W: usize> Operation<3> for Linear<X, W> {
     fn backward(self, gradient: Array, wanted: [bool; 3]) -> [Option<Array>; 3] {
         let (way, dy) = (self.way, gradient.values());
         let dx = self.weight.filter(|_| wanted[0]);

@@ -8,17 +8,14 @@ use super::{
         edm2 as cpu,
         normalized_rows::{self, Rows},
     },
-    reference,
+    meaning,
     tape::{Operand, Operation, record},
 };
 
 /// Magnitude-preserving SiLU (EDM2): `silu(x * gain) / 0.596`, with an optional gain per sample and channel.
 /// x `[n, h, w, c]`, gain `[n, c]` => `[n, h, w, c]`
 pub fn mp_silu(x: Tensor<4>, gain: Option<Tensor<2>>) -> Tensor<4> {
-    let x = match Operand::try_from(x) {
-        Ok(x) => x,
-        Err(x) => return reference::mp_silu(x, gain),
-    };
+    let Some(x) = Operand::of_cpu(&x) else { return meaning::mp_silu(x, gain) };
     let gain = gain.map(Operand::of);
     let dims @ [n, h, w, c] = x.array.dims();
     let output = Array::build(dims, |y| {
@@ -49,10 +46,7 @@ impl Operation<2> for MpSilu {
 
 /// Pixel norm (EDM2): every position divided by `eps + rms over channels`. x `[n, h, w, c]` => `[n, h, w, c]`
 pub fn pixel_norm(x: Tensor<4>, eps: f64) -> Tensor<4> {
-    let x = match Operand::try_from(x) {
-        Ok(x) => x,
-        Err(x) => return reference::pixel_norm(x, eps),
-    };
+    let Some(x) = Operand::of_cpu(&x) else { return meaning::pixel_norm(x, eps) };
     let dims: [usize; 4] = x.array.dims();
     let eps = eps as f32;
     let output = Array::build(dims, |y| cpu::pixel_norm(dims[3], eps, x.array.values(), y));
@@ -81,9 +75,8 @@ pub fn normalize_rows<const D: usize>(
     factor: f64,
     gain: Option<Tensor<1>>,
 ) -> Tensor<D> {
-    let weight = match Operand::try_from(weight) {
-        Ok(weight) => weight,
-        Err(weight) => return reference::normalize_rows(weight, eps, factor, gain),
+    let Some(weight) = Operand::of_cpu(&weight) else {
+        return meaning::normalize_rows(weight, eps, factor, gain);
     };
     let gain = gain.map(Operand::of);
     let dims: [usize; D] = weight.array.dims();

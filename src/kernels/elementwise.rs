@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use super::{
     array::Array,
     cpu::elementwise::{self as cpu, Columns},
-    reference,
+    meaning,
     tape::{Operand, Operation, record},
 };
 
@@ -18,10 +18,7 @@ pub fn weighted_sum(
     weight_b: f64,
     limit: Option<f64>,
 ) -> Tensor<4> {
-    let a = match Operand::try_from(a) {
-        Ok(a) => a,
-        Err(a) => return reference::weighted_sum(a, weight_a, b, weight_b, limit),
-    };
+    let Some(a) = Operand::of_cpu(&a) else { return meaning::weighted_sum(a, weight_a, b, weight_b, limit) };
     let b = Operand::of(b);
     let dims: [usize; 4] = a.array.dims();
     assert_eq!(dims, b.array.dims(), "a sum needs equal extents");
@@ -74,10 +71,7 @@ impl Operation<2> for WeightedSum {
 /// Concatenation along channels, each part times its weight (EDM2's `mp_cat`; weights 1 elsewhere).
 /// `[n, h, w, ca]`, `[n, h, w, cb]` => `[n, h, w, ca + cb]`
 pub fn concat(a: Tensor<4>, weight_a: f64, b: Tensor<4>, weight_b: f64) -> Tensor<4> {
-    let a = match Operand::try_from(a) {
-        Ok(a) => a,
-        Err(a) => return reference::concat(a, weight_a, b, weight_b),
-    };
+    let Some(a) = Operand::of_cpu(&a) else { return meaning::concat(a, weight_a, b, weight_b) };
     let b = Operand::of(b);
     let [n, h, w, ca] = a.array.dims();
     let [_, _, _, cb] = b.array.dims();
@@ -112,12 +106,12 @@ impl Operation<2> for Concat {
 
 /// x times sigmoid(x), elementwise.
 pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    elementwise(x, reference::silu, cpu::silu, cpu::silu_gradient)
+    elementwise(x, meaning::silu, cpu::silu, cpu::silu_gradient)
 }
 
 /// The larger of x and 0, elementwise.
 pub fn relu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    elementwise(x, reference::relu, cpu::relu, cpu::relu_gradient)
+    elementwise(x, meaning::relu, cpu::relu, cpu::relu_gradient)
 }
 
 /// Writes an operation's output from x.
@@ -131,10 +125,7 @@ fn elementwise<const D: usize>(
     forward: Forward,
     gradient: Gradient,
 ) -> Tensor<D> {
-    let x = match Operand::try_from(x) {
-        Ok(x) => x,
-        Err(x) => return meaning(x),
-    };
+    let Some(x) = Operand::of_cpu(&x) else { return meaning(x) };
     let dims: [usize; D] = x.array.dims();
     let output = Array::build(dims, |out| forward(x.array.values(), out));
     record([Some(x)], output, |[x]| Elementwise { dims, x: x.expect("always given"), gradient })

@@ -2,8 +2,8 @@
 //!
 //! Activations are NHWC (`[n, h, w, c]`) throughout a network; only its 1- or 3-channel ends convert. Weights
 //! keep the reference's layouts (`[out, in, kh, kw]`, `[out, in]`), so nothing is transposed on load. Every
-//! function is differentiable. `reference` says what each one means, in Burn tensors; f32 tensors of the CPU take
-//! the fast paths of the crate in `cpu/`, all others the reference.
+//! function is differentiable. `meaning` says what each one is, in Burn tensors; f32 tensors of the CPU take the
+//! fast paths of the crate in `cpu/`, all others that one.
 
 use sida_cpu_kernels as cpu;
 
@@ -14,20 +14,21 @@ mod conv;
 mod dense;
 mod edm2;
 mod elementwise;
+mod layout;
+pub mod meaning;
 mod norm;
 mod pooling;
-pub mod reference;
 mod resample;
 mod tape;
 
-pub use adam::{adam, lerp, square_sums};
+pub use adam::{AdamStep, adam, lerp, square_sums};
 pub use attention::attention;
 pub use conv::{conv2d, conv2d_with};
 pub use cpu::{InstructionSet, Recycler, threads, wide, with_threads};
 pub use dense::dense;
 pub use edm2::{mp_silu, normalize_rows, pixel_norm};
 pub use elementwise::{concat, relu, silu, weighted_sum};
-pub use norm::group_norm;
+pub use layout::{to_nchw, to_nhwc};
+pub use norm::{GroupNorm, group_norm};
 pub use pooling::{average_pool, max_pool};
-pub use reference::{AdamStep, GroupNorm, to_nchw, to_nhwc};
 pub use resample::{downsample, upsample};

@@ -8,16 +8,34 @@ use super::{
         norm::{self as cpu, Extents, Parameters},
         norm_gradient::{self, Gradients},
     },
-    reference::{self, GroupNorm},
+    meaning,
     tape::{Operand, Operation, record},
 };
 
+/// The settings of one fused group normalisation:
+/// `y = norm(x + shift_before) * weight + bias`, then `y * (1 + scale) + shift`, then SiLU; the optional parts
+/// where given.
+#[derive(Debug)]
+pub struct GroupNorm {
+    /// Number of groups; divides the channels.
+    pub groups: usize,
+    /// Added to the variance.
+    pub eps: f64,
+    /// `[c]`
+    pub weight: Tensor<1>,
+    /// `[c]`
+    pub bias: Tensor<1>,
+    /// Added to x before the normalisation, one value per sample and channel (DDPM++). `[n, c]`
+    pub shift_before: Option<Tensor<2>>,
+    /// `(scale, shift)` of the normalised values, per sample and channel (ADM). Each `[n, c]`
+    pub scale_shift: Option<(Tensor<2>, Tensor<2>)>,
+    /// Whether a SiLU follows.
+    pub silu: bool,
+}
+
 /// Group normalisation with what surrounds it. x `[n, h, w, c]` => `[n, h, w, c]`
 pub fn group_norm(x: Tensor<4>, norm: GroupNorm) -> Tensor<4> {
-    let x = match Operand::try_from(x) {
-        Ok(x) => x,
-        Err(x) => return reference::group_norm(x, norm),
-    };
+    let Some(x) = Operand::of_cpu(&x) else { return meaning::group_norm(x, norm) };
     let dims @ [n, h, w, c] = x.array.dims();
     let e = Extents { n, hw: h * w, c, groups: norm.groups, eps: norm.eps as f32, silu: norm.silu };
     let (scale, shift) = norm.scale_shift.unzip();

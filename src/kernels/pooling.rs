@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use super::{
     array::Array,
     cpu::pooling::{self as cpu, Extents},
-    reference,
+    meaning,
     tape::Operand,
 };
 
@@ -14,7 +14,7 @@ use super::{
 pub fn max_pool(x: Tensor<4>, stride: usize, padding: usize) -> Tensor<4> {
     match untracked(&x) {
         Some(operand) => pooled(operand, stride, padding, cpu::max),
-        None => reference::max_pool(x, stride, padding),
+        None => meaning::max_pool(x, stride, padding),
     }
 }
 
@@ -23,13 +23,13 @@ pub fn max_pool(x: Tensor<4>, stride: usize, padding: usize) -> Tensor<4> {
 pub fn average_pool(x: Tensor<4>) -> Tensor<4> {
     match untracked(&x) {
         Some(operand) => pooled(operand, 1, 1, cpu::average),
-        None => reference::average_pool(x),
+        None => meaning::average_pool(x),
     }
 }
 
 /// An f32 tensor of the CPU that no gradient is wanted of: the fast path has no backward pass.
 fn untracked(x: &Tensor<4>) -> Option<Operand> {
-    Operand::try_from(x.clone()).ok().filter(|x| !x.is_tracked())
+    Operand::of_cpu(x).filter(|x| !x.is_tracked())
 }
 
 fn pooled(

@@ -5,36 +5,26 @@ use burn::tensor::Tensor;
 use super::{
     array::Array,
     cpu::resample::Resampling,
-    reference,
+    meaning,
     tape::{Operand, Operation, record},
 };
 
 /// Halves the resolution with a separable depthwise filter: outer product over sum squared, padding
 /// `(len - 1) / 2`, stride 2. x `[n, h, w, c]` => `[n, h / 2, w / 2, c]`
 pub fn downsample(x: Tensor<4>, filter: &[f32]) -> Tensor<4> {
-    match Operand::try_from(x) {
-        Ok(x) => {
-            let [n, h, w, c] = x.array.dims();
-            let small = |len: usize| (len + 2 * padding(filter) - filter.len()) / 2 + 1;
-            Resample { n, c, large: [h, w], small: [small(h), small(w)], taps: taps(filter), down: true }
-                .apply(x)
-        }
-        Err(x) => reference::downsample(x, filter),
-    }
+    let Some(x) = Operand::of_cpu(&x) else { return meaning::downsample(x, filter) };
+    let [n, h, w, c] = x.array.dims();
+    let small = [h, w].map(|len| (len + 2 * padding(filter) - filter.len()) / 2 + 1);
+    Resample { n, c, large: [h, w], small, taps: taps(filter), down: true }.apply(x)
 }
 
 /// Doubles the resolution with a separable depthwise filter, transposed, times 4.
 /// x `[n, h, w, c]` => `[n, 2 h, 2 w, c]`
 pub fn upsample(x: Tensor<4>, filter: &[f32]) -> Tensor<4> {
-    match Operand::try_from(x) {
-        Ok(x) => {
-            let [n, h, w, c] = x.array.dims();
-            let large = |len: usize| 2 * len - 2 + filter.len() - 2 * padding(filter);
-            Resample { n, c, large: [large(h), large(w)], small: [h, w], taps: taps(filter), down: false }
-                .apply(x)
-        }
-        Err(x) => reference::upsample(x, filter),
-    }
+    let Some(x) = Operand::of_cpu(&x) else { return meaning::upsample(x, filter) };
+    let [n, h, w, c] = x.array.dims();
+    let large = [h, w].map(|len| 2 * len - 2 + filter.len() - 2 * padding(filter));
+    Resample { n, c, large, small: [h, w], taps: taps(filter), down: false }.apply(x)
 }
 
 fn padding(filter: &[f32]) -> usize {

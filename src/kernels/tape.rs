@@ -28,7 +28,12 @@ pub(crate) struct Operand {
 }
 
 impl Operand {
-    /// Takes an f32 tensor of the CPU apart; gives any other tensor back.
+    /// The parts of an f32 tensor of the CPU; `None` where it is another.
+    pub(crate) fn of_cpu<const D: usize>(tensor: &Tensor<D>) -> Option<Self> {
+        Self::try_from(tensor.clone()).ok()
+    }
+
+    /// The same for those that work in place, which need a tensor's only handle; gives any other tensor back.
     #[allow(clippy::result_large_err, reason = "a tensor given back is not an error but the other path")]
     #[allow(
         unreachable_patterns,
