@@ -3,7 +3,7 @@
 
 use burn::tensor::Tensor;
 
-use super::{kept::Kept, sida_loss};
+use super::{kept::Kept, round::LossTerms, sida_loss};
 use crate::{
     diffusion::denoising_loss::{denoising_loss, weight},
     nn::Denoised,
@@ -18,17 +18,6 @@ pub struct FakeScoreLoss {
     pub weight_by_logvar: bool,
 }
 
-/// The losses of one micro-batch, unreduced and unscaled.
-#[derive(Clone, Debug)]
-pub struct FakeScoreTerms {
-    /// Denoising, per value; 0 for dropped samples. `[n, c, h, w]`
-    pub denoising: Tensor<4>,
-    /// Telling generated from real, per sample; 0 for dropped samples. `[n, 1, 1, 1]`
-    pub discriminator: Option<Tensor<4>>,
-    /// The samples that took part.
-    pub kept: Kept,
-}
-
 impl FakeScoreLoss {
     /// The losses (SiD's denoising loss; SiDA's discriminator where `real_logits` are given).
     ///
@@ -41,13 +30,13 @@ impl FakeScoreLoss {
         judged: Denoised,
         real_logits: Option<Tensor<4>>,
         sigma: &Tensor<4>,
-    ) -> FakeScoreTerms {
+    ) -> LossTerms {
         let logvar = judged.logvar.filter(|_| self.weight_by_logvar);
-        let adversarial = real_logits.iter().flat_map(|real| [real, &judged.logits]);
-        let kept = Kept::judge([&generated, &judged.images].into_iter().chain(adversarial).chain(&logvar));
+        let logits = real_logits.iter().flat_map(|real| [real, &judged.logits]);
+        let kept = Kept::judge([&generated, &judged.images].into_iter().chain(logits).chain(&logvar));
         let logvar = logvar.map(|logvar| kept.only(logvar));
         let weight = weight(sigma, self.sigma_data);
-        let discriminator = real_logits.map(|real_logits| {
+        let adversarial = real_logits.map(|real_logits| {
             let cost = sida_loss::discriminator(real_logits, judged.logits, &kept);
             let weight = match &logvar {
                 Some(logvar) => weight.clone() / logvar.clone().exp(),
@@ -55,9 +44,8 @@ impl FakeScoreLoss {
             };
             kept.only(weight * cost)
         });
-        let denoising =
-            kept.only(denoising_loss(kept.only(generated), kept.only(judged.images), weight, logvar));
-        FakeScoreTerms { denoising, discriminator, kept }
+        let score = kept.only(denoising_loss(kept.only(generated), kept.only(judged.images), weight, logvar));
+        LossTerms { score, adversarial, kept }
     }
 }
 
@@ -97,14 +85,14 @@ mod tests {
         };
         let values = |tensor: Tensor<4>| tensor.into_data().try_into_vec::<f32>().unwrap();
         let without = terms(9, &[0, 2]);
-        let (denoising, discriminator) = (values(without.denoising), values(without.discriminator.unwrap()));
+        let (denoising, discriminator) = (values(without.score), values(without.adversarial.unwrap()));
         for spoiled in 0..5 {
             let terms = terms(spoiled, &[0, 1, 2]);
             assert_eq!(terms.kept.count_dropped().into_scalar::<f32>(), 1.0, "tensor {spoiled}");
-            let found = values(terms.denoising);
+            let found = values(terms.score);
             assert_eq!([&found[..3], &found[6..]].concat(), denoising, "tensor {spoiled}");
             assert_eq!(found[3..6], [0.0; 3]);
-            let found = values(terms.discriminator.unwrap());
+            let found = values(terms.adversarial.unwrap());
             assert_eq!(found, [discriminator[0], 0.0, discriminator[1]], "tensor {spoiled}");
         }
     }

@@ -1,28 +1,11 @@
 //! One round of the fake score phase: the generator's images, the losses, the gradients.
 
-use burn::tensor::Tensor;
-
-use super::{fake_score_loss::FakeScoreTerms, micro_batch::MicroBatch, objective::Objective};
+use super::{micro_batch::MicroBatch, objective::Objective, round::PhaseRound};
 use crate::{
     Error, Result,
     nn::{Denoiser, Dropout},
     training::Gradients,
 };
-
-/// One round of the fake score phase.
-#[derive(Debug)]
-pub struct FakeScoreRound {
-    /// The generator's images, before augmentation. `[n, c, h, w]`
-    pub images: Tensor<4>,
-    /// The losses, unreduced.
-    pub terms: FakeScoreTerms,
-    /// The scaled denoising loss. `[1]`
-    pub loss: Tensor<1>,
-    /// The scaled discriminator loss. `[1]`
-    pub discriminator_loss: Option<Tensor<1>>,
-    /// Of their sum, by the fake score network's parameters.
-    pub gradients: Gradients,
-}
 
 impl Objective {
     /// One round of the fake score phase. Both networks without a tape; `batch_size` divides the sums.
@@ -35,7 +18,7 @@ impl Objective {
         fake_score: &D,
         batch: &MicroBatch,
         batch_size: f64,
-    ) -> Result<FakeScoreRound> {
+    ) -> Result<PhaseRound> {
         let images = self.generate(generator, batch, Dropout::Off);
         let untouched = || self.nothing_done(&images).filter(|_| self.generator.adversarial);
         let (clean, augment_labels) = match &batch.augmentation {
@@ -62,14 +45,13 @@ impl Objective {
             None
         };
         let terms = self.fake_score.terms(clean.autodiff(), judged, real_logits, &sigma);
-        let loss = terms.denoising.clone().sum() * (self.scales.fake_score / batch_size);
-        let discriminator_loss =
-            terms.discriminator.clone().map(|d| d.sum() * (self.scales.discriminator / batch_size));
-        let total = match &discriminator_loss {
-            Some(discriminator) => loss.clone() + discriminator.clone(),
-            None => loss.clone(),
+        let scales = [self.scales.fake_score, self.scales.discriminator].map(|scale| scale / batch_size);
+        let mut round = PhaseRound::new(images, terms, scales);
+        let total = match &round.adversarial_loss {
+            Some(discriminator) => round.loss.clone() + discriminator.clone(),
+            None => round.loss.clone(),
         };
-        let gradients = Gradients::collect(&student, &student.parameter_names(), &mut total.backward());
-        Ok(FakeScoreRound { images, terms, loss, discriminator_loss, gradients })
+        round.gradients = Gradients::collect(&student, &student.parameter_names(), &mut total.backward());
+        Ok(round)
     }
 }

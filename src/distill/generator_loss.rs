@@ -3,7 +3,7 @@
 
 use burn::tensor::Tensor;
 
-use super::{kept::Kept, sida_loss};
+use super::{kept::Kept, round::LossTerms, sida_loss};
 use crate::nn::Denoised;
 
 /// The settings of the generator's loss.
@@ -20,23 +20,12 @@ pub struct GeneratorLoss {
     pub drop_nan_logits: bool,
 }
 
-/// The losses of one micro-batch, unreduced and unscaled.
-#[derive(Clone, Debug)]
-pub struct GeneratorTerms {
-    /// Score identity, per value; 0 for dropped samples. `[n, c, h, w]`
-    pub score: Tensor<4>,
-    /// The adversarial term, per sample; 0 for dropped samples. `[n, 1, 1, 1]`
-    pub adversarial: Option<Tensor<4>>,
-    /// The samples that took part.
-    pub kept: Kept,
-}
-
 impl GeneratorLoss {
     /// The losses (SiD's score identity; SiDA's adversarial term).
     ///
     /// generated: the generator's images; real, fake: what the teacher and the fake score network say about them
     /// under noise. `[n, c, h, w]`
-    pub fn terms(&self, generated: Tensor<4>, real: Tensor<4>, fake: Denoised) -> GeneratorTerms {
+    pub fn terms(&self, generated: Tensor<4>, real: Tensor<4>, fake: Denoised) -> LossTerms {
         let logvar = fake.logvar.filter(|_| self.weight_by_logvar);
         let logits = Some(fake.logits).filter(|_| self.adversarial);
         let checked = logits.as_ref().filter(|_| self.drop_nan_logits);
@@ -53,7 +42,7 @@ impl GeneratorLoss {
         });
         let gap = real.clone() - fake;
         let score = gap.clone() * ((real - generated) - gap * self.alpha) / divisor;
-        GeneratorTerms { score: kept.only(score), adversarial, kept }
+        LossTerms { score: kept.only(score), adversarial, kept }
     }
 }
 

@@ -1,27 +1,10 @@
 //! One round of the generator phase: its images, the losses, the gradients.
 
-use burn::tensor::Tensor;
-
-use super::{generator_loss::GeneratorTerms, micro_batch::MicroBatch, objective::Objective};
+use super::{micro_batch::MicroBatch, objective::Objective, round::PhaseRound};
 use crate::{
     nn::{Denoiser, Dropout},
     training::Gradients,
 };
-
-/// One round of the generator phase.
-#[derive(Debug)]
-pub struct GeneratorRound {
-    /// The generator's images. `[n, c, h, w]`
-    pub images: Tensor<4>,
-    /// The losses, unreduced.
-    pub terms: GeneratorTerms,
-    /// The scaled score identity loss. `[1]`
-    pub loss: Tensor<1>,
-    /// The scaled adversarial loss. `[1]`
-    pub adversarial_loss: Option<Tensor<1>>,
-    /// By the generator's parameters; empty where it was only asked for its losses.
-    pub gradients: Gradients,
-}
 
 /// What the generator phase does with its losses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +27,7 @@ impl Objective {
         batch: &MicroBatch,
         learning: Learning,
         batch_size: f64,
-    ) -> GeneratorRound {
+    ) -> PhaseRound {
         let student = match learning {
             Learning::Nothing => generator.clone(),
             Learning::Score | Learning::ScoreAndAdversarial => generator.clone().train(),
@@ -59,20 +42,18 @@ impl Objective {
         let fake = judge(fake_score);
         let [_, c, h, w] = images.dims();
         let terms = self.generator.terms(images.clone(), real, fake);
-        let loss = terms.score.clone().sum() * (self.scales.generator / batch_size);
-        let adversarial_scale = self.scales.adversarial * (c * h * w) as f64 / batch_size;
-        let adversarial_loss = terms.adversarial.clone().map(|a| a.sum() * adversarial_scale);
-        let total = match (&adversarial_loss, learning) {
-            (_, Learning::Nothing) => None,
+        let adversarial = self.scales.adversarial * (c * h * w) as f64;
+        let scales = [self.scales.generator, adversarial].map(|scale| scale / batch_size);
+        let mut round = PhaseRound::new(images, terms, scales);
+        let total = match (&round.adversarial_loss, learning) {
+            (_, Learning::Nothing) => return round,
             (Some(adversarial), Learning::ScoreAndAdversarial) => {
-                Some(loss.clone() * 0.5 + adversarial.clone() * 0.5)
+                round.loss.clone() * 0.5 + adversarial.clone() * 0.5
             }
-            _ => Some(loss.clone()),
+            _ => round.loss.clone(),
         };
-        let gradients = total.map_or_else(Gradients::default, |total| {
-            Gradients::collect(&student, &student.parameter_names(), &mut total.backward())
-        });
-        GeneratorRound { images, terms, loss, adversarial_loss, gradients }
+        round.gradients = Gradients::collect(&student, &student.parameter_names(), &mut total.backward());
+        round
     }
 }
 

@@ -1,8 +1,5 @@
 //! `Iteration`: what happened in one iteration of a distillation, in numbers.
 
-use burn::tensor::Tensor;
-
-use super::kept::Kept;
 use crate::{seed::Phase, training::Sanitized};
 
 /// What happened in one iteration. Losses are sums over the batch divided by its size.
@@ -10,18 +7,10 @@ use crate::{seed::Phase, training::Sanitized};
 pub struct Iteration {
     /// Images seen when it began.
     pub nimg: u64,
-    /// Denoising loss of the fake score network.
-    pub fake_score_loss: f64,
-    /// Its discriminator loss.
-    pub discriminator_loss: Option<f64>,
-    /// Score identity loss of the generator.
-    pub generator_loss: f64,
-    /// Its adversarial loss, reported also before the generator learns from it.
-    pub adversarial_loss: Option<f64>,
-    /// Samples of the fake score phase that were left out because of a NaN.
-    pub fake_score_dropped: u64,
-    /// Samples of the generator phase that were left out because of a NaN.
-    pub generator_dropped: u64,
+    /// What the rounds of the fake score phase add up to.
+    pub fake_score: Round,
+    /// What the rounds of the generator phase add up to; adversarial also before the generator learns from it.
+    pub generator: Round,
     /// Gradients of the fake score network.
     pub fake_score_gradients: Sanitized,
     /// Gradients of the generator; `None` while it does not learn.
@@ -34,7 +23,7 @@ pub struct Iteration {
     pub rounds: Vec<Round>,
 }
 
-/// The losses of one round, as they entered the phase's sums.
+/// The losses of one round, as they entered the phase's sums; or those sums.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Round {
     /// Which half of the iteration.
@@ -45,13 +34,6 @@ pub struct Round {
     pub adversarial: Option<f64>,
     /// Samples that were left out because of a NaN.
     pub dropped: u64,
-}
-
-/// What a round reports: loss, adversarial loss, number of dropped samples. Still on the device. `[3]`
-pub(super) fn report(loss: Tensor<1>, adversarial: Option<Tensor<1>>, kept: &Kept) -> Tensor<1> {
-    let loss = loss.inner();
-    let adversarial = adversarial.map_or_else(|| loss.zeros_like(), Tensor::inner);
-    Tensor::cat(vec![loss, adversarial, kept.count_dropped()], 0)
 }
 
 /// The rounds that reported `numbers`: those of the fake score phase, then as many of the generator phase.
@@ -67,17 +49,12 @@ pub(super) fn rounds(numbers: &[f64], adversarial: bool) -> Vec<Round> {
     reports.enumerate().map(round).collect()
 }
 
-/// What the rounds of one phase add up to.
-pub(super) struct Totals {
-    pub(super) loss: f64,
-    pub(super) adversarial: Option<f64>,
-    pub(super) dropped: u64,
-}
-
-impl Totals {
-    pub(super) fn of(rounds: &[Round], phase: Phase) -> Self {
+impl Round {
+    /// What the rounds of one phase add up to.
+    pub(super) fn sum(rounds: &[Self], phase: Phase) -> Self {
         let rounds = || rounds.iter().filter(|round| round.phase == phase);
         Self {
+            phase,
             loss: rounds().map(|round| round.loss).sum(),
             adversarial: rounds().map(|round| round.adversarial).sum(),
             dropped: rounds().map(|round| round.dropped).sum(),

@@ -10,13 +10,14 @@ pub mod method;
 pub mod micro_batch;
 pub mod objective;
 pub mod recipe;
+pub mod round;
 pub mod sida_loss;
 pub mod trainer;
 #[cfg(test)]
 mod truths;
 
-pub use fake_score_loss::{FakeScoreLoss, FakeScoreTerms};
-pub use generator_loss::{GeneratorLoss, GeneratorTerms};
+pub use fake_score_loss::FakeScoreLoss;
+pub use generator_loss::GeneratorLoss;
 pub use generator_round::{Learning, frozen};
 pub use iteration::{Iteration, Round};
 pub use kept::Kept;
@@ -24,4 +25,5 @@ pub use method::{Adversarial, Method, Sid, Sid2a, Sida, Terms};
 pub use micro_batch::{DistillSupply, MicroBatch};
 pub use objective::{ForcedNormalization, LossScales, Objective};
 pub use recipe::{Distill, Edm2Settings, FakeScore, Generator, StartFrom};
+pub use round::{LossTerms, PhaseRound};
 pub use trainer::{Networks, Trainer};

@@ -2,7 +2,7 @@
 
 use super::{
     generator_round::{Learning, frozen},
-    iteration::{Iteration, Totals, report, rounds},
+    iteration::{Iteration, Round, rounds},
     micro_batch::MicroBatch,
     objective::Objective,
     recipe::Distill,
@@ -109,16 +109,10 @@ impl<D: Denoiser> Trainer<D> {
         self.nimg += u64::from(self.recipe.batch_size);
 
         let rounds = rounds(&read(reports, replicas), self.objective.generator.adversarial);
-        let fake_score = Totals::of(&rounds, Phase::FakeScore);
-        let generator = Totals::of(&rounds, Phase::Generator);
         Ok(Iteration {
             nimg,
-            fake_score_loss: fake_score.loss,
-            discriminator_loss: fake_score.adversarial,
-            generator_loss: generator.loss,
-            adversarial_loss: generator.adversarial,
-            fake_score_dropped: fake_score.dropped,
-            generator_dropped: generator.dropped,
+            fake_score: Round::sum(&rounds, Phase::FakeScore),
+            generator: Round::sum(&rounds, Phase::Generator),
             fake_score_gradients,
             generator_gradients,
             adversarial_active: learning == Learning::ScoreAndAdversarial,
@@ -143,8 +137,7 @@ impl<D: Denoiser> Trainer<D> {
         let (objective, generator) = (&self.objective, self.generator.network());
         let batch_size = f64::from(self.recipe.batch_size);
         self.fake_score.rounds(batches, objective.forced_normalization.fake_score, |fake_score, batch| {
-            let round = objective.fake_score_round(generator, fake_score, &batch, batch_size)?;
-            Ok((round.gradients, report(round.loss, round.discriminator_loss, &round.terms.kept)))
+            Ok(objective.fake_score_round(generator, fake_score, &batch, batch_size)?.reported())
         })
     }
 
@@ -160,7 +153,7 @@ impl<D: Denoiser> Trainer<D> {
         self.generator.rounds(batches, objective.forced_normalization.generator, |generator, batch| {
             let round =
                 objective.generator_round(generator, &teacher, &fake_score, &batch, learning, batch_size);
-            Ok((round.gradients, report(round.loss, round.adversarial_loss, &round.terms.kept)))
+            Ok(round.reported())
         })
     }
 

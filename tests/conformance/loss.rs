@@ -46,10 +46,10 @@ pub fn run(case: &mut Case) -> Result<(), String> {
         .map_err(|e| e.to_string())?;
     let kept = &round.terms.kept;
     case.check("fs.out.images", round.images.into_data())?;
-    case.check("fs.out.loss", rows(kept, round.terms.denoising))?;
+    case.check("fs.out.loss", rows(kept, round.terms.score))?;
     scalar(case, "fs.out.scalar.loss", Some(round.loss))?;
-    term(case, "fs.out.loss_D", kept, round.terms.discriminator)?;
-    scalar(case, "fs.out.scalar.loss_D", round.discriminator_loss)?;
+    term(case, "fs.out.loss_D", kept, round.terms.adversarial)?;
+    scalar(case, "fs.out.scalar.loss_D", round.adversarial_loss)?;
     gradients(case, "fs", &fake_score, round.gradients)?;
     changed_in_place(case, "fs", &networks.fake_score, &fake_score)?;
 

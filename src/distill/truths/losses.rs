@@ -65,7 +65,7 @@ fn a_poisoned_sample_is_left_out_of_everything_but_the_divisor() {
     poisoned.latents = poisoned.latents.slice_assign([2..3, 0..1, 4..5, 5..6], spot);
     let three = round(&poisoned);
     assert_eq!(three.terms.kept.count_dropped().into_scalar::<f32>(), 1.0);
-    let (a, b) = (values(all.terms.denoising), values(three.terms.denoising));
+    let (a, b) = (values(all.terms.score), values(three.terms.score));
     for (i, (a, b)) in a.iter().zip(&b).enumerate() {
         assert_eq!(*b, if i / 64 == 2 { 0.0 } else { *a });
     }
@@ -78,7 +78,7 @@ fn a_poisoned_sample_is_left_out_of_everything_but_the_divisor() {
     without.real = without.real.map(|real| Real { images: three_of(real.images), ..real });
     let without = round(&without);
     let (found, expected) =
-        (values(three.terms.discriminator.unwrap()), values(without.terms.discriminator.unwrap()));
+        (values(three.terms.adversarial.unwrap()), values(without.terms.adversarial.unwrap()));
     for (found, expected) in [found[0], found[1], found[3]].iter().zip(expected) {
         assert!((found - expected).abs() < 1e-5 * expected);
     }
@@ -121,8 +121,8 @@ fn logvar_divides_the_generators_losses_and_learns_in_the_fake_score_phase() {
     let batch = supply(&recipe).micro_batch(Phase::FakeScore, 0, 0..8).unwrap();
     let round = objective.fake_score_round(&generator, &fake_score, &batch, 8.0).unwrap();
     // d/du of sum(a e^-u + u) + d e^-u = count - (sum(a) + d) e^-u.
-    let weighted: f32 = values(round.terms.denoising).iter().map(|loss| loss - u).sum();
-    let discriminator: f32 = values(round.terms.discriminator.unwrap()).iter().sum();
+    let weighted: f32 = values(round.terms.score).iter().map(|loss| loss - u).sum();
+    let discriminator: f32 = values(round.terms.adversarial.unwrap()).iter().sum();
     let expected = (8.0 * 64.0 - weighted - discriminator) / 8.0;
     let found = gradient(&round.gradients, "logvar");
     assert!((found - expected).abs() < 1e-3 * expected.abs().max(1.0), "{found} {expected}");

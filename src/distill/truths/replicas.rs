@@ -52,7 +52,7 @@ fn two_replicas_with_half_a_batch_each_learn_what_one_does_with_all_of_it() {
     for (whole, half) in whole.iter().zip(&first.0) {
         assert_eq!(whole.fake_score_gradients, half.fake_score_gradients);
         assert_eq!(whole.generator_gradients, half.generator_gradients);
-        assert!((whole.fake_score_loss - half.fake_score_loss).abs() < 1e-5 * whole.fake_score_loss);
-        assert!((whole.generator_loss - half.generator_loss).abs() < 1e-5 * whole.generator_loss.abs());
+        assert!((whole.fake_score.loss - half.fake_score.loss).abs() < 1e-5 * whole.fake_score.loss);
+        assert!((whole.generator.loss - half.generator.loss).abs() < 1e-5 * whole.generator.loss.abs());
     }
 }

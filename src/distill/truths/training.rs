@@ -30,8 +30,8 @@ fn micro_batches_make_no_difference_to_sid() {
     };
     let (a, b) = (run(&whole), run(&split));
     for (a, b) in a.0.iter().zip(&b.0) {
-        assert!((a.fake_score_loss - b.fake_score_loss).abs() < 1e-4 * a.fake_score_loss);
-        assert!((a.generator_loss - b.generator_loss).abs() < 1e-4 * a.generator_loss.abs());
+        assert!((a.fake_score.loss - b.fake_score.loss).abs() < 1e-4 * a.fake_score.loss);
+        assert!((a.generator.loss - b.generator.loss).abs() < 1e-4 * a.generator.loss.abs());
     }
     assert!((a.1 - b.1).abs() < 1e-5 && (a.2 - b.2).abs() < 1e-5);
 }
@@ -48,7 +48,9 @@ fn the_generator_and_the_adversarial_term_start_strictly_after_their_thresholds(
         let iteration = trainer.step(&mut supply, &Alone).unwrap();
         let moved = (trainer.generator().mean() - before).abs() > 1e-6;
         assert_eq!(moved, iteration.generator_gradients.is_some());
-        assert!(iteration.discriminator_loss.unwrap() > 0.0 && iteration.adversarial_loss.unwrap() > 0.0);
+        assert!(
+            iteration.fake_score.adversarial.unwrap() > 0.0 && iteration.generator.adversarial.unwrap() > 0.0
+        );
         seen.push((iteration.nimg, moved, iteration.adversarial_active));
     }
     assert_eq!(seen, [(0, false, false), (8, false, false), (16, true, false), (24, true, true)]);

@@ -162,20 +162,20 @@ fn quantities(iteration: &Iteration, batch_size: u32) -> Vec<(&'static str, Quan
     use Quantity::{Last, Mean, Total};
     let share = |count: u64| count as f64 / f64::from(batch_size);
     let mut all = vec![
-        ("fake_score_loss", Mean(iteration.fake_score_loss)),
-        ("generator_loss", Mean(iteration.generator_loss)),
+        ("fake_score_loss", Mean(iteration.fake_score.loss)),
+        ("generator_loss", Mean(iteration.generator.loss)),
         ("fake_score_gradient_norm", Mean(iteration.fake_score_gradients.norm)),
         ("fake_score_gradients_cleaned", Total(iteration.fake_score_gradients.cleaned as f64)),
         ("fake_score_gradients_clipped", Total(iteration.fake_score_gradients.clipped as f64)),
-        ("fake_score_dropped", Total(iteration.fake_score_dropped as f64)),
-        ("generator_dropped", Total(iteration.generator_dropped as f64)),
-        ("fake_score_dropped_share", Mean(share(iteration.fake_score_dropped))),
-        ("generator_dropped_share", Mean(share(iteration.generator_dropped))),
+        ("fake_score_dropped", Total(iteration.fake_score.dropped as f64)),
+        ("generator_dropped", Total(iteration.generator.dropped as f64)),
+        ("fake_score_dropped_share", Mean(share(iteration.fake_score.dropped))),
+        ("generator_dropped_share", Mean(share(iteration.generator.dropped))),
         ("ema_beta", Last(iteration.ema_beta)),
         ("adversarial_active", Last(f64::from(u8::from(iteration.adversarial_active)))),
     ];
-    all.extend(iteration.discriminator_loss.map(|loss| ("discriminator_loss", Mean(loss))));
-    all.extend(iteration.adversarial_loss.map(|loss| ("adversarial_loss", Mean(loss))));
+    all.extend(iteration.fake_score.adversarial.map(|loss| ("discriminator_loss", Mean(loss))));
+    all.extend(iteration.generator.adversarial.map(|loss| ("adversarial_loss", Mean(loss))));
     if let Some(gradients) = &iteration.generator_gradients {
         all.push(("generator_gradient_norm", Mean(gradients.norm)));
         all.push(("generator_gradients_cleaned", Total(gradients.cleaned as f64)));

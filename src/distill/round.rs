@@ -1,0 +1,50 @@
+//! `PhaseRound`: what one round of either phase yields.
+
+use burn::tensor::Tensor;
+
+use super::kept::Kept;
+use crate::training::Gradients;
+
+/// The losses of one micro-batch, unreduced and unscaled.
+#[derive(Clone, Debug)]
+pub struct LossTerms {
+    /// Per value: the fake score network's denoising, or the generator's score identity; 0 for dropped samples.
+    /// `[n, c, h, w]`
+    pub score: Tensor<4>,
+    /// Per sample, with an adversarial term: telling generated from real, or the wish to be taken for real; 0 for dropped
+    /// samples. `[n, 1, 1, 1]`
+    pub adversarial: Option<Tensor<4>>,
+    /// The samples that took part.
+    pub kept: Kept,
+}
+
+/// One round of one phase.
+#[derive(Debug)]
+pub struct PhaseRound {
+    /// The generator's images, before augmentation. `[n, c, h, w]`
+    pub images: Tensor<4>,
+    /// The losses, unreduced.
+    pub terms: LossTerms,
+    /// The scaled sum of `terms.score`. `[1]`
+    pub loss: Tensor<1>,
+    /// The scaled sum of `terms.adversarial`. `[1]`
+    pub adversarial_loss: Option<Tensor<1>>,
+    /// By the parameters of the network that learns; empty where it was only asked for its losses.
+    pub gradients: Gradients,
+}
+
+impl PhaseRound {
+    /// A round whose gradients are still to be taken; with the factors of both sums.
+    pub(super) fn new(images: Tensor<4>, terms: LossTerms, [score, adversarial]: [f64; 2]) -> Self {
+        let loss = terms.score.clone().sum() * score;
+        let adversarial_loss = terms.adversarial.clone().map(|a| a.sum() * adversarial);
+        Self { images, terms, loss, adversarial_loss, gradients: Gradients::default() }
+    }
+
+    /// The gradients; and the report: loss, adversarial loss, number of dropped samples, still on the device. `[3]`
+    pub(super) fn reported(self) -> (Gradients, Tensor<1>) {
+        let loss = self.loss.inner();
+        let adversarial = self.adversarial_loss.map_or_else(|| loss.zeros_like(), Tensor::inner);
+        (self.gradients, Tensor::cat(vec![loss, adversarial, self.terms.kept.count_dropped()], 0))
+    }
+}
