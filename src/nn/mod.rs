@@ -7,8 +7,6 @@ pub mod denoiser;
 mod dhariwal_unet;
 mod edm2_block;
 mod edm2_config;
-#[cfg(test)]
-mod edm2_tests;
 mod edm2_unet;
 mod edm_config;
 mod embedding;
@@ -24,8 +22,6 @@ mod logvar_head;
 mod masks;
 mod mp_layers;
 mod network;
-#[cfg(test)]
-mod network_tests;
 mod preconditioning;
 mod reference_config;
 mod registry;
@@ -34,6 +30,8 @@ mod skeleton;
 mod song_aux;
 mod song_unet;
 mod song_unet_config;
+#[cfg(test)]
+mod truths;
 mod unet;
 mod unet_block;
 pub mod vae;
