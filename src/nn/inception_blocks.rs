@@ -2,36 +2,24 @@
 
 use burn::tensor::Tensor;
 
-use super::{inception_unit::Unit, weights::Weights};
+use super::{inception_unit::Unit, registry::Registry};
 use crate::{Result, kernels};
-
-/// Loads a block's units by the name within the block.
-struct Loader<'a> {
-    weights: &'a Weights<'a>,
-    block: &'a str,
-}
-
-impl Loader<'_> {
-    fn unit(&self, name: &str, inputs: usize, kernel: [usize; 2]) -> Result<Unit> {
-        Unit::load(self.weights, &format!("{}.{name}", self.block), inputs, kernel)
-    }
-
-    /// Units in sequence.
-    fn chain<const N: usize>(&self, inputs: usize, units: [(&str, [usize; 2]); N]) -> Result<Chain> {
-        let mut chain = Chain(Vec::with_capacity(N));
-        for (name, kernel) in units {
-            let inputs = if chain.0.is_empty() { inputs } else { chain.outputs() };
-            chain.0.push(self.unit(name, inputs, kernel)?);
-        }
-        Ok(chain)
-    }
-}
 
 /// One branch: units in sequence, never none.
 #[derive(Clone, Debug)]
 struct Chain(Vec<Unit>);
 
 impl Chain {
+    /// The units of these names within the current block.
+    fn load<const N: usize>(r: &mut Registry, inputs: usize, units: [(&str, [usize; 2]); N]) -> Result<Self> {
+        let mut chain = Self(Vec::with_capacity(N));
+        for (name, kernel) in units {
+            let inputs = if chain.0.is_empty() { inputs } else { chain.outputs() };
+            chain.0.push(Unit::load(r, name, inputs, kernel)?);
+        }
+        Ok(chain)
+    }
+
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         self.0.iter().fold(x, |x, unit| unit.forward(x))
     }
@@ -61,28 +49,31 @@ pub(super) struct Mixed {
 }
 
 impl Mixed {
-    /// `Mixed_5b`, 5c, 5d, at 35 x 35.
-    pub(super) fn load_a(weights: &Weights<'_>, block: &str, inputs: usize) -> Result<Self> {
-        let loader = Loader { weights, block };
+    /// `Mixed_5b`, 5c, 5d, at 35 x 35, within the current path; so for all blocks.
+    pub(super) fn load_a(r: &mut Registry, inputs: usize) -> Result<Self> {
         let branches = vec![
-            loader.chain(inputs, [("branch1x1", [1, 1])])?,
-            loader.chain(inputs, [("branch5x5_1", [1, 1]), ("branch5x5_2", [5, 5])])?,
-            loader.chain(
+            Chain::load(r, inputs, [("branch1x1", [1, 1])])?,
+            Chain::load(r, inputs, [("branch5x5_1", [1, 1]), ("branch5x5_2", [5, 5])])?,
+            Chain::load(
+                r,
                 inputs,
                 [("branch3x3dbl_1", [1, 1]), ("branch3x3dbl_2", [3, 3]), ("branch3x3dbl_3", [3, 3])],
             )?,
         ];
-        Ok(Self { branches, branch_pool: loader.unit("branch_pool", inputs, [1, 1])? })
+        Ok(Self { branches, branch_pool: Unit::load(r, "branch_pool", inputs, [1, 1])? })
     }
 
     /// `Mixed_6b` to 6e, at 17 x 17.
-    pub(super) fn load_c(weights: &Weights<'_>, block: &str, inputs: usize) -> Result<Self> {
-        let loader = Loader { weights, block };
+    pub(super) fn load_c(r: &mut Registry, inputs: usize) -> Result<Self> {
         let branches = vec![
-            loader.chain(inputs, [("branch1x1", [1, 1])])?,
-            loader
-                .chain(inputs, [("branch7x7_1", [1, 1]), ("branch7x7_2", [1, 7]), ("branch7x7_3", [7, 1])])?,
-            loader.chain(
+            Chain::load(r, inputs, [("branch1x1", [1, 1])])?,
+            Chain::load(
+                r,
+                inputs,
+                [("branch7x7_1", [1, 1]), ("branch7x7_2", [1, 7]), ("branch7x7_3", [7, 1])],
+            )?,
+            Chain::load(
+                r,
                 inputs,
                 [
                     ("branch7x7dbl_1", [1, 1]),
@@ -93,7 +84,7 @@ impl Mixed {
                 ],
             )?,
         ];
-        Ok(Self { branches, branch_pool: loader.unit("branch_pool", inputs, [1, 1])? })
+        Ok(Self { branches, branch_pool: Unit::load(r, "branch_pool", inputs, [1, 1])? })
     }
 
     pub(super) fn outputs(&self) -> usize {
@@ -116,36 +107,34 @@ pub(super) struct Reduction {
 
 impl Reduction {
     /// `Mixed_6a`, from 35 x 35 to 17 x 17.
-    pub(super) fn load_b(weights: &Weights<'_>, block: &str, inputs: usize) -> Result<Self> {
-        let loader = Loader { weights, block };
+    pub(super) fn load_b(r: &mut Registry, inputs: usize) -> Result<Self> {
         let branches = [
-            loader.chain(inputs, [("branch3x3", [3, 3])])?.halving(),
-            loader
-                .chain(
-                    inputs,
-                    [("branch3x3dbl_1", [1, 1]), ("branch3x3dbl_2", [3, 3]), ("branch3x3dbl_3", [3, 3])],
-                )?
-                .halving(),
+            Chain::load(r, inputs, [("branch3x3", [3, 3])])?.halving(),
+            Chain::load(
+                r,
+                inputs,
+                [("branch3x3dbl_1", [1, 1]), ("branch3x3dbl_2", [3, 3]), ("branch3x3dbl_3", [3, 3])],
+            )?
+            .halving(),
         ];
         Ok(Self { branches, inputs })
     }
 
     /// `Mixed_7a`, from 17 x 17 to 8 x 8.
-    pub(super) fn load_d(weights: &Weights<'_>, block: &str, inputs: usize) -> Result<Self> {
-        let loader = Loader { weights, block };
+    pub(super) fn load_d(r: &mut Registry, inputs: usize) -> Result<Self> {
         let branches = [
-            loader.chain(inputs, [("branch3x3_1", [1, 1]), ("branch3x3_2", [3, 3])])?.halving(),
-            loader
-                .chain(
-                    inputs,
-                    [
-                        ("branch7x7x3_1", [1, 1]),
-                        ("branch7x7x3_2", [1, 7]),
-                        ("branch7x7x3_3", [7, 1]),
-                        ("branch7x7x3_4", [3, 3]),
-                    ],
-                )?
-                .halving(),
+            Chain::load(r, inputs, [("branch3x3_1", [1, 1]), ("branch3x3_2", [3, 3])])?.halving(),
+            Chain::load(
+                r,
+                inputs,
+                [
+                    ("branch7x7x3_1", [1, 1]),
+                    ("branch7x7x3_2", [1, 7]),
+                    ("branch7x7x3_3", [7, 1]),
+                    ("branch7x7x3_4", [3, 3]),
+                ],
+            )?
+            .halving(),
         ];
         Ok(Self { branches, inputs })
     }
@@ -187,9 +176,9 @@ struct Fork {
 }
 
 impl Fork {
-    fn load(loader: &Loader<'_>, stem: Chain, names: [&str; 2]) -> Result<Self> {
+    fn load(r: &mut Registry, stem: Chain, names: [&str; 2]) -> Result<Self> {
         let inputs = stem.outputs();
-        let tines = [loader.unit(names[0], inputs, [1, 3])?, loader.unit(names[1], inputs, [3, 1])?];
+        let tines = [Unit::load(r, names[0], inputs, [1, 3])?, Unit::load(r, names[1], inputs, [3, 1])?];
         Ok(Self { stem, tines })
     }
 
@@ -204,14 +193,13 @@ impl Fork {
 }
 
 impl Forked {
-    pub(super) fn load_e(weights: &Weights<'_>, block: &str, inputs: usize, pool: Pool) -> Result<Self> {
-        let loader = Loader { weights, block };
-        let stem = loader.chain(inputs, [("branch3x3_1", [1, 1])])?;
-        let branch3x3 = Fork::load(&loader, stem, ["branch3x3_2a", "branch3x3_2b"])?;
-        let stem = loader.chain(inputs, [("branch3x3dbl_1", [1, 1]), ("branch3x3dbl_2", [3, 3])])?;
-        let branch3x3dbl = Fork::load(&loader, stem, ["branch3x3dbl_3a", "branch3x3dbl_3b"])?;
-        let branch1x1 = loader.unit("branch1x1", inputs, [1, 1])?;
-        let branch_pool = loader.unit("branch_pool", inputs, [1, 1])?;
+    pub(super) fn load_e(r: &mut Registry, inputs: usize, pool: Pool) -> Result<Self> {
+        let stem = Chain::load(r, inputs, [("branch3x3_1", [1, 1])])?;
+        let branch3x3 = Fork::load(r, stem, ["branch3x3_2a", "branch3x3_2b"])?;
+        let stem = Chain::load(r, inputs, [("branch3x3dbl_1", [1, 1]), ("branch3x3dbl_2", [3, 3])])?;
+        let branch3x3dbl = Fork::load(r, stem, ["branch3x3dbl_3a", "branch3x3dbl_3b"])?;
+        let branch1x1 = Unit::load(r, "branch1x1", inputs, [1, 1])?;
+        let branch_pool = Unit::load(r, "branch_pool", inputs, [1, 1])?;
         Ok(Self { branch1x1, branch3x3, branch3x3dbl, branch_pool, pool })
     }
 

@@ -2,8 +2,8 @@
 
 use burn::tensor::{Tensor, TensorData};
 
-use super::weights::Weights;
-use crate::{Error, Result, kernels};
+use super::registry::{Init, Registry};
+use crate::{Result, kernels};
 
 /// Added to the variance of every batch normalisation.
 const EPS: f64 = 0.001;
@@ -22,29 +22,29 @@ pub(super) struct Unit {
 impl Unit {
     /// Loads `{name}.conv` and `{name}.bn`, folded in f64. The number of outputs is the file's; the rest of the
     /// shape is the graph's.
-    pub(super) fn load(weights: &Weights<'_>, name: &str, inputs: usize, kernel: [usize; 2]) -> Result<Self> {
-        let conv = format!("{name}.conv.weight");
-        let found = weights.data(&conv)?.shape().to_vec();
-        let outputs = found.first().copied().unwrap_or_default();
-        let shape = [outputs, inputs, kernel[0], kernel[1]];
-        if outputs == 0 || found != shape {
-            let (origin, expected) = (weights.origin.to_owned(), shape.to_vec());
-            return Err(Error::ShapeMismatch { origin, tensor: conv, found, expected });
-        }
-        let filters = weights.values(&conv, &shape)?;
-        let of_norm = |part: &str| weights.values(&format!("{name}.bn.{part}"), &[outputs]);
-        let (gamma, beta) = (of_norm("weight")?, of_norm("bias")?);
-        let (mean, variance) = (of_norm("running_mean")?, of_norm("running_var")?);
+    pub(super) fn load(r: &mut Registry, name: &str, inputs: usize, kernel: [usize; 2]) -> Result<Self> {
+        r.within(name, |r| {
+            let outputs = r.width("conv.weight")?;
+            let shape = [outputs, inputs, kernel[0], kernel[1]];
+            let filters = r.values("conv.weight", &shape, Init::ZERO)?;
+            let mut of_norm = |part: &str| -> Result<Vec<f64>> {
+                let values = r.values(&format!("bn.{part}"), &[outputs], Init::ZERO)?;
+                Ok(values.into_iter().map(f64::from).collect())
+            };
+            let (gamma, beta) = (of_norm("weight")?, of_norm("bias")?);
+            let (mean, variance) = (of_norm("running_mean")?, of_norm("running_var")?);
 
-        let scale: Vec<f64> = gamma.iter().zip(&variance).map(|(g, v)| g / (v + EPS).sqrt()).collect();
-        let per_output = filters.len() / outputs;
-        let folded = filters.iter().enumerate().map(|(i, w)| (w * scale[i / per_output]) as f32);
-        let shift = (0..outputs).map(|k| (beta[k] - mean[k] * scale[k]) as f32);
-        Ok(Self {
-            weight: Tensor::from_data(TensorData::new(folded.collect::<Vec<_>>(), shape), weights.device),
-            bias: Tensor::from_data(TensorData::new(shift.collect::<Vec<_>>(), [outputs]), weights.device),
-            stride: 1,
-            padding: [kernel[0] / 2, kernel[1] / 2],
+            let scale: Vec<f64> = gamma.iter().zip(&variance).map(|(g, v)| g / (v + EPS).sqrt()).collect();
+            let per_output = filters.len() / outputs;
+            let folded =
+                filters.iter().enumerate().map(|(i, w)| (f64::from(*w) * scale[i / per_output]) as f32);
+            let shift = (0..outputs).map(|k| (beta[k] - mean[k] * scale[k]) as f32);
+            Ok(Self {
+                weight: Tensor::from_data(TensorData::new(folded.collect::<Vec<_>>(), shape), r.device()),
+                bias: Tensor::from_data(TensorData::new(shift.collect::<Vec<_>>(), [outputs]), r.device()),
+                stride: 1,
+                padding: [kernel[0] / 2, kernel[1] / 2],
+            })
         })
     }
 
@@ -93,6 +93,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        Error,
         seed::{Phase, Seed},
         stage_name::StageName,
         state_dict::StateDict,
@@ -121,7 +122,7 @@ mod tests {
     }
 
     fn load(dict: &StateDict, inputs: usize) -> Result<Unit> {
-        Unit::load(&Weights::new(dict, "here", &Device::flex()), "u", inputs, [1, 1])
+        Unit::load(&mut Registry::weights(dict, "here", &Device::flex()), "u", inputs, [1, 1])
     }
 
     fn largest(x: Tensor<4>) -> f32 {

@@ -6,7 +6,7 @@ use super::{
     inception_blocks::{Forked, Mixed, Pool, Reduction},
     inception_resize::InceptionInput,
     inception_unit::{Unit, global_average},
-    weights::Weights,
+    registry::{Init, Registry},
 };
 use crate::{Result, kernels, state_dict::StateDict};
 
@@ -57,31 +57,31 @@ impl InceptionV3 {
     ///
     /// Tensors that are missing, unexpected or of another shape.
     pub fn load(dict: &StateDict, origin: &str, device: &Device) -> Result<Self> {
-        let reader = Weights::new(dict, origin, device);
-        let weights = &reader;
-        let unit = |name: &str, inputs: usize, side: usize| Unit::load(weights, name, inputs, [side; 2]);
+        let mut registry = Registry::weights(dict, origin, device);
+        let r = &mut registry;
+        let mut unit = |name: &str, inputs: usize, side: usize| Unit::load(r, name, inputs, [side; 2]);
         let conv2d_1a = unit("Conv2d_1a_3x3", 3, 3)?.halving();
         let conv2d_2a = unit("Conv2d_2a_3x3", conv2d_1a.outputs(), 3)?.valid();
         let conv2d_2b = unit("Conv2d_2b_3x3", conv2d_2a.outputs(), 3)?;
         let conv2d_3b = unit("Conv2d_3b_1x1", conv2d_2b.outputs(), 1)?;
         let conv2d_4a = unit("Conv2d_4a_3x3", conv2d_3b.outputs(), 3)?.valid();
 
-        let mixed_5b = Mixed::load_a(weights, "Mixed_5b", conv2d_4a.outputs())?;
-        let mixed_5c = Mixed::load_a(weights, "Mixed_5c", mixed_5b.outputs())?;
-        let mixed_5d = Mixed::load_a(weights, "Mixed_5d", mixed_5c.outputs())?;
-        let mixed_6a = Reduction::load_b(weights, "Mixed_6a", mixed_5d.outputs())?;
-        let mixed_6b = Mixed::load_c(weights, "Mixed_6b", mixed_6a.outputs())?;
-        let mixed_6c = Mixed::load_c(weights, "Mixed_6c", mixed_6b.outputs())?;
-        let mixed_6d = Mixed::load_c(weights, "Mixed_6d", mixed_6c.outputs())?;
-        let mixed_6e = Mixed::load_c(weights, "Mixed_6e", mixed_6d.outputs())?;
-        let mixed_7a = Reduction::load_d(weights, "Mixed_7a", mixed_6e.outputs())?;
-        let mixed_7b = Forked::load_e(weights, "Mixed_7b", mixed_7a.outputs(), Pool::Average)?;
-        let mixed_7c = Forked::load_e(weights, "Mixed_7c", mixed_7b.outputs(), Pool::Max)?;
+        let mixed_5b = r.within("Mixed_5b", |r| Mixed::load_a(r, conv2d_4a.outputs()))?;
+        let mixed_5c = r.within("Mixed_5c", |r| Mixed::load_a(r, mixed_5b.outputs()))?;
+        let mixed_5d = r.within("Mixed_5d", |r| Mixed::load_a(r, mixed_5c.outputs()))?;
+        let mixed_6a = r.within("Mixed_6a", |r| Reduction::load_b(r, mixed_5d.outputs()))?;
+        let mixed_6b = r.within("Mixed_6b", |r| Mixed::load_c(r, mixed_6a.outputs()))?;
+        let mixed_6c = r.within("Mixed_6c", |r| Mixed::load_c(r, mixed_6b.outputs()))?;
+        let mixed_6d = r.within("Mixed_6d", |r| Mixed::load_c(r, mixed_6c.outputs()))?;
+        let mixed_6e = r.within("Mixed_6e", |r| Mixed::load_c(r, mixed_6d.outputs()))?;
+        let mixed_7a = r.within("Mixed_7a", |r| Reduction::load_d(r, mixed_6e.outputs()))?;
+        let mixed_7b = r.within("Mixed_7b", |r| Forked::load_e(r, mixed_7a.outputs(), Pool::Average))?;
+        let mixed_7c = r.within("Mixed_7c", |r| Forked::load_e(r, mixed_7b.outputs(), Pool::Max))?;
 
-        let classes = weights.data("fc.bias")?.shape().num_elements();
+        let classes = r.width("fc.bias")?;
         let network = Self {
-            fc_weight: weights.tensor("fc.weight", [classes, mixed_7c.outputs()])?,
-            fc_bias: weights.tensor("fc.bias", [classes])?,
+            fc_weight: r.parameter("fc.weight", [classes, mixed_7c.outputs()], Init::ZERO)?.into_value(),
+            fc_bias: r.parameter("fc.bias", [classes], Init::ZERO)?.into_value(),
             conv2d_1a,
             conv2d_2a,
             conv2d_2b,
@@ -93,7 +93,7 @@ impl InceptionV3 {
             mixed_7a,
             mixed_7: [mixed_7b, mixed_7c],
         };
-        reader.finish(|name| name.ends_with(".bn.num_batches_tracked"))?;
+        registry.finish_without(|name| name.ends_with(".bn.num_batches_tracked"))?;
         Ok(network)
     }
 

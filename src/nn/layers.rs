@@ -111,11 +111,23 @@ impl Conv2d {
         Ok(conv)
     }
 
+    /// One of given tensors. weight `[c_out, c_in, kernel, kernel]`, bias `[c_out]`
+    pub(crate) fn of(weight: Tensor<4>, bias: Tensor<1>) -> Self {
+        let (weight, bias) = (Param::from_tensor(weight), Param::from_tensor(bias));
+        Self { weight, bias, resample: Resample::Keep }
+    }
+
     /// x `[n, h, w, c_in]` => `[n, h', w', c_out]`
     pub(crate) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let x = self.resample.apply(x);
+        let [_, _, kernel, _] = self.weight.dims();
+        self.convolve(self.resample.apply(x), 1, kernel / 2)
+    }
+
+    /// The convolution alone, with this stride and as many zeros around x.
+    pub(crate) fn convolve(&self, x: Tensor<4>, stride: usize, padding: usize) -> Tensor<4> {
         let dtype = x.dtype();
-        kernels::conv2d(x, cast(self.weight.val(), dtype), Some(cast(self.bias.val(), dtype)))
+        let (weight, bias) = (cast(self.weight.val(), dtype), cast(self.bias.val(), dtype));
+        kernels::conv2d_with(x, weight, Some(bias), stride, [padding; 2])
     }
 
     /// Convolves with a margin as wide as the filter needs, then halves without padding (NCSN++'s
@@ -124,16 +136,9 @@ impl Conv2d {
         let Resample::Down(filter) = &self.resample else { return self.forward(x) };
         let [_, _, kernel, _] = self.weight.dims();
         let margin = (filter.len() - 1) / 2;
-        let dtype = x.dtype();
         let [_, h, w, _] = x.dims();
         // The bias may come before the filter: its taps sum to one and meet no padding.
-        let y = kernels::conv2d_with(
-            x,
-            cast(self.weight.val(), dtype),
-            Some(cast(self.bias.val(), dtype)),
-            1,
-            [kernel / 2 + margin; 2],
-        );
+        let y = self.convolve(x, 1, kernel / 2 + margin);
         if margin == 0 {
             return kernels::downsample(y, filter);
         }
@@ -178,31 +183,37 @@ impl Dense {
     }
 }
 
-/// The parameters of a group normalisation with min(32, channels / 4) groups.
+/// The parameters of a group normalisation.
 #[derive(Module, Debug)]
 pub(crate) struct GroupNorm {
+    groups: usize,
     weight: Param<Tensor<1>>,
     bias: Param<Tensor<1>>,
     eps: f64,
 }
 
 impl GroupNorm {
-    /// Registers `weight` and `bias`.
+    /// Registers `weight` and `bias`, of EDM's min(32, channels / 4) groups.
     pub(crate) fn new(registry: &mut Registry, channels: usize, eps: f64) -> Result<Self> {
+        Self::with_groups(registry, 32.min(channels / 4), channels, eps)
+    }
+
+    /// Registers `weight` and `bias`.
+    pub(crate) fn with_groups(r: &mut Registry, groups: usize, channels: usize, eps: f64) -> Result<Self> {
         Ok(Self {
-            weight: registry.parameter("weight", [channels], Init::ONE)?,
-            bias: registry.parameter("bias", [channels], Init::ZERO)?,
+            groups,
+            weight: r.parameter("weight", [channels], Init::ONE)?,
+            bias: r.parameter("bias", [channels], Init::ZERO)?,
             eps,
         })
     }
 
     /// What the kernel needs; its optional parts are absent.
     pub(crate) fn settings(&self) -> kernels::GroupNorm {
-        let weight = self.weight.val();
         kernels::GroupNorm {
-            groups: 32.min(weight.dims()[0] / 4),
+            groups: self.groups,
             eps: self.eps,
-            weight,
+            weight: self.weight.val(),
             bias: self.bias.val(),
             shift_before: None,
             scale_shift: None,

@@ -36,7 +36,6 @@ mod unet;
 mod unet_block;
 pub mod vae;
 mod vae_layers;
-mod weights;
 
 pub use adm_config::AdmConfig;
 pub use check::Problem;

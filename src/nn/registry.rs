@@ -153,10 +153,8 @@ impl<'a> Registry<'a> {
             Source::Shapes => None,
             Source::Drawn(draw) => Some(TensorData::new(init.values(draw.purpose(&name), count), shape)),
             Source::Weights { weights, origin } => {
-                let values = find(weights, origin, &name, &reference_shape)?.ok_or_else(|| {
-                    Error::MissingTensor { origin: (*origin).to_owned(), tensor: name.clone() }
-                })?;
-                Some(TensorData::new(values, shape))
+                let values = find(weights, origin, &name, &reference_shape)?;
+                Some(TensorData::new(values.ok_or_else(|| missing(origin, &name))?, shape))
             }
         };
         self.entries.push(Entry { name, shape: reference_shape, buffer: None });
@@ -170,15 +168,35 @@ impl<'a> Registry<'a> {
 
     /// A drawn tensor that is not trained, kept on the host: it is small.
     pub(crate) fn buffer(&mut self, name: &str, count: usize, init: Init) -> Result<Vec<f32>> {
+        self.values(name, &[count], init)
+    }
+
+    /// The values of a tensor that is not trained, of any shape.
+    pub(crate) fn values(&mut self, name: &str, shape: &[usize], init: Init) -> Result<Vec<f32>> {
         let name = format!("{}{name}", self.path);
+        let count = shape.iter().product();
         let values = match &self.source {
             Source::Shapes => vec![0.0; count],
             Source::Drawn(draw) => init.values(draw.purpose(&name), count),
-            Source::Weights { weights, origin } => find(weights, origin, &name, &[count])?
-                .ok_or_else(|| Error::MissingTensor { origin: (*origin).to_owned(), tensor: name.clone() })?,
+            Source::Weights { weights, origin } => {
+                find(weights, origin, &name, shape)?.ok_or_else(|| missing(origin, &name))?
+            }
         };
-        self.entries.push(Entry { name, shape: vec![count], buffer: Some(values.clone()) });
+        self.entries.push(Entry { name, shape: shape.to_vec(), buffer: Some(values.clone()) });
         Ok(values)
+    }
+
+    /// The first extent of a tensor, for networks whose widths are the weights' own; at least 1.
+    pub(crate) fn width(&self, name: &str) -> Result<usize> {
+        let Source::Weights { weights, origin } = &self.source else { return Ok(1) };
+        let name = format!("{}{name}", self.path);
+        let data = weights.get(&name).ok_or_else(|| missing(origin, &name))?;
+        Ok(data.shape().first().copied().unwrap_or_default().max(1))
+    }
+
+    /// Where tensors are made.
+    pub(crate) fn device(&self) -> &Device {
+        &self.device
     }
 
     /// A tensor that follows from the settings. Weights may leave it out, but must not contradict it.
@@ -201,14 +219,23 @@ impl<'a> Registry<'a> {
 
     /// Everything that was registered, in order; weights must have nothing left.
     pub(crate) fn finish(self) -> Result<Vec<Entry>> {
+        self.finish_without(|_| false)
+    }
+
+    /// The same where weights may have something left if `ignored` says so of its name.
+    pub(crate) fn finish_without(self, ignored: impl Fn(&str) -> bool) -> Result<Vec<Entry>> {
         if let Source::Weights { weights, origin } = self.source {
             let known: HashSet<&str> = self.entries.iter().map(|e| e.name.as_str()).collect();
-            if let Some(name) = weights.keys().find(|name| !known.contains(name.as_str())) {
+            if let Some(name) = weights.keys().find(|name| !known.contains(name.as_str()) && !ignored(name)) {
                 return Err(Error::UnexpectedTensor { origin: origin.to_owned(), tensor: name.clone() });
             }
         }
         Ok(self.entries)
     }
+}
+
+fn missing(origin: &str, name: &str) -> Error {
+    Error::MissingTensor { origin: origin.to_owned(), tensor: name.to_owned() }
 }
 
 /// A tensor of the weights as float32; its shape must be `shape`.

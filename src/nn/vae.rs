@@ -3,8 +3,9 @@
 use burn::tensor::{Device, Tensor};
 
 use super::{
+    layers::{Conv2d, GroupNorm},
     registry::{Entry, Registry},
-    vae_layers::{Conv, Level, LevelSize, MidBlock, Norm, Way},
+    vae_layers::{Level, LevelSize, MidBlock, Way, conv, norm},
 };
 use crate::{Result, kernels, state_dict::StateDict};
 
@@ -50,11 +51,11 @@ impl VaeConfig {
 /// Pixels to moments, or latents to pixels.
 #[derive(Clone, Debug)]
 struct Half {
-    conv_in: Conv,
+    conv_in: Conv2d,
     levels: Vec<Level>,
     mid_block: MidBlock,
-    conv_norm_out: Norm,
-    conv_out: Conv,
+    conv_norm_out: GroupNorm,
+    conv_out: Conv2d,
 }
 
 impl Half {
@@ -77,11 +78,11 @@ impl Half {
             r.within(&format!("{list}.{i}"), |r| Level::load(r, way, size))
         };
         Ok(Self {
-            conv_in: Conv::load(r, "conv_in", inputs, widths[0], 3)?,
+            conv_in: conv(r, "conv_in", [inputs, widths[0]], 3)?,
             levels: (0..widths.len()).map(|i| level(r, i)).collect::<Result<_>>()?,
             mid_block: MidBlock::load(r, "mid_block", groups, deepest)?,
-            conv_norm_out: Norm::load(r, "conv_norm_out", groups, last)?,
-            conv_out: Conv::load(r, "conv_out", last, outputs, 3)?,
+            conv_norm_out: norm(r, "conv_norm_out", groups, last)?,
+            conv_out: conv(r, "conv_out", [last, outputs], 3)?,
         })
     }
 
@@ -95,8 +96,8 @@ impl Half {
 pub struct Vae {
     encoder: Half,
     decoder: Half,
-    quant_conv: Conv,
-    post_quant_conv: Conv,
+    quant_conv: Conv2d,
+    post_quant_conv: Conv2d,
 }
 
 impl Vae {
@@ -119,8 +120,8 @@ impl Vae {
         let (encoder, decoder) = ([config.in_channels, 2 * latents], [latents, config.out_channels]);
         let encoder = registry.within("encoder", |r| Half::load(r, config, Way::Down, encoder))?;
         let decoder = registry.within("decoder", |r| Half::load(r, config, Way::Up, decoder))?;
-        let quant_conv = Conv::load(registry, "quant_conv", 2 * latents, 2 * latents, 1)?;
-        let post_quant_conv = Conv::load(registry, "post_quant_conv", latents, latents, 1)?;
+        let quant_conv = conv(registry, "quant_conv", [2 * latents, 2 * latents], 1)?;
+        let post_quant_conv = conv(registry, "post_quant_conv", [latents, latents], 1)?;
         Ok(Self { encoder, decoder, quant_conv, post_quant_conv })
     }
 

@@ -3,103 +3,44 @@
 
 use burn::tensor::Tensor;
 
-use super::registry::{Init, Registry};
+use super::{
+    layers::{Conv2d, GroupNorm, LayerInit, Resample},
+    registry::{Init, Registry},
+};
 use crate::{Result, kernels};
 
 /// Added to the variance of every group normalisation.
 const EPS: f64 = 1e-6;
 
-/// The tensor of this name, in f32.
-fn tensor<const D: usize>(registry: &mut Registry, name: &str, shape: [usize; D]) -> Result<Tensor<D>> {
-    // Never drawn, so any distribution will do.
-    Ok(registry.parameter(name, shape, Init::ZERO)?.into_value())
-}
+/// Never drawn, so any distribution will do.
+const UNDRAWN: LayerInit = LayerInit::KaimingNormal(0.0);
 
-/// A convolution with bias.
-#[derive(Clone, Debug)]
-pub(super) struct Conv {
-    weight: Tensor<4>,
-    bias: Tensor<1>,
-}
-
-impl Conv {
-    /// `{name}.weight` `[outputs, inputs, side, side]` and `{name}.bias` `[outputs]`.
-    pub(super) fn load(
-        registry: &mut Registry,
-        name: &str,
-        inputs: usize,
-        outputs: usize,
-        side: usize,
-    ) -> Result<Self> {
-        registry.within(name, |r| {
-            Ok(Self {
-                weight: tensor(r, "weight", [outputs, inputs, side, side])?,
-                bias: tensor(r, "bias", [outputs])?,
-            })
-        })
-    }
-
-    pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        kernels::conv2d(x, self.weight.clone(), Some(self.bias.clone()))
-    }
-
-    /// Halves the resolution: zeros to the right and below, then a stride of two without padding.
-    fn forward_halving(&self, x: Tensor<4>) -> Tensor<4> {
-        let x = x.pad([(0, 1), (0, 1), (0, 0)], 0.0);
-        kernels::conv2d_with(x, self.weight.clone(), Some(self.bias.clone()), 2, [0, 0])
-    }
-
-    /// Doubles the resolution first, by repeating every pixel.
-    fn forward_doubling(&self, x: Tensor<4>) -> Tensor<4> {
-        let [n, h, w, c] = x.dims();
-        let x = x.reshape([n * h, 1, w, c]).repeat_dim(1, 2);
-        let x = x.reshape([n * 2 * h * w, 1, 1, c]).repeat_dim(1, 2);
-        self.forward(x.reshape([n, 2 * h, 2 * w, c]))
-    }
+/// A convolution with a kernel of `side` by `side`.
+pub(super) fn conv(r: &mut Registry, name: &str, channels: [usize; 2], side: usize) -> Result<Conv2d> {
+    r.within(name, |r| Conv2d::new(r, channels, side, UNDRAWN, Resample::Keep))
 }
 
 /// A group normalisation.
-#[derive(Clone, Debug)]
-pub(super) struct Norm {
-    groups: usize,
-    weight: Tensor<1>,
-    bias: Tensor<1>,
+pub(super) fn norm(r: &mut Registry, name: &str, groups: usize, channels: usize) -> Result<GroupNorm> {
+    r.within(name, |r| GroupNorm::with_groups(r, groups, channels, EPS))
 }
 
-impl Norm {
-    pub(super) fn load(registry: &mut Registry, name: &str, groups: usize, channels: usize) -> Result<Self> {
-        registry.within(name, |r| {
-            Ok(Self {
-                groups,
-                weight: tensor(r, "weight", [channels])?,
-                bias: tensor(r, "bias", [channels])?,
-            })
-        })
-    }
-
-    /// With a SiLU behind it where asked for.
-    pub(super) fn forward(&self, x: Tensor<4>, silu: bool) -> Tensor<4> {
-        let norm = kernels::GroupNorm {
-            groups: self.groups,
-            eps: EPS,
-            weight: self.weight.clone(),
-            bias: self.bias.clone(),
-            shift_before: None,
-            scale_shift: None,
-            silu,
-        };
-        kernels::group_norm(x, norm)
-    }
+/// Every pixel four times. `[n, h, w, c]` => `[n, 2 h, 2 w, c]`
+fn doubled(x: Tensor<4>) -> Tensor<4> {
+    let [n, h, w, c] = x.dims();
+    let x = x.reshape([n * h, 1, w, c]).repeat_dim(1, 2);
+    let x = x.reshape([n * 2 * h * w, 1, 1, c]).repeat_dim(1, 2);
+    x.reshape([n, 2 * h, 2 * w, c])
 }
 
 /// x + conv2(SiLU(norm2(conv1(SiLU(norm1(x)))))), with a 1x1 convolution of x where the width changes.
 #[derive(Clone, Debug)]
 pub(super) struct Resnet {
-    norm1: Norm,
-    conv1: Conv,
-    norm2: Norm,
-    conv2: Conv,
-    conv_shortcut: Option<Conv>,
+    norm1: GroupNorm,
+    conv1: Conv2d,
+    norm2: GroupNorm,
+    conv2: Conv2d,
+    conv_shortcut: Option<Conv2d>,
 }
 
 impl Resnet {
@@ -112,14 +53,14 @@ impl Resnet {
     ) -> Result<Self> {
         registry.within(name, |r| {
             Ok(Self {
-                norm1: Norm::load(r, "norm1", groups, inputs)?,
-                conv1: Conv::load(r, "conv1", inputs, outputs, 3)?,
-                norm2: Norm::load(r, "norm2", groups, outputs)?,
-                conv2: Conv::load(r, "conv2", outputs, outputs, 3)?,
+                norm1: norm(r, "norm1", groups, inputs)?,
+                conv1: conv(r, "conv1", [inputs, outputs], 3)?,
+                norm2: norm(r, "norm2", groups, outputs)?,
+                conv2: conv(r, "conv2", [outputs, outputs], 3)?,
                 conv_shortcut: if inputs == outputs {
                     None
                 } else {
-                    Some(Conv::load(r, "conv_shortcut", inputs, outputs, 1)?)
+                    Some(conv(r, "conv_shortcut", [inputs, outputs], 1)?)
                 },
             })
         })
@@ -139,32 +80,29 @@ impl Resnet {
 /// Self-attention with one head over all channels.
 #[derive(Clone, Debug)]
 struct Attention {
-    group_norm: Norm,
+    group_norm: GroupNorm,
     /// Channel 3 i + j is component i of query, key, value, as the attention kernel wants it.
-    qkv: Conv,
-    out: Conv,
+    qkv: Conv2d,
+    out: Conv2d,
 }
 
 impl Attention {
     /// Loads the layers within the current path.
     fn load(registry: &mut Registry, groups: usize, channels: usize) -> Result<Self> {
-        let group_norm = Norm::load(registry, "group_norm", groups, channels)?;
+        let group_norm = norm(registry, "group_norm", groups, channels)?;
         let mut linear = |part: &str| {
             registry.within(part, |r| {
-                Ok((tensor(r, "weight", [channels, channels])?, tensor(r, "bias", [channels])?))
+                let weight = r.parameter("weight", [channels, channels], Init::ZERO)?.into_value();
+                Ok((weight, r.parameter("bias", [channels], Init::ZERO)?.into_value()))
             })
         };
         let parts = [linear("to_q")?, linear("to_k")?, linear("to_v")?];
         let (filters, biases): (Vec<Tensor<2>>, Vec<Tensor<1>>) = parts.into_iter().unzip();
-        let (weight, bias): (Tensor<2>, _) = linear("to_out.0")?;
-        Ok(Self {
-            group_norm,
-            qkv: Conv {
-                weight: Tensor::stack::<3>(filters, 1).reshape([3 * channels, channels, 1, 1]),
-                bias: Tensor::stack::<2>(biases, 1).reshape([3 * channels]),
-            },
-            out: Conv { weight: weight.reshape([channels, channels, 1, 1]), bias },
-        })
+        let (weight, bias) = linear("to_out.0")?;
+        let filters = Tensor::stack::<3>(filters, 1).reshape([3 * channels, channels, 1, 1]);
+        let biases = Tensor::stack::<2>(biases, 1).reshape([3 * channels]);
+        let out = Conv2d::of(weight.reshape([channels, channels, 1, 1]), bias);
+        Ok(Self { group_norm, qkv: Conv2d::of(filters, biases), out })
     }
 
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
@@ -209,7 +147,7 @@ pub(super) enum Way {
 #[derive(Clone, Debug)]
 pub(super) struct Level {
     resnets: Vec<Resnet>,
-    resample: Option<Conv>,
+    resample: Option<Conv2d>,
     way: Way,
 }
 
@@ -241,15 +179,16 @@ impl Level {
             Way::Down => "downsamplers.0",
             Way::Up => "upsamplers.0",
         };
-        let conv = |r: &mut Registry| Conv::load(r, "conv", outputs, outputs, 3);
-        Ok(Self { resnets, resample: registry.optional(resamples, resampler, conv)?, way })
+        let resample = |r: &mut Registry| conv(r, "conv", [outputs, outputs], 3);
+        Ok(Self { resnets, resample: registry.optional(resamples, resampler, resample)?, way })
     }
 
     pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let x = self.resnets.iter().fold(x, |x, resnet| resnet.forward(x));
         match (&self.resample, self.way) {
-            (Some(conv), Way::Down) => conv.forward_halving(x),
-            (Some(conv), Way::Up) => conv.forward_doubling(x),
+            // Zeros to the right and below stand in for padding.
+            (Some(conv), Way::Down) => conv.convolve(x.pad([(0, 1), (0, 1), (0, 0)], 0.0), 2, 0),
+            (Some(conv), Way::Up) => conv.forward(doubled(x)),
             (None, _) => x,
         }
     }
