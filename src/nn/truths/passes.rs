@@ -54,7 +54,7 @@ fn dropped_labels_are_no_labels() {
                 NetworkConfig::Ddpmpp(SongUNetConfig { label_dropout: 1.0, dropout: 0.0, ..c })
             }
             NetworkConfig::Adm(c) => NetworkConfig::Adm(AdmConfig { label_dropout: 1.0, dropout: 0.0, ..c }),
-            NetworkConfig::Ncsnpp(_) | NetworkConfig::Edm2(_) => continue,
+            _ => continue,
         };
         let network = config.load(&lively(&config), "a test", &device).unwrap();
         let q = question(&config, 3, &device);
