@@ -12,7 +12,7 @@ use super::{
     batch::{Batches, Samples},
     image_dataset::{DatasetKind, DatasetOptions, ImageDataset},
     latents::tests::npy,
-    order::Order,
+    order::{Order, OrderOptions},
     pixels::Pixels,
 };
 use crate::Result;
@@ -169,7 +169,7 @@ fn batches_follow_the_order() {
     let images: Vec<(String, Vec<u8>)> = (0..7).map(|i| (format!("{i}.png"), png(4, 1, i * 9))).collect();
     let entries: Vec<(&str, &[u8])> = images.iter().map(|(n, b)| (n.as_str(), b.as_slice())).collect();
     let set = Arc::new(open(&entries).unwrap());
-    let order = Order::new(7, 1).unwrap();
+    let order = Order::edm(OrderOptions::new(7, 1)).unwrap();
     let mut batches = Batches::start(Arc::clone(&set), order.clone(), 3).unwrap();
     let expected: Vec<usize> = order.take(30).collect();
     for indices in expected.chunks(3) {

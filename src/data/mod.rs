@@ -31,7 +31,7 @@ pub use glance::{Glance, identity};
 pub use image_dataset::{DatasetKind, DatasetOptions, ImageDataset};
 pub use image_grid::{image_grid, read_image, write_png};
 pub use missing_labels::missing_labels;
-pub use order::Order;
+pub use order::{Order, OrderOptions, epoch_seed};
 pub use pixels::Pixels;
 pub use prepare::{PrepareOptions, Prepared, prepare};
 pub use preview_grid::preview_samples;

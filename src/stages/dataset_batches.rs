@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::context::Context;
 use crate::{
     Result,
-    data::{Batches, ImageDataset, Order},
+    data::{Batches, ImageDataset, Order, OrderOptions},
     diffusion::Codec,
     nn::NetworkConfig,
     seed::{Draw, Seed},
@@ -93,8 +93,8 @@ impl DatasetBatches {
 
     /// The batches after `nimg` images; those before were seen.
     fn open(&self, dataset: &Arc<ImageDataset>, nimg: u64) -> Result<Batches> {
-        let order = Order::new(dataset.len(), (self.seed.0 & 0x7fff_ffff) as u32)?;
-        let order = order.skip((self.phases * nimg) as usize);
+        let options = OrderOptions::new(dataset.len(), (self.seed.0 & 0x7fff_ffff) as i64);
+        let order = Order::edm(options)?.skip_samples(self.phases * nimg);
         Batches::start(Arc::clone(dataset), order, self.microbatch_size as usize)
     }
 }

@@ -9,10 +9,9 @@ use burn::tensor::TensorData;
 use serde::Deserialize;
 use serde_json::Value;
 use sida::data::{
-    DatasetOptions, ImageDataset, Order, Pixels, PrepareOptions, Rules, Samples, Transform, prepare,
-    preview_samples, read_image,
+    DatasetOptions, ImageDataset, Order, OrderOptions, Pixels, PrepareOptions, Rules, Samples, Transform,
+    epoch_seed, prepare, preview_samples, read_image,
 };
-use sida::rng::NumpyRandomState;
 
 use crate::{
     case::Case,
@@ -348,7 +347,7 @@ struct SamplerConfig {
 struct EdmSampler {
     key: String,
     dataset_size: usize,
-    seed: u32,
+    seed: i64,
     num_replicas: usize,
     rank: usize,
     shuffle: bool,
@@ -360,41 +359,44 @@ struct EdmSampler {
 struct Edm2Sampler {
     key: String,
     dataset_size: usize,
-    #[serde(rename = "seed")]
-    _seed: i64,
+    seed: i64,
     num_replicas: usize,
     rank: usize,
-    start_idx: usize,
+    start_idx: u64,
     shuffle: bool,
-    epoch_seeds: BTreeMap<usize, u32>,
+    epoch_seeds: BTreeMap<u64, u32>,
 }
 
 fn sampler(case: &mut Case) -> Result<(), String> {
     let config: SamplerConfig = case.config()?;
     for EdmSampler { key, dataset_size, seed, num_replicas, rank, shuffle, window_size } in config.edm {
-        case.expect(shuffle && window_size == 0.5, || format!("{key}: not an order of EDM's loop"));
-        let order = Order::new(dataset_size, seed).map_err(|e| e.to_string())?;
-        let count = case.tensor(&key)?.num_elements();
-        case.check(&key, indices(order.skip(rank).step_by(num_replicas).take(count)))?;
+        let options = OrderOptions { dataset_size, seed, num_replicas, rank };
+        let order = Order::edm_windowed(options, window_size, shuffle).map_err(|e| e.to_string())?;
+        order_is(case, &key, &order)?;
     }
-    // EDM2's own trainer is not here; its order shows numpy's shuffle at work.
     for edm2 in config.edm2 {
-        let Edm2Sampler { key, dataset_size: n, num_replicas, rank, start_idx, shuffle, epoch_seeds, .. } =
+        let Edm2Sampler { key, dataset_size, seed, num_replicas, rank, start_idx, shuffle, epoch_seeds } =
             edm2;
-        case.expect(shuffle, || format!("{key}: not shuffled"));
-        let epoch = |seed: u32| {
-            let mut order: Vec<usize> = (0..n).collect();
-            NumpyRandomState::new(seed).shuffle(&mut order);
-            order
-        };
-        let epochs: BTreeMap<usize, Vec<usize>> =
-            epoch_seeds.into_iter().map(|(i, s)| (i, epoch(s))).collect();
-        let count = case.tensor(&key)?.num_elements();
-        let positions = (start_idx + rank..).step_by(num_replicas).take(count);
-        let order: Option<Vec<usize>> = positions.map(|at| Some(epochs.get(&(at / n))?[at % n])).collect();
-        case.check(&key, indices(order.ok_or(format!("{key}: an epoch without a seed"))?))?;
+        for (epoch, expected) in epoch_seeds {
+            let found = epoch_seed(seed, epoch);
+            case.expect(found == expected, || {
+                format!("{key}: epoch {epoch} has seed {found}, not {expected}")
+            });
+        }
+        let options = OrderOptions { dataset_size, seed, num_replicas, rank };
+        let order = Order::edm2_shuffled(options, start_idx, shuffle).map_err(|e| e.to_string())?;
+        order_is(case, &key, &order)?;
     }
     Ok(())
+}
+
+/// From the beginning, and taken up again in the middle.
+fn order_is(case: &mut Case, key: &str, order: &Order) -> Result<(), String> {
+    let count = case.tensor(key)?.num_elements();
+    case.check(key, indices(order.clone().take(count)))?;
+    let half = count / 2;
+    let resumed = order.clone().skip_samples(half as u64).take(count - half);
+    case.check(key, indices(order.clone().take(half).chain(resumed)))
 }
 
 // ---------------------------------------------------------------------------------------------------- grid
