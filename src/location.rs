@@ -1,6 +1,10 @@
 //! `Location`: where a file is, a path or a URL, with `${VAR:-default}` in it if need be.
 
-use std::{borrow::Cow, env, fmt, path::PathBuf};
+use std::{
+    borrow::Cow,
+    env, fmt,
+    path::{Component, Path, PathBuf},
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
@@ -97,6 +101,13 @@ impl Serialize for Location {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
+}
+
+/// The way from a folder to a file or folder: up as far as to the folder that holds both, and down. `None` where none does.
+pub fn way(from: &Path, to: &Path) -> Option<PathBuf> {
+    let shared = from.ancestors().find(|folder| to.starts_with(folder))?;
+    let up = from.strip_prefix(shared).ok()?.components().map(|_| Component::ParentDir);
+    Some(up.collect::<PathBuf>().join(to.strip_prefix(shared).ok()?))
 }
 
 /// A text with its variables replaced.

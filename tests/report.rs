@@ -38,6 +38,7 @@ fn realistic() -> ReportData {
         },
         nfe: Some(*nfe),
         measured: measured.clone(),
+        folder: Some(format!("{stage}-5e1f0c7a")),
     };
     let expect = |stage: &str, metric: &str, at_most: f64, value: f64| {
         let expected = Expectation {
@@ -94,6 +95,7 @@ fn realistic() -> ReportData {
                     stage: stage.into(),
                     verb: verb.into(),
                     key: "5e1f0c7ab2949d3380ee".into(),
+                    folder: Some(format!("{stage}-5e1f0c7a")),
                     seconds: Some(seconds),
                     device: "CPU".into(),
                     date: "2026-11-22 23:38 UTC".into(),

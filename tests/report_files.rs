@@ -141,9 +141,10 @@ fn a_sweep_over_a_pipeline_with_a_report_ends_with_a_page_per_point() {
     for point in ["seed=0", "seed=1"] {
         let report = fs::read_to_string(dir.join("points").join(point).join("report.md")).unwrap();
         assert!(report.contains("Digits"), "{report}");
-        let picture = report.split("](").nth(1).map(|rest| rest.split(')').next().unwrap());
-        if let Some(picture) = picture {
-            assert!(dir.join("points").join(point).join(picture).is_file(), "{picture}");
+        let links: Vec<&str> = report.split("](").skip(1).filter_map(|rest| rest.split(')').next()).collect();
+        assert!(!links.is_empty());
+        for link in links {
+            assert!(dir.join("points").join(point).join(link).exists(), "{link}");
         }
         assert!(dir.join("points").join(point).join("junit.xml").is_file());
     }

@@ -43,7 +43,10 @@ fn a_table_shows_what_the_checked_in_file_means_and_not_the_newest_run() {
         scores(&bench.runs().join("t/report.json"))
     };
     let nothing = shown();
-    assert!(nothing.contains(r#""measured":{}"#), "a row that has not been run says so: {nothing}");
+    assert!(nothing.contains(r#""has_run":false"#), "{nothing}");
+    for page in ["t/report.html", "t/report.md"] {
+        assert!(fs::read_to_string(bench.runs().join(page)).unwrap().contains("has not run"), "{page}");
+    }
     bench.sida(&["run", &file]).exits(0);
     let base = shown();
     assert_ne!(base, nothing);
@@ -55,7 +58,8 @@ fn a_table_shows_what_the_checked_in_file_means_and_not_the_newest_run() {
     bench.write("p.yaml", pipeline());
     assert_eq!(shown(), base);
     fs::remove_file(&file).unwrap();
-    bench.sida(&["run", &table]).exits(2).complains(&["p.yaml"]);
+    let said = bench.sida(&["run", &table]).exits(2);
+    assert!(said.err.contains("there is no pipeline file `p.yaml`"), "{}", said.err);
 }
 
 #[test]
@@ -70,6 +74,14 @@ fn a_page_says_what_was_asked_for() {
     assert!(origin["command"].as_str().unwrap().ends_with("--set seed=7"), "{origin}");
     assert!(origin["commit"].is_null(), "the file is in no repository: {origin}");
     assert_eq!(provenance["seed"], 7);
+    let html = fs::read_to_string(bench.runs().join("p/report.html")).unwrap();
+    for part in [origin["sha256"].as_str().unwrap(), "--set seed=7"] {
+        assert!(html.contains(part), "{part}");
+    }
+    // The way from a row to its stage.
+    let link =
+        html.split("href=\"").filter_map(|rest| rest.split('"').next()).find(|href| href.contains("scores-"));
+    assert!(bench.runs().join("p").join(link.unwrap()).join("artifact.json").is_file());
 }
 
 #[test]

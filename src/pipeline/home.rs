@@ -4,11 +4,11 @@ use std::{
     collections::BTreeSet,
     fs,
     io::ErrorKind,
-    path::{Component, Path, PathBuf},
+    path::{Path, PathBuf},
 };
 
 use super::store::{self, FOLDER};
-use crate::{Error, Result, checkpoint::atomic, terminal};
+use crate::{Error, Result, checkpoint::atomic, location::way, terminal};
 
 /// The names of the stages' folders in the store that a pipeline's folder refers to.
 ///
@@ -63,13 +63,6 @@ fn symlink(target: &Path, path: &Path) -> std::io::Result<()> {
 #[cfg(not(unix))]
 fn symlink(_: &Path, _: &Path) -> std::io::Result<()> {
     Err(ErrorKind::Unsupported.into())
-}
-
-/// The way from a pipeline's folder to a stage in the store: up to the folder of runs, and down.
-fn way(home: &Path, stage_dir: &Path) -> Option<PathBuf> {
-    let runs = stage_dir.parent()?.parent()?;
-    let up = home.strip_prefix(runs).ok()?.components().map(|_| Component::ParentDir);
-    Some(up.collect::<PathBuf>().join(stage_dir.strip_prefix(runs).ok()?))
 }
 
 /// All names that the folders of pipelines, and of the points of sweeps, refer to.

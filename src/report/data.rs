@@ -45,6 +45,15 @@ pub struct MeasuredRow {
     pub nfe: Option<u32>,
     /// Measured values, by metric.
     pub measured: IndexMap<String, Score>,
+    /// The folder of the stage that measured them, seen from the page; `None` where it has not run.
+    pub folder: Option<String>,
+}
+
+impl MeasuredRow {
+    /// Whether values were asked for from a stage that has not run.
+    pub fn is_missing(&self) -> bool {
+        self.asked.scores.is_some() && self.measured.is_empty()
+    }
 }
 
 /// The charts of one stage.
@@ -146,6 +155,22 @@ pub struct Provenance {
     pub key: String,
 }
 
+impl Provenance {
+    /// What was asked for and what it was made with, by name; without what is not known.
+    pub fn facts(&self) -> Vec<(&str, &str)> {
+        let Origin { file, sha256, command, commit } = &self.origin;
+        let asked = [
+            ("pipeline file", file.as_str()),
+            ("its SHA-256", sha256),
+            ("command", command),
+            ("commit", commit.as_deref().unwrap_or_default()),
+            ("key of this report", &self.key),
+        ];
+        let versions = self.versions.iter().map(|(name, version)| (name.as_str(), version.as_str()));
+        asked.into_iter().chain(versions).filter(|(_, value)| !value.is_empty()).collect()
+    }
+}
+
 /// What a run was asked for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Origin {
@@ -168,6 +193,8 @@ pub struct StageRun {
     pub verb: String,
     /// Its key, in hexadecimal.
     pub key: String,
+    /// Its folder, seen from the page.
+    pub folder: Option<String>,
     /// Wall time, in seconds, of the run that made it.
     pub seconds: Option<f64>,
     /// The device of that run.

@@ -83,6 +83,12 @@ pub(super) fn csv(text: &str) -> String {
     text.into_owned()
 }
 
+/// The target of a link: everything but plain letters, digits and a few signs percent-encoded.
+pub(super) fn link(path: &str) -> String {
+    let keep = |b: &u8| b.is_ascii_alphanumeric() || b"/._-".contains(b);
+    path.bytes().map(|b| if keep(&b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,6 +5,7 @@ use maud::{Markup, html};
 
 use super::{
     data::{Chart, Grid, ReportData},
+    escape::link,
     number::{DASH, duration},
     svg,
     table::{Cell, Table},
@@ -18,6 +19,11 @@ fn section(title: &str, contents: Markup) -> Markup {
 /// A name over a value.
 pub(super) fn fact(name: &str, value: &str) -> Markup {
     html! { div { dt { (name) } dd { (value) } } }
+}
+
+/// A name that leads to a stage's folder, where there is one.
+fn linked(name: &str, folder: Option<&str>) -> Markup {
+    html! { @if let Some(folder) = folder { a href=(link(folder)) { (name) } } @else { (name) } }
 }
 
 /// Class and sign of what is met or not.
@@ -43,7 +49,7 @@ pub(super) fn results(table: &Table) -> Markup {
                 } "\n"
                 tbody {
                     @for row in &table.rows {
-                        tr { th scope="row" { (row.label) } @for cell in &row.cells { (self::cell(cell)) } } "\n"
+                        tr { th scope="row" { (linked(&row.label, row.folder.as_deref())) small { (row.note) } } @for cell in &row.cells { (self::cell(cell)) } } "\n"
                     }
                 }
             }
@@ -189,7 +195,7 @@ pub(super) fn settings(data: &ReportData) -> Markup {
 pub(super) fn provenance(data: &ReportData) -> Markup {
     let provenance = &data.provenance;
     let contents = html! {
-        dl.versions { @for (name, version) in &provenance.versions { (fact(name, version)) } } "\n"
+        dl.versions { @for (name, value) in provenance.facts() { (fact(name, value)) } } "\n"
         @if !provenance.stages.is_empty() {
             div.card.scroll {
                 table {
@@ -202,7 +208,7 @@ pub(super) fn provenance(data: &ReportData) -> Markup {
                     tbody {
                         @for stage in &provenance.stages {
                             tr {
-                                td { (stage.stage) }
+                                td { (linked(&stage.stage, stage.folder.as_deref())) }
                                 td { (stage.verb) }
                                 td.mono { (stage.key.chars().take(12).collect::<String>()) }
                                 td.num { (stage.seconds.map_or(DASH.to_owned(), duration)) }

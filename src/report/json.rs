@@ -36,11 +36,14 @@ fn expectation((stage, verdict): &(String, Verdict)) -> Value {
     })
 }
 
-fn row(MeasuredRow { asked, nfe, measured }: &MeasuredRow) -> Value {
+fn row(row: &MeasuredRow) -> Value {
+    let MeasuredRow { asked, nfe, measured, folder } = row;
     value!({
         "label": asked.label,
         "stage": asked.scores.as_ref().map(|scores| &scores.stage),
         "pipeline": asked.scores.as_ref().and_then(|scores| scores.pipeline.as_ref()),
+        "has_run": !row.is_missing(),
+        "folder": folder,
         "nfe": nfe,
         "measured": measured,
         "published": asked.published,

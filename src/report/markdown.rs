@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{
     data::ReportData,
-    escape::markdown as escape,
+    escape::{link, markdown as escape},
     heading::Heading,
     number::{DASH, duration},
     table::Table,
@@ -24,7 +24,11 @@ pub fn markdown(data: &ReportData) -> String {
     let _ = writeln!(out, "| |{}", table.headings.iter().map(heading).collect::<String>());
     let _ = writeln!(out, "| :-- |{}", " --: |".repeat(table.headings.len()));
     for row in &table.rows {
-        let _ = write!(out, "| {} |", escape(&row.label));
+        let title = escape(&row.title());
+        let _ = match &row.folder {
+            Some(folder) => write!(out, "| [{title}]({}) |", link(folder)),
+            None => write!(out, "| {title} |"),
+        };
         for cell in &row.cells {
             let _ = write!(out, " {} |", cell.line("±", ["**", "**"]));
         }
@@ -77,7 +81,7 @@ fn provenance(out: &mut String, data: &ReportData) {
     fact("date", &provenance.date);
     fact("device", &provenance.device);
     fact("seed", &provenance.seed.to_string());
-    provenance.versions.iter().for_each(|(name, version)| fact(name, version));
+    provenance.facts().into_iter().for_each(|(name, value)| fact(name, value));
     if !provenance.stages.is_empty() {
         out.push_str("\n| stage | verb | key | wall time |\n| :-- | :-- | :-- | --: |\n");
     }
@@ -86,10 +90,4 @@ fn provenance(out: &mut String, data: &ReportData) {
         let (name, verb, key) = (escape(&stage.stage), escape(&stage.verb), escape(&stage.key));
         let _ = writeln!(out, "| {name} | {verb} | {key} | {time} |");
     }
-}
-
-/// The target of a link: everything but plain letters, digits and a few signs percent-encoded.
-fn link(path: &str) -> String {
-    let keep = |b: &u8| b.is_ascii_alphanumeric() || b"/._-".contains(b);
-    path.bytes().map(|b| if keep(&b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }

@@ -29,7 +29,7 @@ pub struct Row {
 pub struct ScoresOf {
     /// An `evaluate` stage.
     pub stage: StageName,
-    /// The pipeline it belongs to, where it is not this one: its newest finished run is shown.
+    /// The pipeline it belongs to, where it is not this one: what its file, as it is now, has made is shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"))]
     pub pipeline: Option<String>,

@@ -22,6 +22,10 @@ pub(super) struct Table {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct TableRow {
     pub(super) label: String,
+    /// Why there are no values; empty where there are.
+    pub(super) note: &'static str,
+    /// The folder of the stage that measured them.
+    pub(super) folder: Option<String>,
     pub(super) cells: Vec<Cell>,
 }
 
@@ -60,6 +64,18 @@ impl Cell {
     }
 }
 
+impl TableRow {
+    fn of(row: &MeasuredRow) -> Self {
+        let note = if row.is_missing() { "has not run" } else { "" };
+        Self { label: row.asked.label.clone(), note, folder: row.folder.clone(), cells: Vec::new() }
+    }
+
+    /// The label with its note.
+    pub(super) fn title(&self) -> String {
+        if self.note.is_empty() { self.label.clone() } else { format!("{} ({})", self.label, self.note) }
+    }
+}
+
 impl Table {
     pub(super) fn of(data: &ReportData) -> Self {
         let rows = data.rows.iter();
@@ -67,7 +83,7 @@ impl Table {
         let nfe = |is: fn(u32) -> bool| data.rows.iter().any(|row| row.nfe.is_some_and(is));
         let mut table = Self {
             headings: data.columns.iter().map(|name| Heading::of(name)).collect(),
-            rows: rows.map(|r| TableRow { label: r.asked.label.clone(), cells: Vec::new() }).collect(),
+            rows: rows.map(TableRow::of).collect(),
             trials: trials.unwrap_or(0),
             best_of_one_step: nfe(|n| n == 1) && nfe(|n| n > 1),
         };

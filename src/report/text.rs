@@ -10,7 +10,7 @@ pub fn text(data: &ReportData) -> String {
     let mut lines = vec![vec![String::new()]];
     lines[0].extend(table.headings.iter().map(|h| plain(&h.name)));
     for row in &table.rows {
-        let mut line = vec![plain(&row.label)];
+        let mut line = vec![plain(&row.title())];
         line.extend(row.cells.iter().map(|c| plain(&c.line("±", ["", ""]))));
         lines.push(line);
     }

@@ -40,6 +40,37 @@ impl Verb for Report {
     const MAKES: Kind = Kind::Table;
 }
 
+impl Report {
+    /// Columns for which no row can have a value.
+    fn unknown_columns(&self, world: &World<'_>) -> Vec<Objection> {
+        let mut known = vec!["nfe".to_owned()];
+        for row in &self.rows {
+            known.extend(row.published.keys().cloned());
+            match &row.scores {
+                Some(scores) if scores.pipeline.is_some() => return Vec::new(),
+                Some(scores) => match world.scores(&scores.stage) {
+                    Some(names) => known.extend(names),
+                    None => return Vec::new(),
+                },
+                None => {}
+            }
+        }
+        known.sort();
+        known.dedup();
+        let names: Vec<&str> = known.iter().map(String::as_str).collect();
+        let unknown = |(i, column): (usize, &String)| {
+            (!known.contains(column)).then(|| Objection {
+                help: advice(column, &names),
+                ..Objection::new(
+                    format!("columns/{i}"),
+                    format!("no row has a value for the column `{column}`"),
+                )
+            })
+        };
+        self.columns.iter().enumerate().filter_map(unknown).collect()
+    }
+}
+
 impl Stage for Report {
     fn inputs(&self) -> Vec<Input<'_>> {
         let mut inputs = Vec::new();
@@ -90,31 +121,13 @@ impl Stage for Report {
     }
 
     fn agrees(&self, world: &World<'_>) -> Vec<Objection> {
-        let mut known = vec!["nfe".to_owned()];
-        for row in &self.rows {
-            known.extend(row.published.keys().cloned());
-            match &row.scores {
-                Some(scores) if scores.pipeline.is_some() => return Vec::new(),
-                Some(scores) => match world.scores(&scores.stage) {
-                    Some(names) => known.extend(names),
-                    None => return Vec::new(),
-                },
-                None => {}
-            }
-        }
-        known.sort();
-        known.dedup();
-        let names: Vec<&str> = known.iter().map(String::as_str).collect();
-        let unknown = |(i, column): (usize, &String)| {
-            (!known.contains(column)).then(|| Objection {
-                help: advice(column, &names),
-                ..Objection::new(
-                    format!("columns/{i}"),
-                    format!("no row has a value for the column `{column}`"),
-                )
-            })
+        let absent = self.elsewhere().into_iter().filter(|(_, of)| world.pipeline(&of.pipeline).is_none());
+        let objection = |(field, of): (String, Elsewhere)| {
+            let problem = format!("there is no pipeline file `{}.yaml`", of.pipeline);
+            let help = "it is looked for where other paths are, and in `pipelines` there";
+            Objection::new(format!("{field}/pipeline"), problem).help(help)
         };
-        self.columns.iter().enumerate().filter_map(unknown).collect()
+        absent.map(objection).chain(self.unknown_columns(world)).collect()
     }
 
     fn elsewhere(&self) -> Vec<(String, Elsewhere)> {

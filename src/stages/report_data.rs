@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     Result,
+    location::way,
     report::{Grid, MeasuredRow, Provenance, ReportData, Row, ScoresOf, StageRun, StageSettings},
     stage_name::StageName,
 };
@@ -38,7 +39,7 @@ pub(super) fn gather(report: &Report, context: &Context<'_>) -> Result<ReportDat
         }
         data.curves.extend(report_curves::of(name, finished));
         let (verb, values) = spec(finished);
-        data.settings.push(StageSettings { stage: name.to_string(), verb: verb.to_owned(), values });
+        data.settings.push(StageSettings { stage: name.to_string(), verb, values });
     }
     for row in &report.rows {
         data.rows.push(self::row(row, context)?);
@@ -57,6 +58,7 @@ fn row(row: &Row, context: &Context<'_>) -> Result<MeasuredRow> {
         }
     };
     let mut measured = MeasuredRow { asked: row.clone(), ..MeasuredRow::default() };
+    measured.folder = found.and_then(|finished| folder(context, finished));
     if let Some(Artifact::Scores(artifact)) = found.map(|finished| &finished.artifact) {
         measured.nfe = Some(artifact.nfe);
         measured.measured.clone_from(&artifact.scores);
@@ -115,22 +117,23 @@ fn last_picture(dir: &Path) -> Option<PathBuf> {
 
 fn grid(context: &Context<'_>, path: &Path, caption: &str, note: String, real: bool) -> Option<Grid> {
     let png = fs::read(path).ok()?;
-    let path = relative(context.home, path).map(|path| path.display().to_string());
+    let path = way(context.home, path).map(|path| path.display().to_string());
     Some(Grid { caption: caption.to_owned(), note, real, png, path })
 }
 
-/// The way from a folder to a file, up as far as to the folder that holds both.
-fn relative(from: &Path, to: &Path) -> Option<PathBuf> {
-    let shared = from.ancestors().find(|folder| to.starts_with(folder))?;
-    let up = from.strip_prefix(shared).ok()?.components().map(|_| "..");
-    Some(up.collect::<PathBuf>().join(to.strip_prefix(shared).ok()?))
+/// The folder of a stage: by the link beside the page, where the stage is one of this pipeline's.
+fn folder(context: &Context<'_>, finished: &Finished) -> Option<String> {
+    let link = context.home.join(finished.dir.file_name()?);
+    let folder = if link.exists() { link } else { finished.dir.clone() };
+    Some(way(context.home, &folder)?.display().to_string())
 }
 
 fn provenance(context: &Context<'_>) -> Provenance {
     let stages = context.finished.iter().map(|(name, finished)| StageRun {
         stage: name.to_string(),
-        verb: spec(finished).0.to_owned(),
+        verb: spec(finished).0,
         key: text(&finished.record, "/key"),
+        folder: folder(context, finished),
         seconds: finished.record.get("seconds").and_then(Value::as_f64),
         device: text(&finished.record, "/provenance/device"),
         date: text(&finished.record, "/provenance/date"),
