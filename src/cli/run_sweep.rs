@@ -14,9 +14,9 @@ use crate::{
     checkpoint::atomic,
     metrics::Score,
     pipeline::{
-        Failed, Places, Plan, Point, Setting, Source, Stages, Summary, Sweep, home, outcome,
+        Failed, Places, Point, Setting, Source, Stages, Summary, Sweep, home, outcome,
         record::{keep, record},
-        run as walk,
+        run_into as walk,
     },
     report::{RunError, RunResult},
     secret,
@@ -60,18 +60,24 @@ pub(super) fn run(
         }
         // Stages that points share run again once.
         selection.force.retain(|stage| forced.insert(plan.stages[*stage].key.clone()));
+        let mut summary = Summary::default();
         let result = match failed.known(&plan) {
             Some(error) => Err(error),
-            None => walk(&plan, &selection, executor),
+            None => walk(&plan, &selection, executor, &mut summary),
         };
         let result = match result {
             Err(Error::Interrupted) => return Err(Error::Interrupted),
             Err(error) => {
                 tracing::error!("point {label}: {error}");
-                note(&mut failed, &plan, &error);
+                // A disk that was full may have room again; a stage that diverged will diverge again.
+                if let Some(stage) = &summary.running
+                    && !matches!(error, Error::Io { .. } | Error::Download { .. })
+                {
+                    failed.note(&plan, stage, &error);
+                }
                 Err(error.to_string())
             }
-            Ok(summary) => Ok(summary),
+            Ok(()) => Ok(summary),
         };
         outcomes.push(Outcome { point, result });
         // Written after every point: a later one may be the last.
@@ -115,13 +121,6 @@ fn result(name: &str, outcomes: &[Outcome]) -> RunResult {
         }
     }
     all
-}
-
-fn note(failed: &mut Failed, plan: &Plan, error: &Error) {
-    // A disk that was full may have room again; a stage that diverged will diverge again.
-    if !matches!(error, Error::Io { .. } | Error::Download { .. }) {
-        failed.note(plan, error);
-    }
 }
 
 /// The grid that the sweep asks for, else a line per point.

@@ -204,6 +204,21 @@ impl Summary {
 /// # Errors
 /// What a stage returns, and `Io` for folders.
 pub fn run(plan: &Plan, selection: &Selection, executor: &mut impl Execute) -> Result<Summary> {
+    let mut summary = Summary::default();
+    run_into(plan, selection, executor, &mut summary)?;
+    Ok(summary)
+}
+
+/// The same; what came of it is known in the case of an error, too.
+///
+/// # Errors
+/// As `run`.
+pub fn run_into(
+    plan: &Plan,
+    selection: &Selection,
+    executor: &mut impl Execute,
+    summary: &mut Summary,
+) -> Result<()> {
     selection.clear(plan)?;
     atomic::remove_leftovers_of_the_dead(&plan.home);
     if let Some(store) = plan.stages.iter().find_map(|stage| stage.dir.parent()) {
@@ -211,13 +226,11 @@ pub fn run(plan: &Plan, selection: &Selection, executor: &mut impl Execute) -> R
     }
     selection.remove_reports(plan)?;
     outcome::begin(&plan.home, &plan.pipeline)?;
-    let mut summary = Summary::default();
-    let ended = Walk { plan, selection, executor, watch: Watch::default() }.walk(&mut summary);
-    let result = outcome::of(&plan.pipeline, &summary, ended.as_ref().err());
+    let ended = Walk { plan, selection, executor, watch: Watch::default() }.walk(summary);
+    let result = outcome::of(&plan.pipeline, summary, ended.as_ref().err());
     let written = outcome::write(&plan.home, &result);
     ended?;
-    written?;
-    Ok(summary)
+    written
 }
 
 /// What a plan finds finished, without writing anything; `None` where something that is asked for has to run.
@@ -504,12 +517,9 @@ impl Failed {
         known.next()
     }
 
-    /// Notes the stage at which a plan failed: the first that is not done.
-    pub fn note(&mut self, plan: &Plan, error: &Error) {
-        let is_open = |stage: &&PlannedStage| !matches!(store::state(&stage.dir, false), Ok(State::Done(_)));
-        let open = plan.stages.iter().find(is_open);
-        if let Some(stage) = open {
-            self.0.push((stage.key.clone(), error.to_string()));
-        }
+    /// Notes the stage at which a run of a plan failed.
+    pub fn note(&mut self, plan: &Plan, stage: &StageName, error: &Error) {
+        let failed = plan.stages.iter().find(|planned| planned.name == *stage);
+        self.0.extend(failed.map(|planned| (planned.key.clone(), error.to_string())));
     }
 }

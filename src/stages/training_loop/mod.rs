@@ -211,6 +211,7 @@ fn save(
     context: &Context<'_>,
     store: &CheckpointStore,
 ) -> Result<()> {
+    context.still_ours()?;
     memory.period = period.clone();
     let (nimg, state) = (training.nimg(), training.state());
     let bad = state.iter().find_map(|(name, data)| Some((name, not_finite(data)?)));
