@@ -1,9 +1,12 @@
 //! `Glance`: what can be known of a dataset without decoding it, and what its contents hash to.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     io::Cursor,
-    path::Path,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+    time::SystemTime,
 };
 
 use image::{ImageDecoder as _, ImageReader};
@@ -32,10 +35,25 @@ pub struct Glance {
     pub latents: bool,
 }
 
+/// A file as it was: its path, its size, and when it was changed.
+type Seen = (PathBuf, u64, Option<SystemTime>);
+
 impl Glance {
     /// At a zip, a folder, or a `dataset.json` on its own; `None` where it cannot be read or is too large.
+    ///
+    /// A file that has not changed since is not opened again: many stages may read one dataset.
     pub fn at(path: &Path) -> Option<Self> {
+        static KNOWN: Mutex<BTreeMap<Seen, Option<Glance>>> = Mutex::new(BTreeMap::new());
         let metadata = fs::metadata(path).ok()?;
+        if !metadata.is_file() {
+            return Self::look(path, &metadata);
+        }
+        let file = (path.to_path_buf(), metadata.len(), metadata.modified().ok());
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        known.entry(file).or_insert_with(|| Self::look(path, &metadata)).clone()
+    }
+
+    fn look(path: &Path, metadata: &fs::Metadata) -> Option<Self> {
         if metadata.is_file() && metadata.len() > MAX_GLANCE {
             return None;
         }
