@@ -158,8 +158,8 @@ pub enum Error {
     /// The pipeline file has mistakes; all of them, rendered with line, column and caret.
     #[error("{rendered}")]
     Mistakes {
-        /// How many.
-        count: usize,
+        /// Those that are shown, each as a JSON object.
+        mistakes: Vec<serde_json::Value>,
         /// The full text for a terminal.
         rendered: String,
     },

@@ -1,5 +1,7 @@
 //! "did you mean": the known name that is most like a wrong one.
 
+use std::cell::Cell;
+
 /// The name among `known` that is most like `wrong`, if one is alike enough to be meant.
 pub fn closest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = wrong.to_lowercase();
@@ -22,6 +24,22 @@ pub fn advice(wrong: &str, known: &[&str]) -> Option<String> {
         Some(name) => Some(format!("did you mean `{name}`?")),
         None if known.is_empty() => None,
         None => Some(format!("known here: {}", listed(known))),
+    }
+}
+
+/// Advice about many wrong names: the first thousand get some, which is more than anybody reads, and takes a moment.
+#[derive(Debug, Default)]
+pub struct Adviser(Cell<usize>);
+
+impl Adviser {
+    /// See `advice`.
+    pub fn advice<S: AsRef<str>>(&self, wrong: &str, known: impl FnOnce() -> Vec<S>) -> Option<String> {
+        self.0.set(self.0.get() + 1);
+        if self.0.get() > 1000 {
+            return None;
+        }
+        let known = known();
+        advice(wrong, &known.iter().map(AsRef::as_ref).collect::<Vec<_>>())
     }
 }
 

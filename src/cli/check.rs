@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use serde_json::json;
 
 use super::output;
 use crate::{
@@ -10,44 +11,61 @@ use crate::{
     pipeline::{Mistake, Source, mistake},
 };
 
+/// What is said of a file: that it is right, what is wrong in it, or why it cannot be read.
 #[derive(Serialize)]
 struct Checked {
     file: String,
     ok: bool,
+    error: Option<String>,
     mistakes: Vec<Mistake>,
 }
 
-/// Checks the files; in JSON, one object on standard output.
+/// Checks the files, every one of them; in JSON, one object on standard output.
 ///
 /// # Errors
-/// `Mistakes` of all files together; `Usage` for a file that cannot be read.
+/// `Mistakes` of all files together, and those that cannot be read.
 pub(super) fn check(files: &[PathBuf], json: bool) -> Result<()> {
-    let checked: Vec<Checked> = files.iter().map(|file| one(file)).collect::<Result<_>>()?;
-    let mistakes: Vec<&Mistake> = checked.iter().flat_map(|file| &file.mistakes).collect();
+    let checked: Vec<Checked> = files.iter().map(|file| one(file)).collect();
+    let ok = checked.iter().all(|file| file.ok);
     if json {
-        let report = serde_json::json!({ "ok": mistakes.is_empty(), "files": checked });
-        output::line(format!("{report:#}"));
+        output::json(&json!({ "ok": ok, "files": checked }));
     } else {
         for file in checked.iter().filter(|file| file.ok) {
             output::line(format!("{}: ok", file.file));
         }
     }
-    if mistakes.is_empty() {
+    if ok {
         return Ok(());
     }
+    let wrong = checked.iter().filter(|file| !file.ok).count();
+    let mut mistakes = Vec::new();
+    let mut rendered = Vec::new();
+    for file in checked {
+        if let Some(error) = file.error {
+            rendered.push(format!("error: {error}"));
+            mistakes.push(json!({ "file": file.file, "message": error }));
+        } else if let Error::Mistakes { mistakes: of_file, rendered: text } = mistake::as_error(file.mistakes)
+            && !of_file.is_empty()
+        {
+            rendered.push(text);
+            mistakes.extend(of_file);
+        }
+    }
     let rendered = if json {
-        format!("{} mistakes, see standard output", mistakes.len())
+        format!("{wrong} of {} files are wrong or cannot be read, see standard output", files.len())
     } else {
-        let of_file =
-            |file: &Checked| (!file.ok).then(|| mistake::as_error(file.mistakes.clone()).to_string());
-        checked.iter().filter_map(of_file).collect::<Vec<_>>().join("\n\n")
+        rendered.join("\n\n")
     };
-    Err(Error::Mistakes { count: mistakes.len(), rendered })
+    Err(Error::Mistakes { mistakes, rendered })
 }
 
-fn one(file: &Path) -> Result<Checked> {
-    let mut mistakes = Source::read(file)?.judge(&[]).err().unwrap_or_default();
+fn one(file: &Path) -> Checked {
+    let (error, mut mistakes) = match Source::read(file) {
+        Ok(source) => (None, source.judge(&[]).err().unwrap_or_default()),
+        Err(error) => (Some(error.to_string()), Vec::new()),
+    };
     mistakes.sort();
     mistakes.dedup();
-    Ok(Checked { file: file.display().to_string(), ok: mistakes.is_empty(), mistakes })
+    let ok = error.is_none() && mistakes.is_empty();
+    Checked { file: file.display().to_string(), ok, error, mistakes }
 }

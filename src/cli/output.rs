@@ -8,3 +8,8 @@ pub(super) fn line(text: impl AsRef<str>) {
         terminal::note(&format!("cannot write to standard output: {error}"));
     }
 }
+
+/// Writes a result as JSON.
+pub(super) fn json(value: &serde_json::Value) {
+    line(format!("{value:#}"));
+}

@@ -1,6 +1,6 @@
 //! A derived pipeline as one document: its base with stages removed, values set and stages added.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use serde_json::{Map, Value};
 
@@ -9,13 +9,13 @@ use super::{
     mistake::Mistake,
     origin::{Origin, Place},
     overlay::{self, Setting},
-    parse::{duplicates, typed},
+    parse::{duplicates, read_rest},
     schema::DERIVED_SCHEMA,
     source::{Form, Source},
     spec::Derived,
     violations::violations,
 };
-use crate::suggestion::advice;
+use crate::suggestion::Adviser;
 
 /// The pipeline that a derived pipeline stands for, in which every value knows its place, and what is wrong with how
 /// it came about.
@@ -25,16 +25,12 @@ use crate::suggestion::advice;
 pub(super) fn derive(document: Document, source: &Source) -> Result<(Document, Vec<Mistake>), Vec<Mistake>> {
     let mut mistakes: Vec<Mistake> = duplicates(&document).collect();
     let violations = violations(&document, &DERIVED_SCHEMA);
-    // Added stages are judged among the others later.
-    let readable = violations.iter().all(|(at, _)| at.starts_with("/stages/"));
+    let derived: Option<Derived> = read_rest(&document, &violations, &["base", "remove", "set"]);
     mistakes.extend(violations.into_iter().map(|(at, mistake)| match at.as_str() {
         "/seed" => mistake.help(Some("write it in `set:`")),
         _ => mistake,
     }));
-    if !readable {
-        return Err(mistakes);
-    }
-    let derived: Derived = typed(&document, Vec::new())?;
+    let Some(derived) = derived else { return Err(mistakes) };
     let (_, mut whole) =
         source.base(&document, &derived.base).map_err(|of_base| [mistakes.clone(), of_base].concat())?;
     let form = match Form::of(&whole) {
@@ -75,18 +71,24 @@ fn settings(document: &Arc<Document>, derived: &Derived) -> Vec<Setting> {
 
 fn remove(whole: &mut Document, document: &Arc<Document>, derived: &Derived) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
+    let adviser = Adviser::default();
+    let mut removed = HashSet::new();
     for (i, name) in derived.remove.iter().enumerate() {
         let place = format!("/remove/{i}");
         let Some(stages) = stages(whole) else { break };
-        if stages.shift_remove(name.as_str()).is_some() {
+        if stages.contains_key(name.as_str()) && removed.insert(name.as_str()) {
             // What reads the stage still is said here.
             let origin = Origin::Written(Place::entry(document, place));
             whole.set_origin(format!("/stages/{}", escape(name.as_str())), origin);
         } else {
-            let known: Vec<&str> = stages.keys().map(String::as_str).collect();
+            let known = || stages.keys().map(String::as_str).filter(|name| !removed.contains(name)).collect();
+            let help = adviser.advice::<&str>(name.as_str(), known);
             let problem = format!("there is no stage `{name}` in `{}`", derived.base);
-            mistakes.push(Mistake::at_value(document, &place, problem).help(advice(name.as_str(), &known)));
+            mistakes.push(Mistake::at_value(document, &place, problem).help(help));
         }
+    }
+    if let Some(stages) = stages(whole) {
+        stages.retain(|name, _| !removed.contains(name.as_str()));
     }
     mistakes
 }

@@ -13,14 +13,17 @@ use crate::{
     location::Location,
     stage_name::StageName,
     stages::{Input, Kind, Objection, StageSpec, World},
-    suggestion::{advice, closest, listed},
+    suggestion::{Adviser, closest, listed},
 };
+
+/// Stages of a circle that are listed.
+const LISTED: usize = 12;
 
 /// The stages of a document, as far as they could be read.
 pub(super) struct Stages<'a> {
     pub(super) document: &'a Document,
     /// Every stage's verb, readable or not.
-    pub(super) verbs: IndexMap<String, String>,
+    pub(super) verbs: &'a IndexMap<String, String>,
     /// Those that could be read.
     pub(super) specs: IndexMap<StageName, StageSpec>,
     /// Where relative paths are looked for.
@@ -31,13 +34,14 @@ impl Stages<'_> {
     /// Everything that is wrong between stages and between their fields.
     pub(super) fn mistakes(&self) -> Vec<Mistake> {
         let world = World { stages: &self.specs, search: self.search };
+        let names = Names::of(self.verbs);
         let mut mistakes = Vec::new();
         for (name, spec) in &self.specs {
             let mut objections = spec.stage().check();
             objections.extend(spec.stage().agrees(&world));
             objections.extend(spec.stage().locations().into_iter().filter_map(unresolvable));
             mistakes.extend(objections.into_iter().map(|objection| self.mistake(name, spec, objection)));
-            mistakes.extend(self.references(name, spec));
+            mistakes.extend(self.references(name, spec, &names));
         }
         mistakes.extend(self.cycles());
         mistakes
@@ -59,66 +63,37 @@ impl Stages<'_> {
     // ------------------------------------------------------------------ references
 
     /// What is wrong with the references of a stage.
-    pub(super) fn references(&self, name: &StageName, spec: &StageSpec) -> Vec<Mistake> {
-        let mut mistakes = Vec::new();
-        for input in spec.stage().inputs() {
+    fn references(&self, name: &StageName, spec: &StageSpec, names: &Names<'_>) -> Vec<Mistake> {
+        let wrong = |input: Input<'_>| {
             let wanted = input.stage.as_str();
-            let fitting: Vec<&str> = self
-                .verbs
-                .iter()
-                .filter(|(other, verb)| {
-                    StageSpec::makes(verb) == Some(input.kind) && other.as_str() != name.as_str()
-                })
-                .map(|(other, _)| other.as_str())
-                .collect();
+            let kind = input.kind;
             let objection = match self.verbs.get(wanted) {
-                None if let Some(mistake) = self.removed(name, spec, &input) => {
-                    mistakes.push(mistake);
-                    continue;
-                }
-                None => {
-                    let all: Vec<&str> = self.verbs.keys().map(String::as_str).collect();
-                    let known =
-                        if closest(wanted, fitting.iter().copied()).is_some() { &fitting } else { &all };
-                    Objection {
-                        help: advice(wanted, known),
+                None => match self.removed(name, spec, &input) {
+                    Some(mistake) => return Some(mistake),
+                    None => Objection {
+                        help: names.adviser.advice(wanted, || names.meant(wanted, kind, name)),
                         ..Objection::new(input.field, format!("there is no stage `{wanted}`"))
-                    }
-                }
+                    },
+                },
                 Some(_) if wanted == name.as_str() => {
                     Objection::new(input.field, format!("stage `{wanted}` refers to itself"))
                 }
-                Some(verb) => match StageSpec::makes(verb) {
-                    Some(kind) if kind != input.kind => {
-                        let help = if fitting.is_empty() {
-                            format!("no stage makes {}", input.kind)
-                        } else {
-                            format!(
-                                "{} {} made by {}",
-                                input.kind,
-                                if input.kind == Kind::Images || input.kind == Kind::Scores {
-                                    "are"
-                                } else {
-                                    "is"
-                                },
-                                listed(&fitting)
-                            )
-                        };
-                        Objection::new(
-                            input.field,
-                            format!(
-                                "`{wanted}` is a `{verb}` stage and makes {kind}, but {} is needed here",
-                                input.kind
-                            ),
-                        )
-                        .help(help)
-                    }
-                    _ => continue,
-                },
+                Some(verb) => {
+                    let makes = StageSpec::makes(verb).filter(|makes| *makes != kind)?;
+                    let problem = format!(
+                        "`{wanted}` is a `{verb}` stage and makes {makes}, but {kind} is needed here"
+                    );
+                    let are = if matches!(kind, Kind::Images | Kind::Scores) { "are" } else { "is" };
+                    let help = match &names.making(kind, name)[..] {
+                        [] => format!("no stage makes {kind}"),
+                        fitting => format!("{kind} {are} made by {}", listed(fitting)),
+                    };
+                    Objection::new(input.field, problem).help(help)
+                }
             };
-            mistakes.push(self.mistake(name, spec, objection));
-        }
-        mistakes
+            Some(self.mistake(name, spec, objection))
+        };
+        spec.stage().inputs().into_iter().filter_map(wrong).collect()
     }
 
     /// A reference to a stage that a derived pipeline removes, said where it does so.
@@ -135,45 +110,87 @@ impl Stages<'_> {
         in_base.then(|| mistake.help(Some(format!("set `{}`, or remove `{name}`, too", dotted(&reader)))))
     }
 
+    /// Stages that wait for each other, one mistake per circle.
     fn cycles(&self) -> Vec<Mistake> {
-        let mut finished: Vec<&StageName> = Vec::new();
         let mut mistakes = Vec::new();
-        for name in self.specs.keys() {
-            self.descend(name, &mut Vec::new(), &mut finished, &mut mistakes);
+        let mut seen = vec![false; self.specs.len()];
+        // The place on the path of each stage that is on it.
+        let mut places: Vec<Option<usize>> = vec![None; self.specs.len()];
+        for start in 0..self.specs.len() {
+            let mut path: Vec<(usize, std::vec::IntoIter<Input<'_>>)> = Vec::new();
+            let mut next = Some(start).filter(|start| !seen[*start]);
+            loop {
+                if let Some(stage) = next.take() {
+                    seen[stage] = true;
+                    places[stage] = Some(path.len());
+                    path.push((stage, self.specs[stage].stage().inputs().into_iter()));
+                }
+                let Some((stage, inputs)) = path.last_mut() else { break };
+                let Some(input) = inputs.next() else {
+                    places[*stage] = None;
+                    path.pop();
+                    continue;
+                };
+                match self.specs.get_index_of(input.stage) {
+                    // A stage that refers to itself is said elsewhere.
+                    Some(other) if other == *stage => {}
+                    Some(other) => match places[other] {
+                        Some(first) => mistakes.push(self.circle(&path[first..], input)),
+                        None => next = Some(other).filter(|other| !seen[*other]),
+                    },
+                    None => {}
+                }
+            }
         }
         mistakes
     }
 
-    fn descend<'b>(
-        &'b self,
-        name: &'b StageName,
-        path: &mut Vec<&'b StageName>,
-        finished: &mut Vec<&'b StageName>,
-        mistakes: &mut Vec<Mistake>,
-    ) {
-        let Some((name, spec)) = self.specs.get_key_value(name) else { return };
-        if finished.contains(&name) {
-            return;
+    /// A circle, whose last stage reads its first one.
+    fn circle<T>(&self, circle: &[(usize, T)], input: Input<'_>) -> Mistake {
+        let name =
+            |(stage, _): &(usize, T)| self.specs.get_index(*stage).map_or("", |(name, _)| name.as_str());
+        let mut names: Vec<&str> = circle.iter().take(LISTED).map(name).collect();
+        if circle.len() > LISTED {
+            names.extend(["...", name(&circle[circle.len() - 1])]);
         }
-        path.push(name);
-        for input in spec.stage().inputs() {
-            match path.iter().position(|on_path| *on_path == input.stage) {
-                // A stage that refers to itself is said elsewhere.
-                Some(_) if input.stage == name => {}
-                Some(start) => {
-                    let circle: Vec<&str> =
-                        path[start..].iter().map(|n| n.as_str()).chain([input.stage.as_str()]).collect();
-                    let objection = Objection::new(
-                        input.field,
-                        format!("stages wait for each other: {}", circle.join(" -> ")),
-                    );
-                    mistakes.push(self.mistake(name, spec, objection));
-                }
-                None => self.descend(input.stage, path, finished, mistakes),
+        names.push(input.stage.as_str());
+        let problem = format!("stages wait for each other: {}", names.join(" -> "));
+        let (name, spec) = self.specs.get_index(circle[circle.len() - 1].0).expect("a stage of these");
+        self.mistake(name, spec, Objection::new(input.field, problem))
+    }
+}
+
+/// The names of all stages, for advice.
+struct Names<'a> {
+    all: Vec<&'a str>,
+    making: Vec<(Kind, Vec<&'a str>)>,
+    adviser: Adviser,
+}
+
+impl<'a> Names<'a> {
+    fn of(verbs: &'a IndexMap<String, String>) -> Self {
+        let all = verbs.keys().map(String::as_str).collect();
+        let mut making: Vec<(Kind, Vec<&str>)> = Vec::new();
+        for (name, verb) in verbs {
+            let Some(kind) = StageSpec::makes(verb) else { continue };
+            match making.iter_mut().find(|(known, _)| *known == kind) {
+                Some((_, names)) => names.push(name),
+                None => making.push((kind, vec![name])),
             }
         }
-        path.pop();
-        finished.push(name);
+        Self { all, making, adviser: Adviser::default() }
+    }
+
+    /// The stages that make something, as many as anybody reads; a stage does not read itself.
+    fn making(&self, kind: Kind, reader: &StageName) -> Vec<&'a str> {
+        let making = self.making.iter().filter(|(known, _)| *known == kind).flat_map(|(_, names)| names);
+        making.copied().filter(|name| *name != reader.as_str()).take(1000).collect()
+    }
+
+    /// What may be meant by a wrong name: a stage that fits if one is alike, else any.
+    fn meant(&self, wrong: &str, kind: Kind, reader: &StageName) -> Vec<&'a str> {
+        let fitting = self.making(kind, reader);
+        if closest(wrong, fitting.iter().copied()).is_some() { fitting } else { self.all.clone() }
     }
 }
 

@@ -1,20 +1,26 @@
 //! `Mistake`: something wrong in a file, with its place, the line and a caret.
 
-use std::fmt::Write as _;
+use std::{borrow::Cow, cmp::Ordering, fmt::Write as _, sync::Arc};
 
 use serde::Serialize;
 
 use super::{
-    document::{Document, Span, dotted},
+    document::{Document, dotted},
     origin::Origin,
+    text::{Span, Text},
 };
 use crate::{
     Error, secret,
     terminal::{self, name},
 };
 
+/// More mistakes than anybody reads.
+const MAX_SHOWN: usize = 200;
+/// Characters of a long line that are shown before and behind the place.
+const AROUND: usize = 100;
+
 /// Something wrong in a file.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Mistake {
     /// How the user calls the file.
     pub file: String,
@@ -33,10 +39,35 @@ pub struct Mistake {
     pub help: Option<String>,
     /// Where the value comes from when it is not in the file: `--set ...`.
     pub origin: Option<String>,
-    /// The line of the file.
+    /// The file, where the line stands in one.
     #[serde(skip)]
-    source: Option<String>,
+    text: Option<Arc<Text>>,
 }
+
+impl Ord for Mistake {
+    /// By place, then by words. Files are not compared by what they hold.
+    fn cmp(&self, other: &Self) -> Ordering {
+        let place = (&self.file, self.line, self.column, self.length);
+        let words = (&self.path, &self.message, &self.help, &self.origin);
+        place
+            .cmp(&(&other.file, other.line, other.column, other.length))
+            .then_with(|| words.cmp(&(&other.path, &other.message, &other.help, &other.origin)))
+    }
+}
+
+impl PartialOrd for Mistake {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Mistake {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Mistake {}
 
 impl Mistake {
     /// At a value of a document, in whichever file that value stands.
@@ -76,25 +107,23 @@ impl Mistake {
     }
 
     fn typed(origin: &str, message: String) -> Self {
-        let start = Span { line: 1, column: 1, length: 1 };
-        Self { origin: Some(origin.to_owned()), ..Self::in_text("the command line", "", start, message) }
+        let nowhere = Arc::new(Text::new(String::new()));
+        let origin = Some(origin.to_owned());
+        Self { origin, ..Self::in_text("the command line", &nowhere, Span::START, message) }
     }
 
     /// At a place of a text that could not be read as a document.
-    pub(super) fn in_text(name: &str, text: &str, span: Span, message: impl Into<String>) -> Self {
-        let source = text.lines().nth(span.line - 1).map(str::to_owned);
-        let width = source.as_deref().unwrap_or_default().trim_end().chars().count();
-        let length = span.length.min((width + 1).saturating_sub(span.column)).max(1);
+    pub(super) fn in_text(name: &str, text: &Arc<Text>, span: Span, message: impl Into<String>) -> Self {
         Self {
             file: name.to_owned(),
             line: span.line,
             column: span.column,
-            length,
+            length: span.length,
             path: String::new(),
             message: message.into(),
             help: None,
             origin: None,
-            source,
+            text: text.line(span.line).is_some().then(|| Arc::clone(text)),
         }
     }
 
@@ -112,19 +141,17 @@ impl Mistake {
             None => format!("{}:{}:{}: {}\n", name(&self.file), self.line, self.column, name(&self.message)),
         };
         let help = name(self.help.as_deref().unwrap_or_default());
-        match &self.source {
-            Some(source) => {
-                let source = shown(source);
+        match self.text.as_ref().and_then(|text| text.line(self.line)) {
+            Some(line) => {
+                let (shown, column) = excerpt(line.trim_end(), self.column);
                 let number = self.line.to_string();
                 let margin = " ".repeat(number.len());
                 // A tab keeps its width only if it stays a tab.
-                let pad: String = source
-                    .chars()
-                    .take(self.column - 1)
-                    .map(|c| if c == '\t' { '\t' } else { ' ' })
-                    .collect();
-                let carets = "^".repeat(self.length);
-                let _ = writeln!(text, " {margin} |\n {number} | {}", source.trim_end());
+                let pad: String =
+                    shown.chars().take(column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+                let width = shown.chars().count();
+                let carets = "^".repeat(self.length.min((width + 1).saturating_sub(column)).max(1));
+                let _ = writeln!(text, " {margin} |\n {number} | {shown}");
                 let _ = writeln!(text, "{}", format!(" {margin} | {pad}{carets} {help}").trim_end());
             }
             _ if help.is_empty() => {}
@@ -136,10 +163,21 @@ impl Mistake {
     }
 }
 
-/// A line of the file as wide as it is: what a terminal would obey is a sign, and credentials are covered.
-fn shown(source: &str) -> String {
-    let covered = secret::covered(source);
-    covered.chars().map(|c| if c != '\t' && terminal::is_obeyed(c) { '\u{fffd}' } else { c }).collect()
+/// A line of the file, or what is around a column of a long one, and where that column is then: what a terminal would
+/// obey is a sign, and credentials are covered.
+fn excerpt(line: &str, column: usize) -> (String, usize) {
+    let covered = if line.contains("://") { secret::covered(line) } else { Cow::Borrowed(line) };
+    let show = |c: char| if c != '\t' && terminal::is_obeyed(c) { '\u{fffd}' } else { c };
+    let from = if line.len() > 2 * AROUND { (column - 1).saturating_sub(AROUND) } else { 0 };
+    let to = if line.len() > 2 * AROUND { column + AROUND } else { usize::MAX };
+    let mut rest = covered.chars().map(show).skip(from);
+    let mut shown = if from > 0 { "... ".to_owned() } else { String::new() };
+    let before = shown.len();
+    shown.extend(rest.by_ref().take(to - from));
+    if rest.next().is_some() {
+        shown += " ...";
+    }
+    (shown, column - from + before)
 }
 
 /// All mistakes of a file as one error, in the order of their places.
@@ -147,10 +185,15 @@ pub fn as_error(mut mistakes: Vec<Mistake>) -> Error {
     mistakes.sort();
     mistakes.dedup();
     let count = mistakes.len();
-    let mut rendered: String = mistakes.iter().map(|mistake| mistake.render() + "\n").collect();
+    let shown = mistakes.iter().take(MAX_SHOWN);
+    let mut rendered: String = shown.map(|mistake| mistake.render() + "\n").collect();
+    if count > MAX_SHOWN {
+        let _ = writeln!(rendered, "... and {} more\n", count - MAX_SHOWN);
+    }
     let mut files: Vec<_> = mistakes.iter().map(|mistake| name(&mistake.file)).collect();
     files.dedup();
     let _ =
         write!(rendered, "{count} mistake{} in {}", if count == 1 { "" } else { "s" }, files.join(" and "));
-    Error::Mistakes { count, rendered }
+    let as_json = |mistake| serde_json::to_value(mistake).expect("a mistake is plain data");
+    Error::Mistakes { mistakes: mistakes.iter().take(MAX_SHOWN).map(as_json).collect(), rendered }
 }

@@ -9,9 +9,13 @@ use super::{
     mistake::Mistake,
     origin::{Origin, Place},
     schema::PIPELINE_SCHEMA,
-    violations::schema_at,
+    schema_walk::schema_at,
+    text::Text,
 };
-use crate::{Error, Result, suggestion::advice};
+use crate::{Error, Result, suggestion::Adviser};
+
+/// As many keys as advice looks at.
+const KNOWN: usize = 1000;
 
 /// A value for a dotted path.
 #[derive(Clone, Debug)]
@@ -36,7 +40,8 @@ impl Setting {
         if path.is_empty() {
             return Err(usage("the path is empty".to_owned()));
         }
-        let document = Document::read("", value.to_owned()).map_err(|error| usage(error.problem))?;
+        let value = Arc::new(Text::new(value.to_owned()));
+        let document = Document::read("", value).map_err(|error| usage(error.problem))?;
         let origin = Origin::Typed(format!("`--set {text}`"));
         Ok(Self { path: path.to_owned(), value: document.value, origin })
     }
@@ -60,11 +65,11 @@ struct Nowhere {
 /// Puts every value at its path, and returns what is wrong with paths that lead nowhere.
 pub(super) fn apply(document: &mut Document, settings: &[Setting]) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
+    let adviser = Adviser::default();
     for setting in settings {
-        let mut value = document.value.clone();
-        match put(&mut value, setting) {
+        match find(&document.value, &setting.path, &adviser) {
             Ok(pointer) => {
-                document.value = value;
+                put(&mut document.value, &setting.path, setting.value.clone());
                 document.set_origin(pointer, setting.origin.clone());
             }
             Err(Nowhere { problem, help }) => {
@@ -75,53 +80,65 @@ pub(super) fn apply(document: &mut Document, settings: &[Setting]) -> Vec<Mistak
     mistakes
 }
 
-/// Puts a value at its path and returns the path as a pointer. A key that is not written yet may be set where the
-/// language has it: it had its default. Stages cannot be made this way.
-fn put(root: &mut Value, setting: &Setting) -> std::result::Result<String, Nowhere> {
+/// A path as a pointer. A key that is not written yet may be set where the language has it: it had its default. Stages
+/// cannot be made this way.
+fn find(root: &Value, path: &str, adviser: &Adviser) -> std::result::Result<String, Nowhere> {
     let mut pointer = String::new();
     let mut at = root;
-    let parts: Vec<&str> = setting.path.split('.').collect();
-    for (i, part) in parts.iter().enumerate() {
-        let nowhere = |known: Vec<String>| {
-            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    for part in path.split('.') {
+        let nowhere = |known: &dyn Fn() -> Vec<String>| {
             let place =
                 if pointer.is_empty() { "a pipeline".to_owned() } else { format!("`{}`", dotted(&pointer)) };
-            Nowhere { problem: format!("there is no `{part}` in {place}"), help: advice(part, &known) }
+            Nowhere { problem: format!("there is no `{part}` in {place}"), help: adviser.advice(part, known) }
         };
-        let next = format!("{pointer}/{}", escape(part));
-        if at.is_null() {
+        at = match at {
             // `sid:` and `sid: {}` mean the same to a path.
-            *at = Value::Object(Map::new());
-        }
-        match at {
-            Value::Object(map) => {
-                let written: Vec<String> = map.keys().cloned().collect();
-                if !map.contains_key(*part) {
+            Value::Object(_) | Value::Null => match at.get(part) {
+                Some(written) => written,
+                None => {
                     let known = properties(&pointer);
-                    let may_be_made = known.iter().any(|key| key == part) && !is_choice(&pointer);
-                    if !may_be_made {
-                        let known = if known.is_empty() || is_choice(&pointer) { written } else { known };
-                        return Err(nowhere(known));
+                    let may_be_made = !is_choice(&pointer);
+                    if !may_be_made || !known.iter().any(|key| key == part) {
+                        let written = at.as_object().into_iter().flat_map(Map::keys).take(KNOWN);
+                        let known = || {
+                            if may_be_made && !known.is_empty() {
+                                known.clone()
+                            } else {
+                                written.clone().cloned().collect()
+                            }
+                        };
+                        return Err(nowhere(&known));
                     }
+                    &Value::Null
                 }
-                let slot = map.entry((*part).to_owned()).or_insert(Value::Null);
-                at = slot;
-            }
+            },
             Value::Array(list) => {
-                let length = list.len();
-                let index = part.parse::<usize>().ok().filter(|index| *index < length);
-                let known = || (0..length).map(|i| i.to_string()).collect();
-                let Some(index) = index else { return Err(nowhere(known())) };
-                at = &mut list[index];
+                let known = || (0..list.len().min(KNOWN)).map(|i| i.to_string()).collect();
+                let entry = part.parse::<usize>().ok().and_then(|index| list.get(index));
+                entry.ok_or_else(|| nowhere(&known))?
             }
-            _ => return Err(nowhere(Vec::new())),
-        }
-        pointer = next;
-        if i + 1 == parts.len() {
-            at.clone_from(&setting.value);
-        }
+            _ => return Err(nowhere(&Vec::new)),
+        };
+        pointer = format!("{pointer}/{}", escape(part));
     }
     Ok(pointer)
+}
+
+/// Puts a value at a path that `find` found.
+fn put(root: &mut Value, path: &str, value: Value) {
+    let mut at = root;
+    for part in path.split('.') {
+        at = match at {
+            Value::Array(list) => &mut list[part.parse::<usize>().expect("found before")],
+            other => {
+                if other.is_null() {
+                    *other = Value::Object(Map::new());
+                }
+                other.as_object_mut().expect("found before").entry(part).or_insert(Value::Null)
+            }
+        };
+    }
+    *at = value;
 }
 
 /// The keys that the language has at a place.
@@ -145,14 +162,14 @@ fn is_choice(pointer: &str) -> bool {
 mod tests {
     use serde_json::json;
 
-    use super::*;
+    use super::{super::document::document, *};
 
     fn pipeline() -> Value {
         json!({ "stages": { "sid": { "distill": { "teacher": "t", "method": { "sid": null } } } } })
     }
 
     fn set(text: &str) -> std::result::Result<Value, String> {
-        let mut document = Document::read("t.yaml", pipeline().to_string()).unwrap();
+        let mut document = document("t.yaml", &pipeline().to_string());
         let setting = Setting::parse(text).map_err(|error| error.to_string())?;
         let mistakes = apply(&mut document, &[setting]);
         mistakes.first().map_or(Ok(document.value), |mistake| Err(mistake.render()))

@@ -1,19 +1,31 @@
 //! A document -> `Pipeline`, or every mistake in it at once.
 
-use std::{fmt::Write as _, path::PathBuf};
+use std::{
+    collections::{BTreeSet, HashSet},
+    fmt::Write as _,
+    path::PathBuf,
+    sync::Arc,
+};
 
 use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::{
-    document::{Document, Span, SyntaxError, escape, unescape},
+    document::{Document, escape, stage_of, unescape},
     meaning::Stages,
     mistake::Mistake,
+    node::SyntaxError,
+    repair::{Filling, Repair},
     schema::PIPELINE_SCHEMA,
+    schema_walk::schema_at,
     spec::{Pipeline, complete},
+    text::Span,
     violations::violations,
 };
 use crate::{stage_name::StageName, stages::StageSpec};
+
+/// More wrong values than anybody mends at once.
+const MAX_REPAIRED: usize = 1000;
 
 /// Keys that stand twice.
 pub(super) fn duplicates(document: &Document) -> impl Iterator<Item = Mistake> {
@@ -34,54 +46,80 @@ pub(super) fn judge(
 ) -> Result<Pipeline, Vec<Mistake>> {
     mistakes.extend(duplicates(document));
     let violations = violations(document, &PIPELINE_SCHEMA);
-    let mut verbs = IndexMap::new();
-    let mut specs = IndexMap::new();
-    let mut repairs: IndexMap<StageName, StageSpec> = IndexMap::new();
-    for (name, value) in document.value.get("stages").and_then(Value::as_object).into_iter().flatten() {
-        let pointer = format!("/stages/{}", escape(name));
-        let spoiled =
-            violations.iter().any(|(at, _)| *at == pointer || at.starts_with(&format!("{pointer}/")));
-        if let Some(verb) = value.as_object().and_then(|map| map.keys().next()) {
-            verbs.insert(name.clone(), verb.clone());
-        }
-        if spoiled {
-            let at = violations.iter().filter_map(|(at, _)| at.strip_prefix(&pointer));
-            if let Some(spec) = repaired(value, at) {
-                repairs.insert(StageName::new(name.clone()), spec);
-            }
-            continue;
-        }
-        match serde_json::from_value(value.clone()) {
-            Ok(spec) => drop(specs.insert(StageName::new(name.clone()), spec)),
-            // Nothing that the schema allows should end here; if it does, it is still said.
-            Err(error) => {
-                mistakes.push(Mistake::at_key(document, &pointer, format!("stage `{name}`: {error}")));
-            }
-        }
-    }
+    let stages = document.value.get("stages").and_then(Value::as_object);
+    let first_key = |stage: &Value| stage.as_object().and_then(|map| map.keys().next()).cloned();
+    let verbs: IndexMap<String, String> = stages
+        .into_iter()
+        .flatten()
+        .filter_map(|(name, stage)| Some((name.clone(), first_key(stage)?)))
+        .collect();
     if verbs.is_empty() && violations.is_empty() {
         mistakes.push(Mistake::at_key(document, "/stages", "there are no stages"));
     }
+    let wrong: HashSet<&str> = violations.iter().map(|(at, _)| at.as_str()).collect();
+    let mut said = |filling| {
+        let (specs, unread) = read(document, &wrong, filling);
+        mistakes.extend(unread);
+        Stages { document, verbs: &verbs, specs, search }.mistakes()
+    };
+    let mut meant = said(Filling::First);
+    if !wrong.is_empty() {
+        let last: BTreeSet<Mistake> = said(Filling::Last).into_iter().collect();
+        meant.retain(|mistake| last.contains(mistake));
+    }
+    mistakes.extend(meant);
     mistakes.extend(violations.into_iter().map(|(_, mistake)| mistake));
-    complete(&mut specs);
-    let stages = Stages { document, verbs, specs, search };
-    mistakes.extend(stages.mistakes());
-    mistakes.extend(repairs.iter().flat_map(|(name, spec)| stages.references(name, spec)));
-    let mut pipeline: Pipeline =
+    let mut pipeline =
         typed(document, mistakes).map_err(|mistakes| attributed(mistakes, document, search))?;
     pipeline.complete();
     Ok(pipeline)
 }
 
+/// The stages of a document, those with something wrong repaired, and what keeps others from being read.
+fn read(
+    document: &Document,
+    wrong: &HashSet<&str>,
+    filling: Filling,
+) -> (IndexMap<StageName, StageSpec>, Vec<Mistake>) {
+    let root = &PIPELINE_SCHEMA.schema;
+    let schema = schema_at(root, "/stages/any");
+    let spoiled: HashSet<&str> = wrong.iter().map(|at| stage_of(at)).collect();
+    let repair = Repair { root, wrong, filling };
+    let (mut specs, mut unread) = (IndexMap::new(), Vec::new());
+    for (name, stage) in document.value.get("stages").and_then(Value::as_object).into_iter().flatten() {
+        let pointer = format!("/stages/{}", escape(name));
+        let is_spoiled = spoiled.contains(pointer.as_str());
+        // So much that is wrong is enough to be said.
+        if is_spoiled && wrong.len() > MAX_REPAIRED {
+            continue;
+        }
+        let stage = if is_spoiled { repair.value(stage, schema, &pointer) } else { stage.clone() };
+        match serde_json::from_value(stage) {
+            Ok(spec) => drop(specs.insert(StageName::new(name.clone()), spec)),
+            Err(_) if is_spoiled => {}
+            // Nothing that the schema allows should end here; if it does, it is still said.
+            Err(error) => {
+                unread.push(Mistake::at_key(document, &pointer, format!("stage `{name}`: {error}")));
+            }
+        }
+    }
+    complete(&mut specs);
+    (specs, unread)
+}
+
 /// A mistake that the file does not make by itself names who changed it.
 fn attributed(mut mistakes: Vec<Mistake>, document: &Document, search: &[PathBuf]) -> Vec<Mistake> {
     if document.is_overlaid()
-        && let Ok(unchanged) = Document::read(&document.name, document.text.clone())
+        && let Ok(unchanged) = Document::read(&document.name, Arc::clone(&document.text))
     {
-        let own = judge(&unchanged, Vec::new(), search).err().unwrap_or_default();
+        let own: BTreeSet<Mistake> =
+            judge(&unchanged, Vec::new(), search).err().into_iter().flatten().collect();
+        let changes = document.changes();
         for mistake in &mut mistakes {
             if mistake.file == document.name && !own.contains(mistake) {
-                let by = document.changed_by(&mistake.path).into_iter().collect::<Vec<_>>().join(" and ");
+                let stage = mistake.path.match_indices('.').nth(1).map_or(mistake.path.len(), |(end, _)| end);
+                let by = changes.get(&mistake.path[..stage]).or_else(|| changes.get(""));
+                let by = by.into_iter().flatten().cloned().collect::<Vec<_>>().join(" and ");
                 let _ = write!(mistake.message, " (changed by {by})");
             }
         }
@@ -89,37 +127,40 @@ fn attributed(mut mistakes: Vec<Mistake>, document: &Document, search: &[PathBuf
     mistakes
 }
 
-/// A stage without its violations, so that its references can be judged all the same.
-fn repaired<'a>(stage: &Value, violations: impl Iterator<Item = &'a str>) -> Option<StageSpec> {
-    let mut stage = stage.clone();
-    for at in violations {
-        let (parent, key) = at.rsplit_once('/')?;
-        match stage.pointer_mut(parent) {
-            Some(Value::Object(map)) => drop(map.shift_remove(&unescape(key))),
-            Some(Value::Array(list)) => list.retain(|_| false),
-            _ => {}
-        }
-    }
-    serde_json::from_value(stage).ok()
-}
-
-/// The typed value: from the text itself where the text says all, so that an error has its place.
-///
-/// # Errors
-/// `mistakes`, if there are any; else what keeps the value from being read.
-pub(super) fn typed<T>(document: &Document, mut mistakes: Vec<Mistake>) -> Result<T, Vec<Mistake>>
+/// What a derived pipeline or a sweep says, without those keys at its top that are wrong; `None` where something is
+/// wrong under one of `needed`, or missing. Stages are judged later.
+pub(super) fn read_rest<T>(
+    document: &Document,
+    violations: &[(String, Mistake)],
+    needed: &[&str],
+) -> Option<T>
 where
     T: serde::de::DeserializeOwned,
 {
+    let mut value = document.value.clone();
+    for (at, _) in violations.iter().filter(|(at, _)| !at.starts_with("/stages/")) {
+        let key = unescape(at.split('/').nth(1).filter(|key| !needed.contains(key))?);
+        value.as_object_mut()?.remove(&*key);
+    }
+    serde_json::from_value(value).ok()
+}
+
+/// The pipeline as it is typed: from the text itself where the text says all, so that an error has its place.
+///
+/// # Errors
+/// `mistakes`, if there are any; else what keeps it from being read.
+fn typed(document: &Document, mut mistakes: Vec<Mistake>) -> Result<Pipeline, Vec<Mistake>> {
     if !mistakes.is_empty() {
         return Err(mistakes);
     }
     let read = if document.is_overlaid() {
-        let start = Span { line: 1, column: 1, length: 1 };
-        serde_json::from_value(document.value.clone())
-            .map_err(|e| SyntaxError { span: start, problem: e.to_string() })
+        serde_json::from_value(document.value.clone()).map_err(|e| SyntaxError {
+            span: Span::START,
+            problem: e.to_string(),
+            help: None,
+        })
     } else {
-        Document::typed(&document.text)
+        document.typed()
     };
     read.map_err(|error| {
         mistakes.push(Mistake::in_text(&document.name, &document.text, error.span, error.problem));

@@ -25,6 +25,8 @@ pub const SWEEP: &str = include_str!("../../schemas/sweep.schema.json");
 pub(super) struct Compiled {
     pub(super) schema: Value,
     pub(super) validator: Validator,
+    /// For a stage alone, and whatever else the names of keys decide: anything where the schema has no stages.
+    pub(super) stage: Validator,
 }
 
 /// The schema of pipelines, compiled on first use.
@@ -38,8 +40,15 @@ pub(super) static SWEEP_SCHEMA: LazyLock<Compiled> = LazyLock::new(|| compile(SW
 
 fn compile(text: &str) -> Compiled {
     let schema: Value = serde_json::from_str(text).expect("the embedded schema is JSON");
-    let validator = jsonschema::validator_for(&schema).expect("the embedded schema is a schema");
-    Compiled { schema, validator }
+    let compiled =
+        |schema: &Value| jsonschema::validator_for(schema).expect("the embedded schema is a schema");
+    let mut stage = schema.get("$defs").map_or_else(|| json!({}), |defs| json!({ "$defs": defs }));
+    if let Some(of_stages) = schema.pointer("/properties/stages/patternProperties").and_then(Value::as_object)
+    {
+        stage["$ref"] =
+            of_stages.values().next().and_then(|stage| stage.get("$ref")).cloned().unwrap_or_default();
+    }
+    Compiled { validator: compiled(&schema), stage: compiled(&stage), schema }
 }
 
 /// What the types say today: file name and content of each schema. `schemas/` has to equal it.

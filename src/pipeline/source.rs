@@ -1,8 +1,10 @@
 //! `Source`: a file of the pipeline language, and what it says.
 
 use std::{
-    fs,
+    fs::File,
+    io::Read as _,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use super::{
@@ -14,6 +16,7 @@ use super::{
     parse,
     spec::{Pipeline, Sweep},
     sweep::{self, Point},
+    text::Text,
 };
 use crate::{Error, Result, terminal};
 
@@ -48,11 +51,15 @@ impl Source {
     pub fn read(path: &Path) -> Result<Self> {
         let usage =
             |problem: String| Error::Usage(format!("cannot read `{}`: {problem}", terminal::path(path)));
-        let size = fs::metadata(path).map_err(|error| usage(error.to_string()))?.len();
-        if size > MAX_BYTES {
-            return Err(usage(format!("{size} bytes are too many for a pipeline file")));
+        let file = File::open(path).map_err(|error| usage(error.to_string()))?;
+        let mut bytes = Vec::new();
+        // Some files have no size and no end.
+        file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| usage(error.to_string()))?;
+        if bytes.len() as u64 > MAX_BYTES {
+            return Err(usage(format!(
+                "it has more than the {MAX_BYTES} bytes of the largest pipeline file"
+            )));
         }
-        let bytes = fs::read(path).map_err(|error| usage(error.to_string()))?;
         let text = String::from_utf8(bytes).map_err(|_| usage("it is not UTF-8 text".to_owned()))?;
         Ok(Self { path: path.to_path_buf(), text, search: search_folders(path) })
     }
@@ -104,9 +111,10 @@ impl Source {
 
     fn document(&self) -> std::result::Result<Document, Vec<Mistake>> {
         let name = self.path.display().to_string();
-        Document::read(&name, self.text.clone()).map_err(|error| {
+        let text = Arc::new(Text::new(self.text.clone()));
+        Document::read(&name, Arc::clone(&text)).map_err(|error| {
             let problem = format!("not readable as YAML: {}", error.problem);
-            vec![Mistake::in_text(&name, &self.text, error.span, problem)]
+            vec![Mistake::in_text(&name, &text, error.span, problem).help(error.help)]
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     derive::derive,
@@ -10,7 +10,7 @@ use super::{
     mistake::Mistake,
     origin::{Origin, Place},
     overlay::{self, Setting},
-    parse::{self, duplicates, typed},
+    parse::{self, duplicates, read_rest},
     schema::SWEEP_SCHEMA,
     source::{Form, Judged, Parsed, Source},
     spec::{Pipeline, Sweep},
@@ -23,6 +23,8 @@ use crate::{
 
 /// More points than anybody runs.
 const MAX_POINTS: usize = 10_000;
+/// More stages and values than anybody sets, over all points.
+const MAX_STAGES: usize = 40 * MAX_POINTS;
 /// More mistakes than anybody reads.
 const MAX_MISTAKES: usize = 100;
 
@@ -49,30 +51,42 @@ impl Point {
 /// What is wrong with its own values, its axes, its paths, its base, and each of its points.
 pub(super) fn judge(document: Document, source: &Source, settings: &[Setting]) -> Judged {
     let mut mistakes: Vec<Mistake> = duplicates(&document).collect();
-    mistakes.extend(violations(&document, &SWEEP_SCHEMA).into_iter().map(|(at, mut mistake)| {
+    let violations = violations(&document, &SWEEP_SCHEMA);
+    let sweep: Option<Sweep> = read_rest(&document, &violations, &["base", "set", "axes", "table"]);
+    mistakes.extend(violations.into_iter().map(|(at, mut mistake)| {
         if at == "/stages" || at == "/remove" {
             mistake.message = format!("a sweep has no `{}`", &at[1..]);
             return mistake.help(Some("write it in a derived pipeline, and name that one as `base`"));
         }
         mistake
     }));
-    let sweep: Sweep = typed(&document, mistakes)?;
-    let count = sweep.axes.values().map(|axis| axis.values.len()).try_fold(1usize, usize::checked_mul);
-    if count.is_none_or(|count| count > MAX_POINTS) {
-        let problem = format!("the sweep has more than {MAX_POINTS} points");
-        return Err(vec![Mistake::at_key(&document, "/axes", problem)]);
-    }
-    let mut mistakes = axes_mistakes(&document, &sweep);
-    let base = match base(&document, source, &sweep) {
-        Ok((base, of_base)) => {
-            mistakes.extend(of_base);
-            base
-        }
-        Err(of_base) => return Err([mistakes, of_base].concat()),
+    let name = document.value.get("base").and_then(Value::as_str).filter(|base| !base.is_empty());
+    let Some(base) = name.map(|name| base(&document, source, name)) else { return Err(mistakes) };
+    let Some(sweep) = sweep else {
+        // Where the points cannot be told, the base is judged as it is.
+        let judged = base.and_then(|(base, of_base)| parse::judge(&base, of_base, &source.search));
+        return Err([mistakes, judged.err().unwrap_or_default()].concat());
     };
+    mistakes.extend(axes_mistakes(&document, &sweep));
+    let (base, of_base) = base.map_err(|of_base| [mistakes.clone(), of_base].concat())?;
+    mistakes.extend(of_base);
+    let count = sweep.axes.values().map(|axis| axis.values.len()).try_fold(1usize, usize::checked_mul);
+    let Some(count) = count.filter(|count| *count <= MAX_POINTS) else {
+        let problem = format!("the sweep has more than {MAX_POINTS} points");
+        mistakes.push(Mistake::at_key(&document, "/axes", problem));
+        return Err(mistakes);
+    };
+    let stages = base.value.get("stages").and_then(Value::as_object).map_or(0, Map::len);
+    let values = sweep.set.len() + sweep.axes.values().map(|axis| axis.paths.len()).sum::<usize>();
+    if count * (stages + values) > MAX_STAGES {
+        let problem =
+            format!("{count} points of {stages} stages, in which {values} values are set, are too many");
+        mistakes.push(Mistake::at_key(&document, "/axes", problem));
+        return Err(mistakes);
+    }
     let document = Arc::new(document);
     let mut points = Vec::new();
-    for Combination { at, settings } in combinations(&document, &sweep, settings) {
+    for Combination { at, settings } in combinations(&document, &sweep, settings, count) {
         let mut varied = base.clone();
         let lost = overlay::apply(&mut varied, &settings);
         match parse::judge(&varied, lost, &source.search) {
@@ -109,40 +123,42 @@ fn axes_mistakes(document: &Document, sweep: &Sweep) -> Vec<Mistake> {
 }
 
 /// The pipeline that a sweep varies, whole or derived.
-fn base(
-    document: &Document,
-    source: &Source,
-    sweep: &Sweep,
-) -> Result<(Document, Vec<Mistake>), Vec<Mistake>> {
-    let (base, whole) = source.base(document, &sweep.base)?;
+fn base(document: &Document, source: &Source, name: &str) -> Result<(Document, Vec<Mistake>), Vec<Mistake>> {
+    let (base, whole) = source.base(document, name)?;
     match Form::of(&whole) {
         Form::Pipeline => Ok((whole, Vec::new())),
         Form::Derived => derive(whole, &base),
         Form::Sweep => {
-            let problem = format!("`{}` is a sweep itself", sweep.base);
+            let problem = format!("`{name}` is a sweep itself");
             Err(vec![Mistake::at_value(document, "/base", problem)])
         }
     }
 }
 
-/// A point before it is judged.
-#[derive(Clone)]
+/// A point before it is judged: axis and value, in the order of the axes, and what is set.
 struct Combination {
     at: Vec<(String, Value)>,
     settings: Vec<Setting>,
 }
 
 /// All points, the last axis running fastest.
-fn combinations(document: &Arc<Document>, sweep: &Sweep, settings: &[Setting]) -> Vec<Combination> {
+fn combinations<'a>(
+    document: &'a Arc<Document>,
+    sweep: &'a Sweep,
+    settings: &'a [Setting],
+    count: usize,
+) -> impl Iterator<Item = Combination> + 'a {
     let fixed = sweep.set.iter().map(|(path, value)| Setting::written(document, path, value));
-    let settings = fixed.chain(settings.iter().cloned()).collect();
-    let mut points = vec![Combination { at: Vec::new(), settings }];
-    for (name, axis) in &sweep.axes {
-        let place = format!("/axes/{}", escape(name));
-        let extended = |point: &Combination, i: usize, value: &Value| {
-            let mut point = point.clone();
-            point.at.push((name.clone(), value.clone()));
-            point.settings.extend(axis.paths.iter().enumerate().map(|(j, path)| Setting {
+    let fixed: Vec<Setting> = fixed.chain(settings.iter().cloned()).collect();
+    (0..count).map(move |point| {
+        let mut combination = Combination { at: Vec::new(), settings: fixed.clone() };
+        let mut repeats = count;
+        for (name, axis) in &sweep.axes {
+            repeats /= axis.values.len();
+            let i = point / repeats % axis.values.len();
+            let (value, place) = (&axis.values[i], format!("/axes/{}", escape(name)));
+            combination.at.push((name.clone(), value.clone()));
+            combination.settings.extend(axis.paths.iter().enumerate().map(|(j, path)| Setting {
                 path: path.clone(),
                 value: value.clone(),
                 origin: Origin::Written(Place {
@@ -151,13 +167,9 @@ fn combinations(document: &Arc<Document>, sweep: &Sweep, settings: &[Setting]) -
                     value: format!("{place}/values/{i}"),
                 }),
             }));
-            point
-        };
-        let values = || axis.values.iter().enumerate();
-        points =
-            points.iter().flat_map(|point| values().map(|(i, value)| extended(point, i, value))).collect();
-    }
-    points
+        }
+        combination
+    })
 }
 
 /// What is wrong with what a cell of the table shows.
@@ -186,15 +198,15 @@ fn cell_mistake(document: &Document, sweep: &Sweep, pipeline: &Pipeline) -> Opti
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::document::document, *};
 
     #[test]
     fn a_grid_has_every_combination_once() {
         let text = r#"{ "base": "a.yaml", "set": { "seed": 1 }, "axes": {
             "a": { "paths": ["x", "y"], "values": [1, 2, 3] }, "b": { "paths": ["z"], "values": [true, false] } } }"#;
-        let document = Document::read("s.yaml", text.to_owned()).unwrap();
-        let sweep: Sweep = typed(&document, Vec::new()).unwrap();
-        let points = combinations(&Arc::new(document), &sweep, &[]);
+        let document = document("s.yaml", text);
+        let sweep: Sweep = document.typed().unwrap();
+        let points: Vec<_> = combinations(&Arc::new(document), &sweep, &[], 6).collect();
         assert_eq!(points.len(), 6);
         assert_eq!(points[1].at, [("a".to_owned(), 1.into()), ("b".to_owned(), false.into())]);
         let paths: Vec<&str> = points[5].settings.iter().map(|setting| setting.path.as_str()).collect();

@@ -1,26 +1,33 @@
 //! What a document has against the schema, in our own sentences and at the place in the file.
 
+use std::fmt::Write as _;
+
 use jsonschema::{ValidationError, error::ValidationErrorKind as Kind};
 use serde_json::Value;
 
 use super::{
-    document::{Document, escape},
+    document::{Document, escape, unescape},
     mistake::Mistake,
     schema::Compiled,
+    schema_walk::{expected, inside, resolve, schema_at},
 };
-use crate::suggestion::{advice, closest, listed};
+use crate::suggestion::{Adviser, closest, listed};
 
 /// Everything that the schema has against a document: pointers to the values, and the mistakes.
 pub(super) fn violations(document: &Document, compiled: &Compiled) -> Vec<(String, Mistake)> {
-    let mut judge = Judge { document, schema: &compiled.schema, found: Vec::new() };
+    let adviser = Adviser::default();
+    let mut judge = Judge { document, compiled, schema: &compiled.schema, adviser, found: Vec::new() };
     for error in compiled.validator.iter_errors(&document.value) {
-        judge.judge(&error);
+        judge.judge("", &error);
     }
+    judge.fractions(&document.value, resolve(&compiled.schema, &compiled.schema), &mut String::new());
     judge.found
 }
 
 struct Judge<'a> {
     document: &'a Document,
+    compiled: &'a Compiled,
+    adviser: Adviser,
     schema: &'a Value,
     found: Vec<(String, Mistake)>,
 }
@@ -36,9 +43,11 @@ impl Judge<'_> {
         self.found.push((pointer.to_owned(), mistake));
     }
 
-    fn judge(&mut self, error: &ValidationError<'_>) {
-        let pointer = error.instance_path().as_str().to_owned();
-        let value = self.document.value.pointer(&pointer).cloned().unwrap_or_default();
+    /// An error of the value at `place`, or of something in it.
+    fn judge(&mut self, place: &str, error: &ValidationError<'_>) {
+        let pointer = format!("{place}{}", error.instance_path());
+        let document = self.document;
+        let value = document.value.pointer(&pointer).unwrap_or(&Value::Null);
         let name = said(&pointer);
         match error.kind() {
             Kind::AdditionalProperties { unexpected } => {
@@ -47,29 +56,25 @@ impl Judge<'_> {
                 }
             }
             Kind::Required { property } => {
-                self.missing(&pointer, &value, property.as_str().unwrap_or_default());
+                self.missing(&pointer, value, property.as_str().unwrap_or_default());
             }
-            Kind::Type { .. } => self.wrong_type(&pointer, &value, &name),
+            Kind::Type { .. } => self.wrong_type(&pointer, value, &name),
             Kind::Enum { options } => {
-                let options: Vec<&str> =
-                    options.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-                let written = value.as_str().unwrap_or_default();
-                self.at_value(
-                    &pointer,
-                    format!("{name} cannot be {}", shown(&value)),
-                    advice(written, &options),
-                );
+                let options =
+                    || options.as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>();
+                let help = self.adviser.advice(value.as_str().unwrap_or_default(), options);
+                self.at_value(&pointer, format!("{name} cannot be {}", shown(value)), help);
             }
             Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
                 // The branch that is meant is the one of the value's own type; the others' objections are noise.
                 let fits = |branch: &&Vec<ValidationError<'_>>| {
                     !branch.iter().any(|e| {
-                        matches!(e.kind(), Kind::Type { .. }) && e.instance_path().as_str() == pointer
+                        matches!(e.kind(), Kind::Type { .. }) && e.instance_path() == error.instance_path()
                     })
                 };
                 match context.iter().find(fits) {
-                    Some(branch) => branch.iter().for_each(|error| self.judge(error)),
-                    None => self.wrong_type(&pointer, &value, &name),
+                    Some(branch) => branch.iter().for_each(|error| self.judge(place, error)),
+                    None => self.wrong_type(&pointer, value, &name),
                 }
             }
             Kind::MinProperties { .. } => {
@@ -93,28 +98,24 @@ impl Judge<'_> {
                 );
             }
             Kind::Minimum { limit } => {
-                self.out_of_range(&pointer, &value, &name, &format!("at least {limit}"));
+                self.out_of_range(&pointer, value, &name, &format!("at least {limit}"));
             }
             Kind::Maximum { limit } => {
-                self.out_of_range(&pointer, &value, &name, &format!("at most {limit}"));
+                self.out_of_range(&pointer, value, &name, &format!("at most {limit}"));
             }
             Kind::ExclusiveMinimum { limit } => {
-                self.out_of_range(&pointer, &value, &name, &format!("more than {limit}"));
+                self.out_of_range(&pointer, value, &name, &format!("more than {limit}"));
             }
             Kind::ExclusiveMaximum { limit } => {
-                self.out_of_range(&pointer, &value, &name, &format!("less than {limit}"));
+                self.out_of_range(&pointer, value, &name, &format!("less than {limit}"));
             }
-            Kind::MinItems { limit } => self.counted(&pointer, &value, &name, &format!("at least {limit}")),
-            Kind::MaxItems { limit } => self.counted(&pointer, &value, &name, &format!("at most {limit}")),
+            Kind::MinItems { limit } => self.counted(&pointer, value, &name, &format!("at least {limit}")),
+            Kind::MaxItems { limit } => self.counted(&pointer, value, &name, &format!("at most {limit}")),
             Kind::MinLength { .. } => {
                 self.at_value(&pointer, format!("{name} is empty"), self.meaning(&pointer));
             }
             Kind::Pattern { .. } => {
-                self.at_value(
-                    &pointer,
-                    format!("{name} cannot be {}", shown(&value)),
-                    self.meaning(&pointer),
-                );
+                self.at_value(&pointer, format!("{name} cannot be {}", shown(value)), self.meaning(&pointer));
             }
             _ => self.at_value(&pointer, format!("{name}: {error}"), None),
         }
@@ -126,11 +127,14 @@ impl Judge<'_> {
         if schema.get("patternProperties").is_some() {
             let message = format!("`{key}` cannot name a stage");
             let help = "lower-case letters, digits and `_`, a letter first, at most 64".to_owned();
-            return self.at_key(&place, message, Some(help));
+            self.at_key(&place, message, Some(help));
+            // What is in it is judged all the same.
+            let (document, compiled) = (self.document, self.compiled);
+            let stage = document.value.pointer(&place).unwrap_or(&Value::Null);
+            return compiled.stage.iter_errors(stage).for_each(|error| self.judge(&place, &error));
         }
         let known = self.choices(pointer);
-        let known: Vec<&str> = known.iter().map(String::as_str).collect();
-        let help = advice(key, &known);
+        let help = self.adviser.advice(key, || known);
         self.at_key(&place, format!("unknown key `{key}`"), help);
     }
 
@@ -140,6 +144,7 @@ impl Judge<'_> {
         let written = value.as_object().into_iter().flatten().map(|(key, _)| key.as_str());
         let misspelt = written
             .filter(|key| !known.iter().any(|k| k == key))
+            .take(100)
             .any(|key| closest(key, known.iter().map(String::as_str)) == Some(property));
         if misspelt {
             return;
@@ -175,6 +180,32 @@ impl Judge<'_> {
         );
     }
 
+    /// A schema takes `64.0` for a whole number, but no count is written so.
+    fn fractions(&mut self, value: &Value, schema: &Value, pointer: &mut String) {
+        let root = self.schema;
+        let (keys, length) = (value.as_object().into_iter().flatten(), pointer.len());
+        for (key, value) in keys.filter(|(_, value)| value.is_f64() || value.is_object() || value.is_array())
+        {
+            let Some(schema) = inside(root, schema, key) else { continue };
+            pointer.push('/');
+            pointer.push_str(&escape(key));
+            self.fractions(value, schema, pointer);
+            pointer.truncate(length);
+        }
+        for (i, value) in value.as_array().into_iter().flatten().enumerate() {
+            let Some(schema) = inside(root, schema, "") else { break };
+            let _ = write!(pointer, "/{i}");
+            self.fractions(value, schema, pointer);
+            pointer.truncate(length);
+        }
+        if value.is_f64() && expected(schema, root) == "a whole number" {
+            let number = value.as_f64().unwrap_or_default();
+            let whole = number.fract() == 0.0 && number.abs() < 9e15;
+            let message = format!("{} has to be a whole number, not {}", said(pointer), shown(value));
+            self.at_value(pointer, message, whole.then(|| format!("write `{number:.0}`")));
+        }
+    }
+
     fn out_of_range(&mut self, pointer: &str, value: &Value, name: &str, limit: &str) {
         self.at_value(pointer, format!("{name} has to be {limit}, not {}", shown(value)), None);
     }
@@ -187,9 +218,9 @@ impl Judge<'_> {
     /// The description of what is at `pointer`.
     fn meaning(&self, pointer: &str) -> Option<String> {
         let (parent, _) = pointer.rsplit_once('/')?;
-        let key = super::document::unescape(&pointer[parent.len() + 1..]);
+        let key = unescape(&pointer[parent.len() + 1..]);
         let described =
-            self.at(parent).get("properties").and_then(|p| p.get(&key)).unwrap_or_else(|| self.at(pointer));
+            self.at(parent).get("properties").and_then(|p| p.get(&*key)).unwrap_or_else(|| self.at(pointer));
         described.get("description")?.as_str().map(str::to_owned)
     }
 
@@ -203,68 +234,6 @@ impl Judge<'_> {
     fn at(&self, pointer: &str) -> &Value {
         schema_at(self.schema, pointer)
     }
-}
-
-/// The part of a schema that speaks about the value at `pointer`; `true` where none does.
-pub(super) fn schema_at<'a>(root: &'a Value, pointer: &str) -> &'a Value {
-    let mut at = resolve(root, root);
-    for part in pointer.split('/').skip(1) {
-        let key = super::document::unescape(part);
-        let next = branches(root, at).find_map(|schema| {
-            let property = schema.get("properties").and_then(|p| p.get(&key));
-            let pattern = || schema.get("patternProperties").and_then(Value::as_object)?.values().next();
-            let additional = || schema.get("additionalProperties").filter(|s| s.is_object());
-            property.or_else(pattern).or_else(additional).or_else(|| schema.get("items"))
-        });
-        at = next.map_or(&Value::Bool(true), |schema| resolve(root, schema));
-    }
-    // Of several branches the one with keys says most.
-    branches(root, at).find(|schema| schema.get("properties").is_some()).unwrap_or(at)
-}
-
-fn branches<'a>(root: &'a Value, schema: &'a Value) -> impl Iterator<Item = &'a Value> {
-    let more =
-        schema.get("anyOf").and_then(Value::as_array).into_iter().flatten().map(move |s| resolve(root, s));
-    std::iter::once(schema).chain(more)
-}
-
-fn resolve<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
-    let mut at = schema;
-    for _ in 0..16 {
-        let Some(Value::String(reference)) = at.get("$ref") else { break };
-        match root.pointer(reference.trim_start_matches('#')) {
-            Some(next) => at = next,
-            None => break,
-        }
-    }
-    at
-}
-
-/// The types that a schema allows, as a sentence goes on.
-fn expected(schema: &Value, root: &Value) -> String {
-    let mut words: Vec<&str> = Vec::new();
-    for branch in branches(root, schema) {
-        let types: Vec<&str> = match branch.get("type") {
-            Some(Value::String(one)) => vec![one],
-            Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).collect(),
-            _ => Vec::new(),
-        };
-        for word in types {
-            let word = match word {
-                "object" => "a mapping",
-                "array" => "a list",
-                "string" => "text",
-                "integer" => "a whole number",
-                "number" => "a number",
-                "boolean" => "`true` or `false`",
-                _ => continue,
-            };
-            if !words.contains(&word) {
-                words.push(word);
-            }
-        }
-    }
-    if words.is_empty() { "something else".to_owned() } else { words.join(" or ") }
 }
 
 /// A value as a sentence mentions it.
@@ -287,12 +256,8 @@ fn said(pointer: &str) -> String {
     match (parts.next(), parts.next()) {
         (None, _) => "the file".to_owned(),
         (Some(last), Some(list)) if last.parse::<usize>().is_ok() => {
-            format!(
-                "entry {} of `{}`",
-                last.parse::<usize>().unwrap_or(0) + 1,
-                super::document::unescape(list)
-            )
+            format!("entry {} of `{}`", last.parse::<usize>().unwrap_or(0) + 1, unescape(list))
         }
-        (Some(last), _) => format!("`{}`", super::document::unescape(last)),
+        (Some(last), _) => format!("`{}`", unescape(last)),
     }
 }

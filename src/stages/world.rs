@@ -12,6 +12,9 @@ use crate::{
     stage_name::StageName,
 };
 
+/// Stages through which an architecture is followed: more than anybody distills one from another.
+const MAX_HANDS: usize = 100;
+
 /// The stages of a pipeline, as far as they could be read, and where files are looked for.
 #[derive(Clone, Copy, Debug)]
 pub struct World<'a> {
@@ -35,7 +38,7 @@ impl<'a> World<'a> {
     /// Follows stages that hand on another one's architecture; stages that wait for each other lead nowhere.
     fn origin(&self, name: &StageName) -> Option<(Option<&'a NetworkConfig>, &'a Encoder)> {
         let mut name = name;
-        for _ in 0..self.stages.len() {
+        for _ in 0..MAX_HANDS {
             match self.stages.get(name)?.stage().network()? {
                 Network::Own(network, encoder) => return Some((network, encoder)),
                 Network::Of(other) => name = other,
