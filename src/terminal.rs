@@ -6,11 +6,39 @@
 
 use std::{
     borrow::Cow,
-    io::{self, Write},
+    env,
+    io::{self, IsTerminal as _, Write},
     path::Path,
+    sync::OnceLock,
+};
+
+use serde_json::{Map, Value, json};
+use tracing_subscriber::fmt::{
+    format::Writer,
+    time::{FormatTime as _, SystemTime},
 };
 
 use crate::secret;
+
+/// How standard error is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Voice {
+    /// One JSON object per line.
+    pub json: bool,
+    /// Nothing but errors.
+    pub quiet: bool,
+}
+
+static VOICE: OnceLock<Voice> = OnceLock::new();
+
+/// Chooses how standard error is written, once and for all.
+pub fn speak(voice: Voice) {
+    VOICE.get_or_init(|| voice);
+}
+
+fn voice() -> Voice {
+    VOICE.get().copied().unwrap_or_default()
+}
 
 /// A line of a result, to standard output.
 ///
@@ -23,8 +51,46 @@ pub fn result(line: &str) -> io::Result<()> {
     }
 }
 
-/// A line of progress or an error, to standard error; dropped where that cannot be written.
+/// A line of progress, to standard error; dropped where that cannot be written.
 pub fn note(line: &str) {
+    progress(|| line.to_owned(), || Map::from_iter([("message".to_owned(), line.trim().into())]));
+}
+
+/// Progress, as a line or as the fields of a JSON object.
+pub fn progress(line: impl FnOnce() -> String, fields: impl FnOnce() -> Map<String, Value>) {
+    match voice() {
+        Voice { quiet: true, .. } => {}
+        Voice { json: true, .. } => object("INFO", fields()),
+        Voice { json: false, .. } => to_stderr(&line()),
+    }
+}
+
+/// An error, as text or as JSON objects.
+pub fn error(text: &str, objects: impl IntoIterator<Item = Map<String, Value>>) {
+    if voice().json {
+        objects.into_iter().for_each(|fields| object("ERROR", fields));
+    } else {
+        to_stderr(text);
+    }
+}
+
+/// A line of the log as a JSON object: when, how grave, and what.
+fn object(level: &str, fields: Map<String, Value>) {
+    let mut now = String::new();
+    let _ = SystemTime.format_time(&mut Writer::new(&mut now));
+    let mut object =
+        Map::from_iter([("timestamp".to_owned(), json!(now)), ("level".to_owned(), json!(level))]);
+    object.extend(fields);
+    to_stderr(&Value::Object(object).to_string());
+}
+
+/// Whether somebody looks at standard error through a terminal that can redraw a line.
+pub fn is_lively() -> bool {
+    let dumb = env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+    voice() == Voice::default() && !dumb && io::stderr().is_terminal()
+}
+
+fn to_stderr(line: &str) {
     let _ = write(&mut io::stderr().lock(), line);
 }
 
@@ -94,8 +160,8 @@ mod tests {
         assert_eq!(path(Path::new("a\nb")), r"a\u000ab");
         assert!(matches!(plain("größer, 数字"), Cow::Borrowed(_)));
         // What is JSON stays JSON and means the same.
-        let json = serde_json::json!({ "a": hostile }).to_string();
-        let read: serde_json::Value = serde_json::from_str(&plain(&json)).unwrap();
+        let json = json!({ "a": hostile }).to_string();
+        let read: Value = serde_json::from_str(&plain(&json)).unwrap();
         assert_eq!(read["a"], hostile);
     }
 

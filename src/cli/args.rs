@@ -2,9 +2,14 @@
 
 use std::{env, path::PathBuf, process::ExitCode, sync::LazyLock};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
+use serde_json::{Map, Value, json};
 
-use super::{check, compare, doctor, export, gc, inspect, log, plan, run, schema, verify};
+use super::{
+    check, compare, doctor, export, gc, inspect,
+    log::{self, LogArgs},
+    plan, run, schema, verify,
+};
 use crate::{BURN_VERSION, Error, Result, pipeline::Setting, terminal};
 
 /// Turns pretrained EDM and EDM2 diffusion models into one-step generators with SiD, SiDA and SiD2A, from YAML pipelines.
@@ -16,18 +21,8 @@ use crate::{BURN_VERSION, Error, Result, pipeline::Setting, terminal};
 pub struct Cli {
     #[command(subcommand)]
     verb: Verb,
-    /// How the log is written to standard error.
-    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
-    log_format: LogFormat,
-}
-
-/// How the log is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object per line.
-    Json,
+    #[command(flatten)]
+    log: LogArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -144,12 +139,13 @@ impl PlaceArgs {
 
     /// The folder of runs.
     pub(super) fn runs(&self) -> PathBuf {
-        runs(self.runs.clone())
+        self.runs.clone().unwrap_or_else(runs)
     }
 }
 
-fn runs(given: Option<PathBuf>) -> PathBuf {
-    given.or_else(|| set_variable("SIDA_RUNS")).unwrap_or_else(|| PathBuf::from("runs"))
+/// Folder of runs, where the command line says none: `$SIDA_RUNS`, else `runs`.
+pub(super) fn runs() -> PathBuf {
+    set_variable("SIDA_RUNS").unwrap_or_else(|| PathBuf::from("runs"))
 }
 
 /// Folder for downloads: `$SIDA_CACHE`, else the user's cache.
@@ -173,19 +169,48 @@ fn version() -> &'static str {
 
 /// The program.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    log::start(cli.log_format);
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and the version are no errors.
+        Err(shown) if !shown.use_stderr() => shown.exit(),
+        Err(wrong) => {
+            log::start_refused(&env::args().collect::<Vec<_>>());
+            return refused(&wrong);
+        }
+    };
+    log::start(cli.log);
     match dispatch(cli.verb) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            match &error {
-                Error::Mistakes { rendered, .. } => terminal::note(rendered),
-                _ if cli.log_format == LogFormat::Json => tracing::error!("{error}"),
-                _ => terminal::note(&format!("error: {error}")),
-            }
-            ExitCode::from(error.exit_code())
+            let code = error.exit_code();
+            say(error);
+            ExitCode::from(code)
         }
     }
+}
+
+/// A command line that cannot be read.
+fn refused(wrong: &clap::Error) -> ExitCode {
+    let text = wrong.render().to_string();
+    let message = text.trim().trim_start_matches("error: ");
+    terminal::error(text.trim_end(), [fields(&json!({ "message": message, "exit_code": 2 }))]);
+    ExitCode::from(2)
+}
+
+fn say(error: Error) {
+    let code = error.exit_code();
+    match error {
+        Error::Mistakes { mistakes, rendered } => terminal::error(&rendered, mistakes.iter().map(fields)),
+        error => {
+            let message = error.to_string();
+            let objects = [fields(&json!({ "message": message, "exit_code": code }))];
+            terminal::error(&format!("error: {message}"), objects);
+        }
+    }
+}
+
+fn fields(value: &Value) -> Map<String, Value> {
+    value.as_object().cloned().unwrap_or_default()
 }
 
 fn dispatch(verb: Verb) -> Result<()> {
@@ -201,7 +226,7 @@ fn dispatch(verb: Verb) -> Result<()> {
         Verb::Inspect { file } => inspect::inspect(&file),
         Verb::Export { from, to } => export::export(&from, &to),
         Verb::Verify { folder, json } => verify::verify(&folder, json),
-        Verb::Gc { runs: given, delete, json } => gc::gc(&runs(given), delete, json),
+        Verb::Gc { runs: given, delete, json } => gc::gc(&given.unwrap_or_else(runs), delete, json),
         Verb::Schema { out } => schema::write(&out),
         Verb::Doctor { device } => doctor::doctor(&device),
     }

@@ -1,27 +1,62 @@
-//! The log, on standard error.
+//! The log, on standard error: how much of it, and in which form.
 
-use tracing::level_filters::LevelFilter;
+use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
-use super::args::LogFormat;
-use crate::terminal::Log;
+use crate::terminal::{self, Log, Voice};
 
-/// Starts logging; `RUST_LOG` chooses what is said.
-pub(super) fn start(format: LogFormat) {
-    let filter = EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).from_env_lossy();
-    let filter =
-        if std::env::var_os("RUST_LOG").is_some() { filter } else { EnvFilter::new("warn,sida=info") };
+/// How much is said, and how.
+#[derive(Clone, Copy, Debug, Args)]
+pub(super) struct LogArgs {
+    /// How the log is written to standard error.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+    /// Say nothing but errors and results.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Say more than usual.
+    #[arg(short, long, global = true)]
+    verbose: bool,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// Starts logging; without `-q` and `-v`, `RUST_LOG` chooses what is said.
+pub(super) fn start(args: LogArgs) {
+    let voice = Voice { json: args.log_format == LogFormat::Json, quiet: args.quiet };
+    terminal::speak(voice);
+    let usual = || EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,sida=info"));
+    let filter = match (args.quiet, args.verbose) {
+        (true, _) => EnvFilter::new("error"),
+        (_, true) => EnvFilter::new("warn,sida=debug"),
+        _ => usual(),
+    };
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_target(false)
         .with_writer(|| Log)
         // What it says about a log that cannot be written, it would say with a panic.
         .log_internal_errors(false);
-    let started = match format {
-        LogFormat::Json => builder.json().try_init(),
-        LogFormat::Text => {
-            builder.without_time().with_level(false).with_target(false).with_ansi(false).try_init()
-        }
+    let started = if voice.json {
+        builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()
+    } else {
+        builder.without_time().with_level(false).with_ansi(false).try_init()
     };
     // A second start, in a test, keeps the first.
     drop(started);
+}
+
+/// For a command line that cannot be read: as much of it as says how that is to be said.
+pub(super) fn start_refused(arguments: &[String]) {
+    let asked =
+        |words: &[String]| matches!(words, [flag, format] if flag == "--log-format" && format == "json");
+    let json = arguments.windows(2).any(asked) || arguments.iter().any(|word| word == "--log-format=json");
+    terminal::speak(Voice { json, quiet: false });
 }

@@ -23,4 +23,5 @@ mod run_sweep;
 mod schema;
 mod verify;
 
-pub use args::{Cli, LogFormat, main};
+pub use args::{Cli, main};
+pub use log::LogFormat;

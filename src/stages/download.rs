@@ -129,7 +129,7 @@ impl Downloads<'_> {
             }
             file.write_all(&block[..n]).map_err(Error::io("write", path))?;
             done += n as u64;
-            progress.at(done, "");
+            progress.at(done, &[]);
         }
         progress.finish();
         if let Some(length) = length.filter(|length| *length != done) {

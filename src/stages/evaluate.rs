@@ -242,7 +242,7 @@ impl Stage for Evaluate {
                 sampling.images(&seeds)
             };
             let each = |done: usize| {
-                progress.at(trial * images + done as u64, "");
+                progress.at(trial * images + done as u64, &[]);
                 if context.stop.requested() { Err(Error::Interrupted) } else { Ok(()) }
             };
             let draw = context.seed.at(Phase::Sample, trial);

@@ -168,7 +168,7 @@ impl Stage for Generate {
                 pixels.iter().try_for_each(|image| npz.write(&image.data))?;
             }
             done += chunk.len();
-            progress.at(done as u64, "");
+            progress.at(done as u64, &[]);
         }
         progress.finish();
         let npz = npz.map(NpzImageWriter::finish).transpose()?;

@@ -159,7 +159,7 @@ impl ConvertSource {
         let prepared = data::prepare(&source, &destination, &options, &|done, of| {
             if let Ok(mut progress) = progress.lock() {
                 progress.of(of as u64);
-                progress.at(done as u64, "");
+                progress.at(done as u64, &[]);
             }
         })?;
         if let Ok(progress) = progress.into_inner() {

@@ -1,17 +1,25 @@
-//! Progress of long work: a bar with rate and time left on a terminal, plain lines elsewhere.
+//! Progress of long work: a bar with rate and time left on a terminal, elsewhere lines, or JSON objects.
 
 use std::{
     fmt::Write as _,
-    io::IsTerminal,
     time::{Duration, Instant},
 };
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::{Map, Value, json};
 
-use crate::terminal;
+use crate::{kimg::Kimg, terminal};
 
-/// Plain lines come no more often than this.
+/// Lines come no more often than this.
 const LINE_EVERY: Duration = Duration::from_secs(10);
+/// Rates of a shorter time say nothing.
+const LEAST: Duration = Duration::from_secs(1);
+/// Characters of a bar, and of a stage's name before it: all but the losses is within 60 columns.
+const BAR: usize = 10;
+const NAME: usize = 12;
+
+/// What is said of the work besides its progress: names and values, such as losses.
+pub type Losses<'a> = &'a [(&'static str, f64)];
 
 /// Shows how far a stage is. All of it goes to stderr.
 #[derive(Debug)]
@@ -23,36 +31,38 @@ pub struct Progress {
     first: u64,
     started: Instant,
     bar: Option<ProgressBar>,
-    last_line: Instant,
+    last_line: Option<Instant>,
 }
 
 impl Progress {
     /// Starts at `first` of `total` units (`images`, `files`, ...).
     pub fn new(stage: &str, unit: &'static str, first: u64, total: u64) -> Self {
-        let now = Instant::now();
-        let bar = std::io::stderr().is_terminal().then(|| bar(stage, unit, first, total));
-        Self { stage: stage.to_owned(), unit, total, first, started: now, bar, last_line: now }
+        let bar = terminal::is_lively().then(|| {
+            // A message that is too wide for the terminal is cut.
+            let style = ProgressStyle::with_template("{wide_msg}").expect("a valid template");
+            let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(5));
+            bar.with_style(style)
+        });
+        Self { stage: stage.to_owned(), unit, total, first, started: Instant::now(), bar, last_line: None }
     }
 
-    /// Reports the position, and in a few words what there is to say (`loss 0.12`).
-    pub fn at(&mut self, position: u64, note: &str) {
+    /// Reports the position, and the losses of this moment where there are some.
+    pub fn at(&mut self, position: u64, losses: Losses<'_>) {
+        let elapsed = self.started.elapsed();
         if let Some(bar) = &self.bar {
-            bar.set_position(position);
-            if !note.is_empty() {
-                bar.set_message(note.to_owned());
-            }
-        } else if self.last_line.elapsed() >= LINE_EVERY {
-            self.last_line = Instant::now();
-            terminal::note(&self.line(position, note, self.started.elapsed()));
+            bar.set_message(self.bar_line(position, losses, elapsed));
+        } else if self.last_line.is_none_or(|last| last.elapsed() >= LINE_EVERY) {
+            self.last_line = Some(Instant::now());
+            terminal::progress(
+                || self.line(position, losses, elapsed),
+                || self.fields(position, losses, elapsed),
+            );
         }
     }
 
     /// Corrects the total, where it becomes known only on the way.
     pub fn of(&mut self, total: u64) {
         self.total = total;
-        if let Some(bar) = &self.bar {
-            bar.set_length(total);
-        }
     }
 
     /// A line of its own, above the bar where there is one.
@@ -70,37 +80,63 @@ impl Progress {
         }
     }
 
-    fn line(&self, position: u64, note: &str, elapsed: Duration) -> String {
-        let percent = 100 * position.min(self.total) / self.total.max(1);
-        let mut line = format!("  {}: {position} of {} {}, {percent} %", self.stage, self.total, self.unit);
+    /// Units per second in this process, and the time left.
+    fn rate(&self, position: u64, elapsed: Duration) -> Option<(f64, Duration)> {
         let done = position.saturating_sub(self.first);
-        if done > 0 && elapsed > Duration::ZERO {
+        (done > 0 && elapsed >= LEAST).then(|| {
             let rate = done as f64 / elapsed.as_secs_f64();
-            let left = Duration::from_secs_f64(self.total.saturating_sub(position) as f64 / rate);
-            let _ = write!(line, ", {rate:.0}/s, {} left", human(left));
-        }
-        if !note.is_empty() {
-            let _ = write!(line, ", {note}");
-        }
-        line
-    }
-}
-
-fn bar(stage: &str, unit: &str, first: u64, total: u64) -> ProgressBar {
-    let template =
-        format!("  {{prefix}} [{{bar:32}}] {{pos}}/{{len}} {unit} {{rate}} {{eta}} left  {{msg:.dim}}");
-    let style = ProgressStyle::with_template(&template)
-        .expect("a valid template")
-        .with_key("rate", |state: &ProgressState, out: &mut dyn std::fmt::Write| {
-            let _ = write!(out, "{:.0}/s", state.per_sec());
+            (rate, Duration::from_secs_f64(self.total.saturating_sub(position) as f64 / rate))
         })
-        .progress_chars("=> ");
-    let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(5));
-    bar.set_style(style);
-    bar.set_prefix(stage.to_owned());
-    bar.set_position(first);
-    bar.reset_eta();
-    bar
+    }
+
+    fn percent(&self, position: u64) -> u64 {
+        100 * position.min(self.total) / self.total.max(1)
+    }
+
+    /// `, 100/s, 50 s left, loss 0.5000`, as far as it is known.
+    fn details(&self, position: u64, losses: Losses<'_>, elapsed: Duration) -> String {
+        let mut text = String::new();
+        if let Some((rate, left)) = self.rate(position, elapsed) {
+            let digits = usize::from(rate < 10.0);
+            let _ = write!(text, ", {rate:.digits$}/s, {} left", human(left));
+        }
+        for (name, value) in losses {
+            let _ = write!(text, ", {} {value:.4}", name.replace('_', " "));
+        }
+        text
+    }
+
+    fn line(&self, position: u64, losses: Losses<'_>, elapsed: Duration) -> String {
+        let (stage, total, unit) = (&self.stage, self.total, self.unit);
+        let details = self.details(position, losses, elapsed);
+        format!("  {stage}: {position} of {total} {unit}, {} %{details}", self.percent(position))
+    }
+
+    fn bar_line(&self, position: u64, losses: Losses<'_>, elapsed: Duration) -> String {
+        let percent = self.percent(position);
+        let full = "=".repeat(BAR * percent as usize / 100);
+        let name: String = self.stage.chars().take(NAME).collect();
+        format!("  {name} [{full:BAR$}] {percent} %{}", self.details(position, losses, elapsed))
+    }
+
+    fn fields(&self, position: u64, losses: Losses<'_>, elapsed: Duration) -> Map<String, Value> {
+        let rate = self.rate(position, elapsed);
+        let losses: Map<String, Value> =
+            losses.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+        let mut fields = json!({
+            "stage": self.stage,
+            "unit": self.unit,
+            "position": position,
+            "total": self.total,
+            "rate": rate.map(|(rate, _)| rate),
+            "eta_seconds": rate.map(|(_, left)| left.as_secs_f64()),
+            "losses": losses,
+        });
+        if self.unit == "images" {
+            fields["kimg"] = json!(Kimg::from_nimg(position).0);
+        }
+        fields.as_object_mut().map(std::mem::take).unwrap_or_default()
+    }
 }
 
 /// A duration as people say it: `42 s`, `3 min 05 s`, `7 h 12 min`, `4 d 03 h`.
@@ -119,10 +155,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_tells_rate_and_time_left_of_this_process_alone() {
+    fn what_is_said_tells_rate_and_time_left_of_this_process_alone() {
         let progress = Progress::new("sid", "images", 10_000, 20_000);
-        let line = progress.line(15_000, "loss 0.5", Duration::from_secs(50));
-        assert_eq!(line, "  sid: 15000 of 20000 images, 75 %, 100/s, 50 s left, loss 0.5");
+        let (losses, elapsed) = ([("fake_score_loss", 0.5)], Duration::from_secs(50));
+        let line = progress.line(15_000, &losses, elapsed);
+        assert_eq!(line, "  sid: 15000 of 20000 images, 75 %, 100/s, 50 s left, fake score loss 0.5000");
+        let bar = progress.bar_line(15_000, &losses, elapsed);
+        assert_eq!(bar, "  sid [=======   ] 75 %, 100/s, 50 s left, fake score loss 0.5000");
+        let fields = Value::Object(progress.fields(15_000, &losses, elapsed));
+        assert_eq!(
+            (&fields["kimg"], &fields["rate"], &fields["eta_seconds"]),
+            (&json!(15.0), &json!(100.0), &json!(50.0))
+        );
+        assert_eq!((&fields["stage"], &fields["losses"]["fake_score_loss"]), (&json!("sid"), &json!(0.5)));
+        assert!(!progress.line(10_001, &[], Duration::from_millis(1)).contains("/s"), "no rate of a moment");
+    }
+
+    #[test]
+    fn a_bar_fits_a_narrow_terminal_but_for_the_losses() {
+        let progress = Progress::new(&"s".repeat(64), "images", 0, 10_000_000_000);
+        let bar = progress.bar_line(9_999_999_999, &[], Duration::from_secs(9_999));
+        assert!(bar.chars().count() <= 60, "{bar}");
+        let slow = progress.bar_line(20_000_000, &[], Duration::from_hours(100));
+        assert!(slow.chars().count() <= 60, "{slow}");
     }
 
     #[test]

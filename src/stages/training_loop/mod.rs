@@ -244,9 +244,8 @@ fn snapshot(
     Ok(())
 }
 
-fn headline(training: &impl Training, period: &Period) -> String {
-    let show = |name: &&str| period.get(name).map(|value| format!("{} {value:.4}", name.replace('_', " ")));
-    training.headline().iter().filter_map(show).collect::<Vec<_>>().join(", ")
+fn headline(training: &impl Training, period: &Period) -> Vec<(&'static str, f64)> {
+    training.headline().iter().filter_map(|name| Some((*name, period.get(name)?))).collect()
 }
 
 fn diverged(context: &Context<'_>, store: &CheckpointStore, nimg: u64, seen: String) -> Error {
