@@ -17,6 +17,11 @@ pub fn covered(text: &str) -> Cow<'_, str> {
     replaced(text, |secret| "*".repeat(secret.chars().count()))
 }
 
+/// A variable's value as it may be shown: not at all where its name is a secret's.
+pub fn of_variable(name: &str, value: &str) -> String {
+    if is_secret(name) { "***".to_owned() } else { masked(value).into_owned() }
+}
+
 fn replaced(text: &str, cover: impl Fn(&str) -> String) -> Cow<'_, str> {
     if !text.contains("://") {
         return Cow::Borrowed(text);

@@ -67,6 +67,9 @@ enum Verb {
         /// Run this stage again though it is done, and what reads it. Can be repeated.
         #[arg(long, value_name = "STAGE")]
         force: Vec<String>,
+        /// Print the result as JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Show metrics, settings and images of two runs side by side.
     Compare {
@@ -74,11 +77,17 @@ enum Verb {
         left: PathBuf,
         /// Another one.
         right: PathBuf,
+        /// Print the result as JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Show what a network pickle, .pt, .safetensors, or dataset holds; runs no code from it.
     Inspect {
         /// The file or folder.
         file: PathBuf,
+        /// Print the result as JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Write weights under the reference's own names, with the settings as metadata.
     Export {
@@ -86,6 +95,9 @@ enum Verb {
         from: PathBuf,
         /// The `.safetensors` file to write.
         to: PathBuf,
+        /// Print the result as JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Read every finished file and checkpoint again, and say what is damaged; `run` makes that again.
     Verify {
@@ -112,12 +124,18 @@ enum Verb {
         /// Folder to write to.
         #[arg(long, default_value = "schemas")]
         out: PathBuf,
+        /// Print the result as JSON.
+        #[arg(long)]
+        json: bool,
     },
-    /// Show devices, versions and memory, and test them for a second.
+    /// Show devices, versions, memory, folders and variables, and test the device for a second.
     Doctor {
         /// `auto`, `cpu`, or `cuda:N`.
         #[arg(long, default_value = "auto")]
         device: String,
+        /// Print the result as JSON.
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -218,16 +236,16 @@ fn dispatch(verb: Verb) -> Result<()> {
         Verb::Check { files, json } => check::check(&files, json),
         Verb::Plan { file, places, resolved: true, .. } => plan::resolved(&file, &places),
         Verb::Plan { file, places, json, .. } => plan::plan(&file, &places, json),
-        Verb::Run { file, places, device, only, until, force } => {
-            let choice = run::Choice { only, until, force };
+        Verb::Run { file, places, device, only, until, force, json } => {
+            let choice = run::Choice { only, until, force, json };
             run::run(&file, &places, &device, &choice)
         }
-        Verb::Compare { left, right } => compare::compare(&left, &right),
-        Verb::Inspect { file } => inspect::inspect(&file),
-        Verb::Export { from, to } => export::export(&from, &to),
+        Verb::Compare { left, right, json } => compare::compare(&left, &right, json),
+        Verb::Inspect { file, json } => inspect::inspect(&file, json),
+        Verb::Export { from, to, json } => export::export(&from, &to, json),
         Verb::Verify { folder, json } => verify::verify(&folder, json),
         Verb::Gc { runs: given, delete, json } => gc::gc(&given.unwrap_or_else(runs), delete, json),
-        Verb::Schema { out } => schema::write(&out),
-        Verb::Doctor { device } => doctor::doctor(&device),
+        Verb::Schema { out, json } => schema::write(&out, json),
+        Verb::Doctor { device, json } => doctor::doctor(&device, json),
     }
 }

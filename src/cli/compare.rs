@@ -6,8 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::output;
 use crate::{Error, Result, terminal};
 
 /// What is compared of one run: a pipeline's folder of runs, or a `report.json`.
@@ -18,24 +19,60 @@ struct Run {
 }
 
 /// Prints what differs.
-pub(super) fn compare(a: &Path, b: &Path) -> Result<()> {
+///
+/// # Errors
+/// `Usage` for a path that leads to no report.
+pub(super) fn compare(a: &Path, b: &Path, json: bool) -> Result<()> {
     let (left, right) = (read(a)?, read(b)?);
+    if json {
+        let settings: BTreeMap<&String, Value> = both(&left.settings, &right.settings)
+            .filter(|(_, a, b)| a != b)
+            .map(|(name, a, b)| (name, json!({ "a": a, "b": b })))
+            .collect();
+        let scores: BTreeMap<&String, Value> = both(&left.scores, &right.scores)
+            .map(|(name, a, b)| (name, json!({ "a": a, "b": b, "difference": a.zip(b).map(|(a, b)| b - a) })))
+            .collect();
+        let pictures: BTreeMap<&String, &str> =
+            both(&left.pictures, &right.pictures).map(|(name, a, b)| (name, verdict(a, b))).collect();
+        output::json(&json!({ "a": a, "b": b, "scores": scores, "settings": settings, "images": pictures }));
+        return Ok(());
+    }
     say!("A  {}\nB  {}", terminal::path(a), terminal::path(b));
     scores(&left.scores, &right.scores);
     settings(&left.settings, &right.settings);
-    pictures(&left.pictures, &right.pictures);
+    say!("");
+    for (name, a, b) in both(&left.pictures, &right.pictures) {
+        say!("{name}: {}", verdict(a, b));
+    }
     Ok(())
+}
+
+/// What two runs have under each name.
+fn both<'a, T>(
+    a: &'a BTreeMap<String, T>,
+    b: &'a BTreeMap<String, T>,
+) -> impl Iterator<Item = (&'a String, Option<&'a T>, Option<&'a T>)> {
+    let names: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+    names.into_iter().map(|name| (name, a.get(name), b.get(name)))
+}
+
+fn verdict(a: Option<&blake3::Hash>, b: Option<&blake3::Hash>) -> &'static str {
+    match (a, b) {
+        (Some(a), Some(b)) if a == b => "the same images, byte by byte",
+        (Some(_), Some(_)) => "different images",
+        (Some(_), None) => "only in A",
+        _ => "only in B",
+    }
 }
 
 fn read(path: &Path) -> Result<Run> {
     let file = if path.is_dir() { path.join("report.json") } else { path.to_path_buf() };
-    let text = fs::read_to_string(&file).map_err(|error| {
+    let no_report = |problem: String| {
         let hint = "name a pipeline's folder, such as runs/quickstart, after its `report` stage has run";
-        let source = std::io::Error::new(error.kind(), format!("{error}; {hint}"));
-        Error::Io { action: "read the report", path: file.clone(), source }
-    })?;
-    let report: Value = serde_json::from_str(&text)
-        .map_err(|e| Error::bad_file(&file, "report", format!("{e}; a finished run has one")))?;
+        Error::Usage(format!("cannot read the report `{}`: {problem}; {hint}", terminal::path(&file)))
+    };
+    let text = fs::read_to_string(&file).map_err(|error| no_report(error.to_string()))?;
+    let report: Value = serde_json::from_str(&text).map_err(|error| no_report(error.to_string()))?;
     let mut scores = BTreeMap::new();
     for (stage, metrics) in report["scores"].as_object().into_iter().flatten() {
         for (metric, score) in metrics.as_object().into_iter().flatten() {
@@ -76,51 +113,30 @@ fn flatten(path: &str, value: &Value, into: &mut BTreeMap<String, String>) {
 }
 
 fn scores(a: &BTreeMap<String, f64>, b: &BTreeMap<String, f64>) {
-    let names: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
-    if names.is_empty() {
+    let Some(width) = both(a, b).map(|(name, ..)| name.len()).max() else {
         say!("\nno scores in either");
         return;
-    }
-    let width = names.iter().map(|name| name.len()).max().unwrap_or(0);
+    };
     say!("\n{:width$}  {:>12} {:>12} {:>12} {:>8}", "score", "A", "B", "B - A", "change");
-    for name in names {
+    for (name, a, b) in both(a, b) {
         let show = |value: Option<&f64>| value.map_or("-".to_owned(), |value| format!("{value:.5}"));
-        let (difference, change) = match (a.get(name), b.get(name)) {
+        let (difference, change) = match (a, b) {
             (Some(a), Some(b)) => (format!("{:+.5}", b - a), format!("{:+.1} %", 100.0 * (b - a) / a.abs())),
             _ => ("-".to_owned(), "-".to_owned()),
         };
-        say!(
-            "{name:width$}  {:>12} {:>12} {difference:>12} {change:>8}",
-            show(a.get(name)),
-            show(b.get(name))
-        );
+        say!("{name:width$}  {:>12} {:>12} {difference:>12} {change:>8}", show(a), show(b));
     }
 }
 
 fn settings(a: &BTreeMap<String, String>, b: &BTreeMap<String, String>) {
-    let names: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
-    let differing: Vec<_> = names.into_iter().filter(|name| a.get(*name) != b.get(*name)).collect();
-    if differing.is_empty() {
+    let mut differing = both(a, b).filter(|(_, a, b)| a != b).peekable();
+    if differing.peek().is_none() {
         say!("\nall settings are the same");
         return;
     }
     say!("\nsettings that differ");
-    for name in differing {
+    for (name, a, b) in differing {
         let show = |value: Option<&String>| value.map_or("absent", |value| value.as_str()).to_owned();
-        say!("  {name}: {} -> {}", show(a.get(name)), show(b.get(name)));
-    }
-}
-
-fn pictures(a: &BTreeMap<String, blake3::Hash>, b: &BTreeMap<String, blake3::Hash>) {
-    say!("");
-    for (name, hash) in a {
-        match b.get(name) {
-            Some(other) if other == hash => say!("{name}: the same images, byte by byte"),
-            Some(_) => say!("{name}: different images"),
-            None => say!("{name}: only in A"),
-        }
-    }
-    for name in b.keys().filter(|name| !a.contains_key(*name)) {
-        say!("{name}: only in B");
+        say!("  {name}: {} -> {}", show(a), show(b));
     }
 }

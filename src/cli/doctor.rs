@@ -1,49 +1,130 @@
 //! `sida doctor`: what this machine has, and whether it computes right.
 
-use std::{env, fs, path::Path, time::Instant};
-
-use burn::tensor::{Device, Tensor, TensorData};
-
-use super::device;
-use crate::{
-    BURN_VERSION, Error, Result,
-    kernels::{self, meaning},
-    seed::{Phase, Seed},
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
 };
 
-/// Prints what was found; asking for a device that is not there is an error, and so is a wrong result.
-pub(super) fn doctor(asked: &str) -> Result<()> {
+use serde_json::{Map, Value, json};
+
+use super::{
+    args::{cache, runs},
+    columns::bytes,
+    device, output, self_test,
+};
+use crate::{BURN_VERSION, Error, Result, secret, terminal};
+
+/// What is found, said line by line as it is found, or all at once as JSON.
+struct Findings {
+    json: bool,
+    found: Map<String, Value>,
+}
+
+impl Findings {
+    /// A finding: its name, its words, and what it is to a program.
+    fn add(&mut self, name: &str, text: &str, value: impl Into<Value>) {
+        if !self.json {
+            say!("{name:>10}  {text}");
+        }
+        self.found.insert(name.replace('-', "_"), value.into());
+    }
+
+    /// More words about the last finding.
+    fn more(&self, text: &str) {
+        if !self.json {
+            say!("{:>10}  {text}", "");
+        }
+    }
+
+    fn same(&mut self, name: &str, text: &str) {
+        self.add(name, text, text);
+    }
+}
+
+/// Prints what was found.
+///
+/// # Errors
+/// `NoDevice` for a device that is not there; `Unusable` for one that computes wrongly.
+pub(super) fn doctor(asked: &str, json: bool) -> Result<()> {
+    let mut findings = Findings { json, found: Map::new() };
+    let ended = examine(asked, &mut findings);
+    if json {
+        findings.found.insert("well".to_owned(), ended.is_ok().into());
+        output::json(&Value::Object(findings.found));
+    } else if ended.is_ok() {
+        say!("all is well");
+    }
+    ended
+}
+
+fn examine(asked: &str, findings: &mut Findings) -> Result<()> {
+    findings.same("sida", &format!("{} on Burn {BURN_VERSION}", env!("CARGO_PKG_VERSION")));
+    findings.same("system", &format!("{} {}", env::consts::OS, env::consts::ARCH));
+    findings.same("memory", &memory());
+    folder(findings, "runs", &runs());
+    folder(findings, "cache", &cache());
+    let variables = variables();
+    let shown: Vec<String> = variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let value: Map<String, Value> = variables.into_iter().map(|(name, value)| (name, value.into())).collect();
+    findings.add("variables", shown.first().map_or("no `SIDA_*` is set", |first| first), value);
+    shown.iter().skip(1).for_each(|more| findings.more(more));
+    findings.same("CPU", &device::choose("cpu")?.1);
     let cuda = if cfg!(feature = "cuda") { "built in" } else { "not built in (`--features cuda`)" };
-    line("sida", &format!("{} on Burn {BURN_VERSION}", env!("CARGO_PKG_VERSION")));
-    line("system", &format!("{} {}", env::consts::OS, env::consts::ARCH));
-    line("memory", &memory());
-    line("CPU", &device::choose("cpu")?.1);
-    line("CUDA", cuda);
-    for advice in cuda_advice() {
-        line("", &advice);
+    findings.same("CUDA", cuda);
+    let advice = cuda_advice();
+    advice.iter().for_each(|advice| findings.more(advice));
+    if !advice.is_empty() {
+        findings.found.insert("advice".to_owned(), advice.into());
     }
-    for (_, name) in device::gpus() {
-        line("GPU", &name);
+    let gpus: Vec<String> = device::gpus().into_iter().map(|(_, name)| name).collect();
+    if let Some(first) = gpus.first() {
+        findings.add("GPU", first, gpus.clone());
     }
+    gpus.iter().skip(1).for_each(|gpu| findings.more(gpu));
     let (device, name) = device::choose(asked)?;
-    line("device", &format!("`{asked}` means {name}"));
-    let (error, speed) = self_test(&device);
-    line(
+    findings.add("device", &format!("`{asked}` means {name}"), name.as_str());
+    let (error, speed) = self_test::run(&device);
+    findings.add(
         "self-test",
         &format!("largest error {error:.1e}, {speed:.1} GFLOP/s in a 3x3 convolution with gradients"),
+        json!({ "largest_error": error, "gflops": speed }),
     );
     // NaN must fail as well; an accelerator may round its inputs to ten bits.
     if error < 5e-3 {
-        say!("all is well");
         return Ok(());
     }
-    Err(Error::Unusable(format!(
-        "the self-test on {name} is off by {error:.1e}: this device computes wrongly"
-    )))
+    let problem = format!("the self-test on {name} is off by {error:.1e}: this device computes wrongly");
+    Err(Error::Unusable(problem))
 }
 
-fn line(what: &str, text: &str) {
-    say!("{what:>10}  {text}");
+/// A folder and the room on its disk.
+fn folder(findings: &mut Findings, name: &str, folder: &Path) {
+    let there = if folder.is_dir() { "" } else { ", which does not exist yet" };
+    let free = free(folder);
+    let room = free.map_or_else(|| "room not known".to_owned(), |free| format!("{} free", bytes(free)));
+    let text = format!("{}{there}, {room}", terminal::path(folder));
+    findings.add(name, &text, json!({ "folder": folder, "exists": folder.is_dir(), "free_bytes": free }));
+}
+
+/// Bytes that may be written to the disk on which a folder is, or will be.
+fn free(folder: &Path) -> Option<u64> {
+    let absolute = std::path::absolute(folder).ok()?;
+    let disk = absolute.ancestors().find(|folder| folder.is_dir()).map(PathBuf::from)?;
+    let disk = rustix::fs::statvfs(&disk).ok()?;
+    Some(disk.f_bavail * disk.f_frsize)
+}
+
+/// The variables that sida reads, without what may be a secret.
+fn variables() -> Vec<(String, String)> {
+    let all = env::vars_os().map(|(name, value)| (name.to_string_lossy().into_owned(), value));
+    let mut ours: Vec<(String, String)> = all
+        .filter(|(name, _)| name.starts_with("SIDA_"))
+        .map(|(name, value)| {
+            (terminal::name(&name).into_owned(), secret::of_variable(&name, &value.to_string_lossy()))
+        })
+        .collect();
+    ours.sort();
+    ours
 }
 
 fn memory() -> String {
@@ -87,59 +168,4 @@ fn cuda_advice() -> Vec<String> {
         advice.push(format!("`{}` was not found: set CUDA_PATH to the toolkit", header.display()));
     }
     advice
-}
-
-/// The largest error of a convolution and its gradients against the CPU's reference, relative to the largest
-/// value; and the speed.
-fn self_test(device: &Device) -> (f64, f64) {
-    let (n, side, c) = (8, 16, 64);
-    let draw = Seed(0).at(Phase::Init, 0);
-    let values = |what: &str, count: usize| draw.purpose(what).normals(0..1, count);
-    let (x, w) = (values("x", n * side * side * c), values("w", c * c * 9));
-    let on = |device: &Device| {
-        let device = device.clone().autodiff();
-        let x =
-            Tensor::<4>::from_data(TensorData::new(x.clone(), [n, side, side, c]), &device).require_grad();
-        let w = Tensor::<4>::from_data(TensorData::new(w.clone(), [c, c, 3, 3]), &device).require_grad();
-        (x, w)
-    };
-    let results = |conv: &dyn Fn(Tensor<4>, Tensor<4>) -> Tensor<4>, (x, w): (Tensor<4>, Tensor<4>)| {
-        let y = conv(x.clone(), w.clone());
-        let mut tape = y.clone().square().sum().backward();
-        let gradient = |t: &Tensor<4>, tape: &mut _| t.grad_remove(tape).expect("a gradient").into_data();
-        [y.inner().into_data(), gradient(&x, &mut tape), gradient(&w, &mut tape)]
-    };
-    let truth = results(&|x, w| meaning::conv2d(x, w, None), on(&Device::flex()));
-    let fast = |x, w| kernels::conv2d(x, w, None);
-    let found = results(&fast, on(device));
-    let started = Instant::now();
-    let mut rounds = 0;
-    while started.elapsed().as_secs_f64() < 0.8 {
-        results(&fast, on(device));
-        rounds += 1;
-    }
-    let flops = 3.0 * 2.0 * (n * side * side * c * c * 9) as f64 * f64::from(rounds);
-    let speed = flops / started.elapsed().as_secs_f64() / 1e9;
-    let error = truth.iter().zip(&found).map(|(truth, found)| {
-        let scale = truth.iter::<f64>().map(f64::abs).fold(0.0, f64::max);
-        truth.iter::<f64>().zip(found.iter::<f64>()).map(|(a, b)| (a - b).abs() / scale).fold(0.0, worst)
-    });
-    (error.fold(0.0, worst), speed)
-}
-
-/// The larger of two, where NaN is the largest.
-fn worst(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_cpu_passes_its_own_test_and_nan_does_not() {
-        let (error, speed) = self_test(&Device::flex());
-        assert!(error < 1e-4 && speed > 0.0, "{error} {speed}");
-        assert!(worst(0.0, f64::NAN).is_nan());
-    }
 }

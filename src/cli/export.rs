@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::output;
 use crate::{
     Error, Result,
     checkpoint::ReferenceSnapshot,
@@ -15,7 +16,15 @@ use crate::{
 };
 
 /// Exports the network of a finished stage's folder, of a network pickle or of a safetensors file.
-pub(super) fn export(from: &Path, to: &Path) -> Result<()> {
+///
+/// # Errors
+/// `Usage` for a path that leads nowhere; whatever the files have against them.
+pub(super) fn export(from: &Path, to: &Path, json: bool) -> Result<()> {
+    output::exists(from)?;
+    if let Some(folder) = to.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
+        let (to, folder) = (terminal::path(to), terminal::path(folder));
+        return Err(Error::Usage(format!("cannot write `{to}`: there is no folder `{folder}`")));
+    }
     let (state, config) = if from.is_dir() { of_stage(from)? } else { of_file(from)? };
     let mut metadata = Metadata::new();
     if let Some(config) = config {
@@ -25,15 +34,20 @@ pub(super) fn export(from: &Path, to: &Path) -> Result<()> {
     metadata.insert("source".to_owned(), from.display().to_string());
     safetensors::write(to, &state, &metadata)?;
     let values: usize = state.values().map(burn::tensor::TensorData::num_elements).sum();
-    say!("{}: {} tensors, {values} values", terminal::path(to), state.len());
+    if json {
+        output::json(&json!({ "file": to, "tensors": state.len(), "values": values }));
+    } else {
+        say!("{}: {} tensors, {values} values", terminal::path(to), state.len());
+    }
     Ok(())
 }
 
 fn of_stage(dir: &Path) -> Result<(StateDict, Option<NetworkConfig>)> {
     let path = dir.join("artifact.json");
     let text = std::fs::read_to_string(&path).map_err(|_| {
-        let problem = "it has no `artifact.json`: name a folder such as runs/quickstart/sid-0d8e9129";
-        Error::bad_file(dir, "folder of a finished stage", problem)
+        let dir = terminal::path(dir);
+        let advice = "name a folder such as runs/quickstart/sid-0d8e9129";
+        Error::Usage(format!("`{dir}` is no folder of a finished stage: it has no `artifact.json`; {advice}"))
     })?;
     let bad = |problem: String| Error::bad_file(&path, "description of a finished stage", problem);
     let mut file: Value = serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?;

@@ -22,8 +22,7 @@ pub(super) fn gc(runs: &Path, delete: bool, json: bool) -> Result<()> {
         }
     }
     if json {
-        let report = serde_json::json!({ "unused": found, "removed": removed });
-        output::line(format!("{report:#}"));
+        output::json(&serde_json::json!({ "unused": found, "removed": removed }));
         return Ok(());
     }
     for stage in &found {

@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use serde_json::{Map, Value, json};
+
+use super::output;
 use crate::{
     Error, Result,
     checkpoint::{ReferenceSnapshot, ReferenceTrainingState},
@@ -14,141 +17,191 @@ use crate::{
 /// Tensors that are listed one by one; of more, the first and the last.
 const LISTED: usize = 40;
 
+/// What a file holds, for people and for programs.
+struct Shown {
+    lines: Vec<String>,
+    value: Value,
+}
+
 /// Prints what a network pickle, a training state, a safetensors file, a dataset or a finished stage's folder holds.
-pub(super) fn inspect(path: &Path) -> Result<()> {
-    if !path.exists() {
-        let source = std::io::Error::new(std::io::ErrorKind::NotFound, "there is no such file or folder");
-        return Err(Error::Io { action: "read", path: path.to_path_buf(), source });
-    }
-    if path.join("artifact.json").is_file() {
-        return stage(path);
-    }
+///
+/// # Errors
+/// `Usage` for a path that leads nowhere or to something else; whatever the file has against it.
+pub(super) fn inspect(path: &Path, json: bool) -> Result<()> {
+    output::exists(path)?;
     let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-    match extension.as_str() {
-        "safetensors" => weights(path),
-        "pkl" => snapshot(path),
-        "pt" | "pth" => training_state(path),
-        "zip" | "json" | "" => dataset(path),
-        _ if path.is_dir() => dataset(path),
-        _ => Err(Error::Usage(format!(
-            "`{}`: inspect knows .pkl, .pt, .safetensors, datasets (.zip, a folder, dataset.json) and folders of finished stages",
-            terminal::path(path)
-        ))),
+    let mut shown = match extension.as_str() {
+        _ if path.join("artifact.json").is_file() => stage(path)?,
+        "safetensors" => weights(path)?,
+        "pkl" => snapshot(path)?,
+        "pt" | "pth" => training_state(path)?,
+        "zip" | "json" | "" => dataset(path)?,
+        _ if path.is_dir() => dataset(path)?,
+        _ => {
+            return Err(Error::Usage(format!(
+                "`{}`: inspect knows .pkl, .pt, .safetensors, datasets (.zip, a folder, dataset.json) and folders of finished stages",
+                terminal::path(path)
+            )));
+        }
+    };
+    if json {
+        shown.value["file"] = json!(path);
+        output::json(&shown.value);
+    } else {
+        say!("{}: {}", terminal::path(path), shown.lines.join("\n"));
     }
+    Ok(())
 }
 
 /// A finished stage's folder: what it made, and the weights if these are among it.
-fn stage(dir: &Path) -> Result<()> {
+fn stage(dir: &Path) -> Result<Shown> {
     let path = dir.join("artifact.json");
     let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
     let bad = |e: serde_json::Error| Error::bad_file(&path, "description of a finished stage", e.to_string());
-    let file: serde_json::Value = serde_json::from_str(&text).map_err(bad)?;
-    say!("{}: finished stage\n{:#}", terminal::path(dir), file["artifact"]);
-    match file["artifact"]["network"]["weights"].as_str() {
-        Some(file) => weights(&dir.join(file)),
-        None => Ok(()),
+    let file: Value = serde_json::from_str(&text).map_err(bad)?;
+    let artifact = &file["artifact"];
+    let mut lines = vec![format!("finished stage\n{artifact:#}")];
+    let mut value = json!({ "kind": "finished stage", "artifact": artifact });
+    if let Some(file) = artifact["network"]["weights"].as_str() {
+        let path = dir.join(file);
+        let weights = weights(&path)?;
+        lines.push(format!("{}: {}", terminal::path(&path), weights.lines.join("\n")));
+        value["weights"] = weights.value;
     }
+    Ok(Shown { lines, value })
 }
 
-fn weights(path: &Path) -> Result<()> {
+fn weights(path: &Path) -> Result<Shown> {
     let (state, metadata) = safetensors::read(path)?;
-    say!("{}: safetensors", terminal::path(path));
-    for (key, value) in &metadata {
-        say!("  {}: {}", name(key), name(value));
-    }
-    tensors(&state);
-    Ok(())
+    let mut lines = vec!["safetensors".to_owned()];
+    lines.extend(metadata.iter().map(|(key, value)| format!("  {}: {}", name(key), name(value))));
+    lines.extend(tensors(&state));
+    let value = json!({ "kind": "safetensors", "metadata": metadata, "tensors": described(&state) });
+    Ok(Shown { lines, value })
 }
 
-fn snapshot(path: &Path) -> Result<()> {
+fn snapshot(path: &Path) -> Result<Shown> {
     let snapshot = ReferenceSnapshot::open(path)?;
-    say!(
-        "{}: network pickle, keys {}",
-        terminal::path(path),
-        name(&snapshot.top_keys().collect::<Vec<_>>().join(", "))
-    );
+    let keys: Vec<&str> = snapshot.top_keys().collect();
     let network = snapshot.ema()?;
-    let family = network.family().unwrap_or("unknown family");
-    say!("  ema: {} ({family})", name(&network.class_name));
+    let family = network.family();
+    let mut lines = vec![
+        format!("network pickle, keys {}", name(&keys.join(", "))),
+        format!("  ema: {} ({})", name(&network.class_name), family.unwrap_or("unknown family")),
+    ];
+    let mut arguments = Map::new();
     for (key, value) in &network.init_kwargs {
-        say!("    {}: {}", name(key), name(&value.to_string()));
+        lines.push(format!("    {}: {}", name(key), name(&value.to_string())));
+        arguments.insert(key.clone(), value.to_string().into());
     }
+    let mut value = json!({
+        "kind": "network pickle",
+        "keys": keys,
+        "class": network.class_name,
+        "family": family,
+        "arguments": arguments,
+        "tensors": described(&network.state_dict),
+    });
     match network.config() {
         Ok(config) => {
             let yaml = serde_saphyr::to_string(&config).map_err(|e| Error::Unusable(e.to_string()))?;
-            say!("  as a pipeline writes it:\n    {}", yaml.trim_end().replace('\n', "\n    "));
+            let yaml = yaml.trim_end().replace('\n', "\n    ");
+            lines.push(format!("  as a pipeline writes it:\n    {yaml}"));
+            value["network"] = json!(config);
         }
-        Err(error) => say!("  its settings cannot be used here: {error}"),
+        Err(error) => lines.push(format!("  its settings cannot be used here: {error}")),
     }
     if let Some(encoder) = snapshot.encoder()? {
-        say!("  encoder: {}", name(&encoder.class_name));
+        lines.push(format!("  encoder: {}", name(&encoder.class_name)));
+        value["encoder"] = json!(encoder.class_name);
     }
-    tensors(&network.state_dict);
-    Ok(())
+    lines.extend(tensors(&network.state_dict));
+    Ok(Shown { lines, value })
 }
 
-fn training_state(path: &Path) -> Result<()> {
+fn training_state(path: &Path) -> Result<Shown> {
     let state = ReferenceTrainingState::open(path)?;
-    say!(
-        "{}: training state ({:?}), keys {}",
-        terminal::path(path),
-        state.style,
-        name(&state.top_keys.join(", "))
-    );
+    let style = format!("{:?}", state.style);
+    let mut lines = vec![format!("training state ({style}), keys {}", name(&state.top_keys.join(", ")))];
     if let Some(kimg) = state.resume_kimg {
-        say!("  at {kimg} kimg, by its name");
+        lines.push(format!("  at {kimg} kimg, by its name"));
     }
     let parts = [
         ("fake score network", &state.fake_score, Some(&state.fake_score_optimizer)),
         ("generator", &state.generator, Some(&state.generator_optimizer)),
         ("generator's EMA", &state.generator_ema, None),
     ];
+    let mut networks = Map::new();
     for (part, network, optimizer) in parts {
-        say!("  {part}: {} tensors, {} parameters", network.state_dict.len(), count(&network.state_dict));
-        if let Some(optimizer) = optimizer {
-            say!("    Adam has stepped {} of its tensors", optimizer.state.len());
-        }
+        let state = &network.state_dict;
+        lines.push(format!("  {part}: {} tensors, {} parameters", state.len(), count(state)));
+        let stepped = optimizer.map(|optimizer| optimizer.state.len());
+        lines.extend(stepped.map(|stepped| format!("    Adam has stepped {stepped} of its tensors")));
+        let value = json!({ "tensors": state.len(), "parameters": count(state), "stepped_by_adam": stepped });
+        networks.insert(part.to_owned(), value);
     }
-    Ok(())
+    let value = json!({
+        "kind": "training state",
+        "style": style,
+        "keys": state.top_keys,
+        "kimg": state.resume_kimg,
+        "networks": networks,
+    });
+    Ok(Shown { lines, value })
 }
 
-fn dataset(path: &Path) -> Result<()> {
-    let dataset =
-        ImageDataset::open(path, &DatasetOptions { use_labels: true, ..DatasetOptions::default() })?;
-    let [c, h, w] = dataset.shape();
-    let what = match dataset.kind() {
-        DatasetKind::Images => format!("{} images, {w}x{h}, {c} channel{}", dataset.len(), plural(c)),
+fn dataset(path: &Path) -> Result<Shown> {
+    let options = DatasetOptions { use_labels: true, ..DatasetOptions::default() };
+    let dataset = ImageDataset::open(path, &options)?;
+    let ([c, h, w], len) = (dataset.shape(), dataset.len());
+    let (of, what) = match dataset.kind() {
+        DatasetKind::Images => ("images", format!("{len} images, {w}x{h}, {c} channel{}", plural(c))),
         DatasetKind::RawLatents => {
-            format!("{} latents, {w}x{h}, mean and std of {} channels", dataset.len(), c / 2)
+            ("latents", format!("{len} latents, {w}x{h}, mean and std of {} channels", c / 2))
         }
-        DatasetKind::LabelsOnly => format!("{} labels without images", dataset.len()),
+        DatasetKind::LabelsOnly => ("labels", format!("{len} labels without images")),
     };
-    say!("{}: dataset, {what}", terminal::path(path));
-    match dataset.classes() {
-        None => say!("  no labels"),
-        Some(classes) => {
-            let mut counts = vec![0usize; dataset.label_dim()];
-            classes.iter().for_each(|class| counts[*class as usize] += 1);
-            let shown: Vec<String> = counts.iter().take(20).map(ToString::to_string).collect();
-            let more = if counts.len() > 20 { ", ..." } else { "" };
-            say!("  {} classes with {}{more} samples", counts.len(), shown.join(", "));
-        }
-    }
-    say!("  identity {}", dataset.identity());
-    Ok(())
+    let counts = dataset.classes().map(|classes| {
+        let mut counts = vec![0usize; dataset.label_dim()];
+        classes.iter().for_each(|class| counts[*class as usize] += 1);
+        counts
+    });
+    let labels = counts.as_ref().map_or("  no labels".to_owned(), |counts| {
+        let shown: Vec<String> = counts.iter().take(20).map(ToString::to_string).collect();
+        let more = if counts.len() > 20 { ", ..." } else { "" };
+        format!("  {} classes with {}{more} samples", counts.len(), shown.join(", "))
+    });
+    let identity = dataset.identity();
+    let lines = vec![format!("dataset, {what}"), labels, format!("  identity {identity}")];
+    let value = json!({
+        "kind": "dataset",
+        "of": of,
+        "samples": len,
+        "shape": [c, h, w],
+        "samples_by_class": counts,
+        "identity": identity,
+    });
+    Ok(Shown { lines, value })
 }
 
-fn tensors(state: &StateDict) {
-    say!("  {} tensors, {} values", state.len(), count(state));
+fn tensors(state: &StateDict) -> Vec<String> {
+    let mut lines = vec![format!("  {} tensors, {} values", state.len(), count(state))];
     let skipped = state.len().saturating_sub(LISTED);
     for (i, (tensor, data)) in state.iter().enumerate() {
         if skipped > 0 && i == LISTED / 2 {
-            say!("    ... {skipped} more ...");
+            lines.push(format!("    ... {skipped} more ..."));
         }
         if skipped == 0 || i < LISTED / 2 || i >= state.len() - LISTED / 2 {
-            say!("    {} {:?} {:?}", name(tensor), data.dtype(), data.shape().as_slice());
+            lines.push(format!("    {} {:?} {:?}", name(tensor), data.dtype(), data.shape().as_slice()));
         }
     }
+    lines
+}
+
+/// All tensors, for programs.
+fn described(state: &StateDict) -> Value {
+    let tensor = |(name, data): (&String, &burn::tensor::TensorData)| json!({ "name": name, "type": format!("{:?}", data.dtype()), "shape": data.shape().as_slice() });
+    state.iter().map(tensor).collect()
 }
 
 fn count(state: &StateDict) -> usize {

@@ -21,6 +21,8 @@ mod plan;
 mod run;
 mod run_sweep;
 mod schema;
+mod self_test;
+mod summary;
 mod verify;
 
 pub use args::{Cli, main};

@@ -1,6 +1,8 @@
 //! Results, on standard output.
 
-use crate::terminal;
+use std::path::Path;
+
+use crate::{Error, Result, terminal};
 
 /// Writes a line. A reader that has gone away, such as `head`, is no error; anything else is said.
 pub(super) fn line(text: impl AsRef<str>) {
@@ -12,4 +14,13 @@ pub(super) fn line(text: impl AsRef<str>) {
 /// Writes a result as JSON.
 pub(super) fn json(value: &serde_json::Value) {
     line(format!("{value:#}"));
+}
+
+/// Whether there is anything at a path that was typed.
+///
+/// # Errors
+/// `Usage` where there is not: the command is wrong.
+pub(super) fn exists(path: &Path) -> Result<()> {
+    let nothing = || format!("cannot read `{}`: there is no such file or folder", terminal::path(path));
+    if path.exists() { Ok(()) } else { Err(Error::Usage(nothing())) }
 }

@@ -12,7 +12,7 @@ use signal_hook::{
 
 use super::{
     args::{PlaceArgs, cache},
-    device, origin, output, run_sweep,
+    device, origin, output, run_sweep, summary,
 };
 use crate::{
     Error, Result,
@@ -31,6 +31,7 @@ pub(super) struct Choice {
     pub(super) only: Option<String>,
     pub(super) until: Option<String>,
     pub(super) force: Vec<String>,
+    pub(super) json: bool,
 }
 
 /// Runs a file.
@@ -60,20 +61,19 @@ pub(super) fn run(file: &Path, args: &PlaceArgs, asked: &str, choice: &Choice) -
             let (mut plan, mut selection) = make().inspect_err(refused)?;
             if let Err(error) = keep(&record(&pipeline, &source, &settings)?, &dir) {
                 let done = if error.is_read_only() { finished(&plan, &selection)? } else { None };
-                let summary = done.ok_or(error)?;
+                let done = done.ok_or(error)?;
                 tracing::warn!(
                     "nothing can be written in `{}`: what is finished is shown",
                     terminal::path(&dir)
                 );
-                print(&plan, &summary);
-                return summary.judge();
+                return show(&plan, &done, choice);
             }
             if executor.fetch_unknown(&plan, &selection).inspect_err(refused)? {
                 (plan, selection) = make()?;
             }
-            let summary = walk(&plan, &selection, &mut executor)?;
-            print(&plan, &summary);
-            summary.judge()
+            summary::leaves_out(&plan, &selection, choice);
+            let done = walk(&plan, &selection, &mut executor)?;
+            show(&plan, &done, choice)
         }
         Parsed::Sweep(sweep, points) => {
             if choice.only.is_some() {
@@ -96,6 +96,16 @@ pub(super) fn plan_and_choose(
     let plan = Plan::new(pipeline, name, home.to_path_buf(), places)?;
     let selection = Selection::new(&plan, choice.only.as_deref(), choice.until.as_deref(), &choice.force)?;
     Ok((plan, selection))
+}
+
+/// Says what came of a run, and judges it.
+fn show(plan: &Plan, summary: &Summary, choice: &Choice) -> Result<()> {
+    if choice.json {
+        output::json(&summary::as_json(plan, summary));
+    } else {
+        print(plan, summary);
+    }
+    summary.judge()
 }
 
 /// The tables, the verdicts, and what was done.

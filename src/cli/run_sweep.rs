@@ -85,7 +85,11 @@ pub(super) fn run(
         atomic::write(&dir.join("sweep.md"), (table + "\n").as_bytes())?;
         atomic::write(&dir.join("sweep.json"), format!("{:#}\n", as_json(source, &outcomes)).as_bytes())?;
     }
-    output::line(table(sweep, &outcomes));
+    if choice.json {
+        output::json(&as_json(source, &outcomes));
+    } else {
+        output::line(table(sweep, &outcomes));
+    }
     outcome::write(&dir, &result(&source.name(), &outcomes))?;
     let bad = outcomes.iter().filter(|outcome| outcome.result.is_err()).count();
     if bad > 0 {

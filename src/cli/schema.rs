@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path};
 
+use serde_json::json;
+
 use super::output;
 use crate::{Error, Result, pipeline::schema};
 
@@ -9,12 +11,18 @@ use crate::{Error, Result, pipeline::schema};
 ///
 /// # Errors
 /// `Io` for a folder that cannot be written.
-pub(super) fn write(folder: &Path) -> Result<()> {
+pub(super) fn write(folder: &Path, json: bool) -> Result<()> {
+    let mut written = Vec::new();
     fs::create_dir_all(folder).map_err(Error::io("create the folder", folder))?;
     for (name, text) in schema::generate() {
         let path = folder.join(name);
         fs::write(&path, text).map_err(Error::io("write", &path))?;
-        output::line(path.display().to_string());
+        written.push(path.display().to_string());
+    }
+    if json {
+        output::json(&json!({ "files": written }));
+    } else {
+        written.iter().for_each(output::line);
     }
     Ok(())
 }

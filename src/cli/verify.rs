@@ -13,8 +13,7 @@ pub(super) fn verify(path: &Path, json: bool) -> Result<()> {
     let found = look(path)?;
     let damaged = found.iter().filter(|stage| !stage.problems.is_empty()).count();
     if json {
-        let report = serde_json::json!({ "ok": damaged == 0, "stages": found });
-        output::line(format!("{report:#}"));
+        output::json(&serde_json::json!({ "ok": damaged == 0, "stages": found }));
     } else {
         for stage in &found {
             let state = match (stage.problems.is_empty(), stage.finished) {

@@ -108,7 +108,7 @@ impl Execute for Stages<'_> {
         let (name, verb) = (&stage.name, stage.spec.verb());
         match what {
             Begin::Done => tracing::info!("{name}: done before ({})", folder(&stage.dir)),
-            Begin::Left => tracing::info!("{name}: left out"),
+            Begin::Left => tracing::debug!("{name}: left out"),
             Begin::Waits(holder) => {
                 tracing::info!("{name}: {holder} makes it, waiting");
             }
