@@ -75,10 +75,14 @@ fn syntax_error(error: &Error, text: &Text) -> SyntaxError {
     let problem = match error {
         Error::Budget { breach, .. } => too_much(breach).to_owned(),
         Error::MultipleDocuments { .. } => "a second document begins here: a file holds one".to_owned(),
+        _ if first.contains("null into string") => "a key is empty".to_owned(),
         // The message repeats the position at its end or start; the caret says it better.
         _ => {
             let problem = first.split(" at line ").next().unwrap_or(first);
-            problem.rsplit_once(": ").map_or(problem, |(_, last)| last).trim().to_owned()
+            let (before, last) = problem.rsplit_once(": ").unwrap_or(("", problem));
+            // Some end with the character that they are about.
+            let whole = last.starts_with(['`', '\'']) && !before.contains("line");
+            if whole { problem } else { last }.trim().to_owned()
         }
     };
     SyntaxError { span, problem, help: None }
