@@ -33,27 +33,21 @@ impl Addresses {
         (came.address == url.public()).then_some(came.sha256)
     }
 
-    /// Notes what came.
+    /// Notes what came. Something else than before is said: finished stages were made from that.
     ///
     /// # Errors
-    /// `Io`; `Download` where something else came before: finished stages were made from that.
+    /// `Io`.
     pub(super) fn note(&self, url: &Url, sha256: &str) -> Result<()> {
-        let file = self.file(url);
         match self.sha256(url) {
-            Some(known) if known == sha256 => Ok(()),
-            Some(known) => Err(Error::Download {
-                url: url.to_string(),
-                problem: format!(
-                    "its SHA-256 is {sha256} and was {known} when it was used before: if the new contents are wanted, remove `{}`",
-                    crate::terminal::path(&file)
-                ),
-            }),
-            None => {
-                fs::create_dir_all(&self.0).map_err(Error::io("create the folder", &self.0))?;
-                let came = Came { address: url.public().into_owned(), sha256: sha256.to_owned() };
-                atomic::write(&file, format!("{}\n", serde_json::json!(came)).as_bytes())
-            }
+            Some(known) if known == sha256 => return Ok(()),
+            Some(known) => tracing::warn!(
+                "`{url}` has other contents than before (SHA-256 {sha256}, was {known}): what reads it is made anew"
+            ),
+            None => {}
         }
+        fs::create_dir_all(&self.0).map_err(Error::io("create the folder", &self.0))?;
+        let came = Came { address: url.public().into_owned(), sha256: sha256.to_owned() };
+        atomic::write(&self.file(url), format!("{}\n", serde_json::json!(came)).as_bytes())
     }
 
     fn file(&self, url: &Url) -> PathBuf {
@@ -67,18 +61,16 @@ mod tests {
     use crate::location::{Location, Resolved};
 
     #[test]
-    fn what_came_first_is_what_an_address_means() {
+    fn what_came_last_is_what_an_address_means() {
         let dir = tempfile::tempdir().unwrap();
         let addresses = Addresses::new(&dir.path().join("addresses"));
-        let Resolved::Url(url) = Location::new("https://me:pw@example.org/a.pkl").resolve().unwrap() else {
-            panic!()
-        };
+        let location = Location::new("https://me:hunter2@example.org/a.pkl");
+        let Resolved::Url(url) = location.resolve().unwrap() else { panic!("an address") };
         assert_eq!(addresses.sha256(&url), None);
-        addresses.note(&url, "aa").unwrap();
-        addresses.note(&url, "aa").unwrap();
-        assert_eq!(addresses.sha256(&url).as_deref(), Some("aa"));
-        let error = addresses.note(&url, "bb").unwrap_err().to_string();
-        assert!(error.contains("was aa") && error.contains("example.org"), "{error}");
-        assert!(!error.contains("pw"), "{error}");
+        for hash in ["aa", "aa", "bb"] {
+            addresses.note(&url, hash).unwrap();
+            assert_eq!(addresses.sha256(&url).as_deref(), Some(hash));
+        }
+        assert!(!fs::read_to_string(addresses.file(&url)).unwrap().contains("hunter2"));
     }
 }

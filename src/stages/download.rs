@@ -51,19 +51,20 @@ pub(super) fn fetch(context: &Context<'_>, location: &Location, sha256: Option<&
 }
 
 impl Downloads<'_> {
-    /// Downloads what a stage reads from addresses that nothing came from yet: its key depends on that. Says whether
-    /// there was any.
+    /// Downloads what a stage reads from addresses that nothing came from yet, or whose file the cache has no more: the
+    /// stage's key depends on what comes. Says whether there was anything new.
     ///
     /// # Errors
     /// As `fetch`.
     pub fn fetch_unknown(&self, stage: &dyn Stage) -> Result<bool> {
         let mut any = false;
         for (_, location) in stage.locations() {
-            if let Resolved::Url(url) = location.resolve()?
-                && self.addresses.sha256(&url).is_none()
-            {
-                self.fetch(location, None)?;
-                any = true;
+            if let Resolved::Url(url) = location.resolve()? {
+                let before = self.addresses.sha256(&url);
+                if before.is_none() || !cached(self.cache, &url).exists() {
+                    self.fetch(location, None)?;
+                    any |= self.addresses.sha256(&url) != before;
+                }
             }
         }
         Ok(any)
