@@ -164,6 +164,16 @@ fn a_finished_run_does_nothing_and_a_change_runs_what_depends_on_it() {
     assert!(said.out.contains("1 stage ran, 10 were done before"), "{}", said.out);
     same_weights(uninterrupted(), &bench.runs(), "sid");
 
+    // So are weights that were damaged before the stage was done.
+    fs::remove_file(sid.join("artifact.json")).unwrap();
+    let snapshot = sid.join("snapshot-0000000608.safetensors");
+    let mut bytes = fs::read(&snapshot).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&snapshot, bytes).unwrap();
+    let said = bench.sida(&["run", PIPELINE]).exits(0);
+    assert!(said.err.contains("`snapshot-0000000608.safetensors` was changed"), "{}", said.err);
+    same_weights(uninterrupted(), &bench.runs(), "sid");
+
     let to_run = |setting: &str| -> Vec<String> {
         let plan = bench.sida(&["plan", PIPELINE, "--json", "--set", setting]).exits(0);
         let plan: serde_json::Value = serde_json::from_str(&plan.out).unwrap();

@@ -21,6 +21,7 @@ use crate::{
     Error, Result,
     data::{ImageDataset, Pixels, image_grid, write_png},
     diffusion::{Codec, Sampler},
+    formats::Digest,
     nn::Network,
     seed::Phase,
     training::{Keep, Snapshots},
@@ -80,6 +81,7 @@ impl<'a> Snapshooter<'a> {
         // Weights that make no images are not kept.
         let picture = self.picture(network)?;
         network_file::save(&weights(self.dir, nimg), network)?;
+        memory.snapshots.insert(nimg, Digest::of(&weights(self.dir, nimg))?);
         write_png(&self.dir.join(format!("fakes-{nimg:010}.png")), &picture)?;
         let measured = self.measure(network, nimg)?;
         let value = measured.values().next().copied().filter(|value| value.is_finite());
@@ -97,6 +99,7 @@ impl<'a> Snapshooter<'a> {
             if self.settings.keep != Keep::All && old != nimg && !is_best {
                 // A leftover does no harm.
                 let _ = fs::remove_file(weights(self.dir, old));
+                memory.snapshots.shift_remove(&old);
             }
         }
         Ok(measured)

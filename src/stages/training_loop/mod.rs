@@ -17,6 +17,7 @@ use super::{
 use crate::{
     Error, Result,
     checkpoint::{Checkpoint, CheckpointStore},
+    formats::Digest,
     kimg::Kimg,
     state_dict::{StateDict, not_finite},
     terminal,
@@ -60,9 +61,24 @@ pub(super) struct Memory {
     /// What the guard has seen.
     #[serde(default)]
     pub(super) guard: Guard,
+    /// What the weights of each snapshot that stays hold, by its images.
+    #[serde(default)]
+    pub(super) snapshots: IndexMap<u64, Digest>,
     /// The iterations since the last line of statistics.
     #[serde(default)]
     pub(super) period: Period,
+}
+
+impl Memory {
+    /// What is wrong with the weights of a snapshot; `None` where they are as they were written.
+    fn lost(&self, dir: &Path, nimg: u64) -> Option<String> {
+        let path = super::snapshots::weights(dir, nimg);
+        let damage = match self.snapshots.get(&nimg) {
+            Some(digest) => digest.damage(&path, true),
+            None => (!path.is_file()).then(|| "is gone".to_owned()),
+        };
+        Some(format!("`{}` {}", path.file_name()?.display(), damage?))
+    }
 }
 
 /// When what happens, in images.
@@ -176,18 +192,20 @@ fn resume(
     }
     let Some(checkpoint) = found else { return Ok(Memory::default()) };
     let mut memory = checkpoint.progress;
-    // Somebody may have deleted the weights of a training that had come to its end.
+    // The weights that will be handed on may have been damaged, or deleted by somebody.
     let handed_on = memory.best.map_or(checkpoint.nimg, |(nimg, _)| nimg);
-    let lost = checkpoint.nimg >= cadence.duration
-        && cadence.snapshot.is_some()
-        && !super::snapshots::weights(context.dir, handed_on).is_file();
-    if lost && handed_on != checkpoint.nimg {
-        store.keep(0);
-        return Ok(Memory::default());
+    let is_there = memory.best.is_some() || checkpoint.nimg >= cadence.duration;
+    let lost = cadence.snapshot.filter(|_| is_there).and_then(|_| memory.lost(context.dir, handed_on));
+    if let Some(problem) = &lost {
+        tracing::warn!("{}: {problem}: it is made again", context.name);
+        if handed_on != checkpoint.nimg {
+            store.keep(0);
+            return Ok(Memory::default());
+        }
     }
     training.restore(&checkpoint.state, &format!("`{}`", terminal::path(&checkpoint.path)))?;
     terminal::note(&format!("  {}: continues at {}", context.name, Kimg::from_nimg(checkpoint.nimg)));
-    if lost {
+    if lost.is_some() {
         training.snapshot(&mut memory)?;
     }
     Ok(memory)
