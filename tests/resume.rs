@@ -217,7 +217,7 @@ fn a_longer_training_continues_a_shorter_one_to_the_same_bits() {
 }
 
 #[test]
-fn a_second_process_waits_for_what_the_first_makes() {
+fn two_processes_make_every_stage_once() {
     let bench = Bench::new();
     let command = ["run", PIPELINE, "--until", "teacher_scores", "--device", "cpu"];
     let mut first = bench.start(&command);
@@ -232,7 +232,6 @@ fn a_second_process_waits_for_what_the_first_makes() {
         line.map_or(0, |ran| ran.split(' ').next().unwrap().parse::<usize>().unwrap())
     };
     assert_eq!(ran(&first) + ran(&second), 3, "{}\n{}", first.err, second.err);
-    assert!(second.err.contains("makes it, waiting"), "{}", second.err);
     same_weights(uninterrupted(), &bench.runs(), "teacher");
 }
 

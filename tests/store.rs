@@ -361,6 +361,40 @@ fn walk(root: &Path, folder: &Path, names: &mut Vec<String>) {
     }
 }
 
+#[test]
+fn a_sweep_goes_on_with_the_points_that_nobody_makes() {
+    let bench = Bench::new();
+    bench.write("p.yaml", pipeline());
+    let axis = "axes:\n  lr: { paths: [stages.teacher.train_teacher.lr], values: [0.001, 0.002, 0.003] }\n";
+    let sweep = bench.write("s.yaml", format!("base: p.yaml\n{axis}"));
+    let plan: serde_json::Value =
+        serde_json::from_str(&bench.sida(&["plan", &sweep, "--json"]).exits(0).out).unwrap();
+    let teacher = |point: usize| {
+        let stages = plan["points"][point]["plan"]["stages"].as_array().unwrap();
+        let teacher = stages.iter().find(|stage| stage["stage"] == "teacher").unwrap();
+        PathBuf::from(teacher["folder"].as_str().unwrap())
+    };
+    // This process makes the first point's teacher.
+    fs::create_dir_all(teacher(0).parent().unwrap()).unwrap();
+    let lease = sida::pipeline::store::lease(&teacher(0));
+    let asked = sida::checkpoint::Lease::ask(&lease, &mut sida::checkpoint::Watch::default()).unwrap();
+    let mut child = bench.start(&["run", &sweep]);
+    let others = |_: &Child| [1, 2].iter().all(|point| teacher(*point).join("artifact.json").is_file());
+    assert!(wait(&mut child, others), "{}", Said::end(child).err);
+    assert!(!teacher(0).join("stage.json").exists());
+    drop(asked);
+    let said = Said::end(child).exits(0);
+    assert!(said.err.contains("makes it, waiting"), "{}", said.err);
+    let rows: Vec<&str> = said.out.lines().filter(|line| line.contains("fd_pixels_100")).collect();
+    assert!(rows.len() == 3 && rows[0].starts_with("lr=0.001"), "in their order: {}", said.out);
+    // Two at once train every teacher once.
+    fs::remove_dir_all(bench.runs()).unwrap();
+    let both = [(); 2].map(|()| bench.start(&["run", &sweep])).map(|child| Said::end(child).exits(0));
+    let trained = |said: &Said| said.err.matches("train_teacher runs").count();
+    assert_eq!(both.iter().map(trained).sum::<usize>(), 3, "{}\n{}", both[0].err, both[1].err);
+    assert_eq!(both[0].out, both[1].out);
+}
+
 /// Half a minute: a holder that stands still is given so long.
 #[test]
 fn a_process_that_was_stopped_too_long_gives_way() {

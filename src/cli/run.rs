@@ -81,7 +81,7 @@ pub(super) fn run(file: &Path, args: &PlaceArgs, asked: &str, choice: &Choice) -
                     "`--only` is for pipelines: of a sweep, `--until` runs a part".to_owned(),
                 ));
             }
-            run_sweep::run(&source, &sweep, points, &settings, choice, &places, &mut executor)
+            run_sweep::run(&source, &sweep, &points, &settings, choice, &places, &mut executor)
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Running a sweep: one point after another, shared stages once, a failing point does not stop the others.
+//! Running a sweep: one point after another, shared stages once, a failing point does not stop the others, and several
+//! processes divide the points among them.
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
@@ -14,9 +15,9 @@ use crate::{
     checkpoint::atomic,
     metrics::Score,
     pipeline::{
-        Failed, Places, Point, Setting, Source, Stages, Summary, Sweep, home, outcome,
+        Failed, Pass, Places, Point, Setting, Source, Stages, Summary, Sweep, Walk, home, outcome,
         record::{keep, record},
-        run_into as walk,
+        wait,
     },
     report::{RunError, RunResult},
     secret,
@@ -25,6 +26,7 @@ use crate::{
 
 /// What came of a point.
 struct Outcome {
+    index: usize,
     point: Point,
     result: std::result::Result<Summary, String>,
 }
@@ -36,7 +38,7 @@ struct Outcome {
 pub(super) fn run(
     source: &Source,
     sweep: &Sweep,
-    points: Vec<Point>,
+    points: &[Point],
     settings: &[Setting],
     choice: &Choice,
     places: &Places,
@@ -48,42 +50,61 @@ pub(super) fn run(
     let mut failed = Failed::default();
     let mut outcomes: Vec<Outcome> = Vec::new();
     let mut forced = BTreeSet::new();
-    for (i, point) in points.into_iter().enumerate() {
-        let label = point.label();
-        tracing::info!("point {} of {count}: {label}", i + 1);
-        let home = home::of_point(&dir, &label);
-        let make = || plan_and_choose(&point.pipeline, &source.name(), &home, places, choice);
-        let (mut plan, mut selection) = make()?;
-        keep(&record(&point.pipeline, source, settings)?, &home)?;
-        if executor.fetch_unknown(&plan, &selection)? {
-            (plan, selection) = make()?;
-        }
-        // Stages that points share run again once.
-        selection.force.retain(|stage| forced.insert(plan.stages[*stage].key.clone()));
-        let mut summary = Summary::default();
-        let result = match failed.known(&plan) {
-            Some(error) => Err(error),
-            None => walk(&plan, &selection, executor, &mut summary),
-        };
-        let result = match result {
-            Err(Error::Interrupted) => return Err(Error::Interrupted),
-            Err(error) => {
-                tracing::error!("point {label}: {error}");
-                // A disk that was full may have room again; a stage that diverged will diverge again.
-                if let Some(stage) = &summary.running
-                    && !matches!(error, Error::Io { .. } | Error::Download { .. })
-                {
-                    failed.note(&plan, stage, &error);
-                }
-                Err(error.to_string())
+    let mut begun: Vec<(usize, Walk)> = Vec::new();
+    // In turns: a point that waits for what another process makes lets the next one go on.
+    while outcomes.len() < count {
+        let before = outcomes.len();
+        for (index, point) in points.iter().enumerate() {
+            if outcomes.iter().any(|outcome| outcome.index == index) {
+                continue;
             }
-            Ok(()) => Ok(summary),
-        };
-        outcomes.push(Outcome { point, result });
-        // Written after every point: a later one may be the last.
-        let table = table(sweep, &outcomes);
-        atomic::write(&dir.join("sweep.md"), (table + "\n").as_bytes())?;
-        atomic::write(&dir.join("sweep.json"), format!("{:#}\n", as_json(source, &outcomes)).as_bytes())?;
+            let label = point.label();
+            let mut walk = match begun.iter().position(|(of, _)| *of == index) {
+                Some(at) => begun.swap_remove(at).1,
+                None => {
+                    tracing::info!("point {} of {count}: {label}", index + 1);
+                    let home = home::of_point(&dir, &label);
+                    let make = || plan_and_choose(&point.pipeline, &source.name(), &home, places, choice);
+                    let (mut plan, mut selection) = make()?;
+                    keep(&record(&point.pipeline, source, settings)?, &home)?;
+                    if executor.fetch_unknown(&plan, &selection)? {
+                        (plan, selection) = make()?;
+                    }
+                    // Stages that points share run again once.
+                    selection.force.retain(|stage| forced.insert(plan.stages[*stage].key.clone()));
+                    Walk::begin(plan, selection)?
+                }
+            };
+            let passed = failed.known(walk.plan()).map_or_else(|| walk.pass(executor), Err);
+            let ended = match passed {
+                Ok(Pass::Waits) => {
+                    begun.push((index, walk));
+                    continue;
+                }
+                Err(Error::Interrupted) => return Err(Error::Interrupted),
+                Ok(Pass::Ended) => walk.end(Ok(())),
+                Err(error) => {
+                    tracing::error!("point {label}: {error}");
+                    // A disk that was full may have room again; a stage that diverged will diverge again.
+                    if let Some(stage) = &walk.summary().running
+                        && !matches!(error, Error::Io { .. } | Error::Download { .. })
+                    {
+                        failed.note(walk.plan(), stage, &error);
+                    }
+                    walk.end(Err(error))
+                }
+            };
+            let at = outcomes.partition_point(|outcome| outcome.index < index);
+            let result = ended.map_err(|error| error.to_string());
+            outcomes.insert(at, Outcome { index, point: point.clone(), result });
+            // Written after every point: a later one may be the last.
+            let table = table(sweep, &outcomes);
+            atomic::write(&dir.join("sweep.md"), (table + "\n").as_bytes())?;
+            atomic::write(&dir.join("sweep.json"), format!("{:#}\n", as_json(source, &outcomes)).as_bytes())?;
+        }
+        if outcomes.len() == before {
+            wait(executor)?;
+        }
     }
     if choice.json {
         output::json(&as_json(source, &outcomes));
@@ -108,7 +129,7 @@ pub(super) fn run(
 /// All points in one: their expectations, each with its point's label, and the first that failed.
 fn result(name: &str, outcomes: &[Outcome]) -> RunResult {
     let mut all = RunResult { pipeline: name.to_owned(), ..RunResult::default() };
-    for Outcome { point, result } in outcomes {
+    for Outcome { point, result, .. } in outcomes {
         let label = point.label();
         match result {
             Ok(summary) => {

@@ -34,7 +34,7 @@ pub use key::StageKey;
 pub use mistake::Mistake;
 pub use overlay::Setting;
 pub use plan::{Places, Plan, PlannedStage, Status};
-pub use run::{Begin, Execute, Failed, Running, Selection, Summary, finished, run, run_into};
+pub use run::{Begin, Execute, Failed, Pass, Running, Selection, Summary, Walk, finished, run, wait};
 pub use source::{Parsed, Source};
 pub use spec::{Axis, Cell, Pipeline, Sweep, SweepTable};
 pub use sweep::Point;

@@ -204,33 +204,18 @@ impl Summary {
 /// # Errors
 /// What a stage returns, and `Io` for folders.
 pub fn run(plan: &Plan, selection: &Selection, executor: &mut impl Execute) -> Result<Summary> {
-    let mut summary = Summary::default();
-    run_into(plan, selection, executor, &mut summary)?;
-    Ok(summary)
-}
-
-/// The same; what came of it is known in the case of an error, too.
-///
-/// # Errors
-/// As `run`.
-pub fn run_into(
-    plan: &Plan,
-    selection: &Selection,
-    executor: &mut impl Execute,
-    summary: &mut Summary,
-) -> Result<()> {
-    selection.clear(plan)?;
-    atomic::remove_leftovers_of_the_dead(&plan.home);
-    if let Some(store) = plan.stages.iter().find_map(|stage| stage.dir.parent()) {
-        atomic::remove_leftovers_of_the_dead(store);
-    }
-    selection.remove_reports(plan)?;
-    outcome::begin(&plan.home, &plan.pipeline)?;
-    let ended = Walk { plan, selection, executor, watch: Watch::default() }.walk(summary);
-    let result = outcome::of(&plan.pipeline, summary, ended.as_ref().err());
-    let written = outcome::write(&plan.home, &result);
-    ended?;
-    written
+    let mut walk = Walk::begin(plan.clone(), selection.clone())?;
+    let ended = loop {
+        let waited = match walk.pass(executor) {
+            Ok(Pass::Ended) => break Ok(()),
+            Ok(Pass::Waits) => wait(executor),
+            Err(error) => Err(error),
+        };
+        if waited.is_err() {
+            break waited;
+        }
+    };
+    walk.end(ended)
 }
 
 /// What a plan finds finished, without writing anything; `None` where something that is asked for has to run.
@@ -252,11 +237,38 @@ pub fn finished(plan: &Plan, selection: &Selection) -> Result<Option<Summary>> {
     Ok(Some(summary))
 }
 
-struct Walk<'a, E> {
-    plan: &'a Plan,
-    selection: &'a Selection,
-    executor: &'a mut E,
+/// A plan on its way: one of many, where a sweep's points are made side by side by several processes.
+#[derive(Debug)]
+pub struct Walk {
+    plan: Plan,
+    selection: Selection,
+    /// Stages that are neither finished nor left.
+    open: Vec<usize>,
+    /// Those of which it was said that another process makes them.
+    said: BTreeSet<usize>,
     watch: Watch,
+    summary: Summary,
+}
+
+/// What came of going through a plan once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pass {
+    /// Everything that is asked for is finished.
+    Ended,
+    /// The rest is being made by other processes.
+    Waits,
+}
+
+/// Waits a moment for other processes.
+///
+/// # Errors
+/// `Interrupted`.
+pub fn wait(executor: &impl Execute) -> Result<()> {
+    if executor.stopped() {
+        return Err(Error::Interrupted);
+    }
+    sleep(LOOK_AGAIN);
+    Ok(())
 }
 
 /// What came of a look at a stage.
@@ -273,67 +285,104 @@ enum Look {
     Busy(Holder),
 }
 
-impl<E: Execute> Walk<'_, E> {
-    /// Stages in their order; those that others make are passed over and come again.
-    fn walk(&mut self, summary: &mut Summary) -> Result<()> {
-        let plan = self.plan;
-        let mut open: Vec<usize> = (0..plan.stages.len()).collect();
-        let mut said = BTreeSet::new();
-        while !open.is_empty() {
-            let before = open.len();
-            let mut still = Vec::new();
-            for i in open {
-                let stage = &plan.stages[i];
-                summary.running = Some(stage.name.clone());
-                match self.look(i, summary)? {
-                    Look::Done(finished) => {
-                        summary.skipped.push(stage.name.clone());
-                        summary.finished.insert(stage.name.clone(), finished);
-                    }
-                    Look::Ran(finished) => {
-                        summary.ran.push(stage.name.clone());
-                        summary.finished.insert(stage.name.clone(), finished);
-                    }
-                    Look::Left => self.executor.begin(stage, &Begin::Left),
-                    Look::Early => still.push(i),
-                    Look::Busy(holder) => {
-                        if said.insert(i) {
-                            self.executor.begin(stage, &Begin::Waits(holder));
-                        }
-                        still.push(i);
-                    }
-                }
-            }
-            open = still;
-            if open.len() == before {
-                if self.executor.stopped() {
-                    return Err(Error::Interrupted);
-                }
-                sleep(LOOK_AGAIN);
-            }
+impl Walk {
+    /// Forgets what is forced, and notes that the run has begun.
+    ///
+    /// # Errors
+    /// `Io`; `Busy` where another process makes what is forced.
+    pub fn begin(plan: Plan, selection: Selection) -> Result<Self> {
+        selection.clear(&plan)?;
+        atomic::remove_leftovers_of_the_dead(&plan.home);
+        if let Some(store) = plan.stages.iter().find_map(|stage| stage.dir.parent()) {
+            atomic::remove_leftovers_of_the_dead(store);
         }
-        // Others may have finished them in another order.
-        summary
-            .finished
-            .sort_by_cached_key(|name, _| plan.stages.iter().position(|stage| stage.name == *name));
-        summary.running = None;
-        Ok(())
+        selection.remove_reports(&plan)?;
+        outcome::begin(&plan.home, &plan.pipeline)?;
+        let open = (0..plan.stages.len()).collect();
+        let (said, watch, summary) = (BTreeSet::new(), Watch::default(), Summary::default());
+        Ok(Self { plan, selection, open, said, watch, summary })
     }
 
-    fn look(&mut self, i: usize, summary: &Summary) -> Result<Look> {
-        let (plan, stage) = (self.plan, &self.plan.stages[i]);
-        if stage.spec.stage().is_view() {
-            return self.view(i, summary);
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// What came of it so far.
+    pub fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    /// Goes through the open stages in their order, until nothing is left but what others make.
+    ///
+    /// # Errors
+    /// What a stage returns.
+    pub fn pass(&mut self, executor: &mut impl Execute) -> Result<Pass> {
+        loop {
+            let open = std::mem::take(&mut self.open);
+            let before = open.len();
+            for i in open {
+                let look = self.look(i, executor)?;
+                let name = self.plan.stages[i].name.clone();
+                match look {
+                    Look::Done(finished) => {
+                        self.summary.skipped.push(name.clone());
+                        self.summary.finished.insert(name, finished);
+                    }
+                    Look::Ran(finished) => {
+                        self.summary.ran.push(name.clone());
+                        self.summary.finished.insert(name, finished);
+                    }
+                    Look::Left => executor.begin(&self.plan.stages[i], &Begin::Left),
+                    Look::Early => self.open.push(i),
+                    Look::Busy(holder) => {
+                        if self.said.insert(i) {
+                            executor.begin(&self.plan.stages[i], &Begin::Waits(holder));
+                        }
+                        self.open.push(i);
+                    }
+                }
+            }
+            if self.open.is_empty() {
+                self.summary.running = None;
+                return Ok(Pass::Ended);
+            }
+            if self.open.len() == before {
+                return Ok(Pass::Waits);
+            }
         }
-        if let Some(finished) = self.whole(i, summary)? {
-            self.executor.begin(stage, &Begin::Done);
+    }
+
+    /// Notes how the run ended.
+    ///
+    /// # Errors
+    /// What ended it; `Io`.
+    pub fn end(mut self, ended: Result<()>) -> Result<Summary> {
+        // Others may have finished them in another order.
+        let place = |name: &StageName| self.plan.stages.iter().position(|stage| stage.name == *name);
+        self.summary.finished.sort_by_cached_key(|name, _| place(name));
+        let result = outcome::of(&self.plan.pipeline, &self.summary, ended.as_ref().err());
+        let written = outcome::write(&self.plan.home, &result);
+        ended?;
+        written?;
+        Ok(self.summary)
+    }
+
+    fn look(&mut self, i: usize, executor: &mut impl Execute) -> Result<Look> {
+        let (plan, stage) = (&self.plan, &self.plan.stages[i]);
+        self.summary.running = Some(stage.name.clone());
+        if stage.spec.stage().is_view() {
+            return self.view(i, executor);
+        }
+        if let Some(finished) = self.whole(i)? {
+            executor.begin(stage, &Begin::Done);
             home::link(&plan.home, &stage.dir)?;
             return Ok(Look::Done(finished));
         }
         if !self.selection.wants(i) {
             return Ok(Look::Left);
         }
-        if !self.may_begin(i, summary)? {
+        if !self.may_begin(i)? {
             return Ok(Look::Early);
         }
         if let Some(parent) = stage.dir.parent() {
@@ -346,7 +395,7 @@ impl<E: Execute> Walk<'_, E> {
         // Whoever had the lease may have finished it.
         let reason = match store::state(&stage.dir, false)? {
             State::Done(finished) => {
-                self.executor.begin(stage, &Begin::Done);
+                executor.begin(stage, &Begin::Done);
                 home::link(&plan.home, &stage.dir)?;
                 return Ok(Look::Done(finished));
             }
@@ -358,8 +407,8 @@ impl<E: Execute> Walk<'_, E> {
             _ => self.reason(i).unwrap_or_else(|| "its files are gone".to_owned()),
         };
         home::link(&plan.home, &stage.dir)?;
-        self.executor.begin(stage, &Begin::Runs(reason));
-        match self.make(i, summary, &lease) {
+        executor.begin(stage, &Begin::Runs(reason));
+        match self.make(i, executor, &lease) {
             Err(Error::LeaseLost { path }) => {
                 tracing::warn!("{}: {}", stage.name, Error::LeaseLost { path });
                 Ok(Look::Early)
@@ -378,9 +427,9 @@ impl<E: Execute> Walk<'_, E> {
     }
 
     /// Whether everything that a stage reads is finished.
-    fn may_begin(&self, i: usize, summary: &Summary) -> Result<bool> {
+    fn may_begin(&self, i: usize) -> Result<bool> {
         let stage = &self.plan.stages[i];
-        let mut open = stage.inputs.iter().filter(|input| !summary.has(self.plan, **input));
+        let mut open = stage.inputs.iter().filter(|input| !self.summary.has(&self.plan, **input));
         if let Some(input) = open.clone().find(|input| !self.selection.wants(**input)) {
             let (name, input) = (&stage.name, &self.plan.stages[*input].name);
             return Err(Error::Unusable(format!(
@@ -391,30 +440,30 @@ impl<E: Execute> Walk<'_, E> {
     }
 
     /// Pages are written in every run that is asked for them.
-    fn view(&mut self, i: usize, summary: &Summary) -> Result<Look> {
+    fn view(&self, i: usize, executor: &mut impl Execute) -> Result<Look> {
         let stage = &self.plan.stages[i];
         if !self.selection.wants(i) {
             return Ok(Look::Left);
         }
-        if !self.may_begin(i, summary)? {
+        if !self.may_begin(i)? {
             return Ok(Look::Early);
         }
         let reason = self.reason(i);
         let is_new = reason.is_some();
-        self.executor.begin(stage, &reason.map_or(Begin::Done, Begin::Runs));
-        let record = record(self.plan, stage, &self.executor.provenance());
-        let running = self.running(i, summary, None);
-        let artifact = self.executor.execute(stage, &running)?;
+        executor.begin(stage, &reason.map_or(Begin::Done, Begin::Runs));
+        let record = record(&self.plan, stage, &executor.provenance());
+        let running = self.running(i, None);
+        let artifact = executor.execute(stage, &running)?;
         let finished = Finished { dir: self.plan.home.clone(), artifact, record };
         Ok(if is_new { Look::Ran(finished) } else { Look::Done(finished) })
     }
 
     /// A finished stage with nothing wrong. What somebody is about to read is read here first.
-    fn whole(&self, i: usize, summary: &Summary) -> Result<Option<Finished>> {
-        let (plan, stage) = (self.plan, &self.plan.stages[i]);
+    fn whole(&self, i: usize) -> Result<Option<Finished>> {
+        let (plan, stage) = (&self.plan, &self.plan.stages[i]);
         let to_be_read = plan.stages.iter().enumerate().any(|(reader, it)| {
             let runs =
-                it.status != Status::Done && !summary.has(plan, reader) && self.selection.wants(reader);
+                it.status != Status::Done && !self.summary.has(plan, reader) && self.selection.wants(reader);
             runs && !it.spec.stage().is_view() && it.inputs.contains(&i)
         });
         Ok(match store::state(&stage.dir, to_be_read)? {
@@ -432,28 +481,25 @@ impl<E: Execute> Walk<'_, E> {
     }
 
     /// What a stage may see.
-    fn running<'b>(&self, i: usize, summary: &Summary, lease: Option<&'b Lease>) -> Running<'b>
-    where
-        Self: 'b,
-    {
-        let plan = self.plan;
+    fn running<'a>(&'a self, i: usize, lease: Option<&'a Lease>) -> Running<'a> {
+        let plan = &self.plan;
         let names = plan.ancestors(i).into_iter().filter(|a| *a != i).map(|a| &plan.stages[a].name);
-        let seen = names.filter_map(|name| Some((name.clone(), summary.finished.get(name)?.clone())));
+        let seen = names.filter_map(|name| Some((name.clone(), self.summary.finished.get(name)?.clone())));
         Running { plan, finished: seen.collect(), lease }
     }
 
-    fn make(&mut self, i: usize, summary: &Summary, lease: &Lease) -> Result<Finished> {
-        let (plan, stage) = (self.plan, &self.plan.stages[i]);
+    fn make(&self, i: usize, executor: &mut impl Execute, lease: &Lease) -> Result<Finished> {
+        let (plan, stage) = (&self.plan, &self.plan.stages[i]);
         fs::create_dir_all(&stage.dir).map_err(Error::io("create the folder", &stage.dir))?;
         atomic::remove_leftovers(&stage.dir);
         // Wall time adds up over interruptions.
         let before = seconds_so_far(&stage.dir);
         let started = Instant::now();
-        let mut record = record(plan, stage, &self.executor.provenance());
+        let mut record = record(plan, stage, &executor.provenance());
         record["seconds"] = before.into();
         store::write_record(&stage.dir, &record)?;
-        let running = self.running(i, summary, Some(lease));
-        let outcome = self.executor.execute(stage, &running);
+        let running = self.running(i, Some(lease));
+        let outcome = executor.execute(stage, &running);
         let seconds = started.elapsed().as_secs_f64();
         lease.check()?;
         record["seconds"] = (before + seconds).into();
@@ -465,7 +511,7 @@ impl<E: Execute> Walk<'_, E> {
         let artifact = outcome?;
         recorded?;
         store::write_artifact(&stage.dir, &artifact)?;
-        self.executor.end(stage, seconds);
+        executor.end(stage, seconds);
         Ok(Finished { dir: stage.dir.clone(), artifact, record })
     }
 }
