@@ -31,7 +31,11 @@ fn the_log_is_objects_and_nothing_else_where_that_is_asked_for() {
     let file = bench.write("p.yaml", format!("{TEACHER}{SCORES}"));
     let said = bench.sida(&["--log-format", "json", "run", &file, "--device", "cpu"]).exits(0);
     let log = objects(&said);
-    let progress = log.iter().find(|line| line["stage"] == "teacher").unwrap();
+    let of_teacher =
+        |what: &str| log.iter().find(|line| line["stage"] == "teacher" && line.get(what).is_some()).unwrap();
+    let progress = of_teacher("position");
+    assert_eq!(of_teacher("reason")["state"], "runs");
+    assert!(of_teacher("seconds")["seconds"].as_f64().unwrap() > 0.0);
     for field in ["position", "total", "kimg"] {
         assert!(progress[field].as_f64().unwrap() > 0.0, "{field} {progress}");
     }

@@ -1,7 +1,7 @@
 //! The log, on standard error: how much of it, and in which form.
 
 use clap::{Args, ValueEnum};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, fmt::format::debug_fn};
 
 use crate::terminal::{self, Log, Voice};
 
@@ -47,7 +47,12 @@ pub(super) fn start(args: LogArgs) {
     let started = if voice.json {
         builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()
     } else {
-        builder.without_time().with_level(false).with_ansi(false).try_init()
+        // People read the words; what programs read stands beside them.
+        let words = debug_fn(|writer, field, value| match field.name() {
+            "message" => write!(writer, "{value:?}"),
+            _ => Ok(()),
+        });
+        builder.without_time().with_level(false).with_ansi(false).fmt_fields(words).try_init()
     };
     // A second start, in a test, keeps the first.
     drop(started);

@@ -107,17 +107,22 @@ impl Execute for Stages<'_> {
     fn begin(&mut self, stage: &PlannedStage, what: &Begin) {
         let (name, verb) = (&stage.name, stage.spec.verb());
         match what {
-            Begin::Done => tracing::info!("{name}: done before ({})", folder(&stage.dir)),
-            Begin::Left => tracing::debug!("{name}: left out"),
-            Begin::Waits(holder) => {
-                tracing::info!("{name}: {holder} makes it, waiting");
+            Begin::Done => {
+                tracing::info!(stage = %name, state = "done", "{name}: done before ({})", folder(&stage.dir));
             }
-            Begin::Runs(why) => tracing::info!("{name}: {verb} runs ({why})"),
+            Begin::Left => tracing::debug!(stage = %name, state = "left out", "{name}: left out"),
+            Begin::Waits(holder) => {
+                tracing::info!(stage = %name, state = "waits", "{name}: {holder} makes it, waiting");
+            }
+            Begin::Runs(why) => {
+                tracing::info!(stage = %name, state = "runs", reason = why, "{name}: {verb} runs ({why})");
+            }
         }
     }
 
     fn end(&mut self, stage: &PlannedStage, seconds: f64) {
-        tracing::info!("{}: finished after {seconds:.1} s", stage.name);
+        let name = &stage.name;
+        tracing::info!(stage = %name, state = "finished", seconds, "{name}: finished after {seconds:.1} s");
     }
 }
 
