@@ -2,31 +2,18 @@
 
 use burn::tensor::{DType, Tensor};
 
-use super::noise_level::RhoSchedule;
+use super::{noise_level::RhoSchedule, sampler_settings::EdmSampler};
 
 /// What a sampler asks of a network: D(x; sigma), in the precision of x.
 pub type Denoise<'a> = dyn FnMut(Tensor<4>, f64) -> Tensor<4> + 'a;
 /// Fresh standard normals for a step, counted from 0. => `[n, c, h, w]`
 pub type FreshNoise<'a> = dyn FnMut(usize) -> Tensor<4> + 'a;
 
-/// Random noise added and removed again at every step.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Churn {
-    /// Over all steps together.
-    pub s_churn: f64,
-    /// Lowest noise level at which noise is added.
-    pub s_min: f64,
-    /// Highest noise level at which noise is added.
-    pub s_max: f64,
-    /// Standard deviation of the added noise.
-    pub s_noise: f64,
-}
-
-impl Churn {
-    /// The share by which the noise level t is raised in one of `num_steps` steps.
-    fn gamma(&self, t: f64, num_steps: usize) -> f64 {
-        if (self.s_min..=self.s_max).contains(&t) {
-            (self.s_churn / num_steps as f64).min(2f64.sqrt() - 1.0)
+impl EdmSampler {
+    /// The share by which a step raises the noise level t.
+    fn gamma(&self, t: f64) -> f64 {
+        if (self.s_min..=self.s_max.unwrap_or(f64::INFINITY)).contains(&t) {
+            (self.s_churn / f64::from(self.num_steps)).min(2f64.sqrt() - 1.0)
         } else {
             0.0
         }
@@ -42,14 +29,10 @@ pub enum Drawing {
     WhereAdded,
 }
 
-/// The sampler's settings.
+/// The sampler.
 pub struct Heun<'a> {
-    /// Number of steps.
-    pub num_steps: usize,
-    /// The noise levels.
-    pub schedule: RhoSchedule,
-    /// Stochasticity.
-    pub churn: Churn,
+    /// Steps, noise levels, stochasticity.
+    pub settings: &'a EdmSampler,
     /// Precision of everything but the network: f64 in EDM, f32 in EDM2.
     pub precision: DType,
     /// The nearest noise level that the network knows.
@@ -66,7 +49,8 @@ impl Heun<'_> {
         denoise: &mut Denoise<'_>,
         noise: &mut FreshNoise<'_>,
     ) -> Tensor<4> {
-        let mut steps = self.schedule.time_steps(self.num_steps);
+        let &EdmSampler { num_steps, sigma_min, sigma_max, rho, .. } = self.settings;
+        let mut steps = RhoSchedule { sigma_min, sigma_max, rho }.time_steps(num_steps as usize);
         let last = steps.len() - 1;
         steps[..last].iter_mut().for_each(|t| *t = (self.round_sigma)(*t));
         let mut x = latents.cast(self.precision) * steps[0];
@@ -84,13 +68,13 @@ impl Heun<'_> {
         denoise: &mut Denoise<'_>,
         noise: &mut FreshNoise<'_>,
     ) -> Tensor<4> {
-        let gamma = self.churn.gamma(t, self.num_steps);
+        let gamma = self.settings.gamma(t);
         let added = gamma > 0.0;
         let fresh = (added || self.drawing == Drawing::Always).then(|| noise(i));
         let (t_hat, x_hat) = match fresh {
             Some(fresh) if added => {
                 let t_hat = (self.round_sigma)(t + gamma * t);
-                let std = (t_hat * t_hat - t * t).sqrt() * self.churn.s_noise;
+                let std = (t_hat * t_hat - t * t).sqrt() * self.settings.s_noise;
                 (t_hat, x + fresh.cast(self.precision) * std)
             }
             _ => (t, x),
@@ -111,18 +95,12 @@ mod tests {
 
     use super::*;
 
-    const OFF: Churn = Churn { s_churn: 0.0, s_min: 0.0, s_max: f64::INFINITY, s_noise: 1.0 };
+    fn heun(settings: &EdmSampler) -> Heun<'_> {
+        Heun { settings, precision: DType::F64, round_sigma: &|t| t, drawing: Drawing::WhereAdded }
+    }
 
-    fn heun(num_steps: usize, churn: Churn) -> Heun<'static> {
-        let schedule = RhoSchedule { sigma_min: 0.002, sigma_max: 80.0, rho: 7.0 };
-        Heun {
-            num_steps,
-            schedule,
-            churn,
-            precision: DType::F64,
-            round_sigma: &|t| t,
-            drawing: Drawing::WhereAdded,
-        }
+    fn steps(num_steps: u32) -> EdmSampler {
+        EdmSampler { num_steps, ..EdmSampler::default() }
     }
 
     /// The exact denoiser of data with standard deviation 0.5 and mean 0.3.
@@ -140,8 +118,8 @@ mod tests {
     }
 
     /// The largest error against the exact solution: (x - mean) / sqrt(std^2 + t^2) is constant along the ODE.
-    fn error(num_steps: usize) -> f64 {
-        let x = heun(num_steps, OFF).sample(latents(1), &mut gaussian, &mut |_| unreachable!());
+    fn error(num_steps: u32) -> f64 {
+        let x = heun(&steps(num_steps)).sample(latents(1), &mut gaussian, &mut |_| unreachable!());
         let shrink = 0.5 / (0.25f64 + 6400.0).sqrt();
         let exact = |z: f64| 0.3 + (80.0 * z - 0.3) * shrink;
         values(x).iter().zip(values(latents(1))).map(|(x, z)| (x - exact(z)).abs()).fold(0.0, f64::max)
@@ -164,7 +142,7 @@ mod tests {
                 assert!(sigma > 0.0);
                 gaussian(x, sigma)
             };
-            heun(n, OFF).sample(latents(1), &mut denoise, &mut |_| unreachable!());
+            heun(&steps(n)).sample(latents(1), &mut denoise, &mut |_| unreachable!());
             assert_eq!(calls, 2 * n - 1);
         }
     }
@@ -172,7 +150,7 @@ mod tests {
     #[test]
     fn churn_keeps_the_distribution() {
         // Fresh noise is removed again: the samples' moments stay those of the data.
-        let churn = Churn { s_churn: 40.0, s_min: 0.05, s_max: 50.0, s_noise: 1.0 };
+        let churn = EdmSampler { s_churn: 40.0, s_min: 0.05, s_max: Some(50.0), ..steps(40) };
         let n = 64;
         let draw = crate::seed::Seed(1).at(crate::seed::Phase::Sample, 0);
         let normals = |what: String| {
@@ -184,7 +162,7 @@ mod tests {
             drawn += 1;
             normals(format!("step {i}"))
         };
-        let x = values(heun(40, churn).sample(normals("z".into()), &mut gaussian, &mut noise));
+        let x = values(heun(&churn).sample(normals("z".into()), &mut gaussian, &mut noise));
         let mean = x.iter().sum::<f64>() / x.len() as f64;
         let std = (x.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / x.len() as f64).sqrt();
         assert!(drawn > 10 && drawn < 40);

@@ -3,8 +3,7 @@
 use burn::tensor::{DType, Tensor};
 
 use super::{
-    heun::{Churn, Denoise, Drawing, FreshNoise, Heun},
-    noise_level::RhoSchedule,
+    heun::{Denoise, Drawing, FreshNoise, Heun},
     sampler_settings::{EdmSampler, MultiStep, Sampler},
 };
 use crate::nn::{Condition, Denoiser, Dropout, Network};
@@ -38,22 +37,21 @@ impl Sampler {
             Self::MultiStep(multi) => several_steps(multi, latents, denoise, noise),
             Self::Edm(settings) => {
                 let round_sigma = |sigma: f64| network.round_sigma(sigma);
-                let within = RhoSchedule {
+                let within = EdmSampler {
                     sigma_min: settings.sigma_min.max(network.sigma_min()),
                     sigma_max: settings.sigma_max.min(network.sigma_max()),
-                    rho: settings.rho,
+                    ..settings.clone()
                 };
-                let heun = heun(settings);
-                let heun = Heun {
-                    schedule: within,
-                    precision: DType::F64,
-                    round_sigma: &round_sigma,
-                    drawing,
-                    ..heun
-                };
+                let heun =
+                    Heun { settings: &within, precision: DType::F64, round_sigma: &round_sigma, drawing };
                 heun.sample(latents, denoise, noise)
             }
-            Self::Edm2(settings) => heun(settings).sample(latents, denoise, noise),
+            // In f32, without rounding, drawing only where noise is added.
+            Self::Edm2(settings) => {
+                let drawing = Drawing::WhereAdded;
+                let heun = Heun { settings, precision: DType::F32, round_sigma: &|sigma| sigma, drawing };
+                heun.sample(latents, denoise, noise)
+            }
         }
     }
 }
@@ -79,17 +77,4 @@ fn several_steps(
         let sigma = multi.init_sigma * f64::from(n - k) / f64::from(n);
         denoise(x + noise(k as usize - 1) * sigma, sigma)
     })
-}
-
-/// Heun's method in f32, without rounding, drawing only where noise is added: EDM2's.
-fn heun(settings: &EdmSampler) -> Heun<'static> {
-    let &EdmSampler { num_steps, sigma_min, sigma_max, rho, s_churn, s_min, s_max, s_noise } = settings;
-    Heun {
-        num_steps: num_steps as usize,
-        schedule: RhoSchedule { sigma_min, sigma_max, rho },
-        churn: Churn { s_churn, s_min, s_max: s_max.unwrap_or(f64::INFINITY), s_noise },
-        precision: DType::F32,
-        round_sigma: &|sigma| sigma,
-        drawing: Drawing::WhereAdded,
-    }
 }

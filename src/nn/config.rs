@@ -12,7 +12,7 @@ use super::{
     preconditioning::Preconditioning,
     registry::{Entry, Registry},
     skeleton::{Plan, Skeleton},
-    song_unet_config::{NcsnppConfig, SongUNetConfig},
+    song_unet_config::{NcsnppConfig, SongUNetConfig, ncsnpp},
 };
 use crate::{Error, Result, seed::Draw, state_dict::StateDict};
 
@@ -23,7 +23,11 @@ pub enum NetworkConfig {
     /// DDPM++ (EDM's default).
     Ddpmpp(SongUNetConfig),
     /// NCSN++.
-    Ncsnpp(NcsnppConfig),
+    Ncsnpp(
+        #[serde(deserialize_with = "ncsnpp")]
+        #[schemars(with = "NcsnppConfig")]
+        SongUNetConfig,
+    ),
     /// ADM.
     Adm(AdmConfig),
     /// EDM2's magnitude-preserving UNet.
@@ -37,8 +41,7 @@ macro_rules! each {
     };
     ($config:expr, $c:ident => $answer:expr, edm2: $edm2:pat => $other:expr) => {
         match $config {
-            NetworkConfig::Ddpmpp($c) => $answer,
-            NetworkConfig::Ncsnpp($c) => $answer,
+            NetworkConfig::Ddpmpp($c) | NetworkConfig::Ncsnpp($c) => $answer,
             NetworkConfig::Adm($c) => $answer,
             NetworkConfig::Edm2($edm2) => $other,
         }
@@ -130,8 +133,7 @@ impl NetworkConfig {
             problems.preconditioning(&c.preconditioning);
         }, edm2: _ => {});
         match self {
-            Self::Ddpmpp(c) => c.check(&mut problems),
-            Self::Ncsnpp(c) => SongUNetConfig::from(c).check(&mut problems),
+            Self::Ddpmpp(c) | Self::Ncsnpp(c) => c.check(&mut problems),
             Self::Adm(c) => c.check(&mut problems),
             Self::Edm2(c) => c.check(&mut problems),
         }

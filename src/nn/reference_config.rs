@@ -7,7 +7,7 @@ use super::{
     config::NetworkConfig,
     edm2_config::Edm2Config,
     preconditioning::Preconditioning,
-    song_unet_config::{EmbeddingType, NcsnppConfig, SongUNetConfig},
+    song_unet_config::{EmbeddingType, SongUNetConfig},
 };
 use crate::{Error, Result};
 
@@ -72,7 +72,7 @@ impl Arguments {
                 let config: SongUNetConfig = self.parse()?;
                 let config = SongUNetConfig { sigma_min, sigma_max, ..config };
                 Ok(if config.embedding_type == EmbeddingType::Fourier {
-                    NetworkConfig::Ncsnpp(NcsnppConfig::from(&config))
+                    NetworkConfig::Ncsnpp(config)
                 } else {
                     NetworkConfig::Ddpmpp(config)
                 })

@@ -1,7 +1,7 @@
-//! `SongUNetConfig` and `NcsnppConfig`: the settings of DDPM++ and NCSN++, as pipeline files write them.
+//! `SongUNetConfig`: the settings of DDPM++ and NCSN++, as pipeline files write them.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_inline_default::serde_inline_default;
 
 use super::{check::Problems, edm_config::edm_config, preconditioning::Preconditioning};
@@ -85,29 +85,20 @@ song_unet_config!(
     NcsnppConfig, EmbeddingType::Fourier, 2, EncoderType::Residual, vec![1.0, 3.0, 3.0, 1.0]
 );
 
-// The same settings under the other architecture's name.
-macro_rules! same_settings {
-    ($from:ident => $to:ident { $($field:ident),* $(,)? }) => {
-        impl From<&$from> for $to {
-            fn from(config: &$from) -> Self {
-                let $from { $($field),* } = config.clone();
-                Self { $($field),* }
-            }
-        }
-        impl From<&$to> for $from {
-            fn from(config: &$to) -> Self {
-                let $to { $($field),* } = config.clone();
-                Self { $($field),* }
-            }
-        }
-    };
+/// The settings of NCSN++ with its own defaults for what is left out.
+pub(super) fn ncsnpp<'de, D: Deserializer<'de>>(settings: D) -> Result<SongUNetConfig, D::Error> {
+    macro_rules! renamed {
+        ($($field:ident),* $(,)?) => {
+            NcsnppConfig::deserialize(settings)
+                .map(|NcsnppConfig { $($field),* }| SongUNetConfig { $($field),* })
+        };
+    }
+    renamed! {
+        img_resolution, img_channels, label_dim, augment_dim, model_channels, channel_mult, channel_mult_emb,
+        num_blocks, attn_resolutions, dropout, label_dropout, embedding_type, channel_mult_noise, encoder_type,
+        decoder_type, resample_filter, preconditioning, sigma_data, sigma_min, sigma_max,
+    }
 }
-
-same_settings!(NcsnppConfig => SongUNetConfig {
-    img_resolution, img_channels, label_dim, augment_dim, model_channels, channel_mult, channel_mult_emb, num_blocks,
-    attn_resolutions, dropout, label_dropout, embedding_type, channel_mult_noise, encoder_type, decoder_type,
-    resample_filter, preconditioning, sigma_data, sigma_min, sigma_max,
-});
 
 impl SongUNetConfig {
     /// Adds what is wrong with the settings that no other architecture has.
@@ -133,7 +124,10 @@ mod tests {
     #[test]
     fn ncsnpp_is_ddpmpp_with_four_other_defaults() {
         let ddpmpp: SongUNetConfig = parse(r#"{"img_resolution": 32}"#);
-        let ncsnpp: NcsnppConfig = parse(r#"{"img_resolution": 32}"#);
+        let ncsnpp = match parse(r#"{"ncsnpp": {"img_resolution": 32}}"#) {
+            NetworkConfig::Ncsnpp(settings) => settings,
+            other => panic!("{other:?}"),
+        };
         assert_eq!(ncsnpp.embedding_type, EmbeddingType::Fourier);
         assert_eq!(ncsnpp.encoder_type, EncoderType::Residual);
         assert_eq!(ncsnpp.channel_mult_noise, 2);
@@ -143,7 +137,7 @@ mod tests {
             encoder_type: ddpmpp.encoder_type,
             channel_mult_noise: ddpmpp.channel_mult_noise,
             resample_filter: ddpmpp.resample_filter.clone(),
-            ..SongUNetConfig::from(&ncsnpp)
+            ..ncsnpp
         };
         assert_eq!(same, ddpmpp);
     }

@@ -10,7 +10,6 @@ use super::{
     encoded::Encoded,
     registry::Registry,
     song_unet::SongUNet,
-    song_unet_config::SongUNetConfig,
 };
 use crate::Result;
 
@@ -28,12 +27,10 @@ impl UNet {
     pub(crate) fn new(registry: &mut Registry, config: &NetworkConfig) -> Result<Self> {
         let skeleton = config.skeleton();
         let out_channels = config.img_channels() * config.preconditioning().outputs_per_channel();
-        let mut song = |c: &SongUNetConfig| {
-            registry.within("model", |r| SongUNet::new(r, c, &skeleton, out_channels)).map(Self::Song)
-        };
         match config {
-            NetworkConfig::Ddpmpp(c) => song(c),
-            NetworkConfig::Ncsnpp(c) => song(&c.into()),
+            NetworkConfig::Ddpmpp(c) | NetworkConfig::Ncsnpp(c) => {
+                registry.within("model", |r| SongUNet::new(r, c, &skeleton, out_channels)).map(Self::Song)
+            }
             NetworkConfig::Adm(c) => registry
                 .within("model", |r| DhariwalUNet::new(r, c, &skeleton, out_channels))
                 .map(Self::Dhariwal),
