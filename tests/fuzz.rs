@@ -13,7 +13,7 @@ use proptest::{prelude::*, sample::Index, test_runner::TestRunner};
 use sida::{
     checkpoint::{ReferenceSnapshot, ReferenceTrainingState},
     formats::{
-        FidReference, FileBytes, npy,
+        FidStatistics, FileBytes, npy,
         pickle::Pickle,
         safetensors,
         zip::{Limits, ZipArchive},
@@ -190,7 +190,7 @@ fn read_pickle(bytes: Vec<u8>) {
         }
     }
     let _ = ReferenceTrainingState::read(memory(bytes.clone()));
-    let _ = FidReference::read(memory(bytes));
+    let _ = FidStatistics::read(memory(bytes));
 }
 
 fn read_zip(bytes: Vec<u8>) {
@@ -209,7 +209,7 @@ fn read_npz(bytes: Vec<u8>) {
             let _ = npz.read(entry).map(|array| npy::parse(&array));
         }
     }
-    let _ = FidReference::read(memory(bytes));
+    let _ = FidStatistics::read(memory(bytes));
 }
 
 fn read_safetensors(bytes: Vec<u8>) {

@@ -8,15 +8,15 @@ mod atomic_file;
 mod cursor;
 mod digest;
 mod elements;
+mod fid_statistics;
 mod file_bytes;
 mod ndarray;
 pub mod npy;
 mod npz;
-mod reference_statistics;
 pub mod sha256;
 
 pub use atomic_file::{AtomicFile, UNFINISHED, beside, folder_of, sync};
 pub use digest::Digest;
+pub use fid_statistics::FidStatistics;
 pub use file_bytes::{FileBytes, Span};
 pub use npz::NpzImageWriter;
-pub use reference_statistics::FidReference;

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 
 use super::{
     array::Array,
-    cpu::attention::{self as cpu, Extents},
+    cpu::attention::{self as cpu, SelfAttention},
     meaning,
     tape::{Operand, Operation, record},
 };
@@ -17,7 +17,7 @@ pub fn attention(qkv: Tensor<4>, heads: usize, normalize_eps: Option<f64>) -> Te
     let dims @ [n, h, w, c3] = qkv.array.dims();
     assert!(heads > 0 && c3.is_multiple_of(3 * heads), "{heads} heads of {c3} channels");
     let normalize_eps = normalize_eps.map(|eps| eps as f32);
-    let e = Extents { n, hw: h * w, heads, d: c3 / 3 / heads, normalize_eps };
+    let e = SelfAttention { n, hw: h * w, heads, d: c3 / 3 / heads, normalize_eps };
     let mut log_sums = vec![0.0; n * heads * h * w];
     let output = Array::build([n, h, w, c3 / 3], |y| cpu::forward(e, qkv.array.values(), y, &mut log_sums));
     record([Some(qkv)], output, |[qkv]| Attention { e, dims, qkv: qkv.expect("always given"), log_sums })
@@ -25,7 +25,7 @@ pub fn attention(qkv: Tensor<4>, heads: usize, normalize_eps: Option<f64>) -> Te
 
 #[derive(Clone)]
 struct Attention {
-    e: Extents,
+    e: SelfAttention,
     dims: [usize; 4],
     qkv: Array,
     log_sums: Vec<f32>,

@@ -34,10 +34,10 @@ pub fn conv2d_with(
     let out = [out(h, kh, padding[0]), out(w, kw, padding[1])];
     let way = match ((kh, kw), stride, padding) {
         ((3, 3), 1, [0, 0] | [1, 1]) => {
-            Way::Winograd(winograd::Extents { n, h, w, padding: padding[0], c, k })
+            Way::Winograd(winograd::Convolution3x3 { n, h, w, padding: padding[0], c, k })
         }
         ((1, 1), 1, [0, 0]) => Way::Dense([n * h * w, c, k]),
-        _ => Way::Windows(im2col::Extents { x: dims, out, k, kernel: [kh, kw], stride, padding }),
+        _ => Way::Windows(im2col::AnyConvolution { x: dims, out, k, kernel: [kh, kw], stride, padding }),
     };
     apply::<4, 4>(way, x, weight, bias, [n, out[0], out[1], k])
 }
@@ -70,11 +70,11 @@ pub(super) fn apply<const X: usize, const W: usize>(
 #[derive(Clone, Copy)]
 pub(super) enum Way {
     /// 3x3, stride 1.
-    Winograd(winograd::Extents),
+    Winograd(winograd::Convolution3x3),
     /// 1x1, and dense layers.
     Dense([usize; 3]),
     /// All others.
-    Windows(im2col::Extents),
+    Windows(im2col::AnyConvolution),
 }
 
 impl Way {

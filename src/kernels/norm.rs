@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use super::{
     array::Array,
     cpu::{
-        norm::{self as cpu, Extents, Parameters},
+        norm::{self as cpu, Normalization, Parameters},
         norm_gradient::{self, Gradients},
     },
     meaning,
@@ -37,7 +37,7 @@ pub struct GroupNorm {
 pub fn group_norm(x: Tensor<4>, norm: GroupNorm) -> Tensor<4> {
     let Some(x) = Operand::of_cpu(&x) else { return meaning::group_norm(x, norm) };
     let dims @ [n, h, w, c] = x.array.dims();
-    let e = Extents { n, hw: h * w, c, groups: norm.groups, eps: norm.eps as f32, silu: norm.silu };
+    let e = Normalization { n, hw: h * w, c, groups: norm.groups, eps: norm.eps as f32, silu: norm.silu };
     let (scale, shift) = norm.scale_shift.unzip();
     let [weight, bias] = [norm.weight, norm.bias].map(Operand::of);
     let [before, scale, shift] = [norm.shift_before, scale, shift].map(|part| part.map(Operand::of));
@@ -84,7 +84,7 @@ impl Parts {
 /// The backward pass of a normalisation.
 #[derive(Clone)]
 struct Norm {
-    e: Extents,
+    e: Normalization,
     dims: [usize; 4],
     x: Array,
     parts: Parts,

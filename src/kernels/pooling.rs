@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 
 use super::{
     array::Array,
-    cpu::pooling::{self as cpu, Extents},
+    cpu::pooling::{self as cpu, Pooling},
     meaning,
     tape::Operand,
 };
@@ -36,11 +36,11 @@ fn pooled(
     x: Operand,
     stride: usize,
     padding: usize,
-    pool: impl FnOnce(Extents, &[f32], &mut [f32]),
+    pool: impl FnOnce(Pooling, &[f32], &mut [f32]),
 ) -> Tensor<4> {
     let (context, x) = x.into_parts();
     let extents @ [n, h, w, c] = x.dims();
     let out = [h, w].map(|len| (len + 2 * padding - 3) / stride + 1);
-    let e = Extents { x: extents, out, stride, padding };
+    let e = Pooling { x: extents, out, stride, padding };
     context.constant(Array::build([n, out[0], out[1], c], |y| pool(e, x.values(), y)))
 }

@@ -87,7 +87,7 @@ mod tests {
     fn statistics_stand_in_for_real_images_only_where_they_suffice() {
         assert!(Metric::Fid50kFull.needs().statistics_suffice());
         assert!(!Metric::Pr50k3Full.needs().statistics_suffice());
-        assert!(!Metric::Is50k.needs().reference());
+        assert!(!Metric::Is50k.needs().real_images());
         let given = Observed::given(seen(40, 0.0).statistics(Divisor::Sample).unwrap());
         assert!(given.features().is_err());
         let metric = Metric::FrechetDistance(FrechetDistance { detector: DetectorName::Pixels, images: 40 });

@@ -149,7 +149,7 @@ pub struct Needs {
 
 impl Needs {
     /// Whether there must be real images, or statistics of them.
-    pub fn reference(&self) -> bool {
+    pub fn real_images(&self) -> bool {
         self.keep_real != Keep::default()
     }
 

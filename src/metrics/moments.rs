@@ -9,7 +9,7 @@ use faer::{
 
 use crate::{
     Error, Result,
-    formats::{FidReference, FileBytes},
+    formats::{FidStatistics, FileBytes},
 };
 
 /// Rows that are gathered before the covariance is touched: enough to make the update a matrix product, and a
@@ -35,7 +35,7 @@ pub struct Statistics {
 }
 
 impl Statistics {
-    /// Statistics from a file of reference statistics. covariance `[d, d]`, row by row
+    /// Statistics as a file holds them. covariance `[d, d]`, row by row
     ///
     /// # Errors
     /// The sizes disagree, or a value is not finite.
@@ -56,8 +56,8 @@ impl Statistics {
     /// # Errors
     /// `Io`, or `BadFile` where the file holds something else.
     pub fn open(path: &Path) -> Result<Self> {
-        let reference = FidReference::read(FileBytes::open(path)?)?;
-        Self::new(reference.mu, &reference.sigma)
+        let found = FidStatistics::read(FileBytes::open(path)?)?;
+        Self::new(found.mu, &found.sigma)
     }
 
     /// Number of features.

@@ -66,7 +66,8 @@ impl Entry {
     }
 }
 
-enum Source<'a> {
+/// Where the values of the tensors come from.
+enum Fill<'a> {
     Shapes,
     Drawn(Draw),
     Weights { weights: &'a StateDict, origin: &'a str },
@@ -74,7 +75,7 @@ enum Source<'a> {
 
 /// Hands out the tensors of a network under construction, and writes down which.
 pub(crate) struct Registry<'a> {
-    source: Source<'a>,
+    fill: Fill<'a>,
     device: Device,
     path: String,
     entries: Vec<Entry>,
@@ -83,21 +84,21 @@ pub(crate) struct Registry<'a> {
 impl<'a> Registry<'a> {
     /// Lists tensors without making them.
     pub(crate) fn shapes() -> Self {
-        Self::new(Source::Shapes, &Device::flex())
+        Self::new(Fill::Shapes, &Device::flex())
     }
 
     /// Draws tensors from their initial distributions.
     pub(crate) fn drawn(draw: Draw, device: &Device) -> Self {
-        Self::new(Source::Drawn(draw), device)
+        Self::new(Fill::Drawn(draw), device)
     }
 
     /// Takes tensors from `weights`; `origin` names them in errors.
     pub(crate) fn weights(weights: &'a StateDict, origin: &'a str, device: &Device) -> Self {
-        Self::new(Source::Weights { weights, origin }, device)
+        Self::new(Fill::Weights { weights, origin }, device)
     }
 
-    fn new(source: Source<'a>, device: &Device) -> Self {
-        Self { source, device: device.clone(), path: String::new(), entries: Vec::new() }
+    fn new(fill: Fill<'a>, device: &Device) -> Self {
+        Self { fill, device: device.clone(), path: String::new(), entries: Vec::new() }
     }
 
     /// Builds a child module: the names that it registers begin with `name` and a dot.
@@ -149,10 +150,10 @@ impl<'a> Registry<'a> {
     ) -> Result<Param<Tensor<D>>> {
         let name = format!("{}{name}", self.path);
         let count = shape.iter().product();
-        let data = match &self.source {
-            Source::Shapes => None,
-            Source::Drawn(draw) => Some(TensorData::new(init.values(draw.purpose(&name), count), shape)),
-            Source::Weights { weights, origin } => {
+        let data = match &self.fill {
+            Fill::Shapes => None,
+            Fill::Drawn(draw) => Some(TensorData::new(init.values(draw.purpose(&name), count), shape)),
+            Fill::Weights { weights, origin } => {
                 let values = find(weights, origin, &name, &reference_shape)?;
                 Some(TensorData::new(values.ok_or_else(|| missing(origin, &name))?, shape))
             }
@@ -175,10 +176,10 @@ impl<'a> Registry<'a> {
     pub(crate) fn values(&mut self, name: &str, shape: &[usize], init: Init) -> Result<Vec<f32>> {
         let name = format!("{}{name}", self.path);
         let count = shape.iter().product();
-        let values = match &self.source {
-            Source::Shapes => vec![0.0; count],
-            Source::Drawn(draw) => init.values(draw.purpose(&name), count),
-            Source::Weights { weights, origin } => {
+        let values = match &self.fill {
+            Fill::Shapes => vec![0.0; count],
+            Fill::Drawn(draw) => init.values(draw.purpose(&name), count),
+            Fill::Weights { weights, origin } => {
                 find(weights, origin, &name, shape)?.ok_or_else(|| missing(origin, &name))?
             }
         };
@@ -188,7 +189,7 @@ impl<'a> Registry<'a> {
 
     /// The first extent of a tensor, for networks whose widths are the weights' own; at least 1.
     pub(crate) fn width(&self, name: &str) -> Result<usize> {
-        let Source::Weights { weights, origin } = &self.source else { return Ok(1) };
+        let Fill::Weights { weights, origin } = &self.fill else { return Ok(1) };
         let name = format!("{}{name}", self.path);
         let data = weights.get(&name).ok_or_else(|| missing(origin, &name))?;
         Ok(data.shape().first().copied().unwrap_or_default().max(1))
@@ -202,7 +203,7 @@ impl<'a> Registry<'a> {
     /// A tensor that follows from the settings. Weights may leave it out, but must not contradict it.
     pub(crate) fn derived(&mut self, name: &str, shape: &[usize], values: Vec<f32>) -> Result<()> {
         let name = format!("{}{name}", self.path);
-        if let Source::Weights { weights, origin } = &self.source
+        if let Fill::Weights { weights, origin } = &self.fill
             && let Some(found) = find(weights, origin, &name, shape)?
         {
             let scale = values.iter().fold(0f32, |m, v| m.max(v.abs()));
@@ -224,7 +225,7 @@ impl<'a> Registry<'a> {
 
     /// The same where weights may have something left if `ignored` says so of its name.
     pub(crate) fn finish_without(self, ignored: impl Fn(&str) -> bool) -> Result<Vec<Entry>> {
-        if let Source::Weights { weights, origin } = self.source {
+        if let Fill::Weights { weights, origin } = self.fill {
             let known: HashSet<&str> = self.entries.iter().map(|e| e.name.as_str()).collect();
             if let Some(name) = weights.keys().find(|name| !known.contains(name.as_str()) && !ignored(name)) {
                 return Err(Error::UnexpectedTensor { origin: origin.to_owned(), tensor: name.clone() });

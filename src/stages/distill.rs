@@ -100,7 +100,7 @@ impl Stage for Distill {
                 name,
                 facts,
             ));
-            let measured = self.snapshots.metrics.iter().position(|metric| metric.needs().reference());
+            let measured = self.snapshots.metrics.iter().position(|metric| metric.needs().real_images());
             if let Some(i) = measured.filter(|_| !facts.has_images) {
                 let metric = &self.snapshots.metrics[i].names()[0];
                 objections.push(

@@ -13,7 +13,7 @@ use super::{
     progress::Progress,
     rules,
     sampling::{Classes, Sampling},
-    scoring::{Reference, Scoring},
+    scoring::{RealImages, Scoring},
     seeds::Rng,
     stage::{Input, Kind, Objection, Stage, Verb},
     work::Work,
@@ -102,8 +102,8 @@ impl Verb for Evaluate {
 impl Stage for Evaluate {
     fn inputs(&self) -> Vec<Input<'_>> {
         let mut inputs = vec![Input::new("network", &self.network, Kind::Network)];
-        if let Some(reference) = &self.reference {
-            inputs.push(Input::new("reference", reference, Kind::Dataset));
+        if let Some(name) = &self.reference {
+            inputs.push(Input::new("reference", name, Kind::Dataset));
         }
         inputs
     }
@@ -143,7 +143,7 @@ impl Stage for Evaluate {
         let has_images = facts.as_ref().is_none_or(|(_, facts)| facts.has_images);
         for (i, metric) in self.metrics.iter().enumerate() {
             let needs = metric.needs();
-            if !needs.reference() || (self.statistics.is_some() && needs.statistics_suffice()) {
+            if !needs.real_images() || (self.statistics.is_some() && needs.statistics_suffice()) {
                 continue;
             }
             let name = &metric.names()[0];
@@ -214,12 +214,12 @@ impl Stage for Evaluate {
             ClassLabels::Dataset => dataset.as_ref().and_then(|dataset| dataset.classes()),
             ClassLabels::Uniform => None,
         };
-        let reference = match (&self.statistics, dataset) {
+        let real_images = match (&self.statistics, dataset) {
             (Some(location), _) => {
                 let path = download::fetch(context, location, None)?;
-                Some(Reference::Statistics(Statistics::open(&path)?))
+                Some(RealImages::Statistics(Statistics::open(&path)?))
             }
-            (None, dataset) => dataset.map(Reference::Dataset),
+            (None, dataset) => dataset.map(RealImages::Dataset),
         };
         let device = context.device.clone().without_autodiff();
         let sampling = Sampling {
@@ -230,7 +230,7 @@ impl Stage for Evaluate {
             classes: labels.as_deref().map_or(Classes::Drawn, Classes::Among),
             device: &device,
         };
-        let mut scoring = Scoring::new(&self.metrics, reference, context)?;
+        let mut scoring = Scoring::new(&self.metrics, real_images, context)?;
         let images = scoring.images() as u64;
         let total = images * u64::from(self.trials);
         let mut progress = Progress::new(context.name.as_str(), "images", 0, total);

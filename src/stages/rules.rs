@@ -168,7 +168,7 @@ pub(super) fn enough_images(
         } else {
             4
         };
-        (needs.reference() && images < least).then(|| {
+        (needs.real_images() && images < least).then(|| {
             let objection = Objection::new(
                 format!("{field}/{i}"),
                 format!("`{}` needs at least {least} real images, but `{name}` has {images}", metric.names()[0]),

@@ -17,7 +17,7 @@ use crate::{
 const BATCH: usize = 64;
 
 /// What generated images are compared with.
-pub(super) enum Reference {
+pub(super) enum RealImages {
     /// Real images.
     Dataset(std::sync::Arc<ImageDataset>),
     /// Published statistics, and the file they come from.
@@ -27,10 +27,10 @@ pub(super) enum Reference {
 /// What was seen of images: by the detector that saw them, and how many of them were for it to see.
 type Views = IndexMap<(DetectorName, usize), Observed>;
 
-/// Measures networks against one reference; what was seen of the real images is kept for the next network.
+/// Measures networks against one set of real images; what was seen of the real images is kept for the next network.
 pub(super) struct Scoring<'a> {
     metrics: &'a [Metric],
-    reference: Option<Reference>,
+    real_images: Option<RealImages>,
     detectors: IndexMap<DetectorName, Box<dyn Detect>>,
     real: Views,
     inception: Option<PathBuf>,
@@ -41,14 +41,14 @@ impl<'a> Scoring<'a> {
     /// Looks at nothing yet; `context` says where Inception's weights are, should they be needed.
     pub(super) fn new(
         metrics: &'a [Metric],
-        reference: Option<Reference>,
+        real_images: Option<RealImages>,
         context: &Context<'_>,
     ) -> Result<Self> {
         let needs_inception = metrics.iter().any(|metric| metric.needs().detector == DetectorName::Inception);
         let inception = if needs_inception { Some(super::inception_weights::find(context)?) } else { None };
         Ok(Self {
             metrics,
-            reference,
+            real_images,
             detectors: IndexMap::new(),
             real: Views::new(),
             inception,
@@ -116,10 +116,10 @@ impl<'a> Scoring<'a> {
         let needs = metric.needs();
         let key = (needs.detector, needs.max_real);
         if !self.real.contains_key(&key) {
-            let observed = match &self.reference {
-                _ if !needs.reference() => Observed::new(Keep::default()),
-                Some(Reference::Statistics(statistics)) => Observed::given(statistics.clone()),
-                Some(Reference::Dataset(dataset)) => {
+            let observed = match &self.real_images {
+                _ if !needs.real_images() => Observed::new(Keep::default()),
+                Some(RealImages::Statistics(statistics)) => Observed::given(statistics.clone()),
+                Some(RealImages::Dataset(dataset)) => {
                     let same = |m: &&Metric| m.needs().detector == key.0 && m.needs().max_real == key.1;
                     let keep = self.metrics.iter().filter(same).map(|m| m.needs().keep_real);
                     let keep = keep.fold(Keep::default(), Keep::or);

@@ -13,7 +13,7 @@ use super::{
     context::Context,
     network_file,
     sampling::{Classes, Sampling},
-    scoring::{Reference, Scoring},
+    scoring::{RealImages, Scoring},
     seeds::Rng,
     training_loop::Memory,
 };
@@ -56,8 +56,8 @@ impl<'a> Snapshooter<'a> {
         let scoring = if settings.metrics.is_empty() {
             None
         } else {
-            let reference = dataset.map(|dataset| Reference::Dataset(Arc::clone(dataset)));
-            Some(Scoring::new(&settings.metrics, reference, context)?)
+            let real_images = dataset.map(|dataset| RealImages::Dataset(Arc::clone(dataset)));
+            Some(Scoring::new(&settings.metrics, real_images, context)?)
         };
         Ok(Self {
             dir: context.dir,

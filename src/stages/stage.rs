@@ -101,10 +101,10 @@ pub struct Elsewhere {
     pub stage: StageName,
 }
 
-/// A reference from one stage to another.
+/// What one stage names of another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input<'a> {
-    /// Where the reference is written, relative to the stage's values: `teacher`, `rows/0/scores/stage`.
+    /// Where it is written, relative to the stage's values: `teacher`, `rows/0/scores/stage`.
     pub field: String,
     /// The stage it names.
     pub stage: &'a StageName,
@@ -113,7 +113,7 @@ pub struct Input<'a> {
 }
 
 impl<'a> Input<'a> {
-    /// A reference in the field `field`.
+    /// What the field `field` names.
     pub fn new(field: impl Into<String>, stage: &'a StageName, kind: Kind) -> Self {
         Self { field: field.into(), stage, kind }
     }

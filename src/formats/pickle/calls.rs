@@ -85,19 +85,19 @@ impl Machine<'_> {
     }
 
     /// A storage that lies beside the pickle.
-    pub(super) fn persistent_load(&mut self, reference: Value) -> Result<()> {
-        let Some(reference) = torch_file::StorageId::parse(self, reference) else {
+    pub(super) fn persistent_load(&mut self, id: Value) -> Result<()> {
+        let Some(id) = torch_file::StorageId::parse(self, id) else {
             return Err(self.bad("a reference to something outside that is not a storage"));
         };
-        if let Some(&known) = self.referred.get(&reference.key) {
+        if let Some(&known) = self.referred.get(&id.key) {
             return self.push(known);
         }
-        let Some(data) = self.persistent.place(&reference, self.source)? else {
+        let Some(data) = self.persistent.place(&id, self.source)? else {
             return Err(self.bad("a reference to something outside of a pickle that stands alone"));
         };
-        let storage = Storage { dtype: reference.dtype, numel: reference.numel, data };
+        let storage = Storage { dtype: id.dtype, numel: id.numel, data };
         let value = self.object(Object::Storage(storage))?;
-        self.referred.insert(reference.key, value);
+        self.referred.insert(id.key, value);
         self.push(value)
     }
 

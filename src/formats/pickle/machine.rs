@@ -206,7 +206,7 @@ impl<'a> Machine<'a> {
                 self.instance_of(class, args)
             }
             b'b' => self.pop().and_then(|state| self.build(state)),
-            b'Q' => self.pop().and_then(|reference| self.persistent_load(reference)),
+            b'Q' => self.pop().and_then(|id| self.persistent_load(id)),
             0x98 => Ok(()), // a buffer becomes read-only: it is so anyway
             _ => Err(self.bad(format!("unknown or unsupported instruction {opcode:#04x} at byte {at}"))),
         }

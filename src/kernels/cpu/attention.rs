@@ -11,9 +11,9 @@ use super::{
 /// Queries that are handled at a time.
 const QUERIES: usize = 64;
 
-/// Extents of one attention.
+/// One attention and its extents.
 #[derive(Clone, Copy, Debug)]
-pub struct Extents {
+pub struct SelfAttention {
     /// Images.
     pub n: usize,
     /// Positions of an image.
@@ -26,7 +26,7 @@ pub struct Extents {
     pub normalize_eps: Option<f32>,
 }
 
-impl Extents {
+impl SelfAttention {
     fn channels(&self) -> usize {
         self.heads * self.d
     }
@@ -38,7 +38,7 @@ impl Extents {
 
 /// Queries, keys and values of one head of one image, `[3][hw][d]`, from its interleaved channels; and what each was
 /// divided by less eps, `[3][hw]`.
-fn take_head(e: &Extents, qkv: &[f32], head: usize, parts: &mut [f32], rms: &mut [f32]) {
+fn take_head(e: &SelfAttention, qkv: &[f32], head: usize, parts: &mut [f32], rms: &mut [f32]) {
     let (d, len) = (e.d, e.hw * e.d);
     for p in 0..e.hw {
         let row = &qkv[(p * e.heads + head) * 3 * d..][..3 * d];
@@ -61,7 +61,7 @@ fn take_head(e: &Extents, qkv: &[f32], head: usize, parts: &mut [f32], rms: &mut
 
 /// The reverse for gradients; `parts` holds what `take_head` gave.
 fn put_head(
-    e: &Extents,
+    e: &SelfAttention,
     parts: &[f32],
     rms: &[f32],
     gradients: &mut [f32],
@@ -96,8 +96,8 @@ fn put_head(
 
 /// y `[n, hw, heads * d]` from qkv `[n, hw, 3 * heads * d]`; keeps the logarithm of each softmax's denominator in
 /// `log_sums` `[n, heads, hw]`.
-pub fn forward(e: Extents, qkv: &[f32], y: &mut [f32], log_sums: &mut [f32]) {
-    let Extents { n, hw, heads, d, .. } = e;
+pub fn forward(e: SelfAttention, qkv: &[f32], y: &mut [f32], log_sums: &mut [f32]) {
+    let SelfAttention { n, hw, heads, d, .. } = e;
     let c = e.channels();
     assert!(qkv.len() == n * hw * 3 * c && y.len() == n * hw * c && log_sums.len() == n * heads * hw);
     let (y, log_sums) = (Shares::new(y), Shares::new(log_sums));
@@ -160,8 +160,8 @@ dispatch!(
 );
 
 /// dqkv from qkv, what `forward` kept, and the output gradient `[n, hw, heads * d]`.
-pub fn backward(e: Extents, qkv: &[f32], log_sums: &[f32], gradient: &[f32], dqkv: &mut [f32]) {
-    let Extents { n, hw, heads, d, .. } = e;
+pub fn backward(e: SelfAttention, qkv: &[f32], log_sums: &[f32], gradient: &[f32], dqkv: &mut [f32]) {
+    let SelfAttention { n, hw, heads, d, .. } = e;
     let c = e.channels();
     assert!(qkv.len() == n * hw * 3 * c && gradient.len() == n * hw * c && dqkv.len() == qkv.len());
     assert_eq!(log_sums.len(), n * heads * hw);
@@ -201,7 +201,7 @@ pub fn backward(e: Extents, qkv: &[f32], log_sums: &[f32], gradient: &[f32], dqk
 
 /// A block of queries of one head of one image.
 struct Block {
-    e: Extents,
+    e: SelfAttention,
     first: usize,
     rows: usize,
     /// Queries, keys, values. `[3][hw][d]`
@@ -219,7 +219,7 @@ impl Block {
     /// Adds to the gradients `[3][hw][d]` of keys and values, writes those of the queries. `weights` and `slopes`:
     /// `[rows, hw]` each.
     unsafe fn backward(&self, weights: *mut f32, slopes: *mut f32, gradients: *mut f32) {
-        let Extents { hw, d, .. } = self.e;
+        let SelfAttention { hw, d, .. } = self.e;
         let (c, len, rows) = (self.e.channels(), hw * d, self.rows);
         let scale = (d as f32).sqrt().recip();
         // SAFETY: as the caller vouches, who owns all these arrays.

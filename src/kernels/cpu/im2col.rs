@@ -10,9 +10,9 @@ use super::{
 /// Outputs whose windows are laid out at a time.
 const PIXELS: usize = 64;
 
-/// The extents of one convolution.
+/// One convolution and its extents.
 #[derive(Clone, Copy, Debug)]
-pub struct Extents {
+pub struct AnyConvolution {
     /// Images, and their rows, columns and channels.
     pub x: [usize; 4],
     /// Rows and columns of the output.
@@ -27,7 +27,7 @@ pub struct Extents {
     pub padding: [usize; 2],
 }
 
-impl Extents {
+impl AnyConvolution {
     /// Floats of one window, in the order (row, column, channel).
     fn window(&self) -> usize {
         self.kernel[0] * self.kernel[1] * self.x[3]
@@ -95,7 +95,7 @@ impl Extents {
 }
 
 /// y `[n, out, k]` = x * weights + bias.
-pub fn forward(e: Extents, x: &[f32], weights: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+pub fn forward(e: AnyConvolution, x: &[f32], weights: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
     e.check(x.len(), weights.len(), y.len());
     assert!(bias.is_none_or(|bias| bias.len() == e.k));
     let (window, image_len) = (e.window(), x.len() / e.x[0].max(1));
@@ -124,7 +124,7 @@ pub fn forward(e: Extents, x: &[f32], weights: &[f32], bias: Option<&[f32]>, y: 
 }
 
 /// dx from the output gradient `[n, out, k]`.
-pub fn input_gradient(e: Extents, gradient: &[f32], weights: &[f32], dx: &mut [f32]) {
+pub fn input_gradient(e: AnyConvolution, gradient: &[f32], weights: &[f32], dx: &mut [f32]) {
     e.check(dx.len(), weights.len(), gradient.len());
     let (window, c, image_len) = (e.window(), e.x[3], dx.len() / e.x[0].max(1));
     let shares = Shares::new(dx);
@@ -161,7 +161,7 @@ pub fn input_gradient(e: Extents, gradient: &[f32], weights: &[f32], dx: &mut [f
 }
 
 /// dw `[k, c, rows, columns]` from x and the output gradient.
-pub fn weight_gradient(e: Extents, x: &[f32], gradient: &[f32], dw: &mut [f32]) {
+pub fn weight_gradient(e: AnyConvolution, x: &[f32], gradient: &[f32], dw: &mut [f32]) {
     e.check(x.len(), dw.len(), gradient.len());
     let (window, image_len, len) = (e.window(), x.len() / e.x[0].max(1), dw.len());
     let blocks_per_image = e.pixels().div_ceil(PIXELS);

@@ -6,9 +6,9 @@ use super::{
     simd::{Simd, dispatch, for_lanes, load, sigmoid},
 };
 
-/// Extents of one group normalisation.
+/// One group normalisation and its extents.
 #[derive(Clone, Copy, Debug)]
-pub struct Extents {
+pub struct Normalization {
     /// Images.
     pub n: usize,
     /// Positions of an image.
@@ -37,7 +37,7 @@ pub struct Parameters<'a> {
 }
 
 impl Parameters<'_> {
-    pub(super) fn check(&self, e: &Extents) {
+    pub(super) fn check(&self, e: &Normalization) {
         assert!(e.groups > 0 && e.c.is_multiple_of(e.groups), "{} groups of {} channels", e.groups, e.c);
         assert!(self.weight.len() == e.c && self.bias.len() == e.c);
         assert!(self.shift_before.is_none_or(|shift| shift.len() == e.n * e.c));
@@ -45,7 +45,7 @@ impl Parameters<'_> {
     }
 
     /// The weight and bias that channel `i` of an image sees, scale and shift included.
-    pub(super) fn effective(&self, e: &Extents, image: usize, i: usize) -> (f32, f32) {
+    pub(super) fn effective(&self, e: &Normalization, image: usize, i: usize) -> (f32, f32) {
         match self.scale_shift {
             Some((scale, shift)) => {
                 let factor = 1.0 + scale[image * e.c + i];
@@ -55,20 +55,20 @@ impl Parameters<'_> {
         }
     }
 
-    pub(super) fn shift_before(&self, e: &Extents, image: usize, i: usize) -> f32 {
+    pub(super) fn shift_before(&self, e: &Normalization, image: usize, i: usize) -> f32 {
         self.shift_before.map_or(0.0, |shift| shift[image * e.c + i])
     }
 }
 
 /// Channels are taken in ranges of whole groups, so that few images still make parts for all threads.
-fn ranges(e: &Extents) -> (usize, usize) {
+fn ranges(e: &Normalization) -> (usize, usize) {
     let group = e.c / e.groups;
     // At least two cache lines of channels per range.
     let groups = if e.n >= 8 { e.groups } else { 32usize.div_ceil(group).min(e.groups) };
     (e.groups.div_ceil(groups), groups * group)
 }
 
-pub(super) fn for_each_range(e: &Extents, work: usize, f: impl Fn(usize, usize, usize) + Sync) {
+pub(super) fn for_each_range(e: &Normalization, work: usize, f: impl Fn(usize, usize, usize) + Sync) {
     let (count, width) = ranges(e);
     pool::for_each(e.n * count, work, |part| {
         let (image, start) = (part / count, part % count * width);
@@ -77,7 +77,7 @@ pub(super) fn for_each_range(e: &Extents, work: usize, f: impl Fn(usize, usize, 
 }
 
 /// y from x, both `[n, hw, c]`; keeps mean and reciprocal deviation in `stats` `[n, groups, 2]`.
-pub fn forward(e: Extents, x: &[f32], p: Parameters, y: &mut [f32], stats: &mut [f32]) {
+pub fn forward(e: Normalization, x: &[f32], p: Parameters, y: &mut [f32], stats: &mut [f32]) {
     p.check(&e);
     let image_len = e.hw * e.c;
     assert!(x.len() == e.n * image_len && y.len() == x.len() && stats.len() == e.n * e.groups * 2);
@@ -112,7 +112,7 @@ pub fn forward(e: Extents, x: &[f32], p: Parameters, y: &mut [f32], stats: &mut 
 
 /// The line that each channel is: y before SiLU = x * factor + offset.
 pub(super) fn coefficients(
-    e: &Extents,
+    e: &Normalization,
     p: &Parameters,
     image: usize,
     start: usize,

@@ -2,7 +2,7 @@
 
 use super::{
     memory::with_scratch,
-    norm::{Extents, Parameters, coefficients, for_each_range},
+    norm::{Normalization, Parameters, coefficients, for_each_range},
     pool::Shares,
     simd::{Simd, dispatch, for_lanes, load, silu_derivative, store},
 };
@@ -24,7 +24,7 @@ pub struct Gradients<'a> {
 }
 
 /// The gradients from x, the output gradient and what `forward` kept.
-pub fn backward(e: Extents, x: &[f32], p: Parameters, stats: &[f32], gradient: &[f32], to: Gradients) {
+pub fn backward(e: Normalization, x: &[f32], p: Parameters, stats: &[f32], gradient: &[f32], to: Gradients) {
     p.check(&e);
     let (image_len, group) = (e.hw * e.c, e.c / e.groups);
     assert!(x.len() == e.n * image_len && gradient.len() == x.len() && to.x.len() == x.len());
@@ -99,7 +99,7 @@ pub fn backward(e: Extents, x: &[f32], p: Parameters, stats: &[f32], gradient: &
 
 /// Sums over images, in order.
 fn parameter_gradients(
-    e: &Extents,
+    e: &Normalization,
     p: &Parameters,
     d: &[f32],
     dn: &[f32],

@@ -8,9 +8,9 @@ use super::{
 /// Pixels of a window.
 const AREA: usize = 9;
 
-/// The extents of one pool.
+/// One pool and its extents.
 #[derive(Clone, Copy, Debug)]
-pub struct Extents {
+pub struct Pooling {
     /// Images, and their rows, columns and channels.
     pub x: [usize; 4],
     /// Rows and columns of the output.
@@ -22,20 +22,20 @@ pub struct Extents {
 }
 
 /// The largest value of every window, as far as it lies within the image.
-pub fn max(e: Extents, x: &[f32], y: &mut [f32]) {
+pub fn max(e: Pooling, x: &[f32], y: &mut [f32]) {
     // SAFETY: as `for_windows` promises.
     for_windows(e, x, y, |taps, c, to| unsafe { max_raw(taps.as_ptr(), taps.len(), c, to) });
 }
 
 /// The average of every window, over the pixels that lie within the image.
-pub fn average(e: Extents, x: &[f32], y: &mut [f32]) {
+pub fn average(e: Pooling, x: &[f32], y: &mut [f32]) {
     // SAFETY: as `for_windows` promises.
     for_windows(e, x, y, |taps, c, to| unsafe { average_raw(taps.as_ptr(), taps.len(), c, to) });
 }
 
 /// Calls `f(pixels of the window, channels, output)` for every window. There is at least one pixel; all of them
 /// and the output are valid for that many channels, and no output is another one's.
-fn for_windows(e: Extents, x: &[f32], y: &mut [f32], f: impl Fn(&[*const f32], usize, *mut f32) + Sync) {
+fn for_windows(e: Pooling, x: &[f32], y: &mut [f32], f: impl Fn(&[*const f32], usize, *mut f32) + Sync) {
     let [n, h, w, c] = e.x;
     let [rows, columns] = e.out;
     assert_eq!(x.len(), n * h * w * c);

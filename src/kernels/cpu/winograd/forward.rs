@@ -7,15 +7,22 @@ use super::{
         pool::{self, Shares},
         simd::{Simd, dispatch, for_lanes, load, store},
     },
-    Extents, SKEW,
+    Convolution3x3, SKEW,
     tiles::{self, Images, Layout},
     transform::{Input, Output, Transform},
-    weights::{self, Source},
+    weights::{self, Filters},
 };
 
 /// y `[n, h', w', k]` = x `[n, h, w, c]` * weights `[k, c, 3, 3]` + bias. `flip`: weights `[c, k, 3, 3]`, turned: the
 /// gradient to the input, with c and k exchanged.
-pub fn forward(e: Extents, x: &[f32], weights: &[f32], flip: bool, bias: Option<&[f32]>, y: &mut [f32]) {
+pub fn forward(
+    e: Convolution3x3,
+    x: &[f32],
+    weights: &[f32],
+    flip: bool,
+    bias: Option<&[f32]>,
+    y: &mut [f32],
+) {
     if e.prefers_large_tiles() {
         tiled::<6>(e, x, weights, flip, bias, y);
     } else {
@@ -24,7 +31,7 @@ pub fn forward(e: Extents, x: &[f32], weights: &[f32], flip: bool, bias: Option<
 }
 
 fn tiled<const N: usize>(
-    e: Extents,
+    e: Convolution3x3,
     x: &[f32],
     weights: &[f32],
     flip: bool,
@@ -37,7 +44,7 @@ fn tiled<const N: usize>(
         e,
         total: e.all_tiles(N - 2),
         x,
-        weights: Source { values: weights, c: e.c, k: e.k, flip },
+        weights: Filters { values: weights, c: e.c, k: e.k, flip },
         bias,
         y: Shares::new(y),
     };
@@ -46,11 +53,11 @@ fn tiled<const N: usize>(
 
 /// One convolution under way.
 struct Convolution<'a, const N: usize> {
-    e: Extents,
+    e: Convolution3x3,
     /// Tiles of all images.
     total: usize,
     x: &'a [f32],
-    weights: Source<'a>,
+    weights: Filters<'a>,
     bias: Option<&'a [f32]>,
     y: Shares,
 }
@@ -173,7 +180,7 @@ fn products_len<const N: usize>(tiles: usize) -> usize {
 
 dispatch!(
     unsafe fn some_tiles<V: Simd, T: Transform>(
-        e: Extents,
+        e: Convolution3x3,
         tiles: (usize, usize),
         columns: (usize, usize),
         inputs: (*const f32, usize),
@@ -201,7 +208,7 @@ dispatch!(
 /// Transforms one tile's products back and writes channels `first..first + width` of its outputs.
 #[inline(always)]
 unsafe fn outputs<V: Simd, T: Transform>(
-    e: &Extents,
+    e: &Convolution3x3,
     bias: Option<&[f32]>,
     y: *mut f32,
     tile: usize,

@@ -14,9 +14,9 @@ mod weights;
 pub use forward::forward;
 pub use weight_gradient::weight_gradient;
 
-/// The extents of one convolution.
+/// One convolution and its extents.
 #[derive(Clone, Copy, Debug)]
-pub struct Extents {
+pub struct Convolution3x3 {
     /// Images.
     pub n: usize,
     /// Rows of an input image.
@@ -31,7 +31,7 @@ pub struct Extents {
     pub k: usize,
 }
 
-impl Extents {
+impl Convolution3x3 {
     /// Rows and columns of an output image.
     pub fn out(&self) -> [usize; 2] {
         [self.h, self.w].map(|len| len + 2 * self.padding - 2)

@@ -7,13 +7,13 @@ use super::{
         pool::{self, Shares},
         simd::{Simd, dispatch, for_lanes, load, store},
     },
-    Extents, SKEW,
+    Convolution3x3, SKEW,
     tiles::{Images, Layout},
     transform::{Input, OutputGradient, Transform, WeightGradient},
 };
 
 /// dw `[k, c, 3, 3]` from x `[n, h, w, c]` and the output gradient `[n, h', w', k]`.
-pub fn weight_gradient(e: Extents, x: &[f32], gradient: &[f32], dw: &mut [f32]) {
+pub fn weight_gradient(e: Convolution3x3, x: &[f32], gradient: &[f32], dw: &mut [f32]) {
     assert_eq!([x.len(), gradient.len()], e.lens());
     assert_eq!(dw.len(), 9 * e.c * e.k);
     let (extents, grid) = ([e.h, e.w], e.out());
@@ -43,7 +43,7 @@ struct Sums<const N: usize> {
 }
 
 impl<const N: usize> Sums<N> {
-    fn new(e: Extents) -> Self {
+    fn new(e: Convolution3x3) -> Self {
         const SMALL_SUMS: usize = 320 * 1024 / size_of::<f32>();
         const SHARED_CACHE: usize = 8 * 1024 * 1024 / size_of::<f32>();
         const CACHE: usize = 512 * 1024 / size_of::<f32>();

@@ -14,7 +14,7 @@ use super::{
 /// Weights as they lie in memory. `flip` false: `[k, c, 3, 3]`. `flip` true: `[c, k, 3, 3]`, to be turned by 180
 /// degrees, for the convolution that takes output gradients (c channels) to input gradients (k channels).
 #[derive(Clone, Copy)]
-pub(super) struct Source<'a> {
+pub(super) struct Filters<'a> {
     pub(super) values: &'a [f32],
     pub(super) c: usize,
     pub(super) k: usize,
@@ -30,7 +30,7 @@ pub(super) fn plane(c: usize) -> usize {
 const ROWS: usize = 2 * BLOCK;
 const BLOCK: usize = 14;
 
-impl Source<'_> {
+impl Filters<'_> {
     /// Floats of one transformed panel.
     pub(super) fn panel_len<const N: usize>(&self) -> usize {
         N * N * plane(self.c)

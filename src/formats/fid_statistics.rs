@@ -1,4 +1,4 @@
-//! `FidReference`: mean and covariance of a dataset's features, in the two public formats.
+//! `FidStatistics`: mean and covariance of a dataset's features, in the two public formats.
 
 use burn::tensor::TensorData;
 
@@ -15,7 +15,7 @@ const LONGEST_ARRAY: u64 = 8192 * 8192 * 8 + (1 << 16);
 
 /// What the Fréchet distance compares with.
 #[derive(Clone, Debug, PartialEq)]
-pub struct FidReference {
+pub struct FidStatistics {
     /// Mean of the features, `[d]`.
     pub mu: Vec<f64>,
     /// Their covariance, row by row, `[d, d]`.
@@ -24,7 +24,7 @@ pub struct FidReference {
     pub num_images: Option<u64>,
 }
 
-impl FidReference {
+impl FidStatistics {
     /// Reads EDM's `.npz` (`mu`, `sigma`) or EDM2's `.pkl` (`{num_images, fid: {mu, sigma}}`); which of them
     /// is seen from the first bytes.
     ///
@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn both_public_formats_say_the_same() {
         let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/metrics-01-fid");
-        let read = |name| FidReference::read(FileBytes::open(case.join(name)).unwrap()).unwrap();
+        let read = |name| FidStatistics::read(FileBytes::open(case.join(name)).unwrap()).unwrap();
         let npz = read("ref.npz");
         let pkl = read("ref.pkl");
         assert_eq!((&npz.mu, &npz.sigma), (&pkl.mu, &pkl.sigma));
@@ -108,7 +108,7 @@ mod tests {
         }
         let crooked = zip.finish().unwrap().into_inner();
         for bytes in [crooked, b"}.".to_vec(), b"N.".to_vec(), b"PK".to_vec(), Vec::new()] {
-            assert!(FidReference::read(FileBytes::memory("x", bytes)).is_err());
+            assert!(FidStatistics::read(FileBytes::memory("x", bytes)).is_err());
         }
     }
 }
