@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor, activation::softmax};
 
 use super::{
-    inception_blocks::{Forked, Mixed, Pool, Reduction},
+    inception_blocks::{Layout, MIXED_5_AND_6, MIXED_7, Mixed},
     inception_resize::InceptionInput,
     inception_unit::{Unit, global_average},
     registry::{Init, Registry},
@@ -19,11 +19,8 @@ pub struct InceptionV3 {
     conv2d_2b: Unit,
     conv2d_3b: Unit,
     conv2d_4a: Unit,
-    mixed_5: [Mixed; 3],
-    mixed_6a: Reduction,
-    mixed_6: [Mixed; 4],
-    mixed_7a: Reduction,
-    mixed_7: [Forked; 2],
+    mixed_5_and_6: Vec<Mixed>,
+    mixed_7: Vec<Mixed>,
     /// `[classes, features]`
     fc_weight: Tensor<2>,
     /// `[classes]`
@@ -66,32 +63,28 @@ impl InceptionV3 {
         let conv2d_3b = unit("Conv2d_3b_1x1", conv2d_2b.outputs(), 1)?;
         let conv2d_4a = unit("Conv2d_4a_3x3", conv2d_3b.outputs(), 3)?.valid();
 
-        let mixed_5b = r.within("Mixed_5b", |r| Mixed::load_a(r, conv2d_4a.outputs()))?;
-        let mixed_5c = r.within("Mixed_5c", |r| Mixed::load_a(r, mixed_5b.outputs()))?;
-        let mixed_5d = r.within("Mixed_5d", |r| Mixed::load_a(r, mixed_5c.outputs()))?;
-        let mixed_6a = r.within("Mixed_6a", |r| Reduction::load_b(r, mixed_5d.outputs()))?;
-        let mixed_6b = r.within("Mixed_6b", |r| Mixed::load_c(r, mixed_6a.outputs()))?;
-        let mixed_6c = r.within("Mixed_6c", |r| Mixed::load_c(r, mixed_6b.outputs()))?;
-        let mixed_6d = r.within("Mixed_6d", |r| Mixed::load_c(r, mixed_6c.outputs()))?;
-        let mixed_6e = r.within("Mixed_6e", |r| Mixed::load_c(r, mixed_6d.outputs()))?;
-        let mixed_7a = r.within("Mixed_7a", |r| Reduction::load_d(r, mixed_6e.outputs()))?;
-        let mixed_7b = r.within("Mixed_7b", |r| Forked::load_e(r, mixed_7a.outputs(), Pool::Average))?;
-        let mixed_7c = r.within("Mixed_7c", |r| Forked::load_e(r, mixed_7b.outputs(), Pool::Max))?;
+        let mut channels = conv2d_4a.outputs();
+        let mut mixed = |blocks: &[(&str, Layout)]| -> Result<Vec<Mixed>> {
+            let block = |(name, layout): &(&str, Layout)| {
+                let block = r.within(name, |r| Mixed::load(r, layout, channels))?;
+                channels = block.outputs();
+                Ok(block)
+            };
+            blocks.iter().map(block).collect()
+        };
+        let (mixed_5_and_6, mixed_7) = (mixed(&MIXED_5_AND_6)?, mixed(&MIXED_7)?);
 
         let classes = r.width("fc.bias")?;
         let network = Self {
-            fc_weight: r.parameter("fc.weight", [classes, mixed_7c.outputs()], Init::ZERO)?.into_value(),
+            fc_weight: r.parameter("fc.weight", [classes, channels], Init::ZERO)?.into_value(),
             fc_bias: r.parameter("fc.bias", [classes], Init::ZERO)?.into_value(),
             conv2d_1a,
             conv2d_2a,
             conv2d_2b,
             conv2d_3b,
             conv2d_4a,
-            mixed_5: [mixed_5b, mixed_5c, mixed_5d],
-            mixed_6a,
-            mixed_6: [mixed_6b, mixed_6c, mixed_6d, mixed_6e],
-            mixed_7a,
-            mixed_7: [mixed_7b, mixed_7c],
+            mixed_5_and_6,
+            mixed_7,
         };
         registry.finish_without(|name| name.ends_with(".bn.num_batches_tracked"))?;
         Ok(network)
@@ -105,11 +98,8 @@ impl InceptionV3 {
         let pool_1 = kernels::max_pool(self.conv2d_2b.forward(x), 2, 0);
         let x = self.conv2d_3b.forward(pool_1.clone());
         let pool_2 = kernels::max_pool(self.conv2d_4a.forward(x), 2, 0);
-        let x = through(pool_2.clone(), &self.mixed_5);
-        let mixed_6e = through(self.mixed_6a.forward(x), &self.mixed_6);
-        let x = self.mixed_7a.forward(mixed_6e.clone());
-        let x = self.mixed_7.iter().fold(x, |x, block| block.forward(x));
-        let features_2048 = global_average(x);
+        let mixed_6e = through(pool_2.clone(), &self.mixed_5_and_6);
+        let features_2048 = global_average(through(mixed_6e.clone(), &self.mixed_7));
         let logits_unbiased = kernels::dense(features_2048.clone(), self.fc_weight.clone(), None);
         InceptionOutputs {
             features_64: global_average(pool_1),

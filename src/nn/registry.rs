@@ -149,18 +149,10 @@ impl<'a> Registry<'a> {
         init: Init,
     ) -> Result<Param<Tensor<D>>> {
         let name = format!("{}{name}", self.path);
-        let count = shape.iter().product();
-        let data = match &self.fill {
-            Fill::Shapes => None,
-            Fill::Drawn(draw) => Some(TensorData::new(init.values(draw.purpose(&name), count), shape)),
-            Fill::Weights { weights, origin } => {
-                let values = find(weights, origin, &name, &reference_shape)?;
-                Some(TensorData::new(values.ok_or_else(|| missing(origin, &name))?, shape))
-            }
-        };
+        let values = self.filled(&name, &reference_shape, init)?;
         self.entries.push(Entry { name, shape: reference_shape, buffer: None });
-        if let Some(data) = data {
-            return Ok(Param::from_data(data, &self.device));
+        if let Some(values) = values {
+            return Ok(Param::from_data(TensorData::new(values, shape), &self.device));
         }
         // Never made unless somebody looks at it, which nobody does: only the shape is wanted.
         let zeros = move |device: &Device, _| Tensor::zeros(shape, device);
@@ -175,16 +167,20 @@ impl<'a> Registry<'a> {
     /// The values of a tensor that is not trained, of any shape.
     pub(crate) fn values(&mut self, name: &str, shape: &[usize], init: Init) -> Result<Vec<f32>> {
         let name = format!("{}{name}", self.path);
-        let count = shape.iter().product();
-        let values = match &self.fill {
-            Fill::Shapes => vec![0.0; count],
-            Fill::Drawn(draw) => init.values(draw.purpose(&name), count),
-            Fill::Weights { weights, origin } => {
-                find(weights, origin, &name, shape)?.ok_or_else(|| missing(origin, &name))?
-            }
-        };
+        let values = self.filled(&name, shape, init)?.unwrap_or_else(|| vec![0.0; shape.iter().product()]);
         self.entries.push(Entry { name, shape: shape.to_vec(), buffer: Some(values.clone()) });
         Ok(values)
+    }
+
+    /// The values of the tensor of this full name; `None` where only shapes are wanted.
+    fn filled(&self, name: &str, shape: &[usize], init: Init) -> Result<Option<Vec<f32>>> {
+        match &self.fill {
+            Fill::Shapes => Ok(None),
+            Fill::Drawn(draw) => Ok(Some(init.values(draw.purpose(name), shape.iter().product()))),
+            Fill::Weights { weights, origin } => {
+                find(weights, origin, name, shape)?.ok_or_else(|| missing(origin, name)).map(Some)
+            }
+        }
     }
 
     /// The first extent of a tensor, for networks whose widths are the weights' own; at least 1.
@@ -260,8 +256,8 @@ fn find(weights: &StateDict, origin: &str, name: &str, shape: &[usize]) -> Resul
     state_dict::finite(data, name, origin).map(Some)
 }
 
-/// The parameters of a module and the buffers of its entries, under their names and in their order.
-pub(crate) fn state_dict(module: &impl Module, entries: &[Entry]) -> StateDict {
+/// The parameters of a module on the host, in the order of registration.
+pub(crate) fn parameter_values(module: &impl Module) -> Vec<TensorData> {
     struct Values(Vec<TensorData>);
     impl ModuleVisitor for Values {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
@@ -270,7 +266,12 @@ pub(crate) fn state_dict(module: &impl Module, entries: &[Entry]) -> StateDict {
     }
     let mut values = Values(Vec::new());
     module.visit(&mut values);
-    let mut values = values.0.into_iter();
+    values.0
+}
+
+/// The parameters of a module and the buffers of its entries, under their names and in their order.
+pub(crate) fn state_dict(module: &impl Module, entries: &[Entry]) -> StateDict {
+    let mut values = parameter_values(module).into_iter();
     let mut state = IndexMap::with_capacity(entries.len());
     for entry in entries {
         let data = if let Some(buffer) = &entry.buffer {

@@ -93,14 +93,8 @@ impl Skeleton {
                 encoder.push(layer(level, "down", Kind::Down, channels, channels, false));
             }
             for i in 0..num_blocks {
-                encoder.push(layer(
-                    level,
-                    &format!("block{i}"),
-                    Kind::Plain,
-                    channels,
-                    width,
-                    attends(level),
-                ));
+                let name = format!("block{i}");
+                encoder.push(layer(level, &name, Kind::Plain, channels, width, attends(level)));
                 channels = width;
             }
         }
@@ -117,14 +111,8 @@ impl Skeleton {
             for i in 0..=num_blocks {
                 let skip = skips.pop().expect("the decoder has as many blocks as the encoder has outputs");
                 let attention = attends(level) && (plan == Plan::Adm || i == num_blocks);
-                decoder.push(layer(
-                    level,
-                    &format!("block{i}"),
-                    Kind::Merge,
-                    channels + skip,
-                    width,
-                    attention,
-                ));
+                let name = format!("block{i}");
+                decoder.push(layer(level, &name, Kind::Merge, channels + skip, width, attention));
                 channels = width;
             }
         }

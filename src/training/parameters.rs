@@ -7,7 +7,7 @@ use burn::{
 
 use crate::{
     Error, Result,
-    nn::Denoiser,
+    nn::{self, Denoiser},
     state_dict::{self, StateDict},
 };
 
@@ -46,15 +46,7 @@ pub fn map_flat<M: Module>(network: M, replace: impl FnMut(Tensor<1>) -> Tensor<
 
 /// The parameters on the host, by name.
 pub fn state<N: Denoiser>(network: &N) -> StateDict {
-    struct Visitor(Vec<TensorData>);
-    impl ModuleVisitor for Visitor {
-        fn visit_float<const R: usize>(&mut self, param: &Param<Tensor<R>>) {
-            self.0.push(param.val().into_data());
-        }
-    }
-    let mut visitor = Visitor(Vec::new());
-    network.visit(&mut visitor);
-    network.parameter_names().into_iter().zip(visitor.0).collect()
+    network.parameter_names().into_iter().zip(nn::parameter_values(network)).collect()
 }
 
 /// The network with other parameters: exactly those that it has, by name. Values in half precision are widened.
