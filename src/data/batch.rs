@@ -26,24 +26,17 @@ pub enum Samples {
 /// Some samples of a dataset.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
-    samples: Samples,
-    indices: Vec<usize>,
-    shape: [usize; 3],
-    classes: Option<Vec<u32>>,
-    label_dim: usize,
+    /// What the samples are.
+    pub samples: Samples,
+    /// Their numbers in the dataset.
+    pub indices: Vec<usize>,
+    /// Their classes, if the dataset has labels.
+    pub classes: Option<Vec<u32>>,
+    pub(in crate::data) shape: [usize; 3],
+    pub(in crate::data) label_dim: usize,
 }
 
 impl Batch {
-    pub(in crate::data) fn new(
-        samples: Samples,
-        indices: Vec<usize>,
-        shape: [usize; 3],
-        classes: Option<Vec<u32>>,
-        label_dim: usize,
-    ) -> Self {
-        Self { samples, indices, shape, classes, label_dim }
-    }
-
     /// Number of samples.
     pub fn len(&self) -> usize {
         self.indices.len()
@@ -52,21 +45,6 @@ impl Batch {
     /// Whether there are no samples.
     pub fn is_empty(&self) -> bool {
         self.indices.is_empty()
-    }
-
-    /// The samples' numbers in the dataset.
-    pub fn indices(&self) -> &[usize] {
-        &self.indices
-    }
-
-    /// What the samples are.
-    pub fn samples(&self) -> &Samples {
-        &self.samples
-    }
-
-    /// The samples' classes, if the dataset has labels.
-    pub fn classes(&self) -> Option<&[u32]> {
-        self.classes.as_deref()
     }
 
     /// Images as they are stored, `[n, c, h, w]` from 0 to 255, or raw latents; `None` where there are only labels.
@@ -80,20 +58,23 @@ impl Batch {
         Some(Tensor::from_data(TensorData::new(values, [self.len(), c, h, w]), device))
     }
 
-    /// One-hot labels, row by row, `[n, label_dim]`.
-    pub fn one_hot(&self) -> Vec<f32> {
-        let mut labels = vec![0.0; self.len() * self.label_dim];
-        for (row, &class) in labels.chunks_mut(self.label_dim.max(1)).zip(self.classes.iter().flatten()) {
-            row[class as usize] = 1.0;
-        }
-        labels
-    }
-
     /// One-hot labels, `[n, label_dim]`; `None` where the dataset has none.
     pub fn labels(&self, device: &Device) -> Option<Tensor<2>> {
-        (self.label_dim > 0)
-            .then(|| Tensor::from_data(TensorData::new(self.one_hot(), [self.len(), self.label_dim]), device))
+        let classes = self.classes.as_ref().filter(|_| self.label_dim > 0)?;
+        Some(one_hot(classes.iter().map(|&class| class as usize), self.label_dim, device))
     }
+}
+
+/// One-hot labels of classes below `count`, which is not 0. `[n, count]`
+pub fn one_hot(classes: impl Iterator<Item = usize>, count: usize, device: &Device) -> Tensor<2> {
+    let mut rows: Vec<f32> = Vec::new();
+    for class in classes {
+        let row = rows.len();
+        rows.resize(row + count, 0.0);
+        rows[row + class] = 1.0;
+    }
+    let n = rows.len() / count;
+    Tensor::from_data(TensorData::new(rows, [n, count]), device)
 }
 
 /// How many batches wait for their reader.

@@ -256,7 +256,8 @@ impl ImageDataset {
             Store::Nothing => Samples::Nothing,
         };
         let classes = indices.iter().map(|&i| self.class(i)).collect();
-        Ok(Batch::new(samples, indices.to_vec(), self.shape, classes, self.label_dim))
+        let (indices, shape, label_dim) = (indices.to_vec(), self.shape, self.label_dim);
+        Ok(Batch { samples, indices, classes, shape, label_dim })
     }
 }
 

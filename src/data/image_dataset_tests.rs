@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use burn::tensor::Device;
 use zip::{CompressionMethod, write::SimpleFileOptions};
 
 use super::{
@@ -61,8 +62,8 @@ fn images_and_labels_are_found_by_name() {
     assert_eq!(set.names(), ["a.png", "b.png"]);
     assert_eq!(set.classes(), Some(vec![2, 0]));
     assert_eq!(*set.image(1).unwrap(), Pixels::decode(&b).unwrap().to_chw());
-    let batch = set.batch(&[1, 0]).unwrap();
-    assert_eq!(batch.one_hot(), [1.0, 0.0, 0.0, 0.0, 0.0, 1.0]);
+    let labels = set.batch(&[1, 0]).unwrap().labels(&Device::flex()).unwrap().into_data();
+    assert_eq!(labels.try_into_vec::<f32>().unwrap(), [1.0, 0.0, 0.0, 0.0, 0.0, 1.0]);
 }
 
 #[test]
@@ -150,7 +151,7 @@ fn latents_and_labels_are_datasets_too() {
     let json = br#"{"labels": [["00000/img-mean-std-00000000.npy", 5]]}"#;
     let set = open(&[("00000/img-mean-std-00000000.npy", &latent), ("dataset.json", json)]).unwrap();
     assert_eq!((set.kind(), set.shape(), set.label_dim()), (DatasetKind::RawLatents, [8, 2, 2], 6));
-    assert_eq!(set.batch(&[0]).unwrap().samples(), &Samples::RawLatents(values));
+    assert_eq!(set.batch(&[0]).unwrap().samples, Samples::RawLatents(values));
     assert!(set.image(0).unwrap_err().to_string().contains("has no images"));
 
     let dir = tempfile::tempdir().unwrap();
@@ -158,7 +159,7 @@ fn latents_and_labels_are_datasets_too() {
     std::fs::write(&path, JSON).unwrap();
     let set = ImageDataset::open(&path, &labelled()).unwrap();
     assert_eq!((set.kind(), set.len(), set.classes()), (DatasetKind::LabelsOnly, 2, Some(vec![2, 0])));
-    assert_eq!(set.batch(&[0, 1]).unwrap().samples(), &Samples::Nothing);
+    assert_eq!(set.batch(&[0, 1]).unwrap().samples, Samples::Nothing);
     std::fs::write(&path, br#"{"labels": null}"#).unwrap();
     let error = ImageDataset::open(&path, &labelled()).unwrap_err().to_string();
     assert!(error.contains("no labels, and there are no images"), "{error}");

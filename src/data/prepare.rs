@@ -3,8 +3,6 @@
 use std::{io::Write, ops::Range, path::Path, sync::mpsc::sync_channel};
 
 use rayon::prelude::*;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use zip::{CompressionMethod, DateTime, ZipWriter, write::SimpleFileOptions};
 
 use crate::{
@@ -19,26 +17,16 @@ use crate::{
 };
 
 /// How a dataset is prepared.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default)]
 pub struct PrepareOptions {
     /// Whose rules of order and colour to follow.
-    #[serde(default)]
     pub rules: Rules,
     /// How images become squares; without it they are only scaled.
-    #[serde(default)]
     pub transform: Option<Transform>,
     /// Width and height in pixels; without it images keep their size.
-    #[serde(default)]
     pub resolution: Option<[usize; 2]>,
     /// Take only this many of the source's images.
-    #[serde(default)]
-    #[schemars(range(min = 1))]
     pub max_images: Option<usize>,
-    /// Fail unless the source has exactly this many images, such as 50000 for CIFAR-10.
-    #[serde(default)]
-    #[schemars(range(min = 1))]
-    pub expected_images: Option<usize>,
 }
 
 /// What was prepared.
@@ -73,13 +61,6 @@ pub fn prepare(
 ) -> Result<Prepared> {
     let shaping = Shaping::new(options.rules, options.transform, options.resolution)?;
     let images = Originals::open(source, options.rules)?;
-    if let Some(expected) = options.expected_images.filter(|&expected| expected != images.len()) {
-        return Err(Error::bad_file(
-            source,
-            "source of images",
-            format!("it has {} images where {expected} are expected: download it again", images.len()),
-        ));
-    }
     let count = options.max_images.unwrap_or(usize::MAX).min(images.len());
     let mut output = Output::new(destination, AtomicFile::create(destination)?, &images);
     std::thread::scope(|scope| {

@@ -2,11 +2,7 @@
 
 use burn::tensor::TensorData;
 
-use super::{
-    file_bytes::FileBytes,
-    npz,
-    pickle::{Pickle, Value},
-};
+use super::{file_bytes::FileBytes, npz, pickle::Pickle};
 use crate::Result;
 
 const FORMAT: &str = "file of FID reference statistics";
@@ -20,12 +16,10 @@ pub struct FidStatistics {
     pub mu: Vec<f64>,
     /// Their covariance, row by row, `[d, d]`.
     pub sigma: Vec<f64>,
-    /// How many images they were taken from, where the file says so.
-    pub num_images: Option<u64>,
 }
 
 impl FidStatistics {
-    /// Reads EDM's `.npz` (`mu`, `sigma`) or EDM2's `.pkl` (`{num_images, fid: {mu, sigma}}`); which of them
+    /// Reads EDM's `.npz` (`mu`, `sigma`) or EDM2's `.pkl` (`{fid: {mu, sigma}}`); which of them
     /// is seen from the first bytes.
     ///
     /// # Errors
@@ -36,7 +30,7 @@ impl FidStatistics {
         }
         let npz = npz::open(source, LONGEST_ARRAY)?;
         let array = |name| npz::array(&npz, name);
-        Self::new(array("mu")?, array("sigma")?, None).map_err(|problem| npz.source().bad(FORMAT, problem))
+        Self::new(array("mu")?, array("sigma")?).map_err(|problem| npz.source().bad(FORMAT, problem))
     }
 
     fn from_pickle(source: FileBytes) -> Result<Self> {
@@ -47,18 +41,10 @@ impl FidStatistics {
             Some(value) => pickle.array(value),
             None => Ok(None),
         };
-        let num_images = match pickle.get(pickle.root(), "num_images") {
-            Some(Value::Int(count)) => u64::try_from(count).ok(),
-            _ => None,
-        };
-        Self::new(array("mu")?, array("sigma")?, num_images).map_err(|problem| pickle.bad(problem))
+        Self::new(array("mu")?, array("sigma")?).map_err(|problem| pickle.bad(problem))
     }
 
-    fn new(
-        mu: Option<TensorData>,
-        sigma: Option<TensorData>,
-        num_images: Option<u64>,
-    ) -> Result<Self, &'static str> {
+    fn new(mu: Option<TensorData>, sigma: Option<TensorData>) -> Result<Self, &'static str> {
         let (mu, sigma) = (mu.ok_or("it has no `mu`")?, sigma.ok_or("it has no `sigma`")?);
         let &[d] = mu.shape().as_slice() else { return Err("its `mu` is not a vector") };
         if d == 0 || sigma.shape().as_slice() != [d, d] {
@@ -68,7 +54,7 @@ impl FidStatistics {
             |data: TensorData| data.convert::<f64>().try_into_vec::<f64>().map_err(|_| "it holds no numbers");
         let (mu, sigma) = (floats(mu)?, floats(sigma)?);
         if mu.iter().chain(&sigma).all(|x| x.is_finite()) {
-            Ok(Self { mu, sigma, num_images })
+            Ok(Self { mu, sigma })
         } else {
             Err("it holds infinities or NaN")
         }
@@ -94,7 +80,6 @@ mod tests {
         let (recorded, _) = crate::formats::safetensors::read(&case.join("io.safetensors")).unwrap();
         assert_eq!(npz.mu, recorded["out.edm.mu_real"].as_slice::<f64>().unwrap());
         assert_eq!(npz.sigma, recorded["out.edm.sigma_real"].as_slice::<f64>().unwrap());
-        assert_eq!((npz.num_images, pkl.num_images), (None, Some(350)));
     }
 
     #[test]

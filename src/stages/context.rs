@@ -17,7 +17,7 @@ use crate::{Error, Result, checkpoint::Lease, report::Origin, seed::Seed, stage_
 
 /// All that a running stage may see.
 pub struct Context<'a> {
-    /// Where tensors live.
+    /// Where tensors live; without a tape, which only rounds of a training put on.
     pub device: Device,
     /// The stage's own seed, derived from the pipeline's and the stage's name.
     pub seed: Seed,

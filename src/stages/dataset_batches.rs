@@ -4,10 +4,10 @@ use std::{ops::Range, sync::Arc};
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::context::Context;
+use super::{context::Context, noise::even_class};
 use crate::{
     Result,
-    data::{Batches, ImageDataset, Order, OrderOptions},
+    data::{Batches, ImageDataset, Order, OrderOptions, one_hot},
     diffusion::Codec,
     nn::NetworkConfig,
     seed::{Draw, Seed},
@@ -46,7 +46,7 @@ impl DatasetBatches {
             microbatch_size: pace.microbatch_size(),
             phases,
             seed: context.seed,
-            device: context.device.clone().without_autodiff(),
+            device: context.device.clone(),
             stream: None,
         }
     }
@@ -102,9 +102,5 @@ impl DatasetBatches {
 /// Classes drawn evenly, for a distillation without any dataset. `[n, classes]`
 fn even_labels(draw: Draw, samples: Range<u64>, classes: usize, device: &Device) -> Tensor<2> {
     let uniforms = draw.purpose("classes").uniforms(samples, 1);
-    let mut rows = vec![0.0f32; uniforms.len() * classes];
-    for (row, uniform) in rows.chunks_mut(classes).zip(&uniforms) {
-        row[((f64::from(*uniform) * classes as f64) as usize).min(classes - 1)] = 1.0;
-    }
-    Tensor::from_data(TensorData::new(rows, [uniforms.len(), classes]), device)
+    one_hot(uniforms.into_iter().map(|uniform| even_class(uniform, classes)), classes, device)
 }

@@ -42,40 +42,25 @@ impl Stage for Distill {
     fn check(&self) -> Vec<Objection> {
         let mut objections = rules::pace(&self.pace());
         if self.method.terms().adversarial.is_some() && self.dataset.is_none() {
-            objections.push(
-                Objection::new(
-                    "method",
-                    format!(
-                        "`{}` judges generated images against real ones, but there is no `dataset`",
-                        self.method.name()
-                    ),
-                )
-                .help("name a `prepare_dataset` stage in `dataset:`, or use `sid`, which needs no images"),
-            );
+            let judges = format!("`{}` judges generated images against real ones", self.method.name());
+            let help = "name a `prepare_dataset` stage in `dataset:`, or use `sid`, which needs no images";
+            let problem = format!("{judges}, but there is no `dataset`");
+            objections.push(Objection::new("method", problem).help(help));
         }
         if self.dataset.is_none() && !self.snapshots.metrics.is_empty() {
-            objections.push(
-                Objection::new(
-                    "snapshots/metrics",
-                    "metrics of snapshots compare with real images, but there is no `dataset`",
-                )
-                .help("name a `prepare_dataset` stage in `dataset:`"),
-            );
+            let problem = "metrics of snapshots compare with real images, but there is no `dataset`";
+            let help = "name a `prepare_dataset` stage in `dataset:`";
+            objections.push(Objection::new("snapshots/metrics", problem).help(help));
         }
         if let Some(terms) = self.method.terms().adversarial
             && terms.starts_at_kimg >= self.duration_kimg
             && self.start_from.is_none()
         {
-            objections.push(
-                Objection::new(
-                    format!("method/{}/adversarial/starts_at_kimg", self.method.name()),
-                    format!(
-                        "the adversarial term starts at {}, but the training ends at {}",
-                        terms.starts_at_kimg, self.duration_kimg
-                    ),
-                )
-                .help("without it this is SiD with a later start: lower it, or train longer"),
-            );
+            let field = format!("method/{}/adversarial/starts_at_kimg", self.method.name());
+            let (start, end) = (terms.starts_at_kimg, self.duration_kimg);
+            let problem = format!("the adversarial term starts at {start}, but the training ends at {end}");
+            let help = "without it this is SiD with a later start: lower it, or train longer";
+            objections.push(Objection::new(field, problem).help(help));
         }
         objections
     }
@@ -86,74 +71,46 @@ impl Stage for Distill {
         if let Some((name, facts)) = &facts {
             if self.method.terms().adversarial.is_some() && !facts.has_images {
                 let method = self.method.name();
-                objections.push(
-                    Objection::new(
-                        "dataset",
-                        format!("`{method}` judges against real images, but `{name}` holds labels only"),
-                    )
-                    .help("use a `prepare_dataset` stage with images, or the method `sid`"),
-                );
+                let problem =
+                    format!("`{method}` judges against real images, but `{name}` holds labels only");
+                let help = "use a `prepare_dataset` stage with images, or the method `sid`";
+                objections.push(Objection::new("dataset", problem).help(help));
             }
-            objections.extend(rules::enough_images(
-                "snapshots/metrics",
-                &self.snapshots.metrics,
-                name,
-                facts,
-            ));
-            let measured = self.snapshots.metrics.iter().position(|metric| metric.needs().real_images());
+            let metrics = &self.snapshots.metrics;
+            objections.extend(rules::enough_images("snapshots/metrics", metrics, name, facts));
+            let measured = metrics.iter().position(|metric| metric.needs().real_images());
             if let Some(i) = measured.filter(|_| !facts.has_images) {
-                let metric = &self.snapshots.metrics[i].names()[0];
-                objections.push(
-                    Objection::new(
-                        format!("snapshots/metrics/{i}"),
-                        format!("`{metric}` compares with real images, but `{name}` holds labels only"),
-                    )
-                    .help("measure in an `evaluate` stage with precomputed `statistics:` instead"),
-                );
+                let metric = &metrics[i].names()[0];
+                let problem = format!("`{metric}` compares with real images, but `{name}` holds labels only");
+                let help = "measure in an `evaluate` stage with precomputed `statistics:` instead";
+                objections.push(Objection::new(format!("snapshots/metrics/{i}"), problem).help(help));
             }
         }
         let Some(network) = world.network(&self.teacher) else { return objections };
-        let encoder = world.encoder(&self.teacher);
+        let (encoder, classes) = (world.encoder(&self.teacher), network.label_dim());
         if let Some((name, facts)) = &facts {
-            let needs_labels = network.label_dim() > 0;
-            objections.extend(rules::network_and_dataset(
-                "dataset",
-                network,
-                &encoder,
-                name,
-                facts,
-                needs_labels,
-            ));
-        } else if network.label_dim() > 0 && self.dataset.is_none() {
-            objections.push(
-                Objection::new(
-                    "",
-                    format!(
-                        "the teacher knows {} classes, but there is no `dataset` to draw them from",
-                        network.label_dim()
-                    ),
-                )
-                .help("name a `prepare_dataset` stage in `dataset:`; its `labels` source needs no images"),
-            );
+            let labels = classes > 0;
+            let found = rules::network_and_dataset("dataset", network, &encoder, name, facts, labels);
+            objections.extend(found);
+        } else if classes > 0 && self.dataset.is_none() {
+            let knows = format!("the teacher knows {classes} classes");
+            let problem = format!("{knows}, but there is no `dataset` to draw them from");
+            let help = "name a `prepare_dataset` stage in `dataset:`; its `labels` source needs no images";
+            objections.push(Objection::new("", problem).help(help));
         }
         objections.extend(rules::augmentation(self.augment, network));
         if self.edm2.is_some() && !network.is_edm2() {
-            objections.push(
-                Objection::new("edm2", "`edm2` is for EDM2 networks, and the teacher is none")
-                    .help("leave it out"),
-            );
+            let problem = "`edm2` is for EDM2 networks, and the teacher is none";
+            objections.push(Objection::new("edm2", problem).help("leave it out"));
         }
         if let Some(initial) = self.method.terms().initial_generator
             && let Some(generator) = world.network(initial)
             && let Some(what) = rules::difference(network, generator)
         {
-            objections.push(
-                Objection::new(
-                    "method/sid2a/initial_generator",
-                    format!("the generator of `{initial}` has {what} of the teacher `{}`", self.teacher),
-                )
-                .help("both have to be one architecture"),
-            );
+            let problem =
+                format!("the generator of `{initial}` has {what} of the teacher `{}`", self.teacher);
+            let objection = Objection::new("method/sid2a/initial_generator", problem);
+            objections.push(objection.help("both have to be one architecture"));
         }
         objections
     }

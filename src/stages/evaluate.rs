@@ -114,13 +114,9 @@ impl Stage for Evaluate {
         let measured: Vec<&str> = names.iter().map(String::as_str).collect();
         for (i, expected) in self.expect.iter().enumerate() {
             if !names.contains(&expected.metric) {
-                objections.push(
-                    Objection::new(
-                        format!("expect/{i}/metric"),
-                        format!("`{}` is not measured here", expected.metric),
-                    )
-                    .help(format!("measured are {}", listed(&measured))),
-                );
+                let problem = format!("`{}` is not measured here", expected.metric);
+                let objection = Objection::new(format!("expect/{i}/metric"), problem);
+                objections.push(objection.help(format!("measured are {}", listed(&measured))));
             }
             match (expected.at_most, expected.at_least) {
                 (None, None) => objections.push(Objection::new(
@@ -146,25 +142,20 @@ impl Stage for Evaluate {
             if !needs.real_images() || (self.statistics.is_some() && needs.statistics_suffice()) {
                 continue;
             }
-            let name = &metric.names()[0];
-            if self.reference.is_none() {
+            let (but, help) = if self.reference.is_none() {
                 let instead = if needs.statistics_suffice() { ", or a file in `statistics:`" } else { "" };
-                objections.push(
-                    Objection::new(
-                        format!("metrics/{i}"),
-                        format!("`{name}` compares with real images, but there is no `reference`"),
-                    )
-                    .help(format!("name a `prepare_dataset` stage in `reference:`{instead}")),
-                );
-            } else if !has_images {
-                objections.push(
-                    Objection::new(
-                        format!("metrics/{i}"),
-                        format!("`{name}` compares with real images, but `reference` holds labels only"),
-                    )
-                    .help("use a `prepare_dataset` stage with images, or precomputed `statistics:`"),
-                );
-            }
+                (
+                    "there is no `reference`",
+                    format!("name a `prepare_dataset` stage in `reference:`{instead}"),
+                )
+            } else if has_images {
+                continue;
+            } else {
+                let help = "use a `prepare_dataset` stage with images, or precomputed `statistics:`";
+                ("`reference` holds labels only", help.to_owned())
+            };
+            let problem = format!("`{}` compares with real images, but {but}", metric.names()[0]);
+            objections.push(Objection::new(format!("metrics/{i}"), problem).help(help));
         }
         if let Some((name, facts)) = &facts {
             if self.statistics.is_none() {
@@ -172,14 +163,8 @@ impl Stage for Evaluate {
             }
             if let Some(network) = world.network(&self.network) {
                 let encoder = world.encoder(&self.network);
-                objections.extend(rules::network_and_dataset(
-                    "reference",
-                    network,
-                    &encoder,
-                    name,
-                    facts,
-                    false,
-                ));
+                let found = rules::network_and_dataset("reference", network, &encoder, name, facts, false);
+                objections.extend(found);
             }
         }
         objections
@@ -221,14 +206,13 @@ impl Stage for Evaluate {
             }
             (None, dataset) => dataset.map(RealImages::Dataset),
         };
-        let device = context.device.clone().without_autodiff();
         let sampling = Sampling {
             network: &network,
             codec: &codec,
             sampler,
             rng: self.rng,
             classes: labels.as_deref().map_or(Classes::Drawn, Classes::Among),
-            device: &device,
+            device: &context.device,
         };
         let mut scoring = Scoring::new(&self.metrics, real_images, context)?;
         let images = scoring.images() as u64;

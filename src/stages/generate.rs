@@ -62,10 +62,7 @@ pub struct Generate {
 impl Generate {
     /// The seeds that the fields mean.
     pub fn seeds(&self) -> Seeds {
-        match (&self.seeds, self.images) {
-            (Some(seeds), _) => seeds.clone(),
-            (None, images) => Seeds::first(images.unwrap_or(64)),
-        }
+        self.seeds.clone().unwrap_or_else(|| Seeds::first(self.images.unwrap_or(64)))
     }
 }
 
@@ -82,10 +79,9 @@ impl Stage for Generate {
     fn check(&self) -> Vec<Objection> {
         let mut objections = Vec::new();
         if self.images.is_some() && self.seeds.is_some() {
-            objections.push(
-                Objection::new("images", "`images` and `seeds` both say how many images there are")
-                    .help("keep one: `images: 64` means `seeds: 0-63`"),
-            );
+            let problem = "`images` and `seeds` both say how many images there are";
+            let help = "keep one: `images: 64` means `seeds: 0-63`";
+            objections.push(Objection::new("images", problem).help(help));
         }
         if let Some(seeds) = &self.seeds
             && let Err(error) = seeds.list()
@@ -126,14 +122,13 @@ impl Stage for Generate {
             let classes = network.label_dim();
             return Err(Error::Unusable(format!("there is no class {class}: the network knows {classes}")));
         }
-        let device = context.device.clone().without_autodiff();
         let sampling = Sampling {
             network: &network,
             codec: &codec,
             sampler,
             rng: self.rng,
             classes: self.class.map_or(Classes::Drawn, Classes::Fixed),
-            device: &device,
+            device: &context.device,
         };
         let seeds = self.seeds().list()?;
         let folder = context.dir.join("images");
@@ -172,7 +167,7 @@ impl Stage for Generate {
         }
         progress.finish();
         let npz = npz.map(NpzImageWriter::finish).transpose()?;
-        let grid = snapshots::picture(&network, &codec, sampler, snapshots::GRID, &device)?;
+        let grid = snapshots::picture(&network, &codec, sampler, &context.device)?;
         write_png(&context.dir.join("grid.png"), &grid)?;
         Ok(Artifact::Images(ImagesArtifact {
             images: seeds.len() as u64,

@@ -70,9 +70,7 @@ impl Weights {
             }
         }
     }
-}
 
-impl Weights {
     /// The settings, where the file says them, and the tensors.
     fn read(&self, path: &Path) -> Result<(Option<NetworkConfig>, StateDict)> {
         match self {
@@ -179,8 +177,7 @@ impl Stage for LoadTeacher {
                 )));
             }
         };
-        let device = context.device.clone().without_autodiff();
-        let loaded = network.load(&state, &origin, &device)?.valid();
+        let loaded = network.load(&state, &origin, &context.device)?.valid();
         drop(state);
         let weights = std::path::PathBuf::from("network.safetensors");
         network_file::save(&context.dir.join(&weights), &loaded)?;

@@ -57,8 +57,7 @@ pub(super) fn load(context: &Context<'_>, name: &StageName, precision: Precision
     let (finished, artifact) = artifact(context, name)?;
     let path: PathBuf = finished.dir.join(&artifact.weights);
     let (state, _) = safetensors::read(&path)?;
-    let device = context.device.clone().without_autodiff();
-    let network = artifact.network.load(&state, &format!("`{}`", terminal::path(&path)), &device)?;
+    let network = artifact.network.load(&state, &format!("`{}`", terminal::path(&path)), &context.device)?;
     Ok(network.with_compute(compute(precision)).valid())
 }
 
@@ -78,8 +77,7 @@ pub(super) fn codec(context: &Context<'_>, encoder: &Encoder) -> Result<Codec> {
         Encoder::StabilityVae(settings) => {
             let path = download::fetch(context, &settings.weights, None)?;
             let (weights, _) = safetensors::read(&path)?;
-            let device = context.device.clone().without_autodiff();
-            Codec::stability_vae(settings, &weights, &format!("`{}`", terminal::path(&path)), &device)
+            Codec::stability_vae(settings, &weights, &format!("`{}`", terminal::path(&path)), &context.device)
         }
     }
 }

@@ -39,10 +39,7 @@ impl Noise {
     /// The image's class, drawn after the latents and also where it is not used.
     pub(super) fn class(&mut self, classes: usize) -> usize {
         match self {
-            Self::Native(draw) => {
-                let uniform = draw.purpose("class").uniforms(0..1, 1)[0];
-                ((f64::from(uniform) * classes as f64) as usize).min(classes.saturating_sub(1))
-            }
+            Self::Native(draw) => even_class(draw.purpose("class").uniforms(0..1, 1)[0], classes),
             Self::Cpu(generator) => generator.randint(1, classes as u64)[0] as usize,
             Self::Cuda(generator) => generator.randint(1, classes as u64)[0] as usize,
         }
@@ -65,6 +62,11 @@ impl Noise {
             Self::Cuda(generator) => generator.randn_f32(n),
         }
     }
+}
+
+/// The class of several equally likely ones that a uniform in [0, 1) stands for.
+pub(super) fn even_class(uniform: f32, classes: usize) -> usize {
+    ((f64::from(uniform) * classes as f64) as usize).min(classes.saturating_sub(1))
 }
 
 #[cfg(test)]

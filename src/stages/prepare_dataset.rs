@@ -11,7 +11,7 @@ use super::{
     dataset_file, download,
     facts::Facts,
     progress::Progress,
-    snapshots::GRID,
+    snapshots::grid,
     stage::{Input, Kind, Objection, Stage, Verb},
     work::Work,
     world::World,
@@ -125,21 +125,20 @@ impl PrepareDataset {
         }
     }
 
+    /// How the dataset is read.
+    fn options(&self) -> DatasetOptions {
+        let (xflip, max_images) = match &self.source {
+            DatasetSource::Edm(source) => (source.xflip, source.max_images),
+            DatasetSource::Convert(source) => (source.xflip, None),
+            DatasetSource::Labels(_) => (false, None),
+        };
+        let max_size = max_images.map(|most| most as usize);
+        DatasetOptions { use_labels: self.use_labels(), max_size, xflip, random_seed: 0 }
+    }
+
     /// Whether there are images, and not only labels.
     pub fn has_images(&self) -> bool {
         !matches!(self.source, DatasetSource::Labels(_))
-    }
-}
-
-impl EdmSource {
-    /// How the dataset is read.
-    fn options(&self) -> DatasetOptions {
-        DatasetOptions {
-            use_labels: self.use_labels,
-            max_size: self.max_images.map(|most| most as usize),
-            xflip: self.xflip,
-            random_seed: 0,
-        }
     }
 }
 
@@ -153,7 +152,6 @@ impl ConvertSource {
             transform: self.transform,
             resolution: self.resolution.map(|side| [side as usize; 2]),
             max_images: self.max_images.map(|most| most as usize),
-            expected_images: None,
         };
         let progress = Mutex::new(Progress::new(context.name.as_str(), "images", 0, 0));
         let prepared = data::prepare(&source, &destination, &options, &|done, of| {
@@ -200,25 +198,17 @@ impl Stage for PrepareDataset {
             && !side.is_power_of_two()
         {
             let (below, above) = (side.next_power_of_two() / 2, side.next_power_of_two());
-            objections.push(
-                Objection::new(
-                    "source/convert/resolution",
-                    format!("`resolution` {side} is not a power of two"),
-                )
-                .help(format!("the nearest are {below} and {above}")),
-            );
+            let problem = format!("`resolution` {side} is not a power of two");
+            let objection = Objection::new("source/convert/resolution", problem);
+            objections.push(objection.help(format!("the nearest are {below} and {above}")));
         }
         if transform.is_some() && resolution.is_none() {
-            objections.push(Objection::new(
-                "source/convert/transform",
-                "a `transform` needs a `resolution` to crop for",
-            ));
+            let problem = "a `transform` needs a `resolution` to crop for";
+            objections.push(Objection::new("source/convert/transform", problem));
         }
         if *transform == Some(Transform::CenterCropDhariwal) && *rules == Rules::Edm {
-            objections.push(
-                Objection::new("source/convert/transform", "`center_crop_dhariwal` is a crop of EDM2's tool")
-                    .help("add `rules: edm2`"),
-            );
+            let problem = "`center_crop_dhariwal` is a crop of EDM2's tool";
+            objections.push(Objection::new("source/convert/transform", problem).help("add `rules: edm2`"));
         }
         objections
     }
@@ -254,24 +244,11 @@ impl Stage for PrepareDataset {
     }
 
     fn run(&self, context: &mut Context<'_>) -> Result<Artifact> {
-        let (path, options) = match &self.source {
-            DatasetSource::Edm(source) => {
-                let path = download::fetch(context, &source.path, source.sha256.as_deref())?;
-                (path, source.options())
-            }
-            DatasetSource::Labels(source) => {
-                let path = download::fetch(context, &source.path, None)?;
-                (path, DatasetOptions { use_labels: true, ..DatasetOptions::default() })
-            }
-            DatasetSource::Convert(source) => {
-                let path = source.convert(context)?;
-                let options = DatasetOptions {
-                    use_labels: source.use_labels,
-                    xflip: source.xflip,
-                    ..DatasetOptions::default()
-                };
-                (path, options)
-            }
+        let options = self.options();
+        let path = match &self.source {
+            DatasetSource::Edm(source) => download::fetch(context, &source.path, source.sha256.as_deref())?,
+            DatasetSource::Labels(source) => download::fetch(context, &source.path, None)?,
+            DatasetSource::Convert(source) => source.convert(context)?,
         };
         let path = std::path::absolute(&path).map_err(Error::io("find", &path))?;
         let dataset = ImageDataset::open(&path, &options)?;
@@ -281,8 +258,7 @@ impl Stage for PrepareDataset {
             return Err(Error::bad_file(&path, "dataset with labels", format!("{problem}; {advice}")));
         }
         if !dataset.is_empty() && dataset.kind() == DatasetKind::Images {
-            let [rows, columns] = GRID;
-            let rows = if dataset.label_dim() > 0 { dataset.label_dim().min(10) } else { rows };
+            let [rows, columns] = grid(dataset.label_dim());
             let classes = dataset.classes();
             let chosen = data::preview_samples([rows, columns], dataset.len(), classes.as_deref(), 0);
             let mut bytes = Vec::new();

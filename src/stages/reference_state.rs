@@ -4,12 +4,12 @@ use std::path::Path;
 
 use crate::{
     Error, Result,
-    checkpoint::{ReferenceAdam, ReferenceTrainingState, TrainedNetwork},
+    checkpoint::{AdamMoments, ReferenceAdam, ReferenceTrainingState, TrainedNetwork},
     distill::trainer::{FAKE_SCORE, GENERATOR, GENERATOR_EMA},
     kimg::Kimg,
     state_dict::StateDict,
     terminal,
-    training::{adam::by_name, state::join},
+    training::state::join,
 };
 
 /// Reads a `training-state-*.pt`; without `kimg` its name says how many images it has seen.
@@ -20,13 +20,12 @@ pub(super) fn read(path: &Path, kimg: Option<Kimg>) -> Result<StateDict> {
         Error::Unusable(format!("the name of {origin} does not say how many images it has seen: give `kimg`"))
     })?;
     let network = |network| parameters(network, &origin);
-    let optimizer = |adam, network| moments(adam, network, &origin);
     let parts = [
         (FAKE_SCORE.network, network(&found.fake_score)?),
         (GENERATOR.network, network(&found.generator)?),
         (GENERATOR_EMA, network(&found.generator_ema)?),
-        (FAKE_SCORE.optimizer, optimizer(&found.fake_score_optimizer, &found.fake_score)?),
-        (GENERATOR.optimizer, optimizer(&found.generator_optimizer, &found.generator)?),
+        (FAKE_SCORE.optimizer, moments(&found.fake_score_optimizer, &found.fake_score)),
+        (GENERATOR.optimizer, moments(&found.generator_optimizer, &found.generator)),
     ];
     Ok(join(parts, nimg))
 }
@@ -40,14 +39,13 @@ fn parameters(network: &TrainedNetwork, origin: &str) -> Result<StateDict> {
     network.parameters.iter().map(parameter).collect()
 }
 
-fn moments(adam: &ReferenceAdam, network: &TrainedNetwork, origin: &str) -> Result<StateDict> {
-    let mut by_index = StateDict::new();
-    for (index, moments) in &adam.state {
-        let parts =
-            [("step", &moments.step), ("exp_avg", &moments.exp_avg), ("exp_avg_sq", &moments.exp_avg_sq)];
-        for (part, data) in parts {
-            by_index.insert(format!("{index}/{part}"), data.clone());
-        }
-    }
-    by_name(&network.parameters, &by_index, origin)
+/// Torch numbers the parameters that it has moments of; a `ReferenceAdam` has been checked to know no others.
+fn moments(adam: &ReferenceAdam, network: &TrainedNetwork) -> StateDict {
+    let parts = |(index, moments): (&u64, &AdamMoments)| {
+        let name = &network.parameters[*index as usize];
+        let AdamMoments { step, exp_avg, exp_avg_sq } = moments.clone();
+        let parts = [("step", step), ("exp_avg", exp_avg), ("exp_avg_sq", exp_avg_sq)];
+        parts.map(|(part, data)| (format!("{name}/{part}"), data))
+    };
+    adam.state.iter().flat_map(parts).collect()
 }

@@ -39,20 +39,12 @@ fn microbatch_divides(batch_size: u32, microbatch_size: Option<u32>) -> Option<O
     let below = (1..micro).rev().find(|m| batch_size.is_multiple_of(*m));
     let above = (micro + 1..=batch_size).find(|m| batch_size.is_multiple_of(*m));
     let fitting: Vec<String> = below.into_iter().chain(above).map(|m| format!("{m}")).collect();
-    let batches = (batch_size / micro * micro, (batch_size / micro + 1) * micro);
-    let batches: Vec<String> =
-        [batches.0, batches.1].into_iter().filter(|b| *b > 0).map(|b| format!("{b}")).collect();
-    Some(
-        Objection::new(
-            "microbatch_size",
-            format!("`batch_size` {batch_size} is not a multiple of `microbatch_size` {micro}"),
-        )
-        .help(format!(
-            "`microbatch_size` could be {}, or `batch_size` {}",
-            fitting.join(" or "),
-            batches.join(" or ")
-        )),
-    )
+    let batches = [batch_size / micro, batch_size / micro + 1].map(|rounds| rounds * micro);
+    let batches: Vec<String> = batches.iter().filter(|b| **b > 0).map(|b| format!("{b}")).collect();
+    let problem = format!("`batch_size` {batch_size} is not a multiple of `microbatch_size` {micro}");
+    let [fitting, batches] = [fitting, batches].map(|numbers| numbers.join(" or "));
+    let help = format!("`microbatch_size` could be {fitting}, or `batch_size` {batches}");
+    Some(Objection::new("microbatch_size", problem).help(help))
 }
 
 /// An interval of zero would never end, one longer than the run never begins.
@@ -106,51 +98,29 @@ pub(super) fn network_and_dataset(
     facts: &Facts,
     labels: bool,
 ) -> Vec<Objection> {
-    let mut objections = Vec::new();
     // Latents are stored as means and deviations, and an autoencoder's pixels are not the network's.
     let comparable = facts.has_images && !facts.latents && matches!(encoder, Encoder::Rgb);
-    if comparable
-        && let Some(resolution) = facts.resolution
-        && resolution != network.img_resolution()
-    {
-        let problem = format!(
-            "the network's `img_resolution` is {}, but the images of `{name}` are {resolution}x{resolution}",
-            network.img_resolution()
-        );
-        objections.push(Objection::new(field, problem));
-    }
-    if comparable
-        && let Some(channels) = facts.channels
-        && channels != network.img_channels()
-    {
-        let problem = format!(
-            "the network's `img_channels` is {}, but the images of `{name}` have {channels}",
-            network.img_channels()
-        );
-        objections.push(Objection::new(field, problem));
-    }
-    if let Some(classes) = facts.label_dim
-        && network.label_dim() > 0
-        && (classes > 0 || labels)
-        && classes != network.label_dim()
-    {
-        let objection = match classes {
-            0 => Objection::new(
-                field,
-                format!("the network's `label_dim` is {}, but `{name}` gives no labels", network.label_dim()),
-            )
-            .help("write `use_labels: true` in that stage, or `label_dim: 0` in the network"),
-            _ => Objection::new(
-                field,
-                format!(
-                    "the network's `label_dim` is {}, but `{name}` has {classes} classes",
-                    network.label_dim()
-                ),
-            ),
-        };
-        objections.push(objection);
-    }
-    objections
+    let (side, channels, classes) = (network.img_resolution(), network.img_channels(), network.label_dim());
+    let differs = |setting: &str, of_network: usize, but: String| {
+        Objection::new(field, format!("the network's `{setting}` is {of_network}, but {but}"))
+    };
+    let side = facts
+        .resolution
+        .filter(|found| comparable && *found != side)
+        .map(|found| differs("img_resolution", side, format!("the images of `{name}` are {found}x{found}")));
+    let channels = facts
+        .channels
+        .filter(|found| comparable && *found != channels)
+        .map(|found| differs("img_channels", channels, format!("the images of `{name}` have {found}")));
+    let classes = match facts.label_dim.filter(|found| classes > 0 && *found != classes) {
+        Some(0) if labels => Some(
+            differs("label_dim", classes, format!("`{name}` gives no labels"))
+                .help("write `use_labels: true` in that stage, or `label_dim: 0` in the network"),
+        ),
+        None | Some(0) => None,
+        Some(found) => Some(differs("label_dim", classes, format!("`{name}` has {found} classes"))),
+    };
+    [side, channels, classes].into_iter().flatten().collect()
 }
 
 /// Metrics that compare with more real images than there are.
@@ -169,10 +139,8 @@ pub(super) fn enough_images(
             4
         };
         (needs.real_images() && images < least).then(|| {
-            let objection = Objection::new(
-                format!("{field}/{i}"),
-                format!("`{}` needs at least {least} real images, but `{name}` has {images}", metric.names()[0]),
-            );
+            let needs = format!("`{}` needs at least {least} real images", metric.names()[0]);
+            let objection = Objection::new(format!("{field}/{i}"), format!("{needs}, but `{name}` has {images}"));
             match least {
                 INCEPTION_IMAGES => objection.help("the covariance of 2048 features is singular below; `frechet_distance` with the detector `pixels` or `random_conv` needs fewer"),
                 _ => objection,
@@ -184,17 +152,13 @@ pub(super) fn enough_images(
 
 /// In what two networks differ so that one cannot start from the other.
 pub(super) fn difference(a: &NetworkConfig, b: &NetworkConfig) -> Option<&'static str> {
-    if std::mem::discriminant(a) != std::mem::discriminant(b) {
-        Some("another architecture than that")
-    } else if a.img_resolution() != b.img_resolution() {
-        Some("another `img_resolution` than that")
-    } else if a.img_channels() != b.img_channels() {
-        Some("another `img_channels` than that")
-    } else if a.label_dim() != b.label_dim() {
-        Some("another `label_dim` than that")
-    } else {
-        None
-    }
+    let differences = [
+        (a.kind() != b.kind(), "another architecture than that"),
+        (a.img_resolution() != b.img_resolution(), "another `img_resolution` than that"),
+        (a.img_channels() != b.img_channels(), "another `img_channels` than that"),
+        (a.label_dim() != b.label_dim(), "another `label_dim` than that"),
+    ];
+    differences.into_iter().find(|(differs, _)| *differs).map(|(_, what)| what)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use super::{noise::Noise, seeds::Rng};
 use crate::{
     Result,
+    data::one_hot,
     diffusion::{Codec, Sampler, heun::Drawing},
     nn::{Condition, Network},
 };
@@ -79,19 +80,14 @@ impl Sampling<'_> {
         if classes == 0 {
             return None;
         }
-        let mut rows = vec![0.0f32; streams.len() * classes];
-        for (row, noise) in rows.chunks_mut(classes).zip(streams) {
-            let class = match self.classes {
-                Classes::Among(labels) if !labels.is_empty() => labels[noise.class(labels.len())] as usize,
-                Classes::Drawn | Classes::Among(_) => noise.class(classes),
-                Classes::Fixed(class) => {
-                    noise.class(classes);
-                    class as usize
-                }
-            };
-            row[class] = 1.0;
-        }
-        let n = rows.len() / classes;
-        Some(Tensor::from_data(TensorData::new(rows, [n, classes]), self.device))
+        let class = |noise: &mut Noise| match self.classes {
+            Classes::Among(labels) if !labels.is_empty() => labels[noise.class(labels.len())] as usize,
+            Classes::Drawn | Classes::Among(_) => noise.class(classes),
+            Classes::Fixed(class) => {
+                noise.class(classes);
+                class as usize
+            }
+        };
+        Some(one_hot(streams.iter_mut().map(class), classes, self.device))
     }
 }

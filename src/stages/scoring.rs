@@ -52,7 +52,7 @@ impl<'a> Scoring<'a> {
             detectors: IndexMap::new(),
             real: Views::new(),
             inception,
-            device: context.device.clone().without_autodiff(),
+            device: context.device.clone(),
         })
     }
 

@@ -29,8 +29,11 @@ use crate::{
 
 /// Images of a metric that are made at once.
 const BATCH: usize = 64;
-/// Rows and columns of a preview picture.
-pub(super) const GRID: [usize; 2] = [8, 12];
+
+/// Rows and columns of a preview picture: a row for each class, up to 10, where there are classes.
+pub(super) fn grid(classes: usize) -> [usize; 2] {
+    [if classes > 0 { classes.min(10) } else { 8 }, 12]
+}
 
 /// Takes the snapshots of one training.
 pub(super) struct Snapshooter<'a> {
@@ -64,7 +67,7 @@ impl<'a> Snapshooter<'a> {
             settings,
             sampler,
             codec,
-            device: context.device.clone().without_autodiff(),
+            device: context.device.clone(),
             labels: dataset.and_then(|dataset| dataset.classes()),
             scoring,
             seed: context.seed,
@@ -107,8 +110,7 @@ impl<'a> Snapshooter<'a> {
 
     /// A picture of some images: a row for each class in turn, where there are classes.
     pub(super) fn picture(&self, network: &Network) -> Result<Pixels> {
-        let [rows, columns] = GRID;
-        picture(network, &self.codec, &self.sampler, [rows, columns], &self.device)
+        picture(network, &self.codec, &self.sampler, &self.device)
     }
 
     /// How much the pixels of images of one class differ, as a standard deviation in [-1, 1].
@@ -163,11 +165,10 @@ pub(super) fn picture(
     network: &Network,
     codec: &Codec,
     sampler: &Sampler,
-    [rows, columns]: [usize; 2],
     device: &Device,
 ) -> Result<Pixels> {
     let classes = network.label_dim();
-    let rows = if classes > 0 { classes.min(10) } else { rows };
+    let [rows, columns] = grid(classes);
     let mut bytes: Vec<u8> = Vec::new();
     let mut shape = [0; 4];
     for row in 0..rows {

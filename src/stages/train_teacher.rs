@@ -44,21 +44,13 @@ impl Stage for TrainTeacher {
         let mut objections =
             rules::network_and_dataset("dataset", &self.network, &Encoder::Rgb, &self.dataset, &facts, true);
         if !facts.has_images {
-            objections.push(
-                Objection::new(
-                    "dataset",
-                    format!("`{}` holds labels only, but a teacher learns from images", self.dataset),
-                )
-                .help("use a `prepare_dataset` stage with images"),
-            );
+            let problem = format!("`{}` holds labels only, but a teacher learns from images", self.dataset);
+            let help = "use a `prepare_dataset` stage with images";
+            objections.push(Objection::new("dataset", problem).help(help));
         }
         if let Some(snapshots) = &self.snapshots {
-            objections.extend(rules::enough_images(
-                "snapshots/metrics",
-                &snapshots.metrics,
-                &self.dataset,
-                &facts,
-            ));
+            let metrics = &snapshots.metrics;
+            objections.extend(rules::enough_images("snapshots/metrics", metrics, &self.dataset, &facts));
         }
         objections
     }

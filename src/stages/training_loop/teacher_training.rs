@@ -44,9 +44,8 @@ impl<'a> TeacherTraining<'a> {
     ) -> Result<Self> {
         let dataset = dataset_file::open(context, &recipe.dataset)?;
         fits(recipe, &dataset)?;
-        let device = context.device.clone().without_autodiff();
         let config = &recipe.network;
-        let network = config.init(context.seed.at(Phase::Init, 0), &device)?;
+        let network = config.init(context.seed.at(Phase::Init, 0), &context.device)?;
         let network = network.with_compute(network_file::compute(recipe.precision)).valid();
         let snapshooter = recipe
             .snapshots
