@@ -6,7 +6,7 @@ use super::{
     array::Array,
     cpu::attention::{self as cpu, SelfAttention},
     meaning,
-    tape::{Operand, Operation, record},
+    tape::{Operand, record},
 };
 
 /// Multi-head self-attention over all positions. Channel `(head * d + i) * 3 + j` of `qkv` is component i of
@@ -20,20 +20,11 @@ pub fn attention(qkv: Tensor<4>, heads: usize, normalize_eps: Option<f64>) -> Te
     let e = SelfAttention { n, hw: h * w, heads, d: c3 / 3 / heads, normalize_eps };
     let mut log_sums = vec![0.0; n * heads * h * w];
     let output = Array::build([n, h, w, c3 / 3], |y| cpu::forward(e, qkv.array.values(), y, &mut log_sums));
-    record([Some(qkv)], output, |[qkv]| Attention { e, dims, qkv: qkv.expect("always given"), log_sums })
-}
-
-#[derive(Clone)]
-struct Attention {
-    e: SelfAttention,
-    dims: [usize; 4],
-    qkv: Array,
-    log_sums: Vec<f32>,
-}
-
-impl Operation<1> for Attention {
-    fn backward(self, gradient: Array, _: [bool; 1]) -> [Option<Array>; 1] {
-        let (qkv, dy) = (self.qkv.values(), gradient.values());
-        [Some(Array::build(self.dims, |dqkv| cpu::backward(self.e, qkv, &self.log_sums, dy, dqkv)))]
-    }
+    record([Some(qkv)], output, |[qkv]| {
+        let qkv = qkv.expect("always given");
+        move |gradient: Array, _: [bool; 1]| {
+            let (qkv, dy) = (qkv.values(), gradient.values());
+            [Some(Array::build(dims, |dqkv| cpu::backward(e, qkv, &log_sums, dy, dqkv)))]
+        }
+    })
 }

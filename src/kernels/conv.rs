@@ -6,7 +6,7 @@ use super::{
     array::Array,
     cpu::{dense, im2col, winograd},
     meaning,
-    tape::{Operand, Operation, record},
+    tape::{Operand, record},
 };
 
 /// A convolution of stride 1 with "same" zero padding. x `[n, h, w, c]`, weight `[k, c, kh, kw]` with odd
@@ -54,15 +54,21 @@ pub(super) fn apply<const X: usize, const W: usize>(
         let bias = bias.as_ref().map(|bias| bias.array.values());
         way.forward(x.array.values(), weight.array.values(), bias, y);
     });
-    let (x_dims, weight_dims) = (x.array.dims(), weight.array.dims());
+    let (x_dims, weight_dims): ([usize; X], [usize; W]) = (x.array.dims(), weight.array.dims());
     let (x_tracked, weight_tracked) = (x.is_tracked(), weight.is_tracked());
-    record([Some(x), Some(weight), bias], output, |[x, weight, _]| Linear::<X, W> {
-        way,
-        x_dims,
-        weight_dims,
+    record([Some(x), Some(weight), bias], output, |[x, weight, _]| {
         // Each gradient needs the other operand.
-        x: x.filter(|_| weight_tracked),
-        weight: weight.filter(|_| x_tracked),
+        let (x, weight) = (x.filter(|_| weight_tracked), weight.filter(|_| x_tracked));
+        move |gradient: Array, wanted: [bool; 3]| {
+            let dy = gradient.values();
+            let dx = weight.filter(|_| wanted[0]);
+            let dx = dx.map(|w| Array::build(x_dims, |dx| way.input_gradient(dy, w.values(), dx)));
+            let dw = x.filter(|_| wanted[1]);
+            let dw = dw.map(|x| Array::build(weight_dims, |dw| way.weight_gradient(x.values(), dy, dw)));
+            let k = weight_dims[0];
+            let db = wanted[2].then(|| Array::build([k], |db| dense::column_sums(dy, k, db)));
+            [dx, dw, db]
+        }
     })
 }
 
@@ -100,28 +106,5 @@ impl Way {
             Self::Dense(extents) => dense::weight_gradient(extents, x, gradient, dw),
             Self::Windows(e) => im2col::weight_gradient(e, x, gradient, dw),
         }
-    }
-}
-
-/// The backward pass of what is linear in x and in weights.
-#[derive(Clone)]
-struct Linear<const X: usize, const W: usize> {
-    way: Way,
-    x_dims: [usize; X],
-    weight_dims: [usize; W],
-    x: Option<Array>,
-    weight: Option<Array>,
-}
-
-impl<const X: usize, const W: usize> Operation<3> for Linear<X, W> {
-    fn backward(self, gradient: Array, wanted: [bool; 3]) -> [Option<Array>; 3] {
-        let (way, dy) = (self.way, gradient.values());
-        let dx = self.weight.filter(|_| wanted[0]);
-        let dx = dx.map(|w| Array::build(self.x_dims, |dx| way.input_gradient(dy, w.values(), dx)));
-        let dw = self.x.filter(|_| wanted[1]);
-        let dw = dw.map(|x| Array::build(self.weight_dims, |dw| way.weight_gradient(x.values(), dy, dw)));
-        let k = self.weight_dims[0];
-        let db = wanted[2].then(|| Array::build([k], |db| dense::column_sums(dy, k, db)));
-        [dx, dw, db]
     }
 }

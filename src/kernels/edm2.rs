@@ -9,7 +9,7 @@ use super::{
         normalized_rows::{self, Rows},
     },
     meaning,
-    tape::{Operand, Operation, record},
+    tape::{Operand, record},
 };
 
 /// Magnitude-preserving SiLU (EDM2): `silu(x * gain) / 0.596`, with an optional gain per sample and channel.
@@ -22,26 +22,17 @@ pub fn mp_silu(x: Tensor<4>, gain: Option<Tensor<2>>) -> Tensor<4> {
         let gain = gain.as_ref().map(|gain| gain.array.values());
         cpu::mp_silu([n, h * w, c], x.array.values(), gain, y);
     });
-    record([Some(x), gain], output, |[x, gain]| MpSilu { dims, x: x.expect("always given"), gain })
-}
-
-#[derive(Clone)]
-struct MpSilu {
-    dims: [usize; 4],
-    x: Array,
-    gain: Option<Array>,
-}
-
-impl Operation<2> for MpSilu {
-    fn backward(self, gradient: Array, _: [bool; 2]) -> [Option<Array>; 2] {
-        let [n, h, w, c] = self.dims;
-        let mut dgain = vec![0.0; n * c];
-        let dx = Array::build(self.dims, |dx| {
-            let gain = self.gain.as_ref().map(Array::values);
-            cpu::mp_silu_gradient([n, h * w, c], self.x.values(), gain, gradient.values(), dx, &mut dgain);
-        });
-        [Some(dx), Some(Array::from_values(dgain, [n, c]))]
-    }
+    record([Some(x), gain], output, |[x, gain]| {
+        let x = x.expect("always given");
+        move |gradient: Array, _: [bool; 2]| {
+            let mut dgain = vec![0.0; n * c];
+            let dx = Array::build(dims, |dx| {
+                let gain = gain.as_ref().map(Array::values);
+                cpu::mp_silu_gradient([n, h * w, c], x.values(), gain, gradient.values(), dx, &mut dgain);
+            });
+            [Some(dx), Some(Array::from_values(dgain, [n, c]))]
+        }
+    })
 }
 
 /// Pixel norm (EDM2): every position divided by `eps + rms over channels`. x `[n, h, w, c]` => `[n, h, w, c]`
@@ -50,21 +41,13 @@ pub fn pixel_norm(x: Tensor<4>, eps: f64) -> Tensor<4> {
     let dims: [usize; 4] = x.array.dims();
     let eps = eps as f32;
     let output = Array::build(dims, |y| cpu::pixel_norm(dims[3], eps, x.array.values(), y));
-    record([Some(x)], output, |[x]| PixelNorm { dims, eps, x: x.expect("always given") })
-}
-
-#[derive(Clone)]
-struct PixelNorm {
-    dims: [usize; 4],
-    eps: f32,
-    x: Array,
-}
-
-impl Operation<1> for PixelNorm {
-    fn backward(self, gradient: Array, _: [bool; 1]) -> [Option<Array>; 1] {
-        let (x, dy) = (self.x.values(), gradient.values());
-        [Some(Array::build(self.dims, |dx| cpu::pixel_norm_gradient(self.dims[3], self.eps, x, dy, dx)))]
-    }
+    record([Some(x)], output, |[x]| {
+        let x = x.expect("always given");
+        move |gradient: Array, _: [bool; 1]| {
+            let (x, dy) = (x.values(), gradient.values());
+            [Some(Array::build(dims, |dx| cpu::pixel_norm_gradient(dims[3], eps, x, dy, dx)))]
+        }
+    })
 }
 
 /// Weights as EDM2 uses them: every row over `eps + its root mean square`, times a constant and an optional learned
@@ -84,29 +67,14 @@ pub fn normalize_rows<const D: usize>(
     let gain_value = gain.as_ref().map_or(1.0, |gain| gain.array.values()[0]);
     let output =
         Array::build(dims, |out| normalized_rows::normalize(rows, gain_value, weight.array.values(), out));
-    record([Some(weight), gain], output, |[weight, _]| NormalizeRows {
-        dims,
-        rows,
-        gain: gain_value,
-        weight: weight.expect("always given"),
+    record([Some(weight), gain], output, |[weight, _]| {
+        let weight = weight.expect("always given");
+        move |gradient: Array, _: [bool; 2]| {
+            let (w, dy, mut to_gain) = (weight.values(), gradient.values(), 0.0);
+            let dw = Array::build(dims, |dw| {
+                to_gain = normalized_rows::gradient(rows, gain_value, w, dy, dw);
+            });
+            [Some(dw), Some(Array::from_values(vec![to_gain], [1]))]
+        }
     })
-}
-
-#[derive(Clone)]
-struct NormalizeRows<const D: usize> {
-    dims: [usize; D],
-    rows: Rows,
-    gain: f32,
-    weight: Array,
-}
-
-impl<const D: usize> Operation<2> for NormalizeRows<D> {
-    fn backward(self, gradient: Array, _: [bool; 2]) -> [Option<Array>; 2] {
-        let mut to_gain = 0.0;
-        let dw = Array::build(self.dims, |dw| {
-            let (w, dy) = (self.weight.values(), gradient.values());
-            to_gain = normalized_rows::gradient(self.rows, self.gain, w, dy, dw);
-        });
-        [Some(dw), Some(Array::from_values(vec![to_gain], [1]))]
-    }
 }

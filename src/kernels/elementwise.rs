@@ -6,7 +6,7 @@ use super::{
     array::Array,
     cpu::elementwise::{self as cpu, Columns},
     meaning,
-    tape::{Operand, Operation, record},
+    tape::{Operand, record},
 };
 
 /// `a * weight_a + b * weight_b`: residual sums and EDM2's `mp_sum`. With a limit, values beyond +-limit are held
@@ -29,6 +29,7 @@ pub fn weighted_sum(
     });
     // As a rule nothing is that large, and the limit costs nothing. (NaN is not; it stays what it is.)
     let limit = limit.map(|limit| limit as f32).filter(|limit| largest > *limit);
+    // The sum and its limit, where some of it was beyond.
     let (output, held) = match limit {
         Some(limit) => {
             let held = Array::build(dims, |out| cpu::hold(sum.values(), limit, out));
@@ -36,36 +37,26 @@ pub fn weighted_sum(
         }
         None => (sum, None),
     };
-    record([Some(a), Some(b)], output, |_| WeightedSum { dims, weights, held })
-}
-
-#[derive(Clone)]
-struct WeightedSum {
-    dims: [usize; 4],
-    weights: [f32; 2],
-    /// The sum and its limit, where some of it was beyond.
-    held: Option<(Array, f32)>,
-}
-
-impl Operation<2> for WeightedSum {
-    fn backward(self, gradient: Array, wanted: [bool; 2]) -> [Option<Array>; 2] {
-        let gradient = match &self.held {
-            Some((sum, limit)) => {
-                Array::build(self.dims, |out| cpu::within(sum.values(), *limit, gradient.values(), out))
-            }
-            None => gradient,
-        };
-        let times = |weight: f32| match weight {
-            1.0 => gradient.clone(),
-            _ => Array::build(self.dims, |out| cpu::scale(gradient.values(), weight, out)),
-        };
-        let a = wanted[0].then(|| times(self.weights[0]));
-        let b = wanted[1].then(|| match &a {
-            Some(a) if self.weights[0].to_bits() == self.weights[1].to_bits() => a.clone(),
-            _ => times(self.weights[1]),
-        });
-        [a, b]
-    }
+    record([Some(a), Some(b)], output, |_| {
+        move |gradient: Array, wanted: [bool; 2]| {
+            let gradient = match &held {
+                Some((sum, limit)) => {
+                    Array::build(dims, |out| cpu::within(sum.values(), *limit, gradient.values(), out))
+                }
+                None => gradient,
+            };
+            let times = |weight: f32| match weight {
+                1.0 => gradient.clone(),
+                _ => Array::build(dims, |out| cpu::scale(gradient.values(), weight, out)),
+            };
+            let a = wanted[0].then(|| times(weights[0]));
+            let b = wanted[1].then(|| match &a {
+                Some(a) if weights[0].to_bits() == weights[1].to_bits() => a.clone(),
+                _ => times(weights[1]),
+            });
+            [a, b]
+        }
+    })
 }
 
 /// Concatenation along channels, each part times its weight (EDM2's `mp_cat`; weights 1 elsewhere).
@@ -84,24 +75,14 @@ pub fn concat(a: Tensor<4>, weight_a: f64, b: Tensor<4>, weight_b: f64) -> Tenso
         cpu::put_columns(a.array.values(), out, sides[0]);
         cpu::put_columns(b.array.values(), out, sides[1]);
     });
-    record([Some(a), Some(b)], output, |_| Concat { positions: [n, h, w], sides })
-}
-
-#[derive(Clone)]
-struct Concat {
-    positions: [usize; 3],
-    sides: [Columns; 2],
-}
-
-impl Operation<2> for Concat {
-    fn backward(self, gradient: Array, wanted: [bool; 2]) -> [Option<Array>; 2] {
-        let [n, h, w] = self.positions;
-        std::array::from_fn(|i| {
-            let side = self.sides[i];
-            let take = |out: &mut [f32]| cpu::take_columns(gradient.values(), out, side);
-            wanted[i].then(|| Array::build([n, h, w, side.width], take))
-        })
-    }
+    record([Some(a), Some(b)], output, |_| {
+        move |gradient: Array, wanted: [bool; 2]| {
+            std::array::from_fn(|i| {
+                let take = |out: &mut [f32]| cpu::take_columns(gradient.values(), out, sides[i]);
+                wanted[i].then(|| Array::build([n, h, w, sides[i].width], take))
+            })
+        }
+    })
 }
 
 /// x times sigmoid(x), elementwise.
@@ -128,19 +109,8 @@ fn elementwise<const D: usize>(
     let Some(x) = Operand::of_cpu(&x) else { return meaning(x) };
     let dims: [usize; D] = x.array.dims();
     let output = Array::build(dims, |out| forward(x.array.values(), out));
-    record([Some(x)], output, |[x]| Elementwise { dims, x: x.expect("always given"), gradient })
-}
-
-#[derive(Clone)]
-struct Elementwise<const D: usize> {
-    dims: [usize; D],
-    x: Array,
-    gradient: Gradient,
-}
-
-impl<const D: usize> Operation<1> for Elementwise<D> {
-    fn backward(self, gradient: Array, _: [bool; 1]) -> [Option<Array>; 1] {
-        let dx = |dx: &mut [f32]| (self.gradient)(self.x.values(), gradient.values(), dx);
-        [Some(Array::build(self.dims, dx))]
-    }
+    record([Some(x)], output, |[x]| {
+        let x = x.expect("always given");
+        move |dy: Array, _: [bool; 1]| [Some(Array::build(dims, |dx| gradient(x.values(), dy.values(), dx)))]
+    })
 }

@@ -9,7 +9,7 @@ use super::{
         norm_gradient::{self, Gradients},
     },
     meaning,
-    tape::{Operand, Operation, record},
+    tape::{Operand, record},
 };
 
 /// The settings of one fused group normalisation:
@@ -56,7 +56,8 @@ pub fn group_norm(x: Tensor<4>, norm: GroupNorm) -> Tensor<4> {
     let operands = [Some(x), Some(weight), Some(bias), before, scale, shift];
     record(operands, output, |[x, weight, bias, before, scale, shift]| {
         let (Some(x), Some(weight), Some(bias)) = (x, weight, bias) else { unreachable!("always given") };
-        Norm { e, dims, x, parts: Parts { weight, bias, before, scale, shift }, stats }
+        let parts = Parts { weight, bias, before, scale, shift };
+        move |gradient: Array, _: [bool; 6]| parts.gradients(e, &x, &stats, &gradient)
     })
 }
 
@@ -79,26 +80,14 @@ impl Parts {
             scale_shift: self.scale.as_ref().map(Array::values).zip(self.shift.as_ref().map(Array::values)),
         }
     }
-}
 
-/// The backward pass of a normalisation.
-#[derive(Clone)]
-struct Norm {
-    e: Normalization,
-    dims: [usize; 4],
-    x: Array,
-    parts: Parts,
-    stats: Vec<f32>,
-}
-
-impl Operation<6> for Norm {
-    fn backward(self, gradient: Array, _: [bool; 6]) -> [Option<Array>; 6] {
-        let (n, c) = (self.e.n, self.e.c);
+    /// The gradients to x and to all of these.
+    fn gradients(&self, e: Normalization, x: &Array, stats: &[f32], gradient: &Array) -> [Option<Array>; 6] {
+        let (n, c) = (e.n, e.c);
         let per_sample = |part: &Option<Array>| vec![0.0; if part.is_some() { n * c } else { 0 }];
-        let [mut before, mut scale, mut shift] =
-            [&self.parts.before, &self.parts.scale, &self.parts.shift].map(per_sample);
+        let [mut before, mut scale, mut shift] = [&self.before, &self.scale, &self.shift].map(per_sample);
         let (mut weight, mut bias) = (vec![0.0; c], vec![0.0; c]);
-        let dx = Array::build(self.dims, |dx| {
+        let dx = Array::build(x.dims::<4>(), |dx| {
             let to = Gradients {
                 x: dx,
                 weight: &mut weight,
@@ -107,8 +96,7 @@ impl Operation<6> for Norm {
                 scale: &mut scale,
                 shift: &mut shift,
             };
-            let parameters = self.parts.parameters();
-            norm_gradient::backward(self.e, self.x.values(), parameters, &self.stats, gradient.values(), to);
+            norm_gradient::backward(e, x.values(), self.parameters(), stats, gradient.values(), to);
         });
         let array = |values: Vec<f32>| Some(Array::from_values(values, [c]));
         let per_sample = |values: Vec<f32>| (!values.is_empty()).then(|| Array::from_values(values, [n, c]));

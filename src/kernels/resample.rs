@@ -6,7 +6,7 @@ use super::{
     array::Array,
     cpu::resample::Resampling,
     meaning,
-    tape::{Operand, Operation, record},
+    tape::{Operand, record},
 };
 
 /// Halves the resolution with a separable depthwise filter: outer product over sum squared, padding
@@ -51,7 +51,9 @@ struct Resample {
 impl Resample {
     fn apply(self, x: Operand) -> Tensor<4> {
         let output = self.run(x.array.values(), self.down);
-        record([Some(x)], output, |_| self)
+        record([Some(x)], output, |_| {
+            move |gradient: Array, _: [bool; 1]| [Some(self.run(gradient.values(), !self.down))]
+        })
     }
 
     fn run(&self, x: &[f32], down: bool) -> Array {
@@ -63,11 +65,5 @@ impl Resample {
             [n, h, w, c],
             |y| if down { resampling.down(x, gain, y) } else { resampling.up(x, gain, y) },
         )
-    }
-}
-
-impl Operation<1> for Resample {
-    fn backward(self, gradient: Array, _: [bool; 1]) -> [Option<Array>; 1] {
-        [Some(self.run(gradient.values(), !self.down))]
     }
 }

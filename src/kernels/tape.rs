@@ -110,19 +110,24 @@ fn on_tape(tracked: Tracked) -> DispatchTensorKind {
     DispatchTensorKind::Autodiff(Box::new(DispatchTensorKind::Flex(BackendTensor::Autodiff(tracked))))
 }
 
-/// The backward pass of one operation with `N` operands, some of which may be absent. Holds what it needs of
-/// the forward pass.
-pub(crate) trait Operation<const N: usize>: Clone + Send + Sync + 'static {
-    /// The gradients to those operands that `wanted` names, from the gradient to the output.
-    fn backward(self, gradient: Array, wanted: [bool; N]) -> [Option<Array>; N];
+/// The backward pass of one operation with `N` operands, some of which may be absent: from the gradient to the output,
+/// the gradients to those operands that are wanted. Holds what it needs of the forward pass.
+pub(crate) trait Gradient<const N: usize>:
+    FnOnce(Array, [bool; N]) -> [Option<Array>; N] + Clone + Send + Sync + 'static
+{
 }
 
-/// Records an operation: the tensor that holds its `output` and knows how to pass gradients on. Where no
-/// operand is tracked, nothing is recorded and `operation` is not even asked for.
-pub(crate) fn record<O: Operation<N>, const N: usize, const D: usize>(
+impl<F, const N: usize> Gradient<N> for F where
+    F: FnOnce(Array, [bool; N]) -> [Option<Array>; N] + Clone + Send + Sync + 'static
+{
+}
+
+/// Records an operation: the tensor that holds its `output` and knows how to pass gradients on. `backward` makes the
+/// backward pass of the operands' values; where no operand is tracked, nothing is recorded and it is not even asked.
+pub(crate) fn record<F: Gradient<N>, const N: usize, const D: usize>(
     operands: [Option<Operand>; N],
     output: Array,
-    operation: impl FnOnce([Option<Array>; N]) -> O,
+    backward: impl FnOnce([Option<Array>; N]) -> F,
 ) -> Tensor<D> {
     let context = operands
         .iter()
@@ -147,45 +152,45 @@ pub(crate) fn record<O: Operation<N>, const N: usize, const D: usize>(
         });
     }
     let Ok(guards) = <[_; N]>::try_from(guards) else { unreachable!("one guard per operand") };
-    let step = Step::<O, N>(PhantomData);
+    let step = Step::<F, N>(PhantomData);
     let tracked = match step.prepare::<NoCheckpointing>(guards).compute_bound().stateful() {
-        OpsKind::Tracked(step) => step.finish(Saved(Arc::new(operation(arrays))), output),
+        OpsKind::Tracked(step) => step.finish(Saved(Arc::new(backward(arrays))), output),
         OpsKind::UnTracked(step) => step.finish(output),
     };
     Tensor::from_dispatch(DispatchTensor { kind: on_tape(tracked), autodiff: context })
 }
 
-struct Step<O, const N: usize>(PhantomData<O>);
+struct Step<F, const N: usize>(PhantomData<F>);
 
-impl<O, const N: usize> fmt::Debug for Step<O, N> {
+impl<F, const N: usize> fmt::Debug for Step<F, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(std::any::type_name::<O>())
+        f.write_str(std::any::type_name::<F>())
     }
 }
 
 /// What an operation keeps for its backward pass.
-struct Saved<O>(Arc<O>);
+struct Saved<F>(Arc<F>);
 
-impl<O> Clone for Saved<O> {
+impl<F> Clone for Saved<F> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-impl<O> fmt::Debug for Saved<O> {
+impl<F> fmt::Debug for Saved<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(std::any::type_name::<O>())
+        f.write_str(std::any::type_name::<F>())
     }
 }
 
-impl<O: Operation<N>, const N: usize> Backward<Flex, N> for Step<O, N> {
-    type State = Saved<O>;
+impl<F: Gradient<N>, const N: usize> Backward<Flex, N> for Step<F, N> {
+    type State = Saved<F>;
 
     fn backward(self, ops: Ops<Self::State, N>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let gradient = Array::from_flex(gradients.consume::<Flex>(&ops.node));
         let wanted = ops.parents.each_ref().map(Option::is_some);
-        let operation = Arc::unwrap_or_clone(ops.state.0);
-        for (parent, gradient) in ops.parents.iter().zip(operation.backward(gradient, wanted)) {
+        let backward = Arc::unwrap_or_clone(ops.state.0);
+        for (parent, gradient) in ops.parents.iter().zip(backward(gradient, wanted)) {
             if let (Some(parent), Some(gradient)) = (parent, gradient) {
                 gradients.register::<Flex>(parent.id, gradient.into_flex());
             }
