@@ -37,11 +37,9 @@ impl Sampler {
             Self::MultiStep(multi) => several_steps(multi, latents, denoise, noise),
             Self::Edm(settings) => {
                 let round_sigma = |sigma: f64| network.round_sigma(sigma);
-                let within = EdmSampler {
-                    sigma_min: settings.sigma_min.max(network.sigma_min()),
-                    sigma_max: settings.sigma_max.min(network.sigma_max()),
-                    ..settings.clone()
-                };
+                let (low, high) = network.config().sigma_range();
+                let (sigma_min, sigma_max) = (settings.sigma_min.max(low), settings.sigma_max.min(high));
+                let within = EdmSampler { sigma_min, sigma_max, ..settings.clone() };
                 let heun =
                     Heun { settings: &within, precision: DType::F64, round_sigma: &round_sigma, drawing };
                 heun.sample(latents, denoise, noise)

@@ -1,6 +1,9 @@
 //! `Problem`: a sentence about a network setting that makes no sense.
 
-use super::{preconditioning::Preconditioning, skeleton::Skeleton};
+use super::{
+    preconditioning::Preconditioning,
+    skeleton::{Layer, Skeleton},
+};
 
 /// What is wrong with one setting of a network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,23 +85,17 @@ impl Problems {
     }
 
     pub(crate) fn preconditioning(&mut self, preconditioning: &Preconditioning) {
-        if let Some(problem) = preconditioning.problem() {
-            self.0.push(Problem { field: "preconditioning", problem });
-        }
+        self.0.extend(preconditioning.problem().map(|problem| Problem { field: "preconditioning", problem }));
     }
 
     /// Every normalised width must fall into min(32, width / 4) equal groups.
     pub(crate) fn groups(&mut self, skeleton: &Skeleton) {
         let uneven =
             skeleton.layers().flat_map(|l| [(l, l.c_in), (l, l.c_out)]).find(|&(_, c)| !even_groups(c));
-        if let Some((layer, channels)) = uneven {
-            self.0.push(Problem {
-                field: "model_channels",
-                problem: format!(
-                    "block `{}` has {channels} channels, which cannot be normalised in groups: use a multiple of 4, from 128 on of 32",
-                    layer.name
-                ),
-            });
+        if let Some((Layer { name, .. }, channels)) = uneven {
+            let has = format!("block `{name}` has {channels} channels, which cannot be normalised in groups");
+            let problem = format!("{has}: use a multiple of 4, from 128 on of 32");
+            self.0.push(Problem { field: "model_channels", problem });
         }
     }
 
@@ -108,16 +105,11 @@ impl Problems {
             let heads = l.c_out / channels_per_head;
             heads > 0 && !l.c_out.is_multiple_of(heads)
         });
-        if let Some(layer) = uneven {
-            self.0.push(Problem {
-                field: "model_channels",
-                problem: format!(
-                    "block `{}` has {} channels, which do not divide into {} attention heads",
-                    layer.name,
-                    layer.c_out,
-                    layer.c_out / channels_per_head
-                ),
-            });
+        if let Some(Layer { name, c_out, .. }) = uneven {
+            let heads = c_out / channels_per_head;
+            let has = format!("block `{name}` has {c_out} channels");
+            let problem = format!("{has}, which do not divide into {heads} attention heads");
+            self.0.push(Problem { field: "model_channels", problem });
         }
     }
 }

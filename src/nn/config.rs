@@ -94,7 +94,7 @@ impl NetworkConfig {
         each!(self, c => c.preconditioning, edm2: _ => Preconditioning::Edm)
     }
 
-    /// The noise levels that samplers may use, lowest and highest.
+    /// The noise levels that samplers may use, lowest and highest, which is infinite where nothing is said.
     pub fn sigma_range(&self) -> (f64, f64) {
         let (low, high) = each!(self, c => (c.sigma_min, c.sigma_max), edm2: _ => (None, None));
         let (own_low, own_high) = self.preconditioning().sigma_range();

@@ -29,7 +29,7 @@ impl Embedding {
 
     /// Random frequencies, registered as the buffer `freqs`: normal with standard deviation 16, in turns.
     pub(crate) fn fourier(registry: &mut Registry, channels: usize) -> Result<Self> {
-        let freqs = registry.buffer("freqs", channels / 2, Init::Normal(16.0))?;
+        let freqs = registry.values("freqs", &[channels / 2], Init::Normal(16.0))?;
         let frequencies = freqs.into_iter().map(|f| 2.0 * std::f32::consts::PI * f).collect();
         Ok(Self { frequencies, sines_first: true })
     }

@@ -142,9 +142,9 @@ impl MpFourier {
     pub(crate) fn new(registry: &mut Registry, channels: usize) -> Result<Self> {
         use std::f64::consts::PI;
         Ok(Self {
-            freqs: registry.buffer("freqs", channels, Init::Normal(2.0 * PI))?,
+            freqs: registry.values("freqs", &[channels], Init::Normal(2.0 * PI))?,
             // A full turn; where it begins makes no difference to a cosine.
-            phases: registry.buffer("phases", channels, Init::Uniform(PI))?,
+            phases: registry.values("phases", &[channels], Init::Uniform(PI))?,
         })
     }
 

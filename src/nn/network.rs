@@ -85,16 +85,6 @@ impl Network {
         self.config.label_dim()
     }
 
-    /// The lowest noise level that samplers may use.
-    pub fn sigma_min(&self) -> f64 {
-        self.config.sigma_range().0
-    }
-
-    /// The highest noise level that samplers may use; infinite where nothing is said.
-    pub fn sigma_max(&self) -> f64 {
-        self.config.sigma_range().1
-    }
-
     /// The noise level that the network really knows; samplers pass theirs through it.
     pub fn round_sigma(&self, sigma: f64) -> f64 {
         self.scalings.round_sigma(sigma)

@@ -159,12 +159,7 @@ impl<'a> Registry<'a> {
         Ok(Param::uninitialized(ParamId::new(), zeros, self.device.clone(), true, shape.into()))
     }
 
-    /// A drawn tensor that is not trained, kept on the host: it is small.
-    pub(crate) fn buffer(&mut self, name: &str, count: usize, init: Init) -> Result<Vec<f32>> {
-        self.values(name, &[count], init)
-    }
-
-    /// The values of a tensor that is not trained, of any shape.
+    /// The values of a tensor that is not trained, of any shape, on the host.
     pub(crate) fn values(&mut self, name: &str, shape: &[usize], init: Init) -> Result<Vec<f32>> {
         let name = format!("{}{name}", self.path);
         let values = self.filled(&name, shape, init)?.unwrap_or_else(|| vec![0.0; shape.iter().product()]);

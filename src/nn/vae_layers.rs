@@ -44,23 +44,18 @@ pub(super) struct Resnet {
 }
 
 impl Resnet {
-    fn load(
-        registry: &mut Registry,
-        name: &str,
-        groups: usize,
-        inputs: usize,
-        outputs: usize,
-    ) -> Result<Self> {
-        registry.within(name, |r| {
+    fn load(r: &mut Registry, name: &str, groups: usize, channels: [usize; 2]) -> Result<Self> {
+        let [inputs, outputs] = channels;
+        r.within(name, |r| {
             Ok(Self {
                 norm1: norm(r, "norm1", groups, inputs)?,
-                conv1: conv(r, "conv1", [inputs, outputs], 3)?,
+                conv1: conv(r, "conv1", channels, 3)?,
                 norm2: norm(r, "norm2", groups, outputs)?,
                 conv2: conv(r, "conv2", [outputs, outputs], 3)?,
                 conv_shortcut: if inputs == outputs {
                     None
                 } else {
-                    Some(conv(r, "conv_shortcut", [inputs, outputs], 1)?)
+                    Some(conv(r, "conv_shortcut", channels, 1)?)
                 },
             })
         })
@@ -123,7 +118,7 @@ impl MidBlock {
     pub(super) fn load(registry: &mut Registry, name: &str, groups: usize, channels: usize) -> Result<Self> {
         registry.within(name, |r| {
             let attention = r.within("attentions.0", |r| Attention::load(r, groups, channels))?;
-            let mut resnet = |name: &str| Resnet::load(r, name, groups, channels, channels);
+            let mut resnet = |name: &str| Resnet::load(r, name, groups, [channels; 2]);
             Ok(Self { attention, resnets: [resnet("resnets.0")?, resnet("resnets.1")?] })
         })
     }
@@ -172,7 +167,7 @@ impl Level {
         let LevelSize { blocks, groups, inputs, outputs, resamples } = size;
         let resnet = |i: usize| {
             let inputs = if i == 0 { inputs } else { outputs };
-            Resnet::load(registry, &format!("resnets.{i}"), groups, inputs, outputs)
+            Resnet::load(registry, &format!("resnets.{i}"), groups, [inputs, outputs])
         };
         let resnets = (0..blocks).map(resnet).collect::<Result<_>>()?;
         let resampler = match way {
