@@ -71,10 +71,8 @@ impl ReferenceNetwork {
     pub fn config(&self) -> Result<NetworkConfig> {
         let keywords = self.keywords()?;
         if !is_plausible(&keywords) {
-            return Err(Error::Unusable(format!(
-                "{}: no network has such constructor arguments",
-                self.origin
-            )));
+            let problem = format!("{}: no network has such constructor arguments", self.origin);
+            return Err(Error::Unusable(problem));
         }
         let config = NetworkConfig::from_reference(&self.class_name, &keywords, &self.origin)?;
         check_shapes(&self.state_dict, &config, &self.origin)?;

@@ -6,8 +6,7 @@
 
 use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::data::{
     augment_draws::AugmentDraw,
@@ -25,37 +24,30 @@ const TRANSLATE_STD: f64 = 0.125;
 
 /// EDM's augmentation pipe: an overall probability and a multiplier for each transform; 0 leaves a transform
 /// out, with its labels.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Augment {
     /// Probability of each transform, before its multiplier.
-    #[serde(default = "Augment::default_p")]
-    #[schemars(range(min = 0.0))]
     pub p: f64,
     /// Multiplier of the horizontal flip; the huge default of EDM's scripts means that it is always considered.
-    #[serde(default)]
-    #[schemars(range(min = 0.0))]
     pub xflip: f64,
     /// Multiplier of the vertical flip.
-    #[serde(default)]
-    #[schemars(range(min = 0.0))]
     pub yflip: f64,
     /// Multiplier of the isotropic scale.
-    #[serde(default)]
-    #[schemars(range(min = 0.0))]
     pub scale: f64,
     /// Multiplier of the rotation by any angle.
-    #[serde(default)]
-    #[schemars(range(min = 0.0))]
     pub rotate_frac: f64,
     /// Multiplier of the anisotropic scale.
-    #[serde(default)]
-    #[schemars(range(min = 0.0))]
     pub aniso: f64,
     /// Multiplier of the translation by fractions of a pixel.
-    #[serde(default)]
-    #[schemars(range(min = 0.0))]
     pub translate_frac: f64,
+}
+
+impl Default for Augment {
+    /// Every transform left out.
+    fn default() -> Self {
+        Self { p: 1.0, xflip: 0.0, yflip: 0.0, scale: 0.0, rotate_frac: 0.0, aniso: 0.0, translate_frac: 0.0 }
+    }
 }
 
 /// Augmented images and what was done to each.
@@ -71,10 +63,6 @@ impl Augment {
     /// The setting of EDM's training scripts, 9 labels: `p` is 0.12 for CIFAR-10, 0.15 for FFHQ and AFHQ.
     pub fn edm(p: f64) -> Self {
         Self { p, xflip: 1e8, yflip: 1.0, scale: 1.0, rotate_frac: 1.0, aniso: 1.0, translate_frac: 1.0 }
-    }
-
-    fn default_p() -> f64 {
-        1.0
     }
 
     /// How many labels an image gets: 1 for each flip and the scale, 2 for each of the others, of those that are on.
@@ -207,16 +195,6 @@ struct Chosen {
 mod tests {
     use super::*;
 
-    const OFF: Augment = Augment {
-        p: 1.0,
-        xflip: 0.0,
-        yflip: 0.0,
-        scale: 0.0,
-        rotate_frac: 0.0,
-        aniso: 0.0,
-        translate_frac: 0.0,
-    };
-
     fn ramp(n: usize) -> Vec<f32> {
         (0..n).map(|i| (i as f32 * 0.37).sin()).collect()
     }
@@ -225,12 +203,12 @@ mod tests {
     fn edm_has_nine_labels_and_fewer_where_a_transform_is_off() {
         assert_eq!(Augment::edm(0.12).label_dim(), 9);
         assert_eq!(Augment { rotate_frac: 0.0, ..Augment::edm(0.12) }.label_dim(), 7);
-        assert_eq!(OFF.label_dim(), 0);
+        assert_eq!(Augment::default().label_dim(), 0);
     }
 
     #[test]
     fn flips_alone_move_pixels_and_change_none() {
-        let pipe = Augment { xflip: 1.0, yflip: 1.0, ..OFF };
+        let pipe = Augment { xflip: 1.0, yflip: 1.0, ..Augment::default() };
         let draw = AugmentDraw { xflip_w: true, yflip_w: true, ..AugmentDraw::default() };
         let mut images = ramp(2 * 3 * 4);
         let labels = pipe.apply_host(&mut images, [1, 2, 3, 4], &[draw]);
@@ -253,7 +231,7 @@ mod tests {
     #[test]
     fn an_integer_translation_moves_the_image_and_reflects_its_border() {
         // 0.125 * 16 pixels * 1 = 2 pixels to the right.
-        let pipe = Augment { translate_frac: 1.0, ..OFF };
+        let pipe = Augment { translate_frac: 1.0, ..Augment::default() };
         let draw = AugmentDraw { translate_frac_w: [1.0, 0.0], ..AugmentDraw::default() };
         let original = ramp(16 * 16);
         let mut images = original.clone();

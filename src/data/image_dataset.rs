@@ -3,7 +3,6 @@
 use std::{borrow::Cow, path::Path};
 
 use rayon::prelude::*;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -21,21 +20,16 @@ use crate::{
 const CACHE_BYTES: u64 = 4 << 30;
 
 /// How a dataset is read.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct DatasetOptions {
     /// Use the classes in `dataset.json`; without it the dataset has no labels.
-    #[serde(default)]
     pub use_labels: bool,
     /// Use a random subset of at most this many images, chosen by `random_seed`.
-    #[serde(default)]
-    #[schemars(range(min = 1))]
     pub max_size: Option<usize>,
     /// Double the dataset with horizontally flipped copies.
-    #[serde(default)]
     pub xflip: bool,
     /// The seed of the choice that `max_size` makes.
-    #[serde(default)]
     pub random_seed: u32,
 }
 

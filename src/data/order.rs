@@ -117,10 +117,8 @@ fn checked(options: &OrderOptions) -> Result<usize> {
         return Err(Error::Unusable("the dataset is empty: there is nothing to draw from".to_owned()));
     }
     if options.rank >= options.num_replicas {
-        return Err(Error::Unusable(format!(
-            "there is no rank {} of {}",
-            options.rank, options.num_replicas
-        )));
+        let problem = format!("there is no rank {} of {}", options.rank, options.num_replicas);
+        return Err(Error::Unusable(problem));
     }
     Ok(options.dataset_size)
 }

@@ -11,9 +11,8 @@ use crate::{Error, Result};
 pub fn inception_score(probabilities: &Features, splits: usize) -> Result<Score> {
     let n = probabilities.len();
     if splits == 0 || n < splits {
-        return Err(Error::Unusable(format!(
-            "an Inception Score of {n} images in {splits} splits has no sense"
-        )));
+        let problem = format!("an Inception Score of {n} images in {splits} splits has no sense");
+        return Err(Error::Unusable(problem));
     }
     if !probabilities.values().iter().all(|p| (0.0..=1.0 + 1e-4).contains(p)) {
         return Err(Error::Unusable("the class probabilities are not all within 0 and 1".to_owned()));

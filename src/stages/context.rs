@@ -13,7 +13,9 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::{addresses::Addresses, artifact::Artifact, download::Downloads, stage::Elsewhere};
-use crate::{Error, Result, checkpoint::Lease, report::Origin, seed::Seed, stage_name::StageName};
+use crate::{
+    Error, Result, checkpoint::Lease, location::Location, report::Origin, seed::Seed, stage_name::StageName,
+};
 
 /// All that a running stage may see.
 pub struct Context<'a> {
@@ -82,10 +84,10 @@ impl Context<'_> {
         self.lease.map_or(Ok(()), Lease::check)
     }
 
-    /// Where this stage's files come from.
-    pub(super) fn downloads(&self) -> Downloads<'_> {
+    /// The file that a location means, as `Downloads::fetch` says.
+    pub(super) fn fetch(&self, location: &Location, sha256: Option<&str>) -> Result<PathBuf> {
         let Self { name, cache, addresses, search, stop, .. } = self;
-        Downloads { name, cache, addresses, search, stop }
+        Downloads { name, cache, addresses, search, stop }.fetch(location, sha256)
     }
 
     /// A stage that this one reads.

@@ -7,13 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    addresses::Addresses,
-    context::{Context, Stop},
-    progress::Progress,
-    stage::Stage,
-    world,
-};
+use super::{addresses::Addresses, context::Stop, progress::Progress, stage::Stage, world};
 use crate::{
     Error, Result,
     checkpoint::atomic,
@@ -41,15 +35,6 @@ pub struct Downloads<'a> {
     pub stop: &'a Stop,
 }
 
-/// The file that a location means; an address is downloaded unless the cache has it. With `sha256` the contents
-/// are compared.
-///
-/// # Errors
-/// The file is absent, the download fails, or the contents are not those that were asked for, or that came before.
-pub(super) fn fetch(context: &Context<'_>, location: &Location, sha256: Option<&str>) -> Result<PathBuf> {
-    context.downloads().fetch(location, sha256)
-}
-
 impl Downloads<'_> {
     /// Downloads what a stage reads from addresses that nothing came from yet, or whose file the cache has no more: the
     /// stage's key depends on what comes. Says whether there was anything new.
@@ -70,7 +55,12 @@ impl Downloads<'_> {
         Ok(any)
     }
 
-    fn fetch(&self, location: &Location, sha256: Option<&str>) -> Result<PathBuf> {
+    /// The file that a location means; an address is downloaded unless the cache has it. With `sha256` the contents
+    /// are compared.
+    ///
+    /// # Errors
+    /// The file is absent, the download fails, or the contents are not those that were asked for, or that came before.
+    pub(super) fn fetch(&self, location: &Location, sha256: Option<&str>) -> Result<PathBuf> {
         let (path, found) = match location.resolve()? {
             Resolved::Url(url) => {
                 let path = cached(self.cache, &url);

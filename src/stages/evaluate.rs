@@ -5,11 +5,12 @@ use std::path::Path;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_inline_default::serde_inline_default;
 
 use super::{
     artifact::{Artifact, ScoresArtifact},
     context::Context,
-    dataset_file, download, network_file,
+    dataset_file, network_file,
     progress::Progress,
     rules,
     sampling::{Classes, Sampling},
@@ -34,6 +35,7 @@ use crate::{
 const STATISTICS_BYTES: u64 = 8 * 2048 * 2049;
 
 /// Measures a network against a dataset.
+#[serde_inline_default]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Evaluate {
@@ -52,7 +54,7 @@ pub struct Evaluate {
     #[schemars(length(min = 1))]
     pub metrics: Vec<Metric>,
     /// How often everything is measured, with other seeds each time; tables show mean and standard deviation.
-    #[serde(default = "trials")]
+    #[serde_inline_default(1)]
     #[schemars(range(min = 1, max = 1000))]
     pub trials: u32,
     /// What the numbers must be; `sida run` exits with 3 when one is not met.
@@ -68,7 +70,7 @@ pub struct Evaluate {
     #[serde(default)]
     pub first_seed: u64,
     /// Images that are made at once.
-    #[serde(default = "batch_size")]
+    #[serde_inline_default(64)]
     #[schemars(range(min = 1, max = 65536))]
     pub batch_size: u32,
     /// Arithmetic of the network.
@@ -201,7 +203,7 @@ impl Stage for Evaluate {
         };
         let real_images = match (&self.statistics, dataset) {
             (Some(location), _) => {
-                let path = download::fetch(context, location, None)?;
+                let path = context.fetch(location, None)?;
                 Some(RealImages::Statistics(Statistics::open(&path)?))
             }
             (None, dataset) => dataset.map(RealImages::Dataset),
@@ -245,12 +247,4 @@ impl Stage for Evaluate {
             expectations,
         }))
     }
-}
-
-fn trials() -> u32 {
-    1
-}
-
-fn batch_size() -> u32 {
-    64
 }

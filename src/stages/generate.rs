@@ -4,6 +4,7 @@ use std::{fs, path::Path};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_inline_default::serde_inline_default;
 
 use super::{
     artifact::{Artifact, ImagesArtifact},
@@ -26,6 +27,7 @@ use crate::{
 };
 
 /// Makes images with a network, one seed each: PNG files, a grid, an `.npz`.
+#[serde_inline_default]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Generate {
@@ -48,14 +50,14 @@ pub struct Generate {
     #[serde(default)]
     pub rng: Rng,
     /// Images that are made at once.
-    #[serde(default = "batch_size")]
+    #[serde_inline_default(64)]
     #[schemars(range(min = 1, max = 65536))]
     pub batch_size: u32,
     /// Arithmetic of the network.
     #[serde(default)]
     pub precision: Precision,
     /// Also writes an `.npz` with all images: `arr_0`, uint8, `[n, h, w, c]`.
-    #[serde(default = "npz")]
+    #[serde_inline_default(true)]
     pub npz: bool,
 }
 
@@ -152,14 +154,11 @@ impl Stage for Generate {
             for (seed, pixels) in chunk.iter().zip(&pixels) {
                 write_png(&folder.join(format!("{seed:06}.png")), pixels)?;
             }
-            if self.npz {
-                let npz = match &mut npz {
-                    Some(npz) => npz,
-                    empty => {
-                        let path = context.dir.join("images.npz");
-                        empty.insert(NpzImageWriter::create(&path, [seeds.len(), h, w, c])?)
-                    }
-                };
+            if self.npz && npz.is_none() {
+                let path = context.dir.join("images.npz");
+                npz = Some(NpzImageWriter::create(&path, [seeds.len(), h, w, c])?);
+            }
+            if let Some(npz) = &mut npz {
                 pixels.iter().try_for_each(|image| npz.write(&image.data))?;
             }
             done += chunk.len();
@@ -177,12 +176,4 @@ impl Stage for Generate {
             nfe: sampler.nfe(),
         }))
     }
-}
-
-fn batch_size() -> u32 {
-    64
-}
-
-fn npz() -> bool {
-    true
 }

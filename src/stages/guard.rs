@@ -104,10 +104,7 @@ impl Guard {
                     "{name} is {value:.0} per image, and beyond {limit:.0} nothing is learnt"
                 ));
             }
-            let past = self.past.get(i).filter(|past| past.len() >= WARM_UP);
-            if let Some(usual) = past.map(median)
-                && size > EXPLOSION * usual.max(1e-3)
-            {
+            if let Some(usual) = self.past.get(i).and_then(|past| exploded(past, size)) {
                 return Some(format!("{name} rose to {size:.3e} per image, from about {usual:.3e}"));
             }
         }
@@ -127,8 +124,7 @@ impl Guard {
         self.past.resize_with(vitals.losses.len(), VecDeque::new);
         for (past, loss) in self.past.iter_mut().zip(&vitals.losses) {
             let size = loss.value.abs();
-            let explodes = past.len() >= WARM_UP && size > EXPLOSION * median(past).max(1e-3);
-            if size.is_finite() && size <= loss.limit && !explodes {
+            if size.is_finite() && size <= loss.limit && exploded(past, size).is_none() {
                 past.push_back(size);
             }
             if past.len() > 50 {
@@ -138,10 +134,12 @@ impl Guard {
     }
 }
 
-fn median(values: &VecDeque<f64>) -> f64 {
-    let mut sorted: Vec<f64> = values.iter().copied().collect();
+/// The median of the past, where `size` is an explosion against it.
+fn exploded(past: &VecDeque<f64>, size: f64) -> Option<f64> {
+    let mut sorted: Vec<f64> = past.iter().copied().collect();
     sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::INFINITY)
+    let usual = sorted.get(sorted.len() / 2).filter(|_| sorted.len() >= WARM_UP).copied();
+    usual.filter(|usual| size > EXPLOSION * usual.max(1e-3))
 }
 
 #[cfg(test)]

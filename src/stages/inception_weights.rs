@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 
-use super::{context::Context, download};
+use super::context::Context;
 use crate::{
     Result, checkpoint::read_state_dict_file, location::Location, metrics::Detect, nn::InceptionV3, terminal,
 };
@@ -22,7 +22,7 @@ pub(super) fn location() -> Location {
 
 /// The file, downloaded if need be.
 pub(super) fn find(context: &Context<'_>) -> Result<PathBuf> {
-    download::fetch(context, &location(), None)
+    context.fetch(&location(), None)
 }
 
 /// The detector.

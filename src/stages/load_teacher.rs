@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     artifact::{Artifact, NetworkArtifact},
     context::Context,
-    download, network_file, rules,
+    network_file, rules,
     stage::{Input, Kind, Network, Objection, Stage, Verb},
     work::{Work, parameters},
     world::World,
@@ -99,9 +99,8 @@ impl Weights {
 pub fn agree(given: &NetworkConfig, written: &NetworkConfig, origin: &str) -> Result<()> {
     if given.kind() != written.kind() {
         let (given, written) = (given.kind(), written.kind());
-        return Err(Error::Unusable(format!(
-            "{origin} holds a `{written}` network, the pipeline says `{given}`"
-        )));
+        let problem = format!("{origin} holds a `{written}` network, the pipeline says `{given}`");
+        return Err(Error::Unusable(problem));
     }
     let (given, written) = (given.settings(), written.settings());
     let mut names = given.as_object().into_iter().flatten().map(|(name, _)| name);
@@ -156,10 +155,10 @@ impl Stage for LoadTeacher {
 
     fn run(&self, context: &mut Context<'_>) -> Result<Artifact> {
         let context = &*context;
-        let path = download::fetch(context, self.weights.location(), self.sha256.as_deref())?;
+        let path = context.fetch(self.weights.location(), self.sha256.as_deref())?;
         // Here, because whoever decodes with it knows its address without credentials.
         if let Encoder::StabilityVae(vae) = &self.encoder {
-            download::fetch(context, &vae.weights, None)?;
+            context.fetch(&vae.weights, None)?;
         }
         let origin = format!("`{}`", terminal::path(&path));
         let (written, state) = self.weights.read(&path)?;

@@ -10,7 +10,6 @@ use burn::{module::Module, tensor::DType};
 use super::{
     artifact::{Artifact, NetworkArtifact},
     context::{Context, Finished},
-    download,
 };
 use crate::{
     Error, Result,
@@ -75,7 +74,7 @@ pub(super) fn codec(context: &Context<'_>, encoder: &Encoder) -> Result<Codec> {
     match encoder {
         Encoder::Rgb => Ok(Codec::Rgb),
         Encoder::StabilityVae(settings) => {
-            let path = download::fetch(context, &settings.weights, None)?;
+            let path = context.fetch(&settings.weights, None)?;
             let (weights, _) = safetensors::read(&path)?;
             Codec::stability_vae(settings, &weights, &format!("`{}`", terminal::path(&path)), &context.device)
         }

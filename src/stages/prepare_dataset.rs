@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     artifact::Artifact,
     context::Context,
-    dataset_file, download,
+    dataset_file,
     facts::Facts,
     progress::Progress,
     snapshots::grid,
@@ -145,7 +145,7 @@ impl PrepareDataset {
 impl ConvertSource {
     /// Writes `dataset.zip` into the stage's folder.
     fn convert(&self, context: &Context<'_>) -> Result<std::path::PathBuf> {
-        let source = download::fetch(context, &self.path, self.sha256.as_deref())?;
+        let source = context.fetch(&self.path, self.sha256.as_deref())?;
         let destination = context.dir.join("dataset.zip");
         let options = PrepareOptions {
             rules: self.rules,
@@ -246,8 +246,8 @@ impl Stage for PrepareDataset {
     fn run(&self, context: &mut Context<'_>) -> Result<Artifact> {
         let options = self.options();
         let path = match &self.source {
-            DatasetSource::Edm(source) => download::fetch(context, &source.path, source.sha256.as_deref())?,
-            DatasetSource::Labels(source) => download::fetch(context, &source.path, None)?,
+            DatasetSource::Edm(source) => context.fetch(&source.path, source.sha256.as_deref())?,
+            DatasetSource::Labels(source) => context.fetch(&source.path, None)?,
             DatasetSource::Convert(source) => source.convert(context)?,
         };
         let path = std::path::absolute(&path).map_err(Error::io("find", &path))?;

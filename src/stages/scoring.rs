@@ -80,7 +80,8 @@ impl<'a> Scoring<'a> {
         let mut done = 0;
         while done < total {
             let end = (done + batch.max(1)).min(total);
-            let images = pixels(make(done..end)?, &self.device);
+            let images = make(done..end)?.convert::<f32>();
+            let images = Tensor::from_data(images, (&self.device, DType::F32));
             self.look(&mut views, &images, done)?;
             done = end;
             each(done)?;
@@ -174,9 +175,4 @@ impl<'a> Scoring<'a> {
         }
         Ok(self.detectors[&name].as_ref())
     }
-}
-
-/// Bytes as a tensor of 0..=255.
-fn pixels(images: TensorData, device: &Device) -> Tensor<4> {
-    Tensor::from_data(images.convert::<f32>(), (device, DType::F32))
 }

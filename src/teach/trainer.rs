@@ -109,7 +109,7 @@ impl<D: Denoiser> TeacherTrainer<D> {
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::{Device, Tensor, TensorData};
+    use burn::tensor::Device;
 
     use super::*;
     use crate::{
@@ -132,15 +132,8 @@ mod tests {
         TeacherTrainer::new(recipe.clone(), TeacherObjective::new(&recipe.network), network)
     }
 
-    /// Images are normal with mean 0.5 and standard deviation 0.25.
     fn supply(recipe: &TrainTeacher) -> impl Supply<MicroBatch = TeacherBatch> + use<'_> {
-        let batches = |request: Request| {
-            let n = request.samples.clone().count();
-            let values = request.draw.normals(request.samples, 64);
-            let values = values.into_iter().map(|z| 0.5 + 0.25 * z).collect::<Vec<_>>();
-            let images = Tensor::from_data(TensorData::new(values, [n, 1, 8, 8]), &Device::flex());
-            Ok(Batch { images: Some(images), class_labels: None })
-        };
+        let batches = |request: Request| Ok(Batch::of_normals(request));
         let draws = Draws::new(Seed(5), recipe.augment, &recipe.network, batches, Device::flex());
         TeacherSupply { recipe, draws }
     }

@@ -114,3 +114,15 @@ pub struct Batch {
     /// One-hot classes. `[n, classes]`
     pub class_labels: Option<Tensor<2>>,
 }
+
+#[cfg(test)]
+impl Batch {
+    /// Truth for tests: images `[n, 1, 8, 8]` of normal values with mean 0.5 and standard deviation 0.25.
+    pub(crate) fn of_normals(request: Request) -> Self {
+        let n = request.samples.clone().count();
+        let values = request.draw.normals(request.samples, 64).into_iter().map(|z| 0.5 + 0.25 * z);
+        let values = burn::tensor::TensorData::new(values.collect::<Vec<_>>(), [n, 1, 8, 8]);
+        let images = Tensor::from_data(values, &burn::tensor::Device::flex());
+        Self { images: request.images.then_some(images), class_labels: None }
+    }
+}

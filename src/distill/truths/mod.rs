@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::*;
 use crate::{
-    Error, Result,
+    Error,
     diffusion::{LogNormal, noise_level::JUDGED},
     kimg::Kimg,
     nn::{NetworkConfig, gaussian::Gaussian},
@@ -44,15 +44,8 @@ fn sida(generator_starts: f64, starts: f64) -> serde_json::Value {
     serde_json::json!({ "sida": { "adversarial": adversarial } })
 }
 
-/// Real images are normal with mean 0.5 and standard deviation 0.25.
 fn supply(recipe: &Distill) -> impl Supply<MicroBatch = MicroBatch> + use<'_> {
-    let batches = |request: Request| -> Result<Batch> {
-        let n = request.samples.clone().count();
-        let values = request.draw.normals(request.samples, 64);
-        let values = values.into_iter().map(|z| 0.5 + 0.25 * z).collect::<Vec<_>>();
-        let images = Tensor::from_data(TensorData::new(values, [n, 1, 8, 8]), &Device::flex());
-        Ok(Batch { images: request.images.then_some(images), class_labels: None })
-    };
+    let batches = |request: Request| Ok(Batch::of_normals(request));
     let draws = Draws::new(Seed(7), recipe.augment, &network(), batches, Device::flex());
     DistillSupply { recipe, image_shape: [1, 8, 8], draws }
 }

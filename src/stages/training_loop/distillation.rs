@@ -11,7 +11,7 @@ use crate::{
     stages::{
         context::Context,
         dataset_batches::DatasetBatches,
-        dataset_file, download,
+        dataset_file,
         guard::{DENOISING_LIMIT, GENERATOR_LIMIT, Loss, Vitals},
         network_file, reference_state,
         snapshots::Snapshooter,
@@ -52,7 +52,7 @@ impl<'a> Distillation<'a> {
         let objective = Objective::new(recipe, network);
         let mut trainer = Trainer::new(recipe.clone(), objective, Networks::of(teacher, initial));
         if let Some(start) = &recipe.start_from {
-            let path = download::fetch(context, &start.training_state, None)?;
+            let path = context.fetch(&start.training_state, None)?;
             trainer.restore(
                 &reference_state::read(&path, start.kimg)?,
                 &format!("`{}`", terminal::path(&path)),

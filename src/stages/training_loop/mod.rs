@@ -111,74 +111,70 @@ fn passed(every: u64, before: u64, after: u64) -> bool {
 /// # Errors
 /// `Interrupted` after a stop was asked for and the state saved; `Diverged`; whatever the training meets.
 pub(super) fn run(training: &mut impl Training, cadence: Cadence, context: &Context<'_>) -> Result<Memory> {
-    let store = CheckpointStore::new(context.dir);
-    let mut memory = resume(training, cadence, context, &store)?;
+    let mut memory = resume(training, cadence, context)?;
     let mut statistics = StatisticsFile::open(context.dir.join("stats.jsonl"), training.nimg())?;
     let mut metrics = StatisticsFile::open(context.dir.join("metrics.jsonl"), training.nimg())?;
     let mut progress = Progress::new(context.name.as_str(), "images", training.nimg(), cadence.duration);
-    let mut period = std::mem::take(&mut memory.period);
     let mut clock = Clock::start(training.nimg());
 
     memory.guard.begin(training.spread());
     if training.nimg() == 0 && cadence.snapshot.is_some() {
-        snapshot(training, &mut memory, &mut metrics, context, &store)?;
+        snapshot(training, &mut memory, &mut metrics, context)?;
     }
     while training.nimg() < cadence.duration {
         if context.stop.requested() {
             progress.finish();
             memory.seconds += clock.since_counted();
             // A state that may be about to diverge must not take the place of a good one.
-            if healthy(training, &period, &memory.guard) {
-                save(training, &mut memory, &period, context, &store)?;
+            if healthy(training, &memory) {
+                save(training, &memory, context)?;
             }
             return Err(Error::Interrupted);
         }
         let before = training.nimg();
         let quantities = training.step()?;
         context.still_ours()?;
-        period.add(quantities);
+        memory.period.add(quantities);
         let nimg = training.nimg();
         let last = nimg >= cadence.duration;
-        progress.at(nimg, &headline(training, &period));
+        progress.at(nimg, &headline(training, &memory.period));
 
         if last || passed(cadence.status, before, nimg) {
             memory.seconds += clock.since_counted();
-            let vitals = training.vitals(&period);
+            let vitals = training.vitals(&memory.period);
             let mut line = clock.status(nimg, memory.seconds);
             line.extend(vitals.spread.map(|spread| ("class_spread", spread)));
-            statistics.write(period.line(line))?;
+            statistics.write(memory.period.line(line))?;
             if let Some(seen) = memory.guard.look(&vitals) {
                 progress.finish();
-                return Err(diverged(context, &store, nimg, seen));
+                return Err(diverged(context, nimg, seen));
             }
-            period = Period::default();
+            memory.period = Period::default();
         }
-        if cadence.snapshot.is_some_and(|every| last || passed(every, before, nimg)) {
-            let due = cadence.snapshot.is_some_and(|every| passed(every, before, nimg));
+        if let Some(every) = cadence.snapshot
+            && (last || passed(every, before, nimg))
+        {
+            let due = passed(every, before, nimg);
             memory.best_but_last = memory.best.filter(|_| !due);
-            snapshot(training, &mut memory, &mut metrics, context, &store)?;
+            snapshot(training, &mut memory, &mut metrics, context)?;
         }
-        if (last || passed(cadence.checkpoint, before, nimg)) && healthy(training, &period, &memory.guard) {
+        if (last || passed(cadence.checkpoint, before, nimg)) && healthy(training, &memory) {
             memory.seconds += clock.since_counted();
-            save(training, &mut memory, &period, context, &store)?;
+            save(training, &memory, context)?;
         }
     }
-    store.keep(1);
+    CheckpointStore::new(context.dir).keep(1);
     progress.finish();
     Ok(memory)
 }
 
 /// Whether the state may become a checkpoint.
-fn healthy(training: &impl Training, period: &Period, guard: &Guard) -> bool {
+fn healthy(training: &impl Training, Memory { period, guard, .. }: &Memory) -> bool {
     if period.is_empty() { !guard.is_suspicious() } else { guard.approves(&training.vitals(period)) }
 }
 
-fn resume(
-    training: &mut impl Training,
-    cadence: Cadence,
-    context: &Context<'_>,
-    store: &CheckpointStore,
-) -> Result<Memory> {
+fn resume(training: &mut impl Training, cadence: Cadence, context: &Context<'_>) -> Result<Memory> {
+    let store = CheckpointStore::new(context.dir);
     // Its own last one may lie a batch beyond the duration.
     let mut found: Option<Checkpoint<Memory>> = store.latest(u64::MAX)?;
     if found.is_none()
@@ -222,20 +218,13 @@ fn as_if_longer(mut checkpoint: Checkpoint<Memory>, shorter: &Path) -> Option<Ch
 }
 
 /// Saves the state. One that holds a NaN must not take the place of a good one.
-fn save(
-    training: &impl Training,
-    memory: &mut Memory,
-    period: &Period,
-    context: &Context<'_>,
-    store: &CheckpointStore,
-) -> Result<()> {
+fn save(training: &impl Training, memory: &Memory, context: &Context<'_>) -> Result<()> {
     context.still_ours()?;
-    memory.period = period.clone();
     let (nimg, state) = (training.nimg(), training.state());
     let bad = state.iter().find_map(|(name, data)| Some((name, not_finite(data)?)));
     match bad {
-        Some((name, value)) => Err(diverged(context, store, nimg, format!("`{name}` holds {value}"))),
-        None => store.save(nimg, &state, &*memory),
+        Some((name, value)) => Err(diverged(context, nimg, format!("`{name}` holds {value}"))),
+        None => CheckpointStore::new(context.dir).save(nimg, &state, memory),
     }
 }
 
@@ -244,12 +233,11 @@ fn snapshot(
     memory: &mut Memory,
     metrics: &mut StatisticsFile,
     context: &Context<'_>,
-    store: &CheckpointStore,
 ) -> Result<()> {
     let nimg = training.nimg();
     let measured = training.snapshot(memory).map_err(|error| match error {
         Error::NotImages { made_by, .. } => {
-            diverged(context, store, nimg, format!("{made_by} holds values that are not finite"))
+            diverged(context, nimg, format!("{made_by} holds values that are not finite"))
         }
         other => other,
     })?;
@@ -266,8 +254,8 @@ fn headline(training: &impl Training, period: &Period) -> Vec<(&'static str, f64
     training.headline().iter().filter_map(|name| Some((*name, period.get(name)?))).collect()
 }
 
-fn diverged(context: &Context<'_>, store: &CheckpointStore, nimg: u64, seen: String) -> Error {
-    let kept = match store.latest::<Memory>(nimg) {
+fn diverged(context: &Context<'_>, nimg: u64, seen: String) -> Error {
+    let kept = match CheckpointStore::new(context.dir).latest::<Memory>(nimg) {
         Ok(Some(good)) => format!("the checkpoint of {} is kept", Kimg::from_nimg(good.nimg)),
         _ => "it happened before the first checkpoint".to_owned(),
     };
