@@ -97,7 +97,8 @@ impl Augment {
             return labels;
         }
         let maps: Vec<Affine> = chosen.iter().map(|chosen| self.map(chosen, w, h)).collect();
-        let warp = self.is_geometric().then(|| Warp::new([c, h, w], Margin::around(&maps, w, h)));
+        let warp =
+            self.is_geometric().then(|| Warp { shape: [c, h, w], margin: Margin::around(&maps, w, h) });
         images.par_chunks_mut(c * h * w).zip(chosen.par_iter().zip(&maps)).for_each(
             |(image, (chosen, map))| {
                 // A plane turned by half is one flipped both ways.

@@ -101,15 +101,11 @@ impl Margin {
 
 /// The warping of one size of image.
 pub(in crate::data) struct Warp {
-    shape: [usize; 3],
-    margin: Margin,
+    pub(in crate::data) shape: [usize; 3],
+    pub(in crate::data) margin: Margin,
 }
 
 impl Warp {
-    pub(in crate::data) fn new(shape: [usize; 3], margin: Margin) -> Self {
-        Self { shape, margin }
-    }
-
     /// Warps one image `[c, h, w]` in place; `map` takes output pixels to input pixels, from the centre.
     pub(in crate::data) fn apply(&self, image: &mut [f32], map: &Affine) {
         let [_, h, w] = self.shape;
@@ -295,7 +291,7 @@ mod tests {
     #[test]
     fn a_map_that_misses_the_image_gives_black() {
         let map = Affine::translation(1000.0, 0.0);
-        let warp = Warp::new([1, 8, 8], Margin::around(&[map], 8, 8));
+        let warp = Warp { shape: [1, 8, 8], margin: Margin::around(&[map], 8, 8) };
         let mut image = vec![1.0; 64];
         warp.apply(&mut image, &map);
         assert_eq!(image, vec![0.0; 64]);

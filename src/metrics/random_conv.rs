@@ -41,9 +41,6 @@ pub struct RandomConv {
 }
 
 impl RandomConv {
-    /// Features per image.
-    pub const DIM: usize = 2 * CHANNELS;
-
     /// For images `[n, channels, height, width]`.
     pub fn new(channels: usize, height: usize, width: usize, device: &Device) -> Self {
         let make = |name: &str, out: usize, input: usize| {
@@ -119,7 +116,7 @@ mod tests {
         let detector = RandomConv::new(shape[1], shape[2], shape[3], &device);
         let images = Tensor::from_data(TensorData::new(images, shape), &device);
         let features = detector.detect(images).unwrap().features;
-        assert_eq!(features.dims(), [shape[0], RandomConv::DIM]);
+        assert_eq!(features.dims(), [shape[0], 2 * CHANNELS]);
         features.into_data().try_to_vec().unwrap()
     }
 
@@ -192,7 +189,7 @@ mod tests {
         let (one, other) = (ramp([1, 1, 8, 8]), vec![200.0; 64]);
         let both = features([other, one.clone()].concat(), [2, 1, 8, 8]);
         let alone = features(one, [1, 1, 8, 8]);
-        for (a, b) in both[RandomConv::DIM..].iter().zip(&alone) {
+        for (a, b) in both[2 * CHANNELS..].iter().zip(&alone) {
             assert!((a - b).abs() <= 1e-5 * b.abs().max(1e-3));
         }
     }

@@ -111,11 +111,6 @@ impl Stop {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Asks for a stop.
-    pub fn request(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
     /// The flag itself, for signal handlers.
     pub fn flag(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.0)

@@ -8,7 +8,7 @@ use super::{
     network_file, rules, snapshots,
     stage::{Input, Kind, Network, Objection, Stage, Verb},
     training_loop::{
-        self,
+        self, Training,
         distillation::{self, Distillation},
     },
     work::Work,
@@ -147,10 +147,9 @@ impl Stage for Distill {
         let context = &*context;
         let mut distillation = Distillation::new(self, context)?;
         let memory = training_loop::run(&mut distillation, self.pace().into(), context)?;
-        let trainer = distillation.trainer();
         let (_, teacher) = network_file::artifact(context, &self.teacher)?;
         let best = memory.best.filter(|_| self.snapshots.keep != Keep::Last);
-        let handed_on = best.map_or(trainer.nimg(), |(nimg, _)| nimg);
+        let handed_on = best.map_or(distillation.nimg(), |(nimg, _)| nimg);
         Ok(Artifact::Network(NetworkArtifact {
             network: teacher.network.clone(),
             weights: snapshots::weights(Path::new(""), handed_on),

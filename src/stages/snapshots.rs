@@ -82,17 +82,19 @@ impl<'a> Snapshooter<'a> {
         memory: &mut Memory,
     ) -> Result<IndexMap<String, f64>> {
         // Weights that make no images are not kept.
-        let picture = self.picture(network)?;
+        let picture = picture(network, &self.codec, &self.sampler, &self.device)?;
         network_file::save(&weights(self.dir, nimg), network)?;
         memory.snapshots.insert(nimg, Digest::of(&weights(self.dir, nimg))?);
         write_png(&self.dir.join(format!("fakes-{nimg:010}.png")), &picture)?;
         let measured = self.measure(network, nimg)?;
         let value = measured.values().next().copied().filter(|value| value.is_finite());
+        let first = self.settings.metrics.first();
+        let better = |value, best| first.is_some_and(|metric| metric.better().than(value, best));
         let old = [memory.last_snapshot.replace(nimg), memory.best.map(|(best, _)| best)];
         // A best one that does not stay cannot be handed on.
         if let Some(value) = value
             && self.settings.keep != Keep::Last
-            && memory.best.is_none_or(|(_, best)| self.better(value, best))
+            && memory.best.is_none_or(|(_, best)| better(value, best))
         {
             memory.best = Some((nimg, value));
         }
@@ -106,11 +108,6 @@ impl<'a> Snapshooter<'a> {
             }
         }
         Ok(measured)
-    }
-
-    /// A picture of some images: a row for each class in turn, where there are classes.
-    pub(super) fn picture(&self, network: &Network) -> Result<Pixels> {
-        picture(network, &self.codec, &self.sampler, &self.device)
     }
 
     /// How much the pixels of images of one class differ, as a standard deviation in [-1, 1].
@@ -147,11 +144,6 @@ impl<'a> Snapshooter<'a> {
             classes,
             device: &self.device,
         }
-    }
-
-    /// Whether the first metric's value is better than the best one so far.
-    fn better(&self, value: f64, best: f64) -> bool {
-        self.settings.metrics.first().is_some_and(|metric| metric.better().than(value, best))
     }
 }
 

@@ -74,7 +74,7 @@ impl Stage for TrainTeacher {
             None => (PathBuf::from("network.safetensors"), nimg),
         };
         if memory.best.is_none() {
-            network_file::save(&context.dir.join(&weights), training.ema())?;
+            network_file::save(&context.dir.join(&weights), training.trainer.ema())?;
         }
         Ok(Artifact::Network(NetworkArtifact {
             network: self.network.clone(),

@@ -79,11 +79,6 @@ impl Gradients {
         self.0.swap_remove(name)
     }
 
-    /// The parameters that have a gradient.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
-    }
-
     /// NaN becomes 0 and an infinity +-1e5; then, where a limit is given, every value is held within +-limit.
     ///
     /// One reduction per tensor and one read decide which tensors need any work at all: as a rule, none.

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use sida::data::{
     DatasetOptions, ImageDataset, Order, OrderOptions, Pixels, PrepareOptions, Rules, Samples, Transform,
-    epoch_seed, prepare, preview_samples, read_image,
+    epoch_seed, prepare, preview_samples,
 };
 
 use crate::{
@@ -126,7 +126,7 @@ fn tool(case: &mut Case) -> Result<(), String> {
 fn decoders_agree(case: &mut Case, source: &Path, tight: &Value, loose: &Value) -> Result<(), String> {
     let listed: Vec<String> = case.listed().iter().map(|t| t.name.clone()).collect();
     for name in listed.iter().filter_map(|name| name.strip_prefix("decoded.")) {
-        let pixels = read_image(&source.join(name)).map_err(|e| e.to_string())?;
+        let pixels = Pixels::decode(&std::fs::read(source.join(name)).map_err(|e| e.to_string())?)?;
         let Pixels { width, height, channels, data } = pixels;
         let shape = if channels == 1 { vec![height, width] } else { vec![height, width, channels] };
         let tolerance = if is_jpeg(name) { loose } else { tight };

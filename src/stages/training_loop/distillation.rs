@@ -68,11 +68,6 @@ impl<'a> Distillation<'a> {
             snapshooter,
         })
     }
-
-    /// The generator's average, and what else the stage hands on.
-    pub(in crate::stages) fn trainer(&self) -> &Trainer<Network> {
-        &self.trainer
-    }
 }
 
 /// How the distilled generator makes images.

@@ -29,7 +29,8 @@ const PHASES: u64 = 1;
 
 /// A teacher under way.
 pub(in crate::stages) struct TeacherTraining<'a> {
-    trainer: TeacherTrainer<Network>,
+    /// Its average is what the stage hands on.
+    pub(in crate::stages) trainer: TeacherTrainer<Network>,
     recipe: &'a TrainTeacher,
     batches: DatasetBatches,
     snapshooter: Option<Snapshooter<'a>>,
@@ -60,11 +61,6 @@ impl<'a> TeacherTraining<'a> {
             snapshooter: snapshooter.transpose()?,
             values_per_image,
         })
-    }
-
-    /// The network's average: what the stage hands on.
-    pub(in crate::stages) fn ema(&self) -> &Network {
-        self.trainer.ema()
     }
 }
 
