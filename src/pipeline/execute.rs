@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::{
     plan::{Places, Plan, PlannedStage, Status},
-    run::{Begin, Execute, Running, Selection},
+    run::{Begin, Execute, Running},
+    selection::Selection,
 };
 use crate::{
     BURN_VERSION, Result,

@@ -1,9 +1,6 @@
 //! `Plan`: stages in running order, with their keys, whether they are done, and why not.
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 use serde::Serialize;
@@ -12,6 +9,7 @@ use super::{
     contents::Contents,
     elsewhere, home,
     key::{FORMAT, KeyInput, StageKey},
+    order::order,
     reason,
     spec::Pipeline,
     store::{self, State, Store},
@@ -21,7 +19,7 @@ use crate::{
     kimg::Kimg,
     report,
     stage_name::StageName,
-    stages::{Addresses, Elsewhere, Finished, Input, StageSpec, Work, World, work::parameters},
+    stages::{Addresses, Elsewhere, Finished, StageSpec, Work, World, work::parameters},
     suggestion::advice,
 };
 
@@ -230,41 +228,6 @@ impl Plan {
         }
         (0..self.stages.len()).filter(|i| wanted[*i]).collect()
     }
-}
-
-/// The fields in which a stage names others, with their places in the plan.
-type Fields = Vec<(String, usize)>;
-
-/// Running order: the order of the file, with inputs first. With each stage, the fields and places of its inputs.
-fn order(pipeline: &Pipeline) -> Result<IndexMap<StageName, Fields>> {
-    let stages = &pipeline.stages;
-    let inputs: Vec<Vec<Input<'_>>> = stages.values().map(|spec| spec.stage().inputs()).collect();
-    // How many inputs each stage waits for, and who waits for it.
-    let mut waits: Vec<usize> = inputs.iter().map(Vec::len).collect();
-    let mut readers: Vec<Vec<usize>> = vec![Vec::new(); stages.len()];
-    for (reader, inputs) in inputs.iter().enumerate() {
-        for stage in inputs.iter().filter_map(|input| stages.get_index_of(input.stage)) {
-            readers[stage].push(reader);
-        }
-    }
-    // Of the stages that wait for nothing the first of the file comes next.
-    let mut ready: BTreeSet<usize> = (0..stages.len()).filter(|stage| waits[*stage] == 0).collect();
-    let mut placed: IndexMap<StageName, Fields> = IndexMap::new();
-    while let Some(stage) = ready.pop_first() {
-        let place = |input: &Input<'_>| Some((input.field.clone(), placed.get_index_of(input.stage)?));
-        let fields = inputs[stage].iter().filter_map(place).collect();
-        placed.extend(stages.get_index(stage).map(|(name, _)| (name.clone(), fields)));
-        for reader in &readers[stage] {
-            waits[*reader] -= 1;
-            if waits[*reader] == 0 {
-                ready.insert(*reader);
-            }
-        }
-    }
-    if placed.len() < stages.len() {
-        return Err(Error::Usage("stages wait for each other, or for one that does not exist".to_owned()));
-    }
-    Ok(placed)
 }
 
 fn status(input: &KeyInput, dir: &Path, store: &Store, own: &[String]) -> Result<Status> {

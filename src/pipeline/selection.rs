@@ -1,0 +1,94 @@
+//! `Selection`: which stages of a plan to run, and which of them again.
+
+use std::{collections::BTreeSet, fs};
+
+use super::{
+    plan::{Plan, Status},
+    store,
+};
+use crate::{
+    Error, Result,
+    checkpoint::{Asked, Lease, Watch},
+    report,
+};
+
+/// Which stages to run, by place in the plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// Only these; all where `None`.
+    pub wanted: Option<BTreeSet<usize>>,
+    /// These run again though they are done: what `--force` names, and what reads it.
+    pub force: BTreeSet<usize>,
+}
+
+impl Selection {
+    /// From `--only`, `--until` and `--force`.
+    ///
+    /// # Errors
+    /// `Usage` for a stage that does not exist, for both `--only` and `--until`, and for an `--only` whose inputs
+    /// have not run.
+    pub fn new(plan: &Plan, only: Option<&str>, until: Option<&str>, force: &[String]) -> Result<Self> {
+        let mut force: BTreeSet<usize> =
+            force.iter().map(|name| plan.find("--force", name)).collect::<Result<_>>()?;
+        // Inputs come first in a plan, so one pass finds everything that reads a forced stage.
+        for (i, stage) in plan.stages.iter().enumerate() {
+            if stage.inputs.iter().any(|input| force.contains(input)) {
+                force.insert(i);
+            }
+        }
+        let wanted = match (only, until) {
+            (Some(_), Some(_)) => {
+                return Err(Error::Usage("`--only` and `--until` cannot both be given".to_owned()));
+            }
+            (Some(name), None) => {
+                let stage = plan.find("--only", name)?;
+                let open = plan.stages[stage].inputs.iter().find(|i| plan.stages[**i].status != Status::Done);
+                if let Some(open) = open {
+                    let open = &plan.stages[*open].name;
+                    return Err(Error::Usage(format!(
+                        "`--only {name}` needs `{open}`, which has not run: `--until {name}` runs both"
+                    )));
+                }
+                Some(BTreeSet::from([stage]))
+            }
+            (None, Some(name)) => Some(plan.ancestors(plan.find("--until", name)?).into_iter().collect()),
+            (None, None) => None,
+        };
+        if let Some(wanted) = &wanted {
+            force.retain(|stage| wanted.contains(stage));
+        }
+        Ok(Self { wanted, force })
+    }
+
+    /// Whether a stage is asked for.
+    pub(super) fn wants(&self, stage: usize) -> bool {
+        self.wanted.as_ref().is_none_or(|wanted| wanted.contains(&stage))
+    }
+
+    /// Removes what another run showed where this one will show something.
+    ///
+    /// # Errors
+    /// `Io` for a file that cannot be removed.
+    pub(super) fn remove_reports(&self, plan: &Plan) -> Result<()> {
+        let asked = (0..plan.stages.len()).filter(|i| self.wants(*i));
+        asked.filter_map(|i| plan.report_name(i)).try_for_each(|name| report::remove(&plan.home, &name))
+    }
+
+    /// Forgets the results of the forced stages, once: a run that is interrupted then continues as any other.
+    ///
+    /// # Errors
+    /// `Io` for a folder that cannot be removed; `Busy` where another process makes one.
+    pub(super) fn clear(&self, plan: &Plan) -> Result<()> {
+        for stage in self.force.iter().map(|i| &plan.stages[*i]).filter(|stage| stage.dir.exists()) {
+            match Lease::ask(&store::lease(&stage.dir), &mut Watch::default())? {
+                Asked::Busy(holder) => {
+                    return Err(Error::Busy { path: stage.dir.clone(), holder: holder.to_string() });
+                }
+                Asked::Held(_lease) => {
+                    fs::remove_dir_all(&stage.dir).map_err(Error::io("remove the folder", &stage.dir))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
