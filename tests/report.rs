@@ -4,8 +4,8 @@ use std::{fs::File, io::Read, path::PathBuf};
 
 use indexmap::IndexMap;
 use sida::report::{
-    self, Chart, Expectation, Grid, Line, Mark, MeasuredRow, Origin, Overall, Provenance, ReportData, Row,
-    RunError, RunResult, Scale, ScoresOf, StageCurves, StageRun, StageSettings, Verdict,
+    self, Chart, Expectation, Grid, Invocation, Line, Mark, MeasuredRow, Overall, Provenance, ReportData,
+    Row, RunError, RunResult, Scale, ScoresOf, StageCurves, StageRun, StageSettings, Verdict,
 };
 use sida::{metrics::Score, stage_name::StageName};
 
@@ -78,7 +78,7 @@ fn realistic() -> ReportData {
         provenance: Provenance {
             date: "2026-11-22 23:41 UTC".into(),
             key: "0123456789abcdef0123456789abcdef".into(),
-            origin: Origin {
+            invocation: Invocation {
                 file: "pipelines/digits.yaml".into(),
                 sha256: "ab".repeat(32),
                 command: "sida run pipelines/digits.yaml --set 'seed=<3>'".into(),

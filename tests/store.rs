@@ -68,14 +68,14 @@ fn a_page_says_what_was_asked_for() {
     let file = bench.write("p.yaml", pipeline());
     bench.sida(&["run", &file, "--set", "seed=7"]).exits(0);
     let provenance = json(&bench.runs().join("p/report.json"))["provenance"].clone();
-    let origin = &provenance["origin"];
-    assert_eq!(origin["file"], file.as_str());
-    assert_eq!(origin["sha256"].as_str().unwrap().len(), 64);
-    assert!(origin["command"].as_str().unwrap().ends_with("--set seed=7"), "{origin}");
-    assert!(origin["commit"].is_null(), "the file is in no repository: {origin}");
+    let asked = &provenance["invocation"];
+    assert_eq!(asked["file"], file.as_str());
+    assert_eq!(asked["sha256"].as_str().unwrap().len(), 64);
+    assert!(asked["command"].as_str().unwrap().ends_with("--set seed=7"), "{asked}");
+    assert!(asked["commit"].is_null(), "the file is in no repository: {asked}");
     assert_eq!(provenance["seed"], 7);
     let html = fs::read_to_string(bench.runs().join("p/report.html")).unwrap();
-    for part in [origin["sha256"].as_str().unwrap(), "--set seed=7"] {
+    for part in [asked["sha256"].as_str().unwrap(), "--set seed=7"] {
         assert!(html.contains(part), "{part}");
     }
     // The way from a row to its stage.

@@ -12,7 +12,7 @@ use signal_hook::{
 
 use super::{
     args::{PlaceArgs, cache},
-    device, origin, output, run_sweep, summary,
+    device, invocation, output, run_sweep, summary,
 };
 use crate::{
     Error, Result,
@@ -51,7 +51,7 @@ pub(super) fn run(file: &Path, args: &PlaceArgs, asked: &str, choice: &Choice) -
         device_name,
         places: &places,
         date: date(SystemTime::now()),
-        origin: origin::of(&source),
+        invocation: invocation::of(&source),
         stop: stop()?,
     };
     match parsed {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::{
     document::{Document, escape},
     mistake::Mistake,
-    origin::{Origin, Place},
+    origin::{Origin, Taken},
     overlay::{self, Setting},
     parse::{duplicates, read_rest},
     schema::DERIVED_SCHEMA,
@@ -62,7 +62,7 @@ fn settings(document: &Arc<Document>, derived: &Derived) -> Vec<Setting> {
     let description = Setting {
         path: "description".to_owned(),
         value: derived.description.clone().into(),
-        origin: Origin::Written(Place::entry(document, "/description".to_owned())),
+        origin: Origin::Written(Taken::entry(document, "/description".to_owned())),
     };
     let description = (!derived.description.is_empty()).then_some(description);
     let set = derived.set.iter().map(|(path, value)| Setting::written(document, path, value));
@@ -78,7 +78,7 @@ fn remove(whole: &mut Document, document: &Arc<Document>, derived: &Derived) -> 
         let Some(stages) = stages(whole) else { break };
         if stages.contains_key(name.as_str()) && removed.insert(name.as_str()) {
             // What reads the stage still is said here.
-            let origin = Origin::Written(Place::entry(document, place));
+            let origin = Origin::Written(Taken::entry(document, place));
             whole.set_origin(format!("/stages/{}", escape(name.as_str())), origin);
         } else {
             let known = || stages.keys().map(String::as_str).filter(|name| !removed.contains(name)).collect();
@@ -104,7 +104,7 @@ fn add(whole: &mut Document, document: &Arc<Document>, derived: &Derived) -> Vec
             mistakes.push(Mistake::at_key(document, &place, problem).help(Some(help)));
         } else {
             stages.insert(name.clone(), stage.clone());
-            whole.set_origin(place.clone(), Origin::Written(Place::entry(document, place)));
+            whole.set_origin(place.clone(), Origin::Written(Taken::entry(document, place)));
         }
     }
     mistakes

@@ -29,7 +29,7 @@ pub(super) struct Document {
     pub(super) text: Arc<Text>,
     /// Its values.
     pub(super) value: Value,
-    places: Arc<Place>,
+    places: Arc<Spans>,
     /// Values that do not come from the file, by their pointers; of several at one pointer the last counts.
     origins: Vec<(String, Origin)>,
     /// The last origin of every pointer.
@@ -40,10 +40,10 @@ pub(super) struct Document {
 
 /// Where a key and its value are, and what is in the value.
 #[derive(Debug)]
-struct Place {
+struct Spans {
     key: Option<Span>,
     value: Span,
-    inside: HashMap<String, Place>,
+    inside: HashMap<String, Spans>,
 }
 
 impl Document {
@@ -114,7 +114,7 @@ impl Document {
     }
 
     /// What is at a pointer, or nearest above it, and whether that is it.
-    fn nearest(&self, pointer: &str) -> (&Place, bool) {
+    fn nearest(&self, pointer: &str) -> (&Spans, bool) {
         let mut at = &*self.places;
         for part in pointer.split('/').skip(1) {
             match at.inside.get(&*unescape(part)) {
@@ -131,7 +131,7 @@ fn place(
     node: Spanned<Node>,
     key: Option<Span>,
     duplicates: &mut Vec<(Span, String, Span)>,
-) -> (Value, Place) {
+) -> (Value, Spans) {
     let mut inside = HashMap::new();
     let value = match node.value {
         Node::Null => Value::Null,
@@ -166,7 +166,7 @@ fn place(
             Value::Object(map)
         }
     };
-    (value, Place { key, value: node::span(node.referenced), inside })
+    (value, Spans { key, value: node::span(node.referenced), inside })
 }
 
 /// The part of a pointer that leads to a stage: `/stages/sid` of `/stages/sid/distill/lr`.

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     BURN_VERSION, Result,
-    report::Origin,
+    report::Invocation,
     seed::Seed,
     stages::{Artifact, Context, Downloads, Stop},
 };
@@ -29,7 +29,7 @@ pub struct Stages<'a> {
     /// When this run began, such as `2026-11-22 23:59 UTC`.
     pub date: String,
     /// What was asked for.
-    pub origin: Origin,
+    pub invocation: Invocation,
     /// Set by SIGINT, SIGTERM and SIGHUP.
     pub stop: Stop,
 }
@@ -72,7 +72,7 @@ impl Execute for Stages<'_> {
             pipeline_seed: running.plan.seed,
             device_name: &self.device_name,
             date: &self.date,
-            origin: &self.origin,
+            invocation: &self.invocation,
             key: &stage.key.to_string(),
             dir: &stage.dir,
             home: &running.plan.home,

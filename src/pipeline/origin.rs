@@ -10,7 +10,7 @@ pub(super) enum Origin {
     /// The command line: `--set ...`.
     Typed(String),
     /// Another file, such as a sweep.
-    Written(Place),
+    Written(Taken),
 }
 
 impl fmt::Display for Origin {
@@ -24,7 +24,7 @@ impl fmt::Display for Origin {
 
 /// A value of another file that is put into a pipeline.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct Taken {
     /// The file.
     pub(super) document: Arc<Document>,
     /// Where it says at which path the value is put.
@@ -33,7 +33,7 @@ pub(super) struct Place {
     pub(super) value: String,
 }
 
-impl Place {
+impl Taken {
     /// A value that stands under its path: an entry of `set`, or an added stage.
     pub(super) fn entry(document: &Arc<Document>, pointer: String) -> Self {
         Self { document: Arc::clone(document), path: pointer.clone(), value: pointer }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::{
     document::{Document, dotted, escape},
     mistake::Mistake,
-    origin::{Origin, Place},
+    origin::{Origin, Taken},
     schema::PIPELINE_SCHEMA,
     schema_walk::schema_at,
     text::Text,
@@ -48,7 +48,7 @@ impl Setting {
 
     /// From an entry of a file's `set`.
     pub(super) fn written(document: &Arc<Document>, path: &str, value: &Value) -> Self {
-        let place = Place::entry(document, format!("/set/{}", escape(path)));
+        let place = Taken::entry(document, format!("/set/{}", escape(path)));
         Self { path: path.to_owned(), value: value.clone(), origin: Origin::Written(place) }
     }
 }

@@ -8,7 +8,7 @@ use super::{
     derive::derive,
     document::{Document, escape},
     mistake::Mistake,
-    origin::{Origin, Place},
+    origin::{Origin, Taken},
     overlay::{self, Setting},
     parse::{self, duplicates, read_rest},
     schema::SWEEP_SCHEMA,
@@ -161,7 +161,7 @@ fn combinations<'a>(
             combination.settings.extend(axis.paths.iter().enumerate().map(|(j, path)| Setting {
                 path: path.clone(),
                 value: value.clone(),
-                origin: Origin::Written(Place {
+                origin: Origin::Written(Taken {
                     document: Arc::clone(document),
                     path: format!("{place}/paths/{j}"),
                     value: format!("{place}/values/{i}"),

@@ -150,7 +150,7 @@ pub struct Provenance {
     /// The stages in the order in which they ran.
     pub stages: Vec<StageRun>,
     /// What was asked for.
-    pub origin: Origin,
+    pub invocation: Invocation,
     /// The key of the stage whose pages these are, in hexadecimal: the same key, the same stages and words.
     pub key: String,
 }
@@ -158,7 +158,7 @@ pub struct Provenance {
 impl Provenance {
     /// What was asked for and what it was made with, by name; without what is not known.
     pub fn facts(&self) -> Vec<(&str, &str)> {
-        let Origin { file, sha256, command, commit } = &self.origin;
+        let Invocation { file, sha256, command, commit } = &self.invocation;
         let asked = [
             ("pipeline file", file.as_str()),
             ("its SHA-256", sha256),
@@ -173,7 +173,7 @@ impl Provenance {
 
 /// What a run was asked for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Origin {
+pub struct Invocation {
     /// The pipeline's file.
     pub file: String,
     /// SHA-256 of that file, in hexadecimal.

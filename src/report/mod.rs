@@ -24,7 +24,7 @@ mod ticks;
 
 pub use csv::csv;
 pub use data::{
-    Chart, Grid, Line, Mark, MeasuredRow, Origin, Provenance, ReportData, Scale, StageCurves, StageRun,
+    Chart, Grid, Invocation, Line, Mark, MeasuredRow, Provenance, ReportData, Scale, StageCurves, StageRun,
     StageSettings,
 };
 pub use expectation::{Expectation, Overall, Verdict};

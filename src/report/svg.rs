@@ -37,17 +37,17 @@ pub(super) fn chart(chart: &Chart) -> Option<Markup> {
     let (y_low, y_high) = range(1);
     let x = Axis::linear(x_low.min(0.0), x_high, 5, false);
     let y = if log { Axis::log(y_low, y_high) } else { Axis::linear(y_low, y_high, 4, true) };
-    let place = Place { x, y };
+    let plot = Plot { x, y };
 
-    let seen = chart.marks.iter().filter(|m| m.kimg >= place.x.low && m.kimg <= place.x.high);
+    let seen = chart.marks.iter().filter(|m| m.kimg >= plot.x.low && m.kimg <= plot.x.high);
     Some(html! {
         svg viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-label=(chart.title) {
-            (place.axes())
-            @for (row, mark) in seen.enumerate() { (place.mark(mark, row)) }
+            (plot.axes())
+            @for (row, mark) in seen.enumerate() { (plot.mark(mark, row)) }
             @for (i, (line, segments)) in chart.lines.iter().zip(&lines).enumerate() {
                 g.(colour(i)) {
                     title { (line.label) }
-                    @for segment in segments { (place.line(segment)) }
+                    @for segment in segments { (plot.line(segment)) }
                 }
             }
         }
@@ -93,12 +93,12 @@ fn thin(points: &[[f64; 2]]) -> Vec<[f64; 2]> {
 }
 
 /// From values to the drawing.
-struct Place {
+struct Plot {
     x: Axis,
     y: Axis,
 }
 
-impl Place {
+impl Plot {
     fn at(&self, point: [f64; 2]) -> (f64, f64) {
         let x = LEFT + self.x.place(point[0]) * (WIDTH - LEFT - RIGHT);
         let y = HEIGHT - BOTTOM - self.y.place(point[1]) * (HEIGHT - TOP - BOTTOM);

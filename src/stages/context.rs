@@ -14,7 +14,8 @@ use serde_json::Value;
 
 use super::{addresses::Addresses, artifact::Artifact, download::Downloads, stage::Elsewhere};
 use crate::{
-    Error, Result, checkpoint::Lease, location::Location, report::Origin, seed::Seed, stage_name::StageName,
+    Error, Result, checkpoint::Lease, location::Location, report::Invocation, seed::Seed,
+    stage_name::StageName,
 };
 
 /// All that a running stage may see.
@@ -36,7 +37,7 @@ pub struct Context<'a> {
     /// When this run began, such as `2026-11-22 23:59 UTC`.
     pub date: &'a str,
     /// What was asked for.
-    pub origin: &'a Origin,
+    pub invocation: &'a Invocation,
     /// The stage's key, in hexadecimal.
     pub key: &'a str,
     /// The stage's folder, which exists. An interrupted run's checkpoints are in it.

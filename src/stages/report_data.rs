@@ -150,7 +150,7 @@ fn provenance(context: &Context<'_>) -> Provenance {
         device,
         versions: versions(),
         stages,
-        origin: context.origin.clone(),
+        invocation: context.invocation.clone(),
         key: context.key.to_owned(),
     }
 }

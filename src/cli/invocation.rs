@@ -2,12 +2,12 @@
 
 use std::{env, path::Path, process::Command};
 
-use crate::{formats::sha256, pipeline::Source, report::Origin, secret, terminal};
+use crate::{formats::sha256, pipeline::Source, report::Invocation, secret, terminal};
 
 /// The file, the command and the commit of a run.
-pub(super) fn of(source: &Source) -> Origin {
+pub(super) fn of(source: &Source) -> Invocation {
     let words = env::args_os().skip(1).map(|word| quoted(&word.to_string_lossy()));
-    Origin {
+    Invocation {
         file: terminal::path(&source.path),
         sha256: sha256::of_bytes(source.text.as_bytes()),
         command: ["sida".to_owned()].into_iter().chain(words).collect::<Vec<_>>().join(" "),
