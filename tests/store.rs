@@ -386,10 +386,26 @@ fn a_sweep_goes_on_with_the_points_that_nobody_makes() {
     assert!(said.err.contains("makes it, waiting"), "{}", said.err);
     let rows: Vec<&str> = said.out.lines().filter(|line| line.contains("fd_pixels_100")).collect();
     assert!(rows.len() == 3 && rows[0].starts_with("lr=0.001"), "in their order: {}", said.out);
+    // A scheduler's processes, each with points of its own; the last command gathers what they made.
+    fs::remove_dir_all(bench.runs()).unwrap();
+    let trained = |said: &Said| said.err.matches("train_teacher runs").count();
+    for point in [["--points", "2/2"], ["--point", "lr=0.001"], ["--point", "3"]] {
+        let said = bench.sida(&["run", &sweep, point[0], point[1]]).exits(0);
+        assert_eq!(trained(&said), 1, "{point:?}: {}", said.err);
+        assert!(!bench.runs().join("s/sweep.md").exists());
+    }
+    let all = bench.sida(&["run", &sweep]).exits(0);
+    assert_eq!((trained(&all), &all.out), (0, &said.out));
+    for wrong in
+        [["--point", "4"], ["--point", "lr=0.004"], ["--point", "0"], ["--points", "3/2"], ["--points", "x"]]
+    {
+        bench.sida(&["run", &sweep, wrong[0], wrong[1]]).exits(2).complains(&[wrong[0], wrong[1]]);
+    }
+    let base = bench.path("p.yaml").display().to_string();
+    bench.sida(&["run", &base, "--point", "1"]).exits(2).complains(&["for sweeps"]);
     // Two at once train every teacher once.
     fs::remove_dir_all(bench.runs()).unwrap();
     let both = [(); 2].map(|()| bench.start(&["run", &sweep])).map(|child| Said::end(child).exits(0));
-    let trained = |said: &Said| said.err.matches("train_teacher runs").count();
     assert_eq!(both.iter().map(trained).sum::<usize>(), 3, "{}\n{}", both[0].err, both[1].err);
     assert_eq!(both[0].out, both[1].out);
 }

@@ -8,7 +8,9 @@ use serde_json::{Map, Value, json};
 use super::{
     check, compare, doctor, export, gc, inspect,
     log::{self, LogArgs},
-    plan, run, schema, verify,
+    plan,
+    points::PointArgs,
+    run, schema, verify,
 };
 use crate::{BURN_VERSION, Error, Result, pipeline::Setting, terminal};
 
@@ -67,6 +69,8 @@ enum Verb {
         /// Run this stage again though it is done, and what reads it. Can be repeated.
         #[arg(long, value_name = "STAGE")]
         force: Vec<String>,
+        #[command(flatten)]
+        points: PointArgs,
         /// Print the result as JSON.
         #[arg(long)]
         json: bool,
@@ -236,8 +240,8 @@ fn dispatch(verb: Verb) -> Result<()> {
         Verb::Check { files, json } => check::check(&files, json),
         Verb::Plan { file, places, resolved: true, .. } => plan::resolved(&file, &places),
         Verb::Plan { file, places, json, .. } => plan::plan(&file, &places, json),
-        Verb::Run { file, places, device, only, until, force, json } => {
-            let choice = run::Choice { only, until, force, json };
+        Verb::Run { file, places, device, only, until, force, points, json } => {
+            let choice = run::Choice { only, until, force, points, json };
             run::run(&file, &places, &device, &choice)
         }
         Verb::Compare { left, right, json } => compare::compare(&left, &right, json),

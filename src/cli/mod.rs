@@ -18,6 +18,7 @@ mod invocation;
 mod log;
 mod output;
 mod plan;
+mod points;
 mod run;
 mod run_sweep;
 mod schema;

@@ -12,7 +12,9 @@ use signal_hook::{
 
 use super::{
     args::{PlaceArgs, cache},
-    device, invocation, output, run_sweep, summary,
+    device, invocation, output,
+    points::PointArgs,
+    run_sweep, summary,
 };
 use crate::{
     Error, Result,
@@ -31,6 +33,7 @@ pub(super) struct Choice {
     pub(super) only: Option<String>,
     pub(super) until: Option<String>,
     pub(super) force: Vec<String>,
+    pub(super) points: PointArgs,
     pub(super) json: bool,
 }
 
@@ -56,6 +59,9 @@ pub(super) fn run(file: &Path, args: &PlaceArgs, asked: &str, choice: &Choice) -
     };
     match parsed {
         Parsed::Pipeline(pipeline) => {
+            if !choice.points.are_all() {
+                return Err(Error::Usage("`--point` and `--points` are for sweeps".to_owned()));
+            }
             let make = || plan_and_choose(&pipeline, &source.name(), &dir, &places, choice);
             // A wrong stage name is said before a folder is made.
             let (mut plan, mut selection) = make().inspect_err(refused)?;

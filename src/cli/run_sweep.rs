@@ -45,16 +45,21 @@ pub(super) fn run(
     executor: &mut Stages<'_>,
 ) -> Result<()> {
     let (count, dir) = (points.len(), places.home(&source.name()));
-    outcome::begin(&dir, &source.name())?;
+    let chosen = choice.points.chosen(points)?;
+    // The files of the whole sweep are those of a run of all points.
+    let whole = choice.points.are_all();
+    if whole {
+        outcome::begin(&dir, &source.name())?;
+    }
     atomic::remove_leftovers_of_the_dead(&dir);
     let mut failed = Failed::default();
     let mut outcomes: Vec<Outcome> = Vec::new();
     let mut forced = BTreeSet::new();
     let mut begun: Vec<(usize, Walk)> = Vec::new();
     // In turns: a point that waits for what another process makes lets the next one go on.
-    while outcomes.len() < count {
+    while outcomes.len() < chosen.len() {
         let before = outcomes.len();
-        for (index, point) in points.iter().enumerate() {
+        for (index, point) in chosen.iter().map(|place| (*place, &points[*place])) {
             if outcomes.iter().any(|outcome| outcome.index == index) {
                 continue;
             }
@@ -97,6 +102,9 @@ pub(super) fn run(
             let at = outcomes.partition_point(|outcome| outcome.index < index);
             let result = ended.map_err(|error| error.to_string());
             outcomes.insert(at, Outcome { index, point: point.clone(), result });
+            if !whole {
+                continue;
+            }
             // Written after every point: a later one may be the last.
             let table = table(sweep, &outcomes);
             atomic::write(&dir.join("sweep.md"), (table + "\n").as_bytes())?;
@@ -111,10 +119,12 @@ pub(super) fn run(
     } else {
         output::line(table(sweep, &outcomes));
     }
-    outcome::write(&dir, &result(&source.name(), &outcomes))?;
+    if whole {
+        outcome::write(&dir, &result(&source.name(), &outcomes))?;
+    }
     let bad = outcomes.iter().filter(|outcome| outcome.result.is_err()).count();
     if bad > 0 {
-        return Err(Error::SweepPointsFailed { failed: bad, total: count });
+        return Err(Error::SweepPointsFailed { failed: bad, total: chosen.len() });
     }
     let verdicts =
         outcomes.iter().filter_map(|outcome| outcome.result.as_ref().ok()).flat_map(Summary::verdicts);
