@@ -1,13 +1,10 @@
 //! `Digest`: what a finished file or folder holds, so that damage is noticed.
 
-use std::{
-    fs::{self, File},
-    path::Path,
-    time::UNIX_EPOCH,
-};
+use std::{fs::File, path::Path, time::UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use super::files_below;
 use crate::{Error, Result};
 
 /// What a file, or a folder with all that lies below it, holds.
@@ -23,9 +20,6 @@ pub struct Digest {
     pub blake3: String,
 }
 
-/// Gets a file, its name below the folder, and its size.
-type Visit<'a> = &'a mut dyn FnMut(&Path, Option<&str>, u64) -> Result<()>;
-
 impl Digest {
     /// Reads everything.
     ///
@@ -33,7 +27,7 @@ impl Digest {
     /// `Io` for what cannot be read.
     pub fn of(path: &Path) -> Result<Self> {
         let mut hash = blake3::Hasher::new();
-        let mut digest = Self::walk(path, &mut |file, name, bytes| {
+        let mut digest = Self::walk(path, |file, name, bytes| {
             if let Some(name) = name {
                 hash.update(&(name.len() as u64).to_le_bytes()).update(name.as_bytes());
                 hash.update(&bytes.to_le_bytes());
@@ -51,7 +45,7 @@ impl Digest {
     /// # Errors
     /// `Io` for what cannot be listed.
     pub fn size(path: &Path) -> Result<u64> {
-        Ok(Self::walk(path, &mut |_, _, _| Ok(()))?.bytes)
+        Ok(Self::walk(path, |_, _, _| Ok(()))?.bytes)
     }
 
     /// What is wrong with `path` now; `None` where it still holds this. A file of the same size that was not written
@@ -60,7 +54,7 @@ impl Digest {
         if !path.exists() {
             return Some("is gone".to_owned());
         }
-        let now = match Self::walk(path, &mut |_, _, _| Ok(())) {
+        let now = match Self::walk(path, |_, _, _| Ok(())) {
             Ok(now) => now,
             Err(error) => return Some(format!("cannot be read ({error})")),
         };
@@ -80,36 +74,24 @@ impl Digest {
         }
     }
 
-    /// Sizes and times; `visit` gets every file, in the order of the names.
-    fn walk(path: &Path, visit: Visit<'_>) -> Result<Self> {
+    /// Sizes and times; `visit` gets every file, its name below the folder, and its size.
+    fn walk(path: &Path, mut visit: impl FnMut(&Path, Option<&str>, u64) -> Result<()>) -> Result<Self> {
         let mut all = Self { bytes: 0, files: 0, written_ns: 0, blake3: String::new() };
-        all.add(path, None, visit)?;
-        Ok(all)
-    }
-
-    fn add(&mut self, path: &Path, name: Option<&str>, visit: Visit<'_>) -> Result<()> {
-        let metadata = fs::metadata(path).map_err(Error::io("read", path))?;
-        if !metadata.is_dir() {
+        files_below(path, &mut |file, name, metadata| {
             let written = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-            self.bytes += metadata.len();
-            self.files += 1;
-            self.written_ns = self.written_ns.max(written.map_or(0, |since| since.as_nanos() as u64));
-            return visit(path, name, metadata.len());
-        }
-        let entries = fs::read_dir(path).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
-        let mut entries = entries.map_err(Error::io("list the folder", path))?;
-        entries.sort_by_key(fs::DirEntry::file_name);
-        for entry in entries {
-            let below = entry.file_name().to_string_lossy().into_owned();
-            let below = name.map_or_else(|| below.clone(), |name| format!("{name}/{below}"));
-            self.add(&entry.path(), Some(&below), visit)?;
-        }
-        Ok(())
+            all.bytes += metadata.len();
+            all.files += 1;
+            all.written_ns = all.written_ns.max(written.map_or(0, |since| since.as_nanos() as u64));
+            visit(file, name, metadata.len())
+        })?;
+        Ok(all)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -12,7 +12,8 @@ use super::plan::Places;
 use crate::{
     checkpoint::atomic,
     data::identity,
-    location::Resolved,
+    formats::files_below,
+    location::{Location, Resolved},
     stages::{Addresses, Stage, World},
 };
 
@@ -35,8 +36,8 @@ impl Contents {
 
     /// By field, what a stage reads; `None` for what is absent, and for addresses that nothing came from yet.
     pub(super) fn of(&mut self, stage: &dyn Stage, world: &World<'_>) -> IndexMap<String, Option<String>> {
-        let of_location = |(field, location): (String, &_)| {
-            let contents = match crate::location::Location::resolve(location) {
+        let of_location = |(field, location): (String, &Location)| {
+            let contents = match location.resolve() {
                 Ok(Resolved::Url(url)) => self.addresses.sha256(&url).map(|hash| format!("sha256:{hash}")),
                 Ok(Resolved::Path(_)) => world.locate(location).and_then(|path| self.at(path)),
                 Err(_) => None,
@@ -54,12 +55,17 @@ impl Contents {
 
 /// The hash of contents that have not been touched since they were hashed, else a new one.
 fn remembered(path: &Path, kept: &Path) -> Option<String> {
-    let mut seen = Seen { bytes: 0, hash: blake3::Hasher::new() };
-    seen.look(path, 0)?;
-    if seen.bytes < LARGE {
+    let (mut bytes, mut seen) = (0, blake3::Hasher::new());
+    let walked = files_below(path, &mut |file, _, metadata| {
+        bytes += metadata.len();
+        seen.update(format!("{} {}\n", file.display(), stamp(metadata)).as_bytes());
+        Ok(())
+    });
+    walked.ok()?;
+    if bytes < LARGE {
         return identity(path);
     }
-    let note = kept.join(&seen.hash.finalize().to_hex()[..32]);
+    let note = kept.join(&seen.finalize().to_hex()[..32]);
     if let Some(known) = fs::read_to_string(&note).ok().filter(|known| known.len() == 32) {
         return Some(known);
     }
@@ -67,27 +73,6 @@ fn remembered(path: &Path, kept: &Path) -> Option<String> {
     // Without a note it is read again next time, no more.
     let _ = fs::create_dir_all(kept).is_ok_and(|()| atomic::write(&note, found.as_bytes()).is_ok());
     Some(found)
-}
-
-/// Sizes, times and inodes of a file or of all files below a folder.
-struct Seen {
-    bytes: u64,
-    hash: blake3::Hasher,
-}
-
-impl Seen {
-    fn look(&mut self, path: &Path, depth: usize) -> Option<()> {
-        const DEEPEST: usize = 64;
-        let metadata = fs::metadata(path).ok()?;
-        if !metadata.is_dir() {
-            self.bytes += metadata.len();
-            self.hash.update(format!("{} {}\n", path.display(), stamp(&metadata)).as_bytes());
-            return Some(());
-        }
-        let mut below = fs::read_dir(path).ok()?.flatten().map(|entry| entry.path()).collect::<Vec<_>>();
-        below.sort();
-        below.iter().filter(|_| depth < DEEPEST).try_for_each(|path| self.look(path, depth + 1))
-    }
 }
 
 /// What changes whenever a file is written.
