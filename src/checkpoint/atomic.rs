@@ -43,6 +43,17 @@ pub fn write_folder(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Resu
     Ok(())
 }
 
+/// Removes a file, if it is there.
+///
+/// # Errors
+/// `Io` for one that cannot be removed.
+pub fn remove_file(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", path)(error)),
+        _ => Ok(()),
+    }
+}
+
 /// Removes what was begun and not finished in a folder that nobody writes in now.
 pub fn remove_leftovers(folder: &Path) {
     remove_unfinished(folder, |_| true);

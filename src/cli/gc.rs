@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{columns::bytes, output};
 use crate::{
     Result,
-    pipeline::verify::{remove, unused},
+    pipeline::{store::remove, verify::unused},
     terminal,
 };
 
@@ -17,7 +17,7 @@ pub(super) fn gc(runs: &Path, delete: bool, json: bool) -> Result<()> {
     let found = unused(runs)?;
     let mut removed = Vec::new();
     for stage in found.iter().filter(|_| delete) {
-        if remove(stage)? {
+        if remove(&stage.folder)?.is_none() {
             removed.push(&stage.folder);
         }
     }

@@ -43,10 +43,7 @@ pub fn link(home: &Path, stage_dir: &Path) -> Result<()> {
     if is_copy || fs::read_link(&path).is_ok_and(|known| known == target) {
         return Ok(());
     }
-    match fs::remove_file(&path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(Error::io("replace", &path)(error)),
-        _ => {}
-    }
+    atomic::remove_file(&path)?;
     match symlink(&target, &path) {
         // Another process did the same.
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),

@@ -152,7 +152,7 @@ impl Plan {
         let mut stages: Vec<PlannedStage> = Vec::new();
         for (stage, inputs) in order(pipeline)? {
             let spec = pipeline.stages[&stage].clone();
-            let input = |spec: &StageSpec, contents: &mut Contents| KeyInput {
+            let input = KeyInput {
                 format: FORMAT,
                 stage: stage.to_string(),
                 verb: spec.verb(),
@@ -163,9 +163,10 @@ impl Plan {
             };
             let mut endless = spec.clone();
             let duration = endless.stage_mut().duration().map(std::mem::take);
-            let lineage = duration
-                .map(|duration_kimg| Lineage { key: input(&endless, &mut contents).key(), duration_kimg });
-            let input = input(&spec, &mut contents);
+            let lineage = duration.map(|duration_kimg| {
+                let input = KeyInput { values: endless.values(), ..input.clone() };
+                Lineage { key: input.key(), duration_kimg }
+            });
             let key = input.key();
             let dir = store.dir(&stage, &key)?;
             let status = status(&input, &dir, &store, &own)?;

@@ -1,16 +1,12 @@
 //! `Selection`: which stages of a plan to run, and which of them again.
 
-use std::{collections::BTreeSet, fs};
+use std::collections::BTreeSet;
 
 use super::{
     plan::{Plan, Status},
     store,
 };
-use crate::{
-    Error, Result,
-    checkpoint::{Asked, Lease, Watch},
-    report,
-};
+use crate::{Error, Result, report};
 
 /// Which stages to run, by place in the plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -80,13 +76,8 @@ impl Selection {
     /// `Io` for a folder that cannot be removed; `Busy` where another process makes one.
     pub(super) fn clear(&self, plan: &Plan) -> Result<()> {
         for stage in self.force.iter().map(|i| &plan.stages[*i]).filter(|stage| stage.dir.exists()) {
-            match Lease::ask(&store::lease(&stage.dir), &mut Watch::default())? {
-                Asked::Busy(holder) => {
-                    return Err(Error::Busy { path: stage.dir.clone(), holder: holder.to_string() });
-                }
-                Asked::Held(_lease) => {
-                    fs::remove_dir_all(&stage.dir).map_err(Error::io("remove the folder", &stage.dir))?;
-                }
+            if let Some(holder) = store::remove(&stage.dir)? {
+                return Err(Error::Busy { path: stage.dir.clone(), holder: holder.to_string() });
             }
         }
         Ok(())

@@ -1,19 +1,23 @@
 //! What `stage.json` says of a stage: what it is made from, where, and how long it took.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::{
     key::FORMAT,
     plan::{Plan, PlannedStage},
+    store,
 };
+use crate::Result;
 
 /// Wall time of the processes that worked on a stage before, in seconds.
-pub(super) fn seconds_so_far(dir: &Path) -> f64 {
-    let record =
-        fs::read(dir.join("stage.json")).ok().and_then(|text| serde_json::from_slice::<Value>(&text).ok());
-    record.and_then(|record| record.get("seconds")?.as_f64()).unwrap_or(0.0)
+///
+/// # Errors
+/// `NewerFormat`.
+pub(super) fn seconds_so_far(dir: &Path) -> Result<f64> {
+    let seconds = store::read_folder(dir)?.and_then(|folder| folder.record.get("seconds")?.as_f64());
+    Ok(seconds.unwrap_or(0.0))
 }
 
 /// The record of a stage that begins.

@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::key::{FORMAT, StageKey};
 use crate::{
     Error, Result,
-    checkpoint::{atomic, is_checkpoint},
+    checkpoint::{Asked, CheckpointStore, Holder, Lease, Watch, atomic, is_checkpoint},
     formats::{Digest, UNFINISHED},
     stage_name::StageName,
     stages::{Artifact, Finished},
@@ -138,7 +138,7 @@ pub fn lease(dir: &Path) -> PathBuf {
 pub fn state(dir: &Path, thorough: bool) -> Result<State> {
     let Some(folder) = read_folder(dir)? else { return Ok(State::Absent) };
     if !folder.done {
-        return Ok(State::Begun(last_checkpoint(dir)));
+        return Ok(State::Begun(CheckpointStore::new(dir).newest()));
     }
     let Some(ArtifactFile { artifact, files, .. }) = read_artifact(dir)? else {
         return Ok(State::Damaged(format!("its `{ARTIFACT}` is damaged")));
@@ -149,7 +149,7 @@ pub fn state(dir: &Path, thorough: bool) -> Result<State> {
         _ => true,
     };
     let counted = files.iter().filter(|(name, _)| counts(name));
-    if let Some(problem) = damage(dir, counted, thorough).into_iter().next() {
+    if let Some(problem) = damage(dir, counted, thorough).next() {
         return Ok(State::Damaged(problem));
     }
     if let Artifact::Dataset(dataset) = &artifact
@@ -166,7 +166,7 @@ pub fn state(dir: &Path, thorough: bool) -> Result<State> {
 /// `NewerFormat`.
 pub fn verify(dir: &Path) -> Result<Vec<String>> {
     match read_artifact(dir)? {
-        Some(file) => Ok(damage(dir, file.files.iter(), true)),
+        Some(file) => Ok(damage(dir, file.files.iter(), true).collect()),
         None => Ok(vec![format!("its `{ARTIFACT}` is damaged")]),
     }
 }
@@ -175,11 +175,10 @@ fn damage<'a>(
     dir: &Path,
     files: impl Iterator<Item = (&'a String, &'a Digest)>,
     thorough: bool,
-) -> Vec<String> {
-    let of_file = |(name, digest): (&'a String, &'a Digest)| {
+) -> impl Iterator<Item = String> {
+    files.filter_map(move |(name, digest)| {
         digest.damage(&dir.join(name), thorough).map(|what| format!("`{name}` {what}"))
-    };
-    files.filter_map(of_file).collect()
+    })
 }
 
 /// Removes what is wrong in the folder of a finished stage, so that it is made again: of a training the weights alone,
@@ -192,16 +191,21 @@ pub fn clear_damaged(dir: &Path) -> Result<()> {
     let Some(ArtifactFile { artifact: Artifact::Network(network), .. }) = file else {
         return fs::remove_dir_all(dir).map_err(Error::io("remove the folder", dir));
     };
-    for name in [Path::new(ARTIFACT), &network.weights] {
-        let path = dir.join(name);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::io("remove", &path)(error));
-            }
-            _ => {}
+    [Path::new(ARTIFACT), &network.weights].iter().try_for_each(|name| atomic::remove_file(&dir.join(name)))
+}
+
+/// Removes a stage, unless somebody makes it now: who does.
+///
+/// # Errors
+/// `Io`.
+pub fn remove(dir: &Path) -> Result<Option<Holder>> {
+    match Lease::ask(&lease(dir), &mut Watch::default())? {
+        Asked::Busy(holder) => Ok(Some(holder)),
+        Asked::Held(_lease) => {
+            fs::remove_dir_all(dir).map_err(Error::io("remove the folder", dir))?;
+            Ok(None)
         }
     }
-    Ok(())
 }
 
 /// Writes `artifact.json`, with digests of what lies beside it: from now on the stage is done.
@@ -238,7 +242,11 @@ pub(super) fn is_older(dir: &Path) -> Result<bool> {
     Ok(format.is_some_and(|format| format < FORMAT))
 }
 
-fn read_folder(dir: &Path) -> Result<Option<StageFolder>> {
+/// A stage's folder; `None` where it holds no stage.
+///
+/// # Errors
+/// `NewerFormat`.
+pub(super) fn read_folder(dir: &Path) -> Result<Option<StageFolder>> {
     let path = dir.join(RECORD);
     let Some(record) = read_json(&path)? else { return Ok(None) };
     let modified = fs::metadata(&path).and_then(|meta| meta.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
@@ -258,10 +266,6 @@ fn read_json(path: &Path) -> Result<Option<Value>> {
         }
         _ => Ok(value),
     }
-}
-
-fn last_checkpoint(dir: &Path) -> Option<u64> {
-    crate::checkpoint::CheckpointStore::new(dir).newest()
 }
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {

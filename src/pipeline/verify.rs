@@ -1,21 +1,14 @@
-//! Looking after the store: reading everything once, and removing what no pipeline refers to.
+//! Looking after the store: reading everything once, and finding what no pipeline refers to.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::{
     home,
-    store::{self, FOLDER, Store},
+    store::{self, FOLDER, StageFolder, Store},
 };
-use crate::{
-    Error, Result,
-    checkpoint::{Asked, CheckpointStore, Lease, Watch},
-    formats::Digest,
-};
+use crate::{Error, Result, checkpoint::CheckpointStore, formats::Digest};
 
 /// What was found in a stage's folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -37,15 +30,16 @@ pub fn verify(path: &Path) -> Result<Vec<Verified>> {
     if !path.is_dir() {
         return Err(Error::Usage(format!("there is no folder `{}`", crate::terminal::path(path))));
     }
-    let folders: Vec<PathBuf> = if path.join("stage.json").is_file() {
+    let candidates = if store::read_folder(path)?.is_some() {
         vec![path.to_path_buf()]
     } else if path.join(FOLDER).is_dir() {
         let store = Store::of(path);
         store.names().iter().map(|name| store.root().join(name)).collect()
     } else {
-        let own = home::stages(path)?;
-        own.iter().map(|name| path.join(name)).filter(|stage| stage.join("stage.json").is_file()).collect()
+        home::stages(path)?.iter().map(|name| path.join(name)).collect()
     };
+    let folders = candidates.iter().filter_map(|dir| store::read_folder(dir).transpose());
+    let folders = folders.collect::<Result<Vec<_>>>()?;
     if folders.is_empty() {
         let path = crate::terminal::path(path);
         return Err(Error::Usage(format!("`{path}` is no folder of runs: name one such as runs/quickstart")));
@@ -53,8 +47,7 @@ pub fn verify(path: &Path) -> Result<Vec<Verified>> {
     folders.into_iter().map(of_stage).collect()
 }
 
-fn of_stage(folder: PathBuf) -> Result<Verified> {
-    let finished = folder.join("artifact.json").is_file();
+fn of_stage(StageFolder { dir: folder, done: finished, .. }: StageFolder) -> Result<Verified> {
     let mut problems = if finished { store::verify(&folder)? } else { Vec::new() };
     problems.extend(CheckpointStore::new(&folder).damaged()?);
     Ok(Verified { folder, finished, problems })
@@ -82,18 +75,4 @@ pub fn unused(runs: &Path) -> Result<Vec<Unused>> {
         Ok(Unused { bytes: Digest::size(&folder)?, folder })
     });
     unused.collect()
-}
-
-/// Removes a stage, unless somebody makes it now; says whether it did.
-///
-/// # Errors
-/// `Io`.
-pub fn remove(unused: &Unused) -> Result<bool> {
-    match Lease::ask(&store::lease(&unused.folder), &mut Watch::default())? {
-        Asked::Busy(_) => Ok(false),
-        Asked::Held(_lease) => {
-            fs::remove_dir_all(&unused.folder).map_err(Error::io("remove the folder", &unused.folder))?;
-            Ok(true)
-        }
-    }
 }

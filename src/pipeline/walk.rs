@@ -142,10 +142,9 @@ impl Walk {
         if stage.spec.stage().is_view() {
             return self.view(i, executor);
         }
-        if let Some(finished) = self.whole(i)? {
-            executor.begin(stage, &Begin::Done);
-            home::link(&plan.home, &stage.dir)?;
-            return Ok(Look::Done(finished));
+        let thorough = self.is_read_next(i);
+        if let State::Done(finished) = store::state(&stage.dir, thorough)? {
+            return self.done(i, finished, executor);
         }
         if !self.selection.wants(i) {
             return Ok(Look::Left);
@@ -161,12 +160,8 @@ impl Walk {
             Asked::Held(lease) => lease,
         };
         // Whoever had the lease may have finished it.
-        let reason = match store::state(&stage.dir, false)? {
-            State::Done(finished) => {
-                executor.begin(stage, &Begin::Done);
-                home::link(&plan.home, &stage.dir)?;
-                return Ok(Look::Done(finished));
-            }
+        let reason = match store::state(&stage.dir, thorough)? {
+            State::Done(finished) => return self.done(i, finished, executor),
             State::Damaged(problem) => {
                 tracing::warn!("{}: {problem}: it is made again", stage.name);
                 store::clear_damaged(&stage.dir)?;
@@ -226,25 +221,20 @@ impl Walk {
         Ok(if is_new { Look::Ran(finished) } else { Look::Done(finished) })
     }
 
-    /// A finished stage with nothing wrong. What somebody is about to read is read here first.
-    fn whole(&self, i: usize) -> Result<Option<Finished>> {
-        let (plan, stage) = (&self.plan, &self.plan.stages[i]);
-        let to_be_read = plan.stages.iter().enumerate().any(|(reader, it)| {
-            let runs =
-                it.status != Status::Done && !self.summary.has(plan, reader) && self.selection.wants(reader);
-            runs && !it.spec.stage().is_view() && it.inputs.contains(&i)
-        });
-        Ok(match store::state(&stage.dir, to_be_read)? {
-            State::Done(finished) => Some(finished),
-            State::Damaged(problem) if to_be_read && self.selection.wants(i) => {
-                // So that a second look, which believes sizes and times, finds it, too.
-                tracing::warn!("{}: {problem}: it is made again", stage.name);
-                if let Asked::Held(_lease) = Lease::ask(&store::lease(&stage.dir), &mut Watch::default())? {
-                    store::clear_damaged(&stage.dir)?;
-                }
-                None
-            }
-            _ => None,
+    fn done(&self, i: usize, finished: Finished, executor: &mut impl Execute) -> Result<Look> {
+        let stage = &self.plan.stages[i];
+        executor.begin(stage, &Begin::Done);
+        home::link(&self.plan.home, &stage.dir)?;
+        Ok(Look::Done(finished))
+    }
+
+    /// Whether a stage that has to run will read this one: whatever its size and time, its contents are looked at first.
+    fn is_read_next(&self, i: usize) -> bool {
+        self.plan.stages.iter().enumerate().any(|(reader, stage)| {
+            let runs = stage.status != Status::Done
+                && !self.summary.has(&self.plan, reader)
+                && self.selection.wants(reader);
+            runs && !stage.spec.stage().is_view() && stage.inputs.contains(&i)
         })
     }
 
@@ -261,7 +251,7 @@ impl Walk {
         fs::create_dir_all(&stage.dir).map_err(Error::io("create the folder", &stage.dir))?;
         atomic::remove_leftovers(&stage.dir);
         // Wall time adds up over interruptions.
-        let before = seconds_so_far(&stage.dir);
+        let before = seconds_so_far(&stage.dir)?;
         let started = Instant::now();
         let mut record = record(plan, stage, &executor.provenance());
         record["seconds"] = before.into();

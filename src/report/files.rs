@@ -44,13 +44,5 @@ pub fn key(folder: &Path, name: &str) -> Option<String> {
 /// # Errors
 /// A file cannot be removed.
 pub fn remove(folder: &Path, name: &str) -> Result<()> {
-    for path in FORMATS.iter().map(|(ext, _)| folder.join(format!("{name}.{ext}"))) {
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::io("remove", &path)(error));
-            }
-            _ => {}
-        }
-    }
-    Ok(())
+    FORMATS.iter().try_for_each(|(ext, _)| atomic::remove_file(&folder.join(format!("{name}.{ext}"))))
 }
