@@ -28,4 +28,4 @@ pub use moments::{Divisor, Moments, Statistics};
 pub use observed::{Keep, Observed};
 pub use precision_recall::{PrecisionRecall, precision_recall};
 pub use random_conv::RandomConv;
-pub use score::{Score, number_or_null};
+pub use score::{Difference, Score, number_or_null};
