@@ -138,6 +138,14 @@ pub enum Error {
         /// The lease.
         path: PathBuf,
     },
+    /// Trainings of a sweep diverged.
+    #[error("{diverged} of {total} sweep points diverged")]
+    SweepPointsDiverged {
+        /// Points whose training diverged.
+        diverged: usize,
+        /// All points.
+        total: usize,
+    },
     /// A folder was written by a newer version of the program.
     #[error(
         "`{}` was written by a newer sida (format {found}, this one knows {known}): update, or give --runs another folder",
@@ -212,7 +220,7 @@ impl Error {
         match self {
             Self::Mistakes { .. } | Self::Usage(_) | Self::NoDevice { .. } => 2,
             Self::ExpectationsNotMet { .. } => 3,
-            Self::Diverged { .. } => 4,
+            Self::Diverged { .. } | Self::SweepPointsDiverged { .. } => 4,
             Self::Interrupted => 130,
             _ => 1,
         }

@@ -69,6 +69,9 @@ enum Verb {
         /// Run this stage again though it is done, and what reads it. Can be repeated.
         #[arg(long, value_name = "STAGE")]
         force: Vec<String>,
+        /// Of a sweep, run every stage, and not only those that its table needs.
+        #[arg(long, conflicts_with = "until")]
+        all: bool,
         #[command(flatten)]
         points: PointArgs,
         /// Print the result as JSON.
@@ -240,8 +243,8 @@ fn dispatch(verb: Verb) -> Result<()> {
         Verb::Check { files, json } => check::check(&files, json),
         Verb::Plan { file, places, resolved: true, .. } => plan::resolved(&file, &places),
         Verb::Plan { file, places, json, .. } => plan::plan(&file, &places, json),
-        Verb::Run { file, places, device, only, until, force, points, json } => {
-            let choice = run::Choice { only, until, force, points, json };
+        Verb::Run { file, places, device, only, until, force, all, points, json } => {
+            let choice = run::Choice { only, until, force, points, all, json };
             run::run(&file, &places, &device, &choice)
         }
         Verb::Compare { left, right, json } => compare::compare(&left, &right, json),

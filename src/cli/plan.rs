@@ -35,8 +35,8 @@ pub(super) fn plan(file: &Path, args: &PlaceArgs, json: bool) -> Result<()> {
         Parsed::Sweep(_, points) => {
             let sweep = places.home(&source.name());
             let planned = |point: &Point| {
-                let home = home::of_point(&sweep, &point.label());
-                Ok((point.label(), Plan::new(&point.pipeline, &source.name(), home, &places)?))
+                let home = home::of_point(&sweep, &point.label.clone());
+                Ok((point.label.clone(), Plan::new(&point.pipeline, &source.name(), home, &places)?))
             };
             let points = points.iter().map(planned).collect::<Result<Vec<_>>>()?;
             if json {

@@ -39,11 +39,10 @@ impl PointArgs {
 }
 
 fn one(wanted: &str, points: &[Point]) -> Result<usize> {
-    let labels: Vec<String> = points.iter().map(Point::label).collect();
     let by_number = wanted.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
     let found = by_number.filter(|place| *place < points.len());
-    found.or_else(|| labels.iter().position(|label| label == wanted)).ok_or_else(|| {
-        let known: Vec<&str> = labels.iter().map(String::as_str).collect();
+    found.or_else(|| points.iter().position(|point| point.is_named(wanted))).ok_or_else(|| {
+        let known: Vec<&str> = points.iter().map(|point| point.label.as_str()).collect();
         let help = advice(wanted, &known).unwrap_or_default();
         Error::Usage(format!(
             "`--point {wanted}`: this sweep has {} points and not that one; {help}",

@@ -34,6 +34,7 @@ pub(super) struct Choice {
     pub(super) until: Option<String>,
     pub(super) force: Vec<String>,
     pub(super) points: PointArgs,
+    pub(super) all: bool,
     pub(super) json: bool,
 }
 
@@ -55,12 +56,13 @@ pub(super) fn run(file: &Path, args: &PlaceArgs, asked: &str, choice: &Choice) -
         places: &places,
         date: date(SystemTime::now()),
         invocation: invocation::of(&source),
+        point: None,
         stop: stop()?,
     };
     match parsed {
         Parsed::Pipeline(pipeline) => {
-            if !choice.points.are_all() {
-                return Err(Error::Usage("`--point` and `--points` are for sweeps".to_owned()));
+            if choice.all || !choice.points.are_all() {
+                return Err(Error::Usage("`--all`, `--point` and `--points` are for sweeps".to_owned()));
             }
             let make = || plan_and_choose(&pipeline, &source.name(), &dir, &places, choice);
             // A wrong stage name is said before a folder is made.
@@ -92,7 +94,7 @@ pub(super) fn run(file: &Path, args: &PlaceArgs, asked: &str, choice: &Choice) -
     }
 }
 
-pub(super) fn plan_and_choose(
+fn plan_and_choose(
     pipeline: &Pipeline,
     name: &str,
     home: &Path,

@@ -1,6 +1,6 @@
 //! Many small images in one picture; single PNG files.
 
-use std::{io::Write, path::Path};
+use std::{fs, io::Write, path::Path};
 
 use crate::{Error, Result, data::pixels::Pixels, formats::AtomicFile};
 
@@ -9,6 +9,9 @@ const GROUND: u8 = 96;
 
 /// The pixels of a side at least, of small images that can be seen.
 const VISIBLE: usize = 64;
+
+/// Pixels of a side of what is cut out of a picture to stand beside others.
+const CORNER: usize = 600;
 
 /// Lays out 8-bit images `[n, c, h, w]` with 1 or 3 channels, row by row, on a grey ground. Every pixel becomes a
 /// square, so that small images can be seen, and a line of such squares keeps them apart.
@@ -37,6 +40,19 @@ fn laid_out(images: &[u8], [n, c, h, w]: [usize; 4], columns: usize, scale: usiz
         }
     }
     Pixels::new(width, height, c, data)
+}
+
+/// The first images of a picture that `image_grid` made of images of `side` pixels: at most four rows and columns, fewer
+/// of large ones. `None` where there is no such picture.
+pub fn corner(picture: &Path, side: usize) -> Option<Pixels> {
+    let Pixels { width, height, channels, data } = Pixels::decode(&fs::read(picture).ok()?).ok()?;
+    let scale = (VISIBLE / side.max(1)).max(1);
+    let cell = (side + 1) * scale;
+    let cut = (CORNER / cell).clamp(1, 4) * cell - scale;
+    let (cut_width, cut_height) = (cut.min(width), cut.min(height));
+    let rows = data.chunks(width * channels).take(cut_height);
+    let data = rows.flat_map(|row| &row[..cut_width * channels]).copied().collect();
+    Some(Pixels::new(cut_width, cut_height, channels, data))
 }
 
 /// Writes one PNG, under another name first: a stopped process leaves no half picture.
@@ -94,5 +110,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let missing = write_png(&dir.path().join("no/a.png"), &Pixels::new(1, 1, 1, vec![0])).unwrap_err();
         assert!(missing.to_string().starts_with("cannot write "), "{missing}");
+    }
+
+    #[test]
+    fn the_corner_of_a_picture_holds_whole_images() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("p.png");
+        let images: Vec<u8> = (0..60 * 64).map(|i| (i / 64) as u8).collect();
+        write_png(&path, &image_grid(&images, [60, 1, 8, 8], 12)).unwrap();
+        let corner = corner(&path, 8).unwrap();
+        assert_eq!((corner.width, corner.height), (4 * 72 - 8, 4 * 72 - 8));
+        assert_eq!((corner.data[0], corner.data[72], corner.data[72 * corner.width]), (0, 1, 12));
+        assert!(super::corner(dir.path(), 8).is_none());
     }
 }

@@ -29,7 +29,7 @@ pub use augment_draws::AugmentDraw;
 pub use batch::{Batch, Batches, Samples, one_hot};
 pub use glance::{Glance, identity};
 pub use image_dataset::{DatasetKind, DatasetOptions, ImageDataset};
-pub use image_grid::{image_grid, write_png};
+pub use image_grid::{corner, image_grid, write_png};
 pub use missing_labels::missing_labels;
 pub use order::{Order, OrderOptions, epoch_seed};
 pub use pixels::Pixels;

@@ -10,7 +10,7 @@ use super::{
     origin::{Origin, Taken},
     overlay::{self, Setting},
     parse::{duplicates, read_rest},
-    schema::DERIVED_SCHEMA,
+    schema::{DERIVED_SCHEMA, PIPELINE_SCHEMA},
     source::{Form, Source},
     spec::Derived,
     violations::violations,
@@ -48,7 +48,12 @@ pub(super) fn derive(document: Document, source: &Source) -> Result<(Document, V
     if stages(&mut whole).is_some() {
         let document = Arc::new(document);
         mistakes.extend(remove(&mut whole, &document, &derived));
-        mistakes.extend(overlay::apply(&mut whole, &settings(&document, &derived)));
+        let settings = settings(&document, &derived);
+        mistakes.extend(overlay::overwritten(&settings).into_iter().map(|(lost, by)| {
+            let problem = format!("`{}`, which comes later, sets this, too", by.path);
+            Mistake::at_path(&lost.origin, problem)
+        }));
+        mistakes.extend(overlay::apply(&mut whole, &settings, &PIPELINE_SCHEMA.schema));
         mistakes.extend(add(&mut whole, &document, &derived));
     }
     Ok((whole, mistakes))

@@ -30,6 +30,8 @@ pub struct Stages<'a> {
     pub date: String,
     /// What was asked for.
     pub invocation: Invocation,
+    /// Of a sweep, the point that runs.
+    pub point: Option<String>,
     /// Set by SIGINT, SIGTERM and SIGHUP.
     pub stop: Stop,
 }
@@ -68,6 +70,7 @@ impl Execute for Stages<'_> {
             seed: Seed(running.plan.seed).stage(&stage.name),
             name: &stage.name,
             pipeline: &running.plan.pipeline,
+            point: self.point.as_deref(),
             description: &running.plan.description,
             pipeline_seed: running.plan.seed,
             device_name: &self.device_name,

@@ -80,10 +80,18 @@ pub fn all_stages(runs: &Path) -> Result<BTreeSet<String>> {
 /// The folder of the points of a sweep, in the sweep's.
 const POINTS: &str = "points";
 
-/// The folder of a point of a sweep.
+/// More characters of a label than a name of a folder carries.
+const LONG: usize = 120;
+
+/// The folder of a point of a sweep. Labels that differ have folders that differ.
 pub fn of_point(sweep: &Path, label: &str) -> PathBuf {
-    let safe = |c: char| if c.is_ascii_alphanumeric() || "._=-".contains(c) { c } else { '_' };
-    sweep.join(POINTS).join(label.chars().map(safe).collect::<String>())
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._=-".contains(c);
+    let mut name: String = label.chars().take(LONG).map(|c| if plain(c) { c } else { '_' }).collect();
+    // Blanks stand between axes and nowhere else.
+    if label.chars().any(|c| !plain(c) && c != ' ') || label.chars().count() > LONG {
+        name = format!("{name}-{}", &blake3::hash(label.as_bytes()).to_hex()[..8]);
+    }
+    sweep.join(POINTS).join(name)
 }
 
 fn folders(folder: &Path) -> Vec<PathBuf> {
@@ -117,5 +125,15 @@ mod tests {
         assert!(all_stages(runs.path()).unwrap().contains("sid-01234567"));
         fs::remove_dir_all(&homes[0]).unwrap();
         assert!(stage.is_dir());
+    }
+
+    #[test]
+    fn points_have_folders_of_their_own_whatever_they_are_called() {
+        let name =
+            |label: &str| of_point(Path::new(""), label).file_name().unwrap().to_str().unwrap().to_owned();
+        assert_eq!(name("alpha=0.5 lr=1e-5"), "alpha=0.5_lr=1e-5");
+        assert_ne!(name("data=\"a b\""), name("data=\"a/b\""));
+        assert_ne!(name(&"x".repeat(1000)), name(&"x".repeat(1001)));
+        assert!(name(&"\u{1f600}".repeat(1000)).len() < 255 && !name("a=\"..\"/..").contains('/'));
     }
 }

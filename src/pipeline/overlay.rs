@@ -1,6 +1,6 @@
 //! `--set`, `set:` and the axes of sweeps: a value put at a dotted path of a pipeline gives another pipeline.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use serde_json::{Map, Value};
 
@@ -8,7 +8,6 @@ use super::{
     document::{Document, dotted, escape},
     mistake::Mistake,
     origin::{Origin, Taken},
-    schema::PIPELINE_SCHEMA,
     schema_walk::schema_at,
     text::Text,
 };
@@ -62,12 +61,12 @@ struct Nowhere {
     help: Option<String>,
 }
 
-/// Puts every value at its path, and returns what is wrong with paths that lead nowhere.
-pub(super) fn apply(document: &mut Document, settings: &[Setting]) -> Vec<Mistake> {
+/// Puts every value at its path, and returns what is wrong with paths that lead nowhere. `schema` is the document's.
+pub(super) fn apply(document: &mut Document, settings: &[Setting], schema: &Value) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
     let adviser = Adviser::default();
     for setting in settings {
-        match find(&document.value, &setting.path, &adviser) {
+        match find(&document.value, &setting.path, schema, &adviser) {
             Ok(pointer) => {
                 put(&mut document.value, &setting.path, setting.value.clone());
                 document.set_origin(pointer, setting.origin.clone());
@@ -80,9 +79,22 @@ pub(super) fn apply(document: &mut Document, settings: &[Setting]) -> Vec<Mistak
     mistakes
 }
 
+/// The settings that say nothing, because a later one sets the same value or all around it; each with that one.
+pub(super) fn overwritten(settings: &[Setting]) -> Vec<(&Setting, &Setting)> {
+    let last: HashMap<&str, usize> =
+        settings.iter().enumerate().map(|(i, setting)| (setting.path.as_str(), i)).collect();
+    let by = |(i, setting): (usize, &Setting)| {
+        let path = &setting.path;
+        let around = path.match_indices('.').map(|(end, _)| end).chain([path.len()]);
+        around.filter_map(|end| last.get(&path[..end]).copied()).filter(|later| *later > i).max()
+    };
+    let lost = settings.iter().enumerate().filter_map(|(i, setting)| Some((setting, by((i, setting))?)));
+    lost.map(|(setting, later)| (setting, &settings[later])).collect()
+}
+
 /// A path as a pointer. A key that is not written yet may be set where the language has it: it had its default. Stages
 /// cannot be made this way.
-fn find(root: &Value, path: &str, adviser: &Adviser) -> std::result::Result<String, Nowhere> {
+fn find(root: &Value, path: &str, schema: &Value, adviser: &Adviser) -> std::result::Result<String, Nowhere> {
     let mut pointer = String::new();
     let mut at = root;
     for part in path.split('.') {
@@ -96,8 +108,8 @@ fn find(root: &Value, path: &str, adviser: &Adviser) -> std::result::Result<Stri
             Value::Object(_) | Value::Null => match at.get(part) {
                 Some(written) => written,
                 None => {
-                    let known = properties(&pointer);
-                    let may_be_made = !is_choice(&pointer);
+                    let known = properties(schema, &pointer);
+                    let may_be_made = !is_choice(schema, &pointer);
                     if !may_be_made || !known.iter().any(|key| key == part) {
                         let written = at.as_object().into_iter().flat_map(Map::keys).take(KNOWN);
                         let known = || {
@@ -142,8 +154,8 @@ fn put(root: &mut Value, path: &str, value: Value) {
 }
 
 /// The keys that the language has at a place.
-fn properties(pointer: &str) -> Vec<String> {
-    let schema = schema_at(&PIPELINE_SCHEMA.schema, pointer);
+fn properties(schema: &Value, pointer: &str) -> Vec<String> {
+    let schema = schema_at(schema, pointer);
     schema
         .get("properties")
         .and_then(Value::as_object)
@@ -154,15 +166,18 @@ fn properties(pointer: &str) -> Vec<String> {
 }
 
 /// Whether exactly one of several keys is written at a place, so that another cannot be added.
-fn is_choice(pointer: &str) -> bool {
-    schema_at(&PIPELINE_SCHEMA.schema, pointer).get("maxProperties").is_some()
+fn is_choice(schema: &Value, pointer: &str) -> bool {
+    schema_at(schema, pointer).get("maxProperties").is_some()
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use super::{super::document::document, *};
+    use super::{
+        super::{document::document, schema::PIPELINE_SCHEMA},
+        *,
+    };
 
     fn pipeline() -> Value {
         json!({ "stages": { "sid": { "distill": { "teacher": "t", "method": { "sid": null } } } } })
@@ -171,7 +186,7 @@ mod tests {
     fn set(text: &str) -> std::result::Result<Value, String> {
         let mut document = document("t.yaml", &pipeline().to_string());
         let setting = Setting::parse(text).map_err(|error| error.to_string())?;
-        let mistakes = apply(&mut document, &[setting]);
+        let mistakes = apply(&mut document, &[setting], &PIPELINE_SCHEMA.schema);
         mistakes.first().map_or(Ok(document.value), |mistake| Err(mistake.render()))
     }
 

@@ -12,7 +12,7 @@ use super::{
     order::order,
     reason,
     spec::Pipeline,
-    store::{self, State, Store},
+    store::{self, Divergence, State, Store},
 };
 use crate::{
     Error, Result,
@@ -236,6 +236,9 @@ fn status(input: &KeyInput, dir: &Path, store: &Store, own: &[String]) -> Result
         State::Done(_) => return Ok(Status::Done),
         State::Damaged(problem) => format!("{problem}: it is made again"),
         State::Begun(Some(nimg)) => format!("stopped, continues at {}", Kimg::from_nimg(nimg)),
+        State::Diverged(Divergence { kimg, .. }) => {
+            format!("diverged at {}; `--force` tries again", Kimg(kimg))
+        }
         State::Begun(None) => "begun, but not finished".to_owned(),
         State::Absent => {
             // What this pipeline made before under the stage's name, the newest last.

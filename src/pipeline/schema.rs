@@ -10,7 +10,10 @@ use schemars::{
 };
 use serde_json::{Map, Value, json};
 
-use super::spec::{Derived, Pipeline, Sweep};
+use super::{
+    spec::{Derived, Pipeline},
+    sweep_spec::Sweep,
+};
 
 /// The committed schema of pipelines.
 pub const PIPELINE: &str = include_str!("../../schemas/pipeline.schema.json");

@@ -6,7 +6,7 @@ use super::{
     plan::{Plan, Status},
     store,
 };
-use crate::{Error, Result, report};
+use crate::{Error, Result, report, stage_name::StageName};
 
 /// Which stages to run, by place in the plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,6 +54,27 @@ impl Selection {
             force.retain(|stage| wanted.contains(stage));
         }
         Ok(Self { wanted, force })
+    }
+
+    /// A stage, what it reads, and all that only shows what others made: of a sweep what its table needs.
+    ///
+    /// # Errors
+    /// `Usage` for a forced stage that does not exist, or is not among these.
+    pub fn for_stage(plan: &Plan, stage: &StageName, force: &[String]) -> Result<Self> {
+        let all = Self::new(plan, None, None, force)?;
+        let views = (0..plan.stages.len()).filter(|i| plan.stages[*i].spec.stage().is_view());
+        let needed = plan.stages.iter().position(|planned| planned.name == *stage);
+        let wanted: BTreeSet<usize> =
+            needed.into_iter().flat_map(|needed| plan.ancestors(needed)).chain(views).collect();
+        for name in force {
+            if !wanted.contains(&plan.find("--force", name)?) {
+                let message =
+                    format!("`--force {name}`: `{stage}` does not need it; `--all` runs everything");
+                return Err(Error::Usage(message));
+            }
+        }
+        let force = all.force.into_iter().filter(|i| wanted.contains(i)).collect();
+        Ok(Self { wanted: Some(wanted), force })
     }
 
     /// Whether a stage is asked for.

@@ -14,8 +14,10 @@ use super::{
     mistake::{Mistake, as_error},
     overlay::{self, Setting},
     parse,
-    spec::{Pipeline, Sweep},
+    schema::PIPELINE_SCHEMA,
+    spec::Pipeline,
     sweep::{self, Point},
+    sweep_spec::Sweep,
     text::Text,
 };
 use crate::{Error, Result, terminal};
@@ -90,7 +92,7 @@ impl Source {
             Form::Derived => derive(document, self)?,
             Form::Sweep => return sweep::judge(document, self, settings),
         };
-        mistakes.extend(overlay::apply(&mut whole, settings));
+        mistakes.extend(overlay::apply(&mut whole, settings, &PIPELINE_SCHEMA.schema));
         parse::judge(&whole, mistakes, &self.search).map(Parsed::Pipeline)
     }
 
@@ -133,7 +135,7 @@ pub(super) enum Form {
 impl Form {
     pub(super) fn of(document: &Document) -> Self {
         let has = |keys: &[&str]| keys.iter().any(|key| document.value.get(key).is_some());
-        if has(&["axes", "table"]) {
+        if has(&["axes", "table", "search"]) {
             Self::Sweep
         } else if has(&["base", "set", "remove"]) {
             Self::Derived

@@ -1,4 +1,4 @@
-//! `Pipeline`, `Derived` and `Sweep`, as written.
+//! `Pipeline` and `Derived`, as written.
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -63,60 +63,4 @@ pub(super) struct Derived {
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     #[schemars(with = "IndexMap<StageName, StageSpec>")]
     pub(super) stages: IndexMap<String, Value>,
-}
-
-/// A sweep of sida: many pipelines made by setting values in one.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Sweep {
-    /// What the sweep does, for people.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub description: String,
-    /// The pipeline file, whole or derived, relative to this one.
-    #[schemars(length(min = 1))]
-    pub base: String,
-    /// Values set at every point: dotted path and value.
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
-    pub set: IndexMap<String, Value>,
-    /// The axes of the grid; every combination of their values is a point.
-    #[schemars(length(min = 1))]
-    pub axes: IndexMap<String, Axis>,
-    /// The table at the end.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub table: Option<SweepTable>,
-}
-
-/// One axis of a sweep.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Axis {
-    /// Dotted paths that all get the axis' value: `stages.sid.distill.generator.lr`.
-    #[schemars(length(min = 1))]
-    pub paths: Vec<String>,
-    /// The values, one after another.
-    #[schemars(length(min = 1))]
-    pub values: Vec<Value>,
-}
-
-/// The table at the end of a sweep.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SweepTable {
-    /// The axis that goes down.
-    pub rows: String,
-    /// The axis that goes across. Default: a single column.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub columns: Option<String>,
-    /// What a cell shows.
-    pub cell: Cell,
-}
-
-/// What a cell of a sweep's table shows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Cell {
-    /// An `evaluate` stage of the base pipeline.
-    pub stage: StageName,
-    /// The name of one of its metrics.
-    pub metric: String,
 }

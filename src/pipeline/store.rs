@@ -41,10 +41,21 @@ pub enum State {
     Absent,
     /// An unfinished stage, with the images that its last checkpoint has seen.
     Begun(Option<u64>),
+    /// A training that diverged: it would again.
+    Diverged(Divergence),
     /// A finished stage with something wrong, in words.
     Damaged(String),
     /// A finished stage.
     Done(Finished),
+}
+
+/// How a training diverged, as its `stage.json` keeps it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Divergence {
+    /// When, in thousands of images.
+    pub kimg: f64,
+    /// What was seen, in words.
+    pub seen: String,
 }
 
 /// What a finished stage's `artifact.json` holds.
@@ -138,6 +149,10 @@ pub fn lease(dir: &Path) -> PathBuf {
 pub fn state(dir: &Path, thorough: bool) -> Result<State> {
     let Some(folder) = read_folder(dir)? else { return Ok(State::Absent) };
     if !folder.done {
+        let diverged = folder.record.get("diverged").cloned();
+        if let Some(divergence) = diverged.and_then(|value| serde_json::from_value(value).ok()) {
+            return Ok(State::Diverged(divergence));
+        }
         return Ok(State::Begun(CheckpointStore::new(dir).newest()));
     }
     let Some(ArtifactFile { artifact, files, .. }) = read_artifact(dir)? else {

@@ -7,19 +7,19 @@ use serde_json::{Map, Value};
 use super::{
     derive::derive,
     document::{Document, escape},
+    label,
     mistake::Mistake,
     origin::{Origin, Taken},
     overlay::{self, Setting},
     parse::{self, duplicates, read_rest},
-    schema::SWEEP_SCHEMA,
+    schema::{PIPELINE_SCHEMA, SWEEP_SCHEMA},
     source::{Form, Judged, Parsed, Source},
-    spec::{Pipeline, Sweep},
+    spec::Pipeline,
+    sweep_rules::{self, trained},
+    sweep_spec::{Search, Sweep},
     violations::violations,
 };
-use crate::{
-    secret,
-    suggestion::{advice, listed},
-};
+use crate::kimg::Kimg;
 
 /// More points than anybody runs.
 const MAX_POINTS: usize = 10_000;
@@ -33,26 +33,40 @@ const MAX_MISTAKES: usize = 100;
 pub struct Point {
     /// Axis and value, in the order of the axes.
     pub at: Vec<(String, Value)>,
-    /// The pipeline with these values.
+    /// What it is called: `alpha=1.0 lr=1e-5`; no other point is called so.
+    pub label: String,
+    /// The pipeline with these values; of a search, at the first rung.
     pub pipeline: Pipeline,
 }
 
 impl Point {
-    /// `alpha=1.0 lr=1e-5`.
-    pub fn label(&self) -> String {
-        let at = self.at.iter().map(|(axis, value)| format!("{axis}={value}"));
-        secret::masked(&at.collect::<Vec<_>>().join(" ")).into_owned()
+    /// Whether `text` names this point: its label, or its values however they are written.
+    pub fn is_named(&self, text: &str) -> bool {
+        text == self.label || label::names(text, &self.at)
+    }
+
+    /// The same at another rung of the sweep's search.
+    #[must_use]
+    pub fn at_rung(mut self, sweep: &Sweep, rung: Kimg) -> Self {
+        let stage = sweep.table.as_ref().and_then(|table| trained(&self.pipeline, &table.cell.stage));
+        let spec = stage.and_then(|stage| self.pipeline.stages.get_mut(&stage));
+        if let Some(duration) = spec.and_then(|spec| spec.stage_mut().duration()) {
+            *duration = rung;
+        }
+        self
     }
 }
 
-/// What a sweep's document says. `settings` are made before the axes' values, so that an axis has the last word.
+/// What a sweep's document says. `settings` are made before the axes' values; those of the sweep itself, in it.
 ///
 /// # Errors
 /// What is wrong with its own values, its axes, its paths, its base, and each of its points.
-pub(super) fn judge(document: Document, source: &Source, settings: &[Setting]) -> Judged {
+pub(super) fn judge(mut document: Document, source: &Source, settings: &[Setting]) -> Judged {
     let mut mistakes: Vec<Mistake> = duplicates(&document).collect();
+    let (own, settings): (Vec<Setting>, Vec<Setting>) = settings.iter().cloned().partition(is_own);
+    mistakes.extend(overlay::apply(&mut document, &own, &SWEEP_SCHEMA.schema));
     let violations = violations(&document, &SWEEP_SCHEMA);
-    let sweep: Option<Sweep> = read_rest(&document, &violations, &["base", "set", "axes", "table"]);
+    let sweep: Option<Sweep> = read_rest(&document, &violations, &["base", "set", "axes", "table", "search"]);
     mistakes.extend(violations.into_iter().map(|(at, mut mistake)| {
         if at == "/stages" || at == "/remove" {
             mistake.message = format!("a sweep has no `{}`", &at[1..]);
@@ -67,30 +81,23 @@ pub(super) fn judge(document: Document, source: &Source, settings: &[Setting]) -
         let judged = base.and_then(|(base, of_base)| parse::judge(&base, of_base, &source.search));
         return Err([mistakes, judged.err().unwrap_or_default()].concat());
     };
-    mistakes.extend(axes_mistakes(&document, &sweep));
+    mistakes.extend(sweep_rules::of_axes(&document, &sweep));
     let (base, of_base) = base.map_err(|of_base| [mistakes.clone(), of_base].concat())?;
     mistakes.extend(of_base);
-    let count = sweep.axes.values().map(|axis| axis.values.len()).try_fold(1usize, usize::checked_mul);
-    let Some(count) = count.filter(|count| *count <= MAX_POINTS) else {
-        let problem = format!("the sweep has more than {MAX_POINTS} points");
-        mistakes.push(Mistake::at_key(&document, "/axes", problem));
-        return Err(mistakes);
+    let count = match count(&document, &sweep, &base) {
+        Ok(count) => count,
+        Err(too_many) => return Err([mistakes, too_many].concat()),
     };
-    let stages = base.value.get("stages").and_then(Value::as_object).map_or(0, Map::len);
-    let values = sweep.set.len() + sweep.axes.values().map(|axis| axis.paths.len()).sum::<usize>();
-    if count * (stages + values) > MAX_STAGES {
-        let problem =
-            format!("{count} points of {stages} stages, in which {values} values are set, are too many");
-        mistakes.push(Mistake::at_key(&document, "/axes", problem));
-        return Err(mistakes);
-    }
     let document = Arc::new(document);
     let mut points = Vec::new();
-    for Combination { at, settings } in combinations(&document, &sweep, settings, count) {
+    for (i, Combination { at, settings }) in combinations(&document, &sweep, &settings, count).enumerate() {
+        if i == 0 {
+            mistakes.extend(sweep_rules::of_settings(&settings));
+        }
         let mut varied = base.clone();
-        let lost = overlay::apply(&mut varied, &settings);
+        let lost = overlay::apply(&mut varied, &settings, &PIPELINE_SCHEMA.schema);
         match parse::judge(&varied, lost, &source.search) {
-            Ok(pipeline) => points.push(Point { at, pipeline }),
+            Ok(pipeline) => points.push(Point { label: label::of_point(&at), at, pipeline }),
             Err(of_point) => {
                 let new: Vec<Mistake> = of_point.into_iter().filter(|one| !mistakes.contains(one)).collect();
                 mistakes.extend(new);
@@ -100,26 +107,40 @@ pub(super) fn judge(document: Document, source: &Source, settings: &[Setting]) -
             break;
         }
     }
-    mistakes.extend(points.first().and_then(|point| cell_mistake(&document, &sweep, &point.pipeline)));
-    if mistakes.is_empty() { Ok(Parsed::Sweep(Box::new(sweep), points)) } else { Err(mistakes) }
+    mistakes.extend(sweep_rules::of_points(&document, &sweep, &points));
+    if !mistakes.is_empty() {
+        return Err(mistakes);
+    }
+    let mut labels: Vec<String> = points.iter().map(|point| point.label.clone()).collect();
+    label::tell_apart(&mut labels);
+    points.iter_mut().zip(labels).for_each(|(point, label)| point.label = label);
+    if let Some(Search::Halving(halving)) = &sweep.search {
+        points = points.into_iter().map(|point| point.at_rung(&sweep, halving.rungs_kimg[0])).collect();
+    }
+    Ok(Parsed::Sweep(Box::new(sweep), points))
 }
 
-fn axes_mistakes(document: &Document, sweep: &Sweep) -> Vec<Mistake> {
-    let mut mistakes = Vec::new();
-    if sweep.axes.is_empty() {
-        mistakes.push(Mistake::at_value(document, "/axes", "there are no axes"));
+/// Whether a setting is one of the sweep, and not of its points.
+fn is_own(setting: &Setting) -> bool {
+    let first = setting.path.split('.').next().unwrap_or_default();
+    ["base", "axes", "table", "search"].contains(&first)
+}
+
+/// How many points there are.
+fn count(document: &Document, sweep: &Sweep, base: &Document) -> Result<usize, Vec<Mistake>> {
+    let count = sweep.axes.values().map(|axis| axis.values.len()).try_fold(1usize, usize::checked_mul);
+    let Some(count) = count.filter(|count| *count <= MAX_POINTS) else {
+        let problem = format!("the sweep has more than {MAX_POINTS} points");
+        return Err(vec![Mistake::at_key(document, "/axes", problem)]);
+    };
+    let stages = base.value.get("stages").and_then(Value::as_object).map_or(0, Map::len);
+    let values = sweep.set.len() + sweep.axes.values().map(|axis| axis.paths.len()).sum::<usize>();
+    if count * (stages + values) > MAX_STAGES {
+        let problem =
+            format!("{count} points of {stages} stages, in which {values} values are set, are too many");
+        return Err(vec![Mistake::at_key(document, "/axes", problem)]);
     }
-    let axes: Vec<&str> = sweep.axes.keys().map(String::as_str).collect();
-    if let Some(table) = &sweep.table {
-        for (field, axis) in [("rows", Some(&table.rows)), ("columns", table.columns.as_ref())] {
-            if let Some(axis) = axis.filter(|axis| !sweep.axes.contains_key(*axis)) {
-                let problem = format!("there is no axis `{axis}`");
-                let mistake = Mistake::at_value(document, &format!("/table/{field}"), problem);
-                mistakes.push(mistake.help(advice(axis, &axes)));
-            }
-        }
-    }
-    mistakes
+    Ok(count)
 }
 
 /// The pipeline that a sweep varies, whole or derived.
@@ -170,30 +191,6 @@ fn combinations<'a>(
         }
         combination
     })
-}
-
-/// What is wrong with what a cell of the table shows.
-fn cell_mistake(document: &Document, sweep: &Sweep, pipeline: &Pipeline) -> Option<Mistake> {
-    let cell = &sweep.table.as_ref()?.cell;
-    match pipeline.stages.get(&cell.stage).map(|spec| (spec.verb(), spec.stage().scores())) {
-        Some((_, Some(names))) => {
-            let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            let problem = format!("`{}` is not measured by `{}`", cell.metric, cell.stage);
-            let mistake = Mistake::at_value(document, "/table/cell/metric", problem);
-            (!names.contains(&cell.metric.as_str()))
-                .then(|| mistake.help(Some(format!("measured are {}", listed(&names)))))
-        }
-        Some((verb, None)) => {
-            let problem = format!("`{}` is a `{verb}` stage, but a cell shows scores", cell.stage);
-            Some(Mistake::at_value(document, "/table/cell/stage", problem))
-        }
-        None => {
-            let names: Vec<&str> = pipeline.stages.keys().map(crate::stage_name::StageName::as_str).collect();
-            let problem = format!("there is no stage `{}` in `{}`", cell.stage, sweep.base);
-            let mistake = Mistake::at_value(document, "/table/cell/stage", problem);
-            Some(mistake.help(advice(cell.stage.as_str(), &names)))
-        }
-    }
 }
 
 #[cfg(test)]

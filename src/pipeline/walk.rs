@@ -8,7 +8,7 @@ use super::{
     run::{Begin, Execute, Running, Summary},
     selection::Selection,
     stage_record::{record, seconds_so_far},
-    store::{self, State},
+    store::{self, Divergence, State},
 };
 use crate::{
     Error, Result,
@@ -162,6 +162,11 @@ impl Walk {
         // Whoever had the lease may have finished it.
         let reason = match store::state(&stage.dir, thorough)? {
             State::Done(finished) => return self.done(i, finished, executor),
+            // The same values give the same numbers.
+            State::Diverged(Divergence { kimg, seen }) => {
+                let seen = format!("{seen} (in an earlier run; `--force {}` tries again)", stage.name);
+                return Err(Error::Diverged { stage: stage.name.to_string(), kimg, seen });
+            }
             State::Damaged(problem) => {
                 tracing::warn!("{}: {problem}: it is made again", stage.name);
                 store::clear_damaged(&stage.dir)?;
@@ -192,7 +197,12 @@ impl Walk {
     /// Whether everything that a stage reads is finished.
     fn may_begin(&self, i: usize) -> Result<bool> {
         let stage = &self.plan.stages[i];
-        let mut open = stage.inputs.iter().filter(|input| !self.summary.has(&self.plan, **input));
+        let is_open = |input: &&usize| !self.summary.has(&self.plan, **input);
+        if stage.spec.stage().is_view() {
+            // What is left out is shown as such.
+            return Ok(!stage.inputs.iter().filter(is_open).any(|input| self.selection.wants(*input)));
+        }
+        let mut open = stage.inputs.iter().filter(is_open);
         if let Some(input) = open.clone().find(|input| !self.selection.wants(**input)) {
             let (name, input) = (&stage.name, &self.plan.stages[*input].name);
             return Err(Error::Unusable(format!(
@@ -211,7 +221,8 @@ impl Walk {
         if !self.may_begin(i)? {
             return Ok(Look::Early);
         }
-        let reason = self.reason(i);
+        let is_partial = stage.inputs.iter().any(|input| !self.summary.has(&self.plan, *input));
+        let reason = if is_partial { Some("without what is left out".to_owned()) } else { self.reason(i) };
         let is_new = reason.is_some();
         executor.begin(stage, &reason.map_or(Begin::Done, Begin::Runs));
         let record = record(&self.plan, stage, &executor.provenance());
@@ -263,6 +274,9 @@ impl Walk {
         record["seconds"] = (before + seconds).into();
         if outcome.is_ok() {
             record["finished"] = true.into();
+        }
+        if let Err(Error::Diverged { kimg, seen, .. }) = &outcome {
+            record["diverged"] = serde_json::json!(Divergence { kimg: *kimg, seen: seen.clone() });
         }
         // An error of the stage says more than one about its record.
         let recorded = store::write_record(&stage.dir, &record);

@@ -16,6 +16,8 @@ pub struct ReportData {
     pub caption: String,
     /// The pipeline's name.
     pub pipeline: String,
+    /// Of a sweep's point, which one: `alpha=1.0 lr=1e-5`.
+    pub point: Option<String>,
     /// What the pipeline does, in its own words.
     pub description: String,
     /// `nfe`, or names of metrics such as `fd_pixels_2000`, from left to right.
@@ -204,6 +206,12 @@ pub struct StageRun {
 }
 
 impl ReportData {
+    /// The pipeline's name, with the point's.
+    pub(super) fn whole_name(&self) -> String {
+        let point = self.point.as_ref().map(|point| format!(" · {point}"));
+        self.pipeline.clone() + &point.unwrap_or_default()
+    }
+
     /// Whether all expectations were met.
     pub fn verdict(&self) -> Overall {
         match self.expectations.as_slice() {

@@ -1,47 +1,30 @@
-//! `report.html`: one file that needs nothing from elsewhere, in light and dark, on wide and narrow screens.
+//! `report.html`.
 
-use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
+use maud::{Markup, html as markup};
 
-use super::{data::ReportData, escape::plain, html_parts as parts, number::duration, table::Table};
-
-const STYLE: &str = include_str!("style.css");
-/// No script, and nothing from elsewhere.
-const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
+use super::{data::ReportData, html_page::page, html_parts as parts, number::duration, table::Table};
 
 /// The whole page.
 pub fn html(data: &ReportData) -> String {
-    let page = markup! {
-        (DOCTYPE) "\n"
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content=(POLICY);
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { (data.caption) " · " (data.pipeline) } "\n"
-                style { (PreEscaped(STYLE)) } "\n"
-            }
-            body {
-                (header(data)) "\n"
-                main {
-                    (parts::results(&Table::of(data)))
-                    (parts::samples(data))
-                    (parts::curves(data))
-                    (parts::expectations(data))
-                    (parts::settings(data))
-                    (parts::provenance(data))
-                }
-                (footer(data)) "\n"
-            }
+    let body = markup! {
+        (header(data)) "\n"
+        main {
+            (parts::results(&Table::of(data)))
+            (parts::samples(data))
+            (parts::curves(data))
+            (parts::expectations(data))
+            (parts::settings(data))
+            (parts::provenance(data))
         }
+        (footer(data)) "\n"
     };
-    // The template escapes what would be markup; what no reader can see is left out of every line.
-    page.into_string().lines().map(|line| plain(line) + "\n").collect()
+    page(&[data.caption.as_str(), &data.whole_name()].join(" · "), &body)
 }
 
 fn header(data: &ReportData) -> Markup {
     markup! {
         header {
-            p.kicker.mono { (data.pipeline) }
+            p.kicker.mono { (data.whole_name()) }
             h1 { (data.caption) }
             @if !data.description.trim().is_empty() {
                 p.description { (data.description.trim()) } "\n"

@@ -12,7 +12,7 @@ use super::{
 };
 
 /// A section; each begins a line of its own.
-fn section(title: &str, contents: Markup) -> Markup {
+pub(super) fn section(title: &str, contents: Markup) -> Markup {
     html! { section { h2 { (title) } "\n" (contents) } "\n" }
 }
 

@@ -12,6 +12,7 @@ pub fn json(data: &ReportData) -> Value {
     let settings = data.settings.iter().map(|s| (s.stage.clone(), value!({ s.verb.clone(): s.values })));
     value!({
         "pipeline": data.pipeline,
+        "point": data.point,
         "verdict": data.verdict().as_str(),
         "caption": data.caption,
         "description": data.description,

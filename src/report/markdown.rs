@@ -15,7 +15,7 @@ pub fn markdown(data: &ReportData) -> String {
     let table = Table::of(data);
     let mut out = format!("# {}\n\n", escape(&data.caption));
     let (verdict, sentence) = (data.verdict().word(), data.verdict_sentence());
-    let _ = writeln!(out, "**{verdict}**: {sentence}. Pipeline {}.\n", escape(&data.pipeline));
+    let _ = writeln!(out, "**{verdict}**: {sentence}. Pipeline {}.\n", escape(&data.whole_name()));
     if !data.description.trim().is_empty() {
         let _ = writeln!(out, "{}\n", escape(&data.description));
     }

@@ -148,7 +148,7 @@ impl Plot {
     }
 }
 
-fn words(class: &str, x: f64, y: f64, anchor: &str, text: &str) -> Markup {
+pub(super) fn words(class: &str, x: f64, y: f64, anchor: &str, text: &str) -> Markup {
     html! { text class=(class) x=(tenths(x)) y=(tenths(y)) text-anchor=(anchor) { (text) } }
 }
 

@@ -28,6 +28,8 @@ pub struct Context<'a> {
     pub name: &'a StageName,
     /// The pipeline.
     pub pipeline: &'a str,
+    /// Of a sweep, which of its points this is.
+    pub point: Option<&'a str>,
     /// What the pipeline does, in its own words.
     pub description: &'a str,
     /// The pipeline's seed.

@@ -49,6 +49,7 @@ pub use load_teacher::LoadTeacher;
 pub use prepare_dataset::PrepareDataset;
 pub use progress::Progress;
 pub use report::Report;
+pub use report_data::{picture, versions};
 pub use seeds::{Rng, Seeds};
 pub use spec::StageSpec;
 pub use stage::{Elsewhere, Input, Kind, Objection, Stage};

@@ -1,33 +1,35 @@
 //! What a report says, gathered from finished stages.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::{
-    artifact::{Artifact, ImagesArtifact},
+    artifact::{Artifact, ImagesArtifact, NetworkArtifact},
     context::{Context, Finished},
     report::Report,
-    report_curves,
+    report_curves, snapshots,
     stage::Elsewhere,
 };
 use crate::{
-    Result,
+    data::{Pixels, corner},
+    diffusion::Encoder,
+    kimg::Kimg,
     location::way,
     report::{Grid, MeasuredRow, Provenance, ReportData, Row, ScoresOf, StageRun, StageSettings},
     stage_name::StageName,
 };
 
+/// Pixels of a side that a latent becomes.
+const LATENT_SIDE: usize = 8;
+
 /// Everything that the report of `context` says.
-pub(super) fn gather(report: &Report, context: &Context<'_>) -> Result<ReportData> {
+pub(super) fn gather(report: &Report, context: &Context<'_>) -> ReportData {
     let mut data = ReportData {
         caption: report.caption.clone(),
         pipeline: context.pipeline.to_owned(),
+        point: context.point.map(str::to_owned),
         description: context.description.to_owned(),
         columns: report.columns.clone(),
         ..ReportData::default()
@@ -42,17 +44,17 @@ pub(super) fn gather(report: &Report, context: &Context<'_>) -> Result<ReportDat
         data.settings.push(StageSettings { stage: name.to_string(), verb, values });
     }
     for row in &report.rows {
-        data.rows.push(self::row(row, context)?);
+        data.rows.push(self::row(row, context));
     }
     data.grids = grids(report, context);
     data.provenance = provenance(context);
-    Ok(data)
+    data
 }
 
-fn row(row: &Row, context: &Context<'_>) -> Result<MeasuredRow> {
+fn row(row: &Row, context: &Context<'_>) -> MeasuredRow {
     let found = match &row.scores {
         None => None,
-        Some(ScoresOf { stage, pipeline: None }) => Some(context.input(stage)?),
+        Some(ScoresOf { stage, pipeline: None }) => context.finished.get(stage),
         Some(ScoresOf { stage, pipeline: Some(pipeline) }) => {
             context.elsewhere.get(&Elsewhere { pipeline: pipeline.clone(), stage: stage.clone() })
         }
@@ -63,10 +65,10 @@ fn row(row: &Row, context: &Context<'_>) -> Result<MeasuredRow> {
         measured.nfe = Some(artifact.nfe);
         measured.measured.clone_from(&artifact.scores);
     }
-    Ok(measured)
+    measured
 }
 
-/// The real images first, then those of each row: of its `generate` stage, else the last picture of the training.
+/// The real images first, then those of each row: of its `generate` stage, else the picture that its training took.
 fn grids(report: &Report, context: &Context<'_>) -> Vec<Grid> {
     let mut grids = Vec::new();
     let real = report.real_images.clone().or_else(|| {
@@ -79,7 +81,7 @@ fn grids(report: &Report, context: &Context<'_>) -> Vec<Grid> {
         grids.extend(grid(context, &finished.dir.join("reals.png"), "Real images", String::new(), true));
     }
     for row in &report.rows {
-        let Some(finished) = pictured(row, context) else { continue };
+        let Some(finished) = pictured(row, context.finished) else { continue };
         let (picture, note) = match &finished.artifact {
             Artifact::Images(ImagesArtifact { grid, nfe, .. }) => {
                 let times = if *nfe == 1 {
@@ -89,7 +91,12 @@ fn grids(report: &Report, context: &Context<'_>) -> Vec<Grid> {
                 };
                 (Some(finished.dir.join(grid)), times + " per image")
             }
-            _ => (last_picture(&finished.dir), String::new()),
+            // Of the weights that are handed on, which need not be the last.
+            Artifact::Network(NetworkArtifact { nimg, .. }) => {
+                let path = snapshots::picture_file(&finished.dir, *nimg);
+                (Some(path), format!("weights after {}", Kimg::from_nimg(*nimg)))
+            }
+            _ => (None, String::new()),
         };
         grids.extend(picture.and_then(|path| grid(context, &path, &row.label, note, false)));
     }
@@ -97,22 +104,34 @@ fn grids(report: &Report, context: &Context<'_>) -> Vec<Grid> {
 }
 
 /// The stage whose pictures a row shows.
-fn pictured<'a>(row: &Row, context: &Context<'a>) -> Option<&'a Finished> {
+fn pictured<'a>(row: &Row, finished: &'a IndexMap<StageName, Finished>) -> Option<&'a Finished> {
     match (&row.images, &row.scores) {
-        (Some(images), _) => context.finished.get(images),
-        (None, Some(ScoresOf { stage, pipeline: None })) => match &context.finished.get(stage)?.artifact {
-            Artifact::Scores(scores) => context.finished.get(&scores.network),
-            _ => None,
-        },
+        (Some(images), _) => finished.get(images),
+        (None, Some(ScoresOf { stage, pipeline: None })) => measured(finished, stage),
         _ => None,
     }
 }
 
-fn last_picture(dir: &Path) -> Option<PathBuf> {
-    let names = fs::read_dir(dir).ok()?.flatten().map(|entry| entry.path());
-    names
-        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("fakes-")))
-        .max()
+/// The stage whose network a stage measured.
+fn measured<'a>(finished: &'a IndexMap<StageName, Finished>, stage: &StageName) -> Option<&'a Finished> {
+    match &finished.get(stage)?.artifact {
+        Artifact::Scores(scores) => finished.get(&scores.network),
+        _ => None,
+    }
+}
+
+/// The first images of the picture that a training took of the network that a stage measured, and how many thousands of
+/// images that had seen.
+pub fn picture(finished: &IndexMap<StageName, Finished>, stage: &StageName) -> Option<(Pixels, Kimg)> {
+    let finished = measured(finished, stage)?;
+    let Artifact::Network(artifact) = &finished.artifact else { return None };
+    let scale = match artifact.encoder {
+        Encoder::Rgb => 1,
+        Encoder::StabilityVae(_) => LATENT_SIDE,
+    };
+    let side = artifact.network.img_resolution() * scale;
+    let pixels = corner(&snapshots::picture_file(&finished.dir, artifact.nimg), side)?;
+    Some((pixels, Kimg::from_nimg(artifact.nimg)))
 }
 
 fn grid(context: &Context<'_>, path: &Path, caption: &str, note: String, real: bool) -> Option<Grid> {
@@ -156,7 +175,7 @@ fn provenance(context: &Context<'_>) -> Provenance {
 }
 
 /// This program, what it stands on, and what it was built with.
-fn versions() -> IndexMap<String, String> {
+pub fn versions() -> IndexMap<String, String> {
     let cuda = if cfg!(feature = "cuda") { "on" } else { "off" };
     [("sida", env!("CARGO_PKG_VERSION")), ("burn", crate::BURN_VERSION), ("cuda feature", cuda)]
         .map(|(name, version)| (name.to_owned(), version.to_owned()))

@@ -85,7 +85,7 @@ impl<'a> Snapshooter<'a> {
         let picture = picture(network, &self.codec, &self.sampler, &self.device)?;
         network_file::save(&weights(self.dir, nimg), network)?;
         memory.snapshots.insert(nimg, Digest::of(&weights(self.dir, nimg))?);
-        write_png(&self.dir.join(format!("fakes-{nimg:010}.png")), &picture)?;
+        write_png(&picture_file(self.dir, nimg), &picture)?;
         let measured = self.measure(network, nimg)?;
         let value = measured.values().next().copied().filter(|value| value.is_finite());
         let first = self.settings.metrics.first();
@@ -145,6 +145,11 @@ impl<'a> Snapshooter<'a> {
             device: &self.device,
         }
     }
+}
+
+/// Where the picture of a snapshot is.
+pub(super) fn picture_file(dir: &Path, nimg: u64) -> PathBuf {
+    dir.join(format!("fakes-{nimg:010}.png"))
 }
 
 /// Where the weights of a snapshot are.
