@@ -259,7 +259,7 @@ set: { stages.sida.distill.duration_kimg: 0.048, stages.sida.distill.snapshots.e
     assert!(table.lines().any(|line| line.contains("digits.zip") && !line.contains("failed")), "{table}");
     assert!(output.err.contains("1 of 2 sweep points failed"), "{}", output.err);
     assert!(bench.path("runs/sweep/sweep.json").is_file());
-    let record = bench.path("runs/sweep/points/data=_digits.zip_/pipeline.yaml");
+    let record = bench.path("runs/sweep/points/data=digits.zip/pipeline.yaml");
     assert!(fs::read_to_string(record).unwrap().contains("path: digits.zip"), "every point keeps its record");
 }
 

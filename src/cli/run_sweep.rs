@@ -51,6 +51,9 @@ pub(super) fn run(
         sweep::remove(&dir)?;
     }
     atomic::remove_leftovers_of_the_dead(&dir);
+    if let Some(table) = sweep.table.as_ref().filter(|_| !choice.all && choice.until.is_none()) {
+        tracing::info!("what `{}` needs runs; `--all` runs the rest", table.cell.stage);
+    }
     let mut data = sweep_data::begin(sweep, points, source, places, executor);
     let mut pages = Pages { dir: &dir, written: None };
     let select = |plan: &Plan| select(plan, sweep, choice);

@@ -50,7 +50,7 @@ pub(super) fn derive(document: Document, source: &Source) -> Result<(Document, V
         mistakes.extend(remove(&mut whole, &document, &derived));
         let settings = settings(&document, &derived);
         mistakes.extend(overlay::overwritten(&settings).into_iter().map(|(lost, by)| {
-            let problem = format!("`{}`, which comes later, sets this, too", by.path);
+            let problem = format!("this is lost: `{}`, which comes later, sets it anew", by.path);
             Mistake::at_path(&lost.origin, problem)
         }));
         mistakes.extend(overlay::apply(&mut whole, &settings, &PIPELINE_SCHEMA.schema));

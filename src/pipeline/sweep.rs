@@ -108,6 +108,9 @@ pub(super) fn judge(mut document: Document, source: &Source, settings: &[Setting
         }
     }
     mistakes.extend(sweep_rules::of_points(&document, &sweep, &points));
+    if mistakes.is_empty() {
+        mistakes.extend(sweep_rules::idle_axes(&document, &sweep, &points));
+    }
     if !mistakes.is_empty() {
         return Err(mistakes);
     }

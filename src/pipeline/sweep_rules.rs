@@ -43,15 +43,14 @@ pub(super) fn of_axes(document: &Document, sweep: &Sweep) -> Vec<Mistake> {
     if let Some(SweepTable { rows, columns, .. }) = &sweep.table {
         for (field, axis) in [("rows", rows), ("columns", columns)] {
             let Some(axis) = axis else { continue };
-            let problem = if !sweep.axes.contains_key(axis) {
-                format!("there is no axis `{axis}`")
+            let (problem, help) = if !sweep.axes.contains_key(axis) {
+                (format!("there is no axis `{axis}`"), advice(axis, &axes))
             } else if field == "columns" && rows.as_ref() == Some(axis) {
-                format!("the axis `{axis}` goes down already")
+                (format!("the axis `{axis}` goes down already"), None)
             } else {
                 continue;
             };
-            let mistake = Mistake::at_value(document, &format!("/table/{field}"), problem);
-            mistakes.push(mistake.help(advice(axis, &axes)));
+            mistakes.push(Mistake::at_value(document, &format!("/table/{field}"), problem).help(help));
         }
     }
     mistakes
@@ -87,7 +86,7 @@ pub(super) fn of_settings(settings: &[Setting]) -> Vec<Mistake> {
     };
     let in_one_file = |(lost, by): (&Setting, &Setting)| match (&lost.origin, &by.origin) {
         (Origin::Written(_), Origin::Written(_)) if axis(by).is_none() => {
-            let problem = format!("`{}`, which comes later, sets this, too", by.path);
+            let problem = format!("this is lost: `{}`, which comes later, sets it anew", by.path);
             Some(Mistake::at_path(&lost.origin, problem))
         }
         _ => None,
@@ -100,11 +99,7 @@ pub(super) fn of_points(document: &Document, sweep: &Sweep, points: &[Point]) ->
     let Some(Point { pipeline, .. }) = points.first() else { return Vec::new() };
     let of_cell = sweep.table.as_ref().and_then(|table| of_cell(document, sweep, table, pipeline));
     let of_search = sweep.search.as_ref().map(|search| of_search(document, sweep, search, pipeline));
-    let mut mistakes: Vec<Mistake> = of_cell.into_iter().chain(of_search.into_iter().flatten()).collect();
-    if let (true, Some(table)) = (mistakes.is_empty(), &sweep.table) {
-        mistakes.extend(idle_axes(document, sweep, table, points));
-    }
-    mistakes
+    of_cell.into_iter().chain(of_search.into_iter().flatten()).collect()
 }
 
 fn of_cell(document: &Document, sweep: &Sweep, table: &SweepTable, pipeline: &Pipeline) -> Option<Mistake> {
@@ -183,8 +178,10 @@ pub(super) fn trained(pipeline: &Pipeline, measuring: &StageName) -> Option<Stag
     spec.stage_mut().duration().is_some().then_some(network)
 }
 
-/// Axes along which nothing changes that a cell shows: every value of such an axis would have the same numbers.
-fn idle_axes(document: &Document, sweep: &Sweep, table: &SweepTable, points: &[Point]) -> Vec<Mistake> {
+/// Axes along which nothing changes that a cell shows: every value of such an axis would have the same numbers. Nothing
+/// else is wrong with the sweep.
+pub(super) fn idle_axes(document: &Document, sweep: &Sweep, points: &[Point]) -> Vec<Mistake> {
+    let Some(table) = &sweep.table else { return Vec::new() };
     let mut stride = points.len();
     let mut mistakes = Vec::new();
     for (name, axis) in &sweep.axes {
@@ -196,7 +193,8 @@ fn idle_axes(document: &Document, sweep: &Sweep, table: &SweepTable, points: &[P
         {
             let problem =
                 format!("nothing that `{}` measures depends on the axis `{name}`", table.cell.stage);
-            mistakes.push(Mistake::at_key(document, &format!("/axes/{}", escape(name)), problem));
+            let help = Some("leave the axis out, or let the table show a stage that depends on it");
+            mistakes.push(Mistake::at_key(document, &format!("/axes/{}", escape(name)), problem).help(help));
         }
     }
     mistakes
