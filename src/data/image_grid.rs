@@ -101,8 +101,8 @@ mod tests {
         let grid = image_grid(&[1, 2, 3, 4], [1, 1, 2, 2], 1);
         assert_eq!(grid.width, 64);
         write_png(&path, &grid).unwrap();
-        assert_eq!(Pixels::decode(&std::fs::read(&path).unwrap()).unwrap(), grid);
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        assert_eq!(Pixels::decode(&fs::read(&path).unwrap()).unwrap(), grid);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[test]
