@@ -432,15 +432,14 @@ fn a_process_that_was_stopped_too_long_gives_way() {
     bench.sida(&["verify", &dir.display().to_string()]).exits(0);
 }
 
-#[test]
-fn ten_thousand_finished_stages_are_planned_in_no_time() {
-    let bench = Bench::new();
+/// Runs a teacher, and puts as many more into the store, all of them finished.
+fn with_teachers(bench: &Bench, count: usize) -> String {
     let file = bench.write("p.yaml", pipeline());
     bench.sida(&["run", &file, "--until", "teacher"]).exits(0);
     let teacher = folder(&bench.runs().join("p"), "teacher");
     let record = fs::read_to_string(teacher.join("stage.json")).unwrap();
     let artifact = fs::read(teacher.join("artifact.json")).unwrap();
-    for i in 0..10_000 {
+    for i in 0..count {
         let key = format!("{i:08x}");
         let dir = teacher.with_file_name(format!("teacher-{key}"));
         fs::create_dir(&dir).unwrap();
@@ -448,11 +447,35 @@ fn ten_thousand_finished_stages_are_planned_in_no_time() {
             .unwrap();
         fs::write(dir.join("artifact.json"), &artifact).unwrap();
     }
+    file
+}
+
+/// Plans, in seconds.
+#[track_caller]
+fn planned(bench: &Bench, arguments: &[&str], limit: f64) {
+    let started = std::time::Instant::now();
+    bench.sida(&[&["plan"], arguments].concat()).exits(0);
+    let seconds = started.elapsed().as_secs_f64();
+    println!("{arguments:?}: {seconds:.3} s");
+    assert!(seconds < limit, "{arguments:?}: {seconds} s; a second on a machine that does nothing else");
+}
+
+#[test]
+fn ten_thousand_finished_stages_are_planned_in_no_time() {
+    let bench = Bench::new();
+    let file = with_teachers(&bench, 10_000);
     for set in ["seed=0", "seed=1"] {
-        let started = std::time::Instant::now();
-        bench.sida(&["plan", &file, "--set", set]).exits(0);
-        let seconds = started.elapsed().as_secs_f64();
-        println!("{set}: {seconds:.3} s");
-        assert!(seconds < 3.0, "{set}: {seconds} s; a second on a machine that does nothing else");
+        planned(&bench, &[&file, "--set", set], 3.0);
     }
+}
+
+#[test]
+fn a_thousand_points_are_planned_in_no_time() {
+    let bench = Bench::new();
+    with_teachers(&bench, 1000);
+    let values: Vec<String> = (1..=1000).map(|i| format!("{}", f64::from(i) * 1e-5)).collect();
+    let axis = format!("paths: [stages.teacher.train_teacher.lr], values: [{}]", values.join(", "));
+    let sweep = bench.write("s.yaml", format!("base: p.yaml\naxes: {{ lr: {{ {axis} }} }}\n"));
+    planned(&bench, &[&sweep], 3.0);
+    planned(&bench, &[&sweep, "--json"], 3.0);
 }

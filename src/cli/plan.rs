@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    pipeline::{Parsed, Places, Plan, PlannedStage, Point, Source, Status, home, record::record},
+    pipeline::{Parsed, Places, Plan, PlannedStage, Planner, Point, Source, Status, home, record::record},
     terminal,
 };
 
@@ -34,9 +34,10 @@ pub(super) fn plan(file: &Path, args: &PlaceArgs, json: bool) -> Result<()> {
         }
         Parsed::Sweep(_, points) => {
             let sweep = places.home(&source.name());
+            let mut planner = Planner::new(&places);
             let planned = |point: &Point| {
-                let home = home::of_point(&sweep, &point.label.clone());
-                Ok((point.label.clone(), Plan::new(&point.pipeline, &source.name(), home, &places)?))
+                let home = home::of_point(&sweep, &point.label);
+                Ok((point.label.clone(), planner.plan(&point.pipeline, &source.name(), home)?))
             };
             let points = points.iter().map(planned).collect::<Result<Vec<_>>>()?;
             if json {

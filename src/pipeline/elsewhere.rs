@@ -4,6 +4,7 @@ use indexmap::IndexMap;
 
 use super::{
     plan::{Places, Plan},
+    planner::Planner,
     source::{Parsed, Source},
     store::{self, State},
 };
@@ -16,15 +17,19 @@ use crate::{
 ///
 /// # Errors
 /// `Usage` where there is no such file or no such stage in it; `Mistakes` of the file.
-pub(super) fn find(stage: &dyn Stage, places: &Places) -> Result<IndexMap<Elsewhere, Finished>> {
+pub(super) fn find(
+    stage: &dyn Stage,
+    places: &Places,
+    planner: &mut Planner<'_>,
+) -> Result<IndexMap<Elsewhere, Finished>> {
     let mut found = IndexMap::new();
-    let mut plans: IndexMap<String, Plan> = IndexMap::new();
     for (_, elsewhere) in stage.elsewhere() {
         let name = &elsewhere.pipeline;
-        let plan = match plans.entry(name.clone()) {
-            indexmap::map::Entry::Occupied(known) => known.into_mut(),
-            indexmap::map::Entry::Vacant(new) => new.insert(plan(name, places)?),
-        };
+        if !planner.others.contains_key(name) {
+            let plan = plan(name, places, planner)?;
+            planner.others.insert(name.clone(), plan);
+        }
+        let plan = &planner.others[name];
         let there = plan.stages.iter().find(|stage| stage.name == elsewhere.stage);
         let there = there.ok_or_else(|| {
             Error::Usage(format!("`{name}` has no stage `{}`, which a table shows", elsewhere.stage))
@@ -36,7 +41,7 @@ pub(super) fn find(stage: &dyn Stage, places: &Places) -> Result<IndexMap<Elsewh
     Ok(found)
 }
 
-fn plan(name: &str, places: &Places) -> Result<Plan> {
+fn plan(name: &str, places: &Places, planner: &mut Planner<'_>) -> Result<Plan> {
     let world = World { stages: &IndexMap::new(), search: &places.search };
     let file = world.pipeline(name).ok_or_else(|| {
         Error::Usage(format!("there is no pipeline file `{name}.yaml`, whose results a table shows"))
@@ -44,8 +49,7 @@ fn plan(name: &str, places: &Places) -> Result<Plan> {
     let source = Source::read(&file)?;
     match source.parse(&[])? {
         Parsed::Pipeline(pipeline) => {
-            let places = Places { search: source.search.clone(), ..places.clone() };
-            Plan::without_views(&pipeline, name, places.home(name), &places)
+            planner.without_views(&pipeline, name, places.home(name), &source.search)
         }
         Parsed::Sweep(..) => {
             Err(Error::Usage(format!("`{name}` is a sweep, and a table shows a pipeline's stages")))

@@ -4,7 +4,7 @@ use std::fmt;
 
 use indexmap::IndexMap;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// Grows when the same values come to mean another result, or lie elsewhere.
 pub const FORMAT: u64 = 2;
@@ -13,7 +13,7 @@ pub const FORMAT: u64 = 2;
 const SHORT: usize = 8;
 
 /// A hash of all that decides a stage's result; never of the hardware.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct StageKey(String);
 
@@ -52,33 +52,16 @@ pub struct KeyInput {
 impl KeyInput {
     /// The key. What a file contains counts, not how its path is spelled, unless the contents are not known.
     pub fn key(&self) -> StageKey {
-        let mut counted = self.clone();
+        let mut counted = serde_json::to_value(self).unwrap_or_default();
         for (field, _) in self.files.iter().filter(|(_, contents)| contents.is_some()) {
-            if let Some(path) = counted.values.pointer_mut(&format!("/{field}")) {
+            if let Some(path) = counted.pointer_mut(&format!("/values/{field}")) {
                 *path = Value::Null;
             }
         }
-        let counted = serde_json::to_value(counted).unwrap_or_default();
-        let hex = blake3::hash(canonical(&counted).to_string().as_bytes()).to_hex();
+        // The same value always gives the same text.
+        counted.sort_all_objects();
+        let hex = blake3::hash(counted.to_string().as_bytes()).to_hex();
         StageKey(hex[..32].to_owned())
-    }
-}
-
-/// The same value always gives the same text: keys are sorted.
-fn canonical(value: &Value) -> Value {
-    match value {
-        Value::Object(map) => {
-            let mut entries: Vec<_> = map.iter().collect();
-            entries.sort_by_key(|(key, _)| key.as_str());
-            Value::Object(
-                entries
-                    .into_iter()
-                    .map(|(key, value)| (key.clone(), canonical(value)))
-                    .collect::<Map<_, _>>(),
-            )
-        }
-        Value::Array(items) => Value::Array(items.iter().map(canonical).collect()),
-        other => other.clone(),
     }
 }
 

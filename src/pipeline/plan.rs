@@ -1,25 +1,21 @@
 //! `Plan`: stages in running order, with their keys, whether they are done, and why not.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use indexmap::IndexMap;
 use serde::Serialize;
 
 use super::{
-    contents::Contents,
-    elsewhere, home,
-    key::{FORMAT, KeyInput, StageKey},
-    order::order,
-    reason,
+    key::{KeyInput, StageKey},
+    planner::Planner,
     spec::Pipeline,
-    store::{self, Divergence, State, Store},
+    store::Store,
 };
 use crate::{
     Error, Result,
     kimg::Kimg,
-    report,
     stage_name::StageName,
-    stages::{Addresses, Elsewhere, Finished, StageSpec, Work, World, work::parameters},
+    stages::{Addresses, Elsewhere, Finished, StageSpec, Work},
     suggestion::advice,
 };
 
@@ -108,93 +104,12 @@ impl Places {
 }
 
 impl Plan {
-    /// Orders the stages, computes their keys and looks at what is done. The pipeline has been judged: references
-    /// lead somewhere and there is no cycle. `home` is its own folder of runs.
+    /// The plan of one pipeline; `Planner` is for many.
     ///
     /// # Errors
-    /// `NewerFormat` and `Unusable` for folders of runs that another version of the program wrote; `Usage` for a pipeline
-    /// that was not judged, and for a stage of another pipeline that there is not.
+    /// As `Planner::plan`.
     pub fn new(pipeline: &Pipeline, name: &str, home: PathBuf, places: &Places) -> Result<Self> {
-        let mut plan = Self::without_views(pipeline, name, home, places)?;
-        for i in 0..plan.stages.len() {
-            let stage = &plan.stages[i];
-            if !stage.spec.stage().is_view() {
-                continue;
-            }
-            let found = elsewhere::find(stage.spec.stage(), places)?;
-            let open = stage.inputs.iter().find(|input| plan.stages[**input].status != Status::Done);
-            let shown = plan.report_name(i).and_then(|name| report::key(&plan.home, &name));
-            let status = match (open, shown) {
-                (Some(open), _) => {
-                    Status::ToRun(format!("it shows `{}`, which has to run", plan.stages[*open].name))
-                }
-                (None, Some(key)) if key == stage.key.to_string() => Status::Done,
-                (None, Some(_)) => Status::ToRun("its pages show something else".to_owned()),
-                (None, None) => Status::ToRun("its pages are not there".to_owned()),
-            };
-            let stage = &mut plan.stages[i];
-            (stage.status, stage.elsewhere) = (status, found);
-        }
-        Ok(plan)
-    }
-
-    /// The same, but nothing is known of stages that only show what others made.
-    pub(super) fn without_views(
-        pipeline: &Pipeline,
-        name: &str,
-        home: PathBuf,
-        places: &Places,
-    ) -> Result<Self> {
-        let world = World { stages: &pipeline.stages, search: &places.search };
-        let store = Store::of(&places.runs);
-        let own = home::stages(&home)?;
-        let mut contents = Contents::new(places);
-        let mut stages: Vec<PlannedStage> = Vec::new();
-        for (stage, inputs) in order(pipeline)? {
-            let spec = pipeline.stages[&stage].clone();
-            let input = KeyInput {
-                format: FORMAT,
-                stage: stage.to_string(),
-                verb: spec.verb(),
-                values: spec.values(),
-                seed: pipeline.seed,
-                inputs: inputs.iter().map(|(field, i)| (field.clone(), stages[*i].key.clone())).collect(),
-                files: contents.of(spec.stage(), &world),
-            };
-            let mut endless = spec.clone();
-            let duration = endless.stage_mut().duration().map(std::mem::take);
-            let lineage = duration.map(|duration_kimg| {
-                let input = KeyInput { values: endless.values(), ..input.clone() };
-                Lineage { key: input.key(), duration_kimg }
-            });
-            let key = input.key();
-            let dir = store.dir(&stage, &key)?;
-            let status = status(&input, &dir, &store, &own)?;
-            let continue_from = match &lineage {
-                Some(lineage) if status != Status::Done => shorter(lineage, &stage, &dir, &store)?,
-                _ => None,
-            };
-            let work = Work {
-                parameters: world.network(&stage).and_then(parameters),
-                ..spec.stage().work(&world, &places.cache)
-            };
-            let inputs = inputs.into_iter().map(|(_, i)| i).collect();
-            stages.push(PlannedStage {
-                name: stage,
-                spec,
-                input,
-                key,
-                inputs,
-                dir,
-                status,
-                lineage,
-                continue_from,
-                elsewhere: IndexMap::new(),
-                work,
-            });
-        }
-        let description = pipeline.description.trim().to_owned();
-        Ok(Self { pipeline: name.to_owned(), description, seed: pipeline.seed, home, stages })
+        Planner::new(places).plan(pipeline, name, home)
     }
 
     /// The place of a stage.
@@ -229,39 +144,4 @@ impl Plan {
         }
         (0..self.stages.len()).filter(|i| wanted[*i]).collect()
     }
-}
-
-fn status(input: &KeyInput, dir: &Path, store: &Store, own: &[String]) -> Result<Status> {
-    Ok(Status::ToRun(match store::state(dir, false)? {
-        State::Done(_) => return Ok(Status::Done),
-        State::Damaged(problem) => format!("{problem}: it is made again"),
-        State::Begun(Some(nimg)) => format!("stopped, continues at {}", Kimg::from_nimg(nimg)),
-        State::Diverged(Divergence { kimg, .. }) => {
-            format!("diverged at {}; `--force` tries again", Kimg(kimg))
-        }
-        State::Begun(None) => "begun, but not finished".to_owned(),
-        State::Absent => {
-            // What this pipeline made before under the stage's name, the newest last.
-            let named = |name: &&String| name.rsplit_once('-').is_some_and(|(of, _)| of == input.stage);
-            let folders =
-                own.iter().filter(named).map(|name| store.folder(name)).collect::<Result<Vec<_>>>()?;
-            match folders.into_iter().flatten().max_by_key(|folder| folder.modified) {
-                Some(before) => reason::changed(input, &before.record),
-                None => "has not run yet".to_owned(),
-            }
-        }
-    }))
-}
-
-/// The longest finished run that is shorter and of the same lineage.
-fn shorter(lineage: &Lineage, stage: &StageName, dir: &Path, store: &Store) -> Result<Option<PathBuf>> {
-    let key = lineage.key.to_string();
-    let length = |record: &serde_json::Value| {
-        let known = record.get("lineage")?;
-        (known.get("key")?.as_str()? == key).then(|| known.get("duration_kimg")?.as_f64())?
-    };
-    let folders = store.all_of(stage)?.into_iter().filter(|folder| folder.done && folder.dir != dir);
-    let lengths = folders.filter_map(|folder| Some((length(&folder.record)?, folder.dir)));
-    let shorter = lengths.filter(|(length, _)| *length < lineage.duration_kimg.0);
-    Ok(shorter.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, dir)| dir))
 }
