@@ -10,7 +10,9 @@ use super::{
     log::{self, LogArgs},
     plan,
     points::PointArgs,
-    run, schema, verify,
+    run, schema,
+    spread::{self, Format, word},
+    verify,
 };
 use crate::{BURN_VERSION, Error, Result, pipeline::Setting, terminal};
 
@@ -50,6 +52,9 @@ enum Verb {
         /// Print all values instead, as one file without a base that `sida run` takes.
         #[arg(long, conflicts_with = "json")]
         resolved: bool,
+        /// Print a sweep as a file for what starts its points, on one machine or on many.
+        #[arg(long, value_name = "FORMAT", conflicts_with_all = ["json", "resolved"])]
+        format: Option<Format>,
     },
     /// Run a pipeline or a sweep; stages that are done are skipped.
     Run {
@@ -162,6 +167,13 @@ impl PlaceArgs {
         self.set.iter().map(|text| Setting::parse(text)).collect()
     }
 
+    /// The same as words of a command, the folder of runs also where a variable gives it.
+    pub(super) fn words(&self) -> Vec<String> {
+        let runs = self.runs.clone().or_else(|| set_variable("SIDA_RUNS"));
+        let runs = runs.iter().flat_map(|runs| ["--runs".to_owned(), word(runs)]);
+        runs.chain(self.set.iter().flat_map(|set| ["--set".to_owned(), set.clone()])).collect()
+    }
+
     /// The folder of runs.
     pub(super) fn runs(&self) -> PathBuf {
         self.runs.clone().unwrap_or_else(runs)
@@ -241,6 +253,7 @@ fn fields(value: &Value) -> Map<String, Value> {
 fn dispatch(verb: Verb) -> Result<()> {
     match verb {
         Verb::Check { files, json } => check::check(&files, json),
+        Verb::Plan { file, places, format: Some(format), .. } => spread::print(&file, &places, format),
         Verb::Plan { file, places, resolved: true, .. } => plan::resolved(&file, &places),
         Verb::Plan { file, places, json, .. } => plan::plan(&file, &places, json),
         Verb::Run { file, places, device, only, until, force, all, points, json } => {

@@ -16,7 +16,7 @@ pub(super) fn of(source: &Source) -> Invocation {
 }
 
 /// A word as a shell reads it, without credentials.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let word = secret::masked(word);
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
     if !word.is_empty() && word.chars().all(plain) {

@@ -23,6 +23,7 @@ mod run;
 mod run_sweep;
 mod schema;
 mod self_test;
+mod spread;
 mod summary;
 mod verify;
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Write as _, path::Path};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     args::{PlaceArgs, cache},
@@ -37,14 +37,12 @@ pub(super) fn plan(file: &Path, args: &PlaceArgs, json: bool) -> Result<()> {
             let mut planner = Planner::new(&places);
             let planned = |point: &Point| {
                 let home = home::of_point(&sweep, &point.label);
-                Ok((point.label.clone(), planner.plan(&point.pipeline, &source.name(), home)?))
+                planner.plan(&point.pipeline, &source.name(), home)
             };
-            let points = points.iter().map(planned).collect::<Result<Vec<_>>>()?;
+            let plans = points.iter().map(planned).collect::<Result<Vec<_>>>()?;
+            let points: Vec<(&Point, Plan)> = points.iter().zip(plans).collect();
             if json {
-                let points: Vec<Value> = points
-                    .iter()
-                    .map(|(label, plan)| json!({ "point": label, "plan": as_json(plan) }))
-                    .collect();
+                let points: Vec<Value> = points.iter().enumerate().map(point_as_json).collect();
                 output::line(format!("{:#}", json!({ "sweep": source.name(), "points": points })));
             } else {
                 output::line(sweep_text(&source.name(), &points));
@@ -142,7 +140,7 @@ fn as_json(plan: &Plan) -> Value {
         json!({
             "stage": stage.name,
             "verb": stage.spec.verb(),
-            "key": stage.key.short(),
+            "key": stage.key,
             "status": status,
             "reason": reason,
             "folder": stage.dir,
@@ -166,16 +164,22 @@ fn as_json(plan: &Plan) -> Value {
     })
 }
 
-fn sweep_text(name: &str, points: &[(String, Plan)]) -> String {
+/// A point with its number, as `--point` takes it, and the values of its axes.
+fn point_as_json((place, (point, plan)): (usize, &(&Point, Plan))) -> Value {
+    let at: Map<String, Value> = point.at.iter().cloned().collect();
+    json!({ "number": place + 1, "point": point.label, "at": at, "plan": as_json(plan) })
+}
+
+fn sweep_text(name: &str, points: &[(&Point, Plan)]) -> String {
     let mut known = BTreeSet::new();
     let mut rows = Vec::new();
-    for (label, plan) in points {
+    for (point, plan) in points {
         let open: Vec<&PlannedStage> =
             plan.stages.iter().filter(|stage| stage.status != Status::Done).collect();
         let new: Vec<&str> =
             open.iter().filter(|s| known.insert(s.key.clone())).map(|s| s.name.as_str()).collect();
         let what = if new.is_empty() { "nothing of its own".to_owned() } else { new.join(", ") };
-        rows.push(vec![label.clone(), format!("{} to run", new.len()), what]);
+        rows.push(vec![point.label.clone(), format!("{} to run", new.len()), what]);
     }
     format!("{name}: {} points, {} stages to run in all\n\n{}", points.len(), known.len(), aligned(&rows))
 }
