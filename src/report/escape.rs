@@ -43,7 +43,18 @@ pub(super) fn markdown(text: &str) -> String {
 /// Text of LaTeX.
 pub(super) fn latex(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
+    let mut before = None;
     for c in plain(text).chars() {
+        // Signs that join to another one: `--` to a dash, two quotes to one, `?` and a quote to a turned question mark.
+        let joins = match c {
+            '-' | '\'' | ',' => before == Some(c),
+            '`' => matches!(before, Some('`' | '?' | '!')),
+            _ => false,
+        };
+        if joins {
+            out.push_str("{}");
+        }
+        before = Some(c);
         out.push_str(match c {
             '\\' => r"\textbackslash{}",
             '{' => r"\{",
@@ -59,10 +70,9 @@ pub(super) fn latex(text: &str) -> String {
             '>' => r"\textgreater{}",
             '|' => r"\textbar{}",
             '"' => r"\textquotedbl{}",
-            // Would join to a dash or another sign.
-            '-' => "-{}",
-            '`' => "`{}",
-            '\'' => "'{}",
+            // Belong to the end of the row above, where they begin a row.
+            '[' if out.is_empty() => "{[}",
+            '*' if out.is_empty() => "{*}",
             _ => {
                 out.push(c);
                 continue;
@@ -105,7 +115,15 @@ mod tests {
     #[test]
     fn latex_is_inert() {
         assert_eq!(latex(r"100% \input{x}_$1"), r"100\% \textbackslash{}input\{x\}\_\$1");
-        assert_eq!(latex("a--b ~^"), r"a-{}-{}b \textasciitilde{}\textasciicircum{}");
+        assert_eq!(latex("a--b ~^"), r"a-{}-b \textasciitilde{}\textasciicircum{}");
+    }
+
+    #[test]
+    fn latex_breaks_only_what_would_join() {
+        assert_eq!(latex("CIFAR-10, one-step, it's a `word`"), "CIFAR-10, one-step, it's a `word`");
+        assert_eq!(latex("a---b ``c'' ?`d !`e ?'"), "a-{}-{}-b `{}`c'{}' ?{}`d !{}`e ?'");
+        assert_eq!(latex("a,,b, c"), "a,{},b, c");
+        assert_eq!([latex("[x] [y]"), latex("*a*")], ["{[}x] [y]", "{*}a*"]);
     }
 
     #[test]
