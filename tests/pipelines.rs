@@ -23,7 +23,7 @@ fn root() -> PathBuf {
 }
 
 fn files() -> Vec<PathBuf> {
-    let folders = ["pipelines", "pipelines/sweeps", "pipelines/tables"];
+    let folders = ["pipelines", "pipelines/ci", "pipelines/sweeps", "pipelines/tables"];
     let list = |folder: &&str| fs::read_dir(root().join(folder)).unwrap();
     let mut files: Vec<PathBuf> = folders.iter().flat_map(list).map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));

@@ -15,7 +15,6 @@ use sida::{
         Execute, Parsed, Places, Plan, PlannedStage, Running, Selection, Setting, Source, Status, Summary,
         run,
     },
-    report::{Expectation, Verdict},
     stages::{
         Artifact, DatasetArtifact, ImagesArtifact, Kind, NetworkArtifact, ScoresArtifact, StageSpec,
         TableArtifact, World,
@@ -97,15 +96,6 @@ impl Execute for Mock {
                     "fd_pixels_100".to_owned(),
                     Score { mean: value, std: 0.0, min: value, trials: vec![value] },
                 )]),
-                expectations: vec![Verdict {
-                    expected: Expectation {
-                        metric: "fd_pixels_100".into(),
-                        at_most: Some(1.0),
-                        ..Expectation::default()
-                    },
-                    value,
-                    pass: value <= 1.0,
-                }],
             }),
             Kind::Images => Artifact::Images(ImagesArtifact {
                 images: 1,

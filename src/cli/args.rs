@@ -79,6 +79,9 @@ enum Verb {
         all: bool,
         #[command(flatten)]
         points: PointArgs,
+        /// Write the scores to this file, which `baseline:` of an expectation can name from then on.
+        #[arg(long, value_name = "FILE")]
+        record: Option<PathBuf>,
         /// Print the result as JSON.
         #[arg(long)]
         json: bool,
@@ -256,8 +259,8 @@ fn dispatch(verb: Verb) -> Result<()> {
         Verb::Plan { file, places, format: Some(format), .. } => spread::print(&file, &places, format),
         Verb::Plan { file, places, resolved: true, .. } => plan::resolved(&file, &places),
         Verb::Plan { file, places, json, .. } => plan::plan(&file, &places, json),
-        Verb::Run { file, places, device, only, until, force, all, points, json } => {
-            let choice = run::Choice { only, until, force, points, all, json };
+        Verb::Run { file, places, device, only, until, force, all, points, record, json } => {
+            let choice = run::Choice { only, until, force, points, all, record, json };
             run::run(&file, &places, &device, &choice)
         }
         Verb::Compare { left, right, json } => compare::compare(&left, &right, json),

@@ -6,6 +6,7 @@ macro_rules! say {
 }
 
 mod args;
+mod baseline;
 mod check;
 mod columns;
 mod compare;
@@ -23,6 +24,7 @@ mod run;
 mod run_sweep;
 mod schema;
 mod self_test;
+mod show;
 mod spread;
 mod summary;
 mod verify;

@@ -1,7 +1,7 @@
 //! `sida run`: a pipeline or a sweep.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -12,18 +12,18 @@ use signal_hook::{
 
 use super::{
     args::{PlaceArgs, cache},
-    device, invocation, output,
+    baseline, device, invocation,
     points::PointArgs,
-    run_sweep, summary,
+    run_sweep, show, summary,
 };
 use crate::{
     Error, Result,
     pipeline::{
-        Parsed, Pipeline, Places, Plan, Selection, Source, Stages, Summary, finished, outcome,
+        Parsed, Pipeline, Places, Plan, Selection, Setting, Source, Stages, finished, outcome,
         record::{keep, record},
         run as walk,
     },
-    stages::{Artifact, Stop},
+    stages::Stop,
     terminal,
 };
 
@@ -35,6 +35,7 @@ pub(super) struct Choice {
     pub(super) force: Vec<String>,
     pub(super) points: PointArgs,
     pub(super) all: bool,
+    pub(super) record: Option<PathBuf>,
     pub(super) json: bool,
 }
 
@@ -47,7 +48,9 @@ pub(super) fn run(file: &Path, args: &PlaceArgs, asked: &str, choice: &Choice) -
     let settings = args.settings()?;
     let dir = args.runs().join(source.name());
     let refused = |error: &Error| outcome::refused(&dir, &source.name(), error);
-    let parsed = source.parse(&settings).inspect_err(refused)?;
+    let parsed =
+        if choice.record.is_some() { source.parse_to_record(&settings) } else { source.parse(&settings) };
+    let parsed = parsed.inspect_err(refused)?;
     let (device, device_name) = device::choose(asked).inspect_err(refused)?;
     let places = Places { runs: args.runs(), cache: cache(), search: source.search.clone() };
     let mut executor = Stages {
@@ -64,24 +67,7 @@ pub(super) fn run(file: &Path, args: &PlaceArgs, asked: &str, choice: &Choice) -
             if choice.all || !choice.points.are_all() {
                 return Err(Error::Usage("`--all`, `--point` and `--points` are for sweeps".to_owned()));
             }
-            let make = || plan_and_choose(&pipeline, &source.name(), &dir, &places, choice);
-            // A wrong stage name is said before a folder is made.
-            let (mut plan, mut selection) = make().inspect_err(refused)?;
-            if let Err(error) = keep(&record(&pipeline, &source, &settings)?, &dir) {
-                let done = if error.is_read_only() { finished(&plan, &selection)? } else { None };
-                let done = done.ok_or(error)?;
-                tracing::warn!(
-                    "nothing can be written in `{}`: what is finished is shown",
-                    terminal::path(&dir)
-                );
-                return show(&plan, &done, choice);
-            }
-            if executor.fetch_unknown(&plan, &selection).inspect_err(refused)? {
-                (plan, selection) = make()?;
-            }
-            summary::leaves_out(&plan, &selection, choice);
-            let done = walk(&plan, &selection, &mut executor)?;
-            show(&plan, &done, choice)
+            pipeline_of(&source, &pipeline, &settings, choice, &mut executor)
         }
         Parsed::Sweep(sweep, points) => {
             if choice.only.is_some() {
@@ -89,9 +75,51 @@ pub(super) fn run(file: &Path, args: &PlaceArgs, asked: &str, choice: &Choice) -
                     "`--only` is for pipelines: of a sweep, `--until` runs a part".to_owned(),
                 ));
             }
+            if choice.record.is_some() {
+                return Err(Error::Usage(
+                    "`--record` is for pipelines: a baseline holds the scores of one".to_owned(),
+                ));
+            }
             run_sweep::run(&source, &sweep, &points, &settings, choice, &places, &mut executor)
         }
     }
+}
+
+/// Runs a pipeline, says what came of it, records it if asked to, and judges it.
+fn pipeline_of(
+    source: &Source,
+    pipeline: &Pipeline,
+    settings: &[Setting],
+    choice: &Choice,
+    executor: &mut Stages<'_>,
+) -> Result<()> {
+    let (name, places) = (source.name(), executor.places);
+    let dir = places.home(&name);
+    let refused = |error: &Error| outcome::refused(&dir, &name, error);
+    let make = || plan_and_choose(pipeline, &name, &dir, places, choice);
+    // A wrong stage name is said before a folder is made.
+    let (mut plan, mut selection) = make().inspect_err(refused)?;
+    if let Some(path) = &choice.record {
+        baseline::may(path, &plan, &selection).inspect_err(refused)?;
+    }
+    let done = if let Err(error) = keep(&record(pipeline, source, settings)?, &dir) {
+        let done = if error.is_read_only() { finished(&plan, &selection)? } else { None };
+        let done = done.ok_or(error)?;
+        tracing::warn!("nothing can be written in `{}`: what is finished is shown", terminal::path(&dir));
+        done
+    } else {
+        if executor.fetch_unknown(&plan, &selection).inspect_err(refused)? {
+            (plan, selection) = make()?;
+        }
+        summary::leaves_out(&plan, &selection, choice);
+        walk(&plan, &selection, executor)?
+    };
+    let written =
+        choice.record.as_deref().map(|path| baseline::write(path, &plan, &done, executor)).transpose();
+    let recorded = choice.record.as_deref().filter(|_| written.is_ok());
+    show::show(source, &plan, &done, choice, recorded);
+    written?;
+    done.judge()
 }
 
 fn plan_and_choose(
@@ -104,69 +132,6 @@ fn plan_and_choose(
     let plan = Plan::new(pipeline, name, home.to_path_buf(), places)?;
     let selection = Selection::new(&plan, choice.only.as_deref(), choice.until.as_deref(), &choice.force)?;
     Ok((plan, selection))
-}
-
-/// Says what came of a run, and judges it.
-fn show(plan: &Plan, summary: &Summary, choice: &Choice) -> Result<()> {
-    if choice.json {
-        output::json(&summary::as_json(plan, summary));
-    } else {
-        print(plan, summary);
-    }
-    summary.judge()
-}
-
-/// The tables, the verdicts, and what was done.
-fn print(plan: &Plan, summary: &Summary) {
-    let tables = summary.finished.values().filter_map(|finished| match &finished.artifact {
-        Artifact::Table(table) => Some(table.text.trim_end()),
-        _ => None,
-    });
-    let tables: Vec<&str> = tables.collect();
-    if tables.is_empty() {
-        scores(summary);
-    }
-    for table in tables {
-        output::line(table);
-    }
-    for (stage, verdict) in summary.verdicts() {
-        if !verdict.pass {
-            let expected = &verdict.expected;
-            let limit = match (expected.at_most, expected.at_least) {
-                (Some(most), _) if verdict.value > most => format!("at most {most}"),
-                (_, Some(least)) => format!("at least {least}"),
-                _ => "a number".to_owned(),
-            };
-            output::line(format!("FAIL {stage}: {} is {}, expected {limit}", expected.metric, verdict.value));
-        }
-    }
-    let pages = summary.finished.values().filter_map(|finished| match &finished.artifact {
-        Artifact::Table(table) => {
-            table.files.iter().find(|file| file.extension().is_some_and(|e| e == "html"))
-        }
-        _ => None,
-    });
-    for page in pages {
-        output::line(format!("report: {}", terminal::path(page)));
-    }
-    if summary.ran.is_empty() {
-        output::line(format!("nothing to do: {} stages were done before", summary.skipped.len()));
-    } else {
-        let (ran, done) = (summary.ran.len(), summary.skipped.len());
-        let ran = if ran == 1 { "1 stage".to_owned() } else { format!("{ran} stages") };
-        let were = if done == 1 { "was" } else { "were" };
-        output::line(format!("{ran} ran, {done} {were} done before, in {}", terminal::path(&plan.home)));
-    }
-}
-
-fn scores(summary: &Summary) {
-    for (name, finished) in &summary.finished {
-        if let Artifact::Scores(scores) = &finished.artifact {
-            for (metric, score) in &scores.scores {
-                output::line(format!("{name}: {metric} {:.4} +- {:.4}", score.mean, score.std));
-            }
-        }
-    }
 }
 
 /// SIGINT, SIGTERM and SIGHUP ask for a stop; a second one ends the program at once.

@@ -62,6 +62,12 @@ impl Difference {
         self.spread.filter(|_| self.value.is_finite()).map(|spread| self.value.abs() > spread)
     }
 
+    /// The same, where a difference of up to `tolerance` says nothing, either: the larger of the two counts.
+    #[must_use]
+    pub fn tolerating(self, tolerance: Option<f64>) -> Self {
+        Self { spread: self.spread.into_iter().chain(tolerance).reduce(f64::max), ..self }
+    }
+
     /// The same in words.
     pub fn words(&self) -> &'static str {
         match self.is_beyond_spread() {
@@ -102,5 +108,16 @@ mod tests {
         for unknown in [score(&[7.0]), score(&[]), score(&[1.0, f64::NAN])] {
             assert_eq!(a.to(&unknown).is_beyond_spread(), None);
         }
+    }
+
+    #[test]
+    fn a_tolerance_counts_where_it_is_larger_than_the_spread_or_there_is_none() {
+        let difference = |spread| Difference { value: -0.4, spread };
+        let beyond = |spread, tolerance| difference(spread).tolerating(tolerance).is_beyond_spread();
+        assert_eq!(beyond(Some(0.1), Some(0.5)), Some(false));
+        assert_eq!(beyond(Some(0.5), Some(0.1)), Some(false));
+        assert_eq!(beyond(Some(0.1), None), Some(true));
+        assert_eq!(beyond(None, Some(0.3)), Some(true));
+        assert_eq!(beyond(None, None), None);
     }
 }

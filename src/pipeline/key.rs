@@ -47,6 +47,10 @@ pub struct KeyInput {
     pub inputs: IndexMap<String, StageKey>,
     /// By field: what the files, folders and addresses that it reads contain; `null` where that is not known yet.
     pub files: IndexMap<String, Option<String>>,
+    /// Of a stage that shows what others made: what is expected of that, by their names. It is judged whenever somebody
+    /// looks, and so decides no other stage's result.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    pub expected: Value,
 }
 
 impl KeyInput {
@@ -80,6 +84,7 @@ mod tests {
             seed: 0,
             inputs: IndexMap::new(),
             files: IndexMap::new(),
+            expected: Value::Null,
         }
     }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 
 use super::{
+    baselines::Baselines,
     document::{Document, dotted, escape},
     mistake::Mistake,
     origin::Origin,
@@ -26,16 +27,21 @@ pub(super) struct Stages<'a> {
     pub(super) verbs: &'a IndexMap<String, String>,
     /// Those that could be read.
     pub(super) specs: IndexMap<StageName, StageSpec>,
-    /// Where relative paths are looked for.
-    pub(super) search: &'a [PathBuf],
+    /// Where files are looked for, and those that measured values are compared with.
+    pub(super) baselines: &'a Baselines<'a>,
 }
 
 impl Stages<'_> {
     /// Everything that is wrong between stages and between their fields.
-    pub(super) fn mistakes(&self) -> Vec<Mistake> {
-        let world = World { stages: &self.specs, search: self.search };
+    pub(super) fn mistakes(mut self) -> Vec<Mistake> {
+        let mut recalled = Vec::new();
+        for (name, spec) in &mut self.specs {
+            recalled.extend(self.baselines.recall(name, spec).into_iter().map(|said| (name.clone(), said)));
+        }
+        let said = |(name, objection)| self.mistake(&name, &self.specs[&name], objection);
+        let mut mistakes: Vec<Mistake> = recalled.into_iter().map(said).collect();
+        let world = World { stages: &self.specs, search: self.baselines.search };
         let names = Names::of(self.verbs);
-        let mut mistakes = Vec::new();
         for (name, spec) in &self.specs {
             let mut objections = spec.stage().check();
             objections.extend(spec.stage().agrees(&world));
@@ -47,13 +53,8 @@ impl Stages<'_> {
         mistakes
     }
 
-    fn pointer(name: &StageName, spec: &StageSpec, field: &str) -> String {
-        let stage = format!("/stages/{}/{}", escape(name.as_str()), spec.verb());
-        if field.is_empty() { stage } else { format!("{stage}/{field}") }
-    }
-
     fn mistake(&self, name: &StageName, spec: &StageSpec, objection: Objection) -> Mistake {
-        let pointer = Self::pointer(name, spec, &objection.field);
+        let pointer = pointer(name, spec, &objection.field);
         let whole =
             self.document.value.pointer(&pointer).is_some_and(|value| value.is_object() || value.is_array());
         let at = if whole { Mistake::at_key } else { Mistake::at_value };
@@ -98,7 +99,7 @@ impl Stages<'_> {
 
     /// A reference to a stage that a derived pipeline removes, said where it does so.
     fn removed(&self, name: &StageName, spec: &StageSpec, input: &Input<'_>) -> Option<Mistake> {
-        let reader = Self::pointer(name, spec, &input.field);
+        let reader = pointer(name, spec, &input.field);
         let stage = format!("/stages/{}", escape(input.stage.as_str()));
         let (Origin::Written(place), "") = self.document.origin(&stage)? else { return None };
         let in_base = self.document.origin(&reader).is_none();
@@ -192,6 +193,12 @@ impl<'a> Names<'a> {
         let fitting = self.making(kind, reader);
         if closest(wrong, fitting.iter().copied()).is_some() { fitting } else { self.all.clone() }
     }
+}
+
+/// Where a field of a stage stands; the stage itself where the field is empty.
+pub(super) fn pointer(name: &StageName, spec: &StageSpec, field: &str) -> String {
+    let stage = format!("/stages/{}/{}", escape(name.as_str()), spec.verb());
+    if field.is_empty() { stage } else { format!("{stage}/{field}") }
 }
 
 /// The folders in which relative paths are looked for: the working directory, then the file's folder and those above.

@@ -1,10 +1,12 @@
 //! The pipeline language: parsing, checking, planning and running.
 
+mod baselines;
 mod contents;
 mod derive;
 mod document;
 mod elsewhere;
 pub mod execute;
+mod expected;
 mod halving;
 pub mod home;
 pub mod key;

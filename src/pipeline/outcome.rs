@@ -36,14 +36,14 @@ fn nothing_but(pipeline: &str, message: String) -> RunResult {
 /// What is known of a run at its end.
 pub fn of(pipeline: &str, summary: &Summary, error: Option<&Error>) -> RunResult {
     let seconds = summary.finished.values().filter_map(|finished| finished.record.get("seconds")?.as_f64());
-    let verdicts = summary.verdicts();
     RunResult {
         pipeline: pipeline.to_owned(),
         // The sum of no numbers is -0.
         seconds: seconds.fold(0.0, |sum, s| sum + s),
-        expectations: verdicts
+        expectations: summary
+            .verdicts()
             .into_iter()
-            .map(|(stage, verdict)| (stage.to_string(), verdict.clone()))
+            .map(|(stage, verdict)| (stage.to_string(), verdict))
             .collect(),
         error: error.map(|error| RunError {
             stage: summary.running.as_ref().map(ToString::to_string),

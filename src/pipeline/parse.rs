@@ -11,6 +11,7 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::{
+    baselines::Baselines,
     document::{Document, escape, stage_of, unescape},
     meaning::Stages,
     mistake::Mistake,
@@ -41,8 +42,20 @@ pub(super) fn duplicates(document: &Document) -> impl Iterator<Item = Mistake> {
 /// All mistakes at once.
 pub(super) fn judge(
     document: &Document,
-    mut mistakes: Vec<Mistake>,
+    mistakes: Vec<Mistake>,
     search: &[PathBuf],
+) -> Result<Pipeline, Vec<Mistake>> {
+    judge_with(document, mistakes, &Baselines::new(search, false))
+}
+
+/// The same, with what measured values are compared with.
+///
+/// # Errors
+/// All mistakes at once.
+pub(super) fn judge_with(
+    document: &Document,
+    mut mistakes: Vec<Mistake>,
+    baselines: &Baselines<'_>,
 ) -> Result<Pipeline, Vec<Mistake>> {
     mistakes.extend(duplicates(document));
     let violations = violations(document, &PIPELINE_SCHEMA);
@@ -60,7 +73,7 @@ pub(super) fn judge(
     let mut said = |filling| {
         let (specs, unread) = read(document, &wrong, filling);
         mistakes.extend(unread);
-        Stages { document, verbs: &verbs, specs, search }.mistakes()
+        Stages { document, verbs: &verbs, specs, baselines }.mistakes()
     };
     let mut meant = said(Filling::First);
     if !wrong.is_empty() {
@@ -70,8 +83,12 @@ pub(super) fn judge(
     mistakes.extend(meant);
     mistakes.extend(violations.into_iter().map(|(_, mistake)| mistake));
     let mut pipeline =
-        typed(document, mistakes).map_err(|mistakes| attributed(mistakes, document, search))?;
+        typed(document, mistakes).map_err(|mistakes| attributed(mistakes, document, baselines))?;
     pipeline.complete();
+    for (name, spec) in &mut pipeline.stages {
+        // What was wrong was said above.
+        baselines.recall(name, spec);
+    }
     Ok(pipeline)
 }
 
@@ -108,12 +125,12 @@ fn read(
 }
 
 /// A mistake that the file does not make by itself names who changed it.
-fn attributed(mut mistakes: Vec<Mistake>, document: &Document, search: &[PathBuf]) -> Vec<Mistake> {
+fn attributed(mut mistakes: Vec<Mistake>, document: &Document, baselines: &Baselines<'_>) -> Vec<Mistake> {
     if document.is_overlaid()
         && let Ok(unchanged) = Document::read(&document.name, Arc::clone(&document.text))
     {
         let own: BTreeSet<Mistake> =
-            judge(&unchanged, Vec::new(), search).err().into_iter().flatten().collect();
+            judge_with(&unchanged, Vec::new(), baselines).err().into_iter().flatten().collect();
         let changes = document.changes();
         for mistake in &mut mistakes {
             if mistake.file == document.name && !own.contains(mistake) {

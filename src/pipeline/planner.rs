@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 
 use super::{
     contents::Contents,
-    elsewhere, home,
+    elsewhere, expected, home,
     key::{FORMAT, KeyInput, StageKey},
     order::order,
     plan::{Lineage, Places, Plan, PlannedStage, Status},
@@ -116,6 +116,7 @@ impl<'a> Planner<'a> {
                 seed: pipeline.seed,
                 inputs: inputs.iter().map(|(field, i)| (field.clone(), stages[*i].key.clone())).collect(),
                 files: self.contents.of(spec.stage(), &world),
+                expected: expected::shown(spec.stage(), &inputs, &stages),
             };
             let mut endless = spec.clone();
             let duration = endless.stage_mut().duration().map(std::mem::take);

@@ -86,6 +86,7 @@ mod tests {
             seed: 1,
             inputs: IndexMap::new(),
             files: IndexMap::new(),
+            expected: Value::Null,
         };
         let record = json!({
             "format": 1, "seed": 0, "verb": "distill", "values": { "generator": { "lr": 1.0 }, "batch_size": 64 }

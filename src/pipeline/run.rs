@@ -90,15 +90,16 @@ impl Summary {
         self.finished.contains_key(&plan.stages[stage].name)
     }
 
-    /// All verdicts on expectations, with the stages that gave them.
-    pub fn verdicts(&self) -> Vec<(&StageName, &Verdict)> {
-        let scores = self.finished.iter().filter_map(|(name, finished)| match &finished.artifact {
-            Artifact::Scores(scores) => Some((name, scores)),
-            _ => None,
-        });
-        scores
-            .flat_map(|(name, scores)| scores.expectations.iter().map(move |verdict| (name, verdict)))
-            .collect()
+    /// Notes a finished stage, with what the plan expects of it.
+    pub(super) fn add(&mut self, stage: &PlannedStage, mut finished: Finished) {
+        finished.expected = stage.spec.stage().expected().to_vec();
+        self.finished.insert(stage.name.clone(), finished);
+    }
+
+    /// All verdicts on expectations, with the stages that measured what is judged.
+    pub fn verdicts(&self) -> Vec<(&StageName, Verdict)> {
+        let of_stage = |(name, finished)| Finished::verdicts(finished).map(move |verdict| (name, verdict));
+        self.finished.iter().flat_map(of_stage).collect()
     }
 
     /// `ExpectationsNotMet` where a verdict is bad.
@@ -141,7 +142,7 @@ pub fn finished(plan: &Plan, selection: &Selection) -> Result<Option<Summary>> {
         match store::state(&stage.dir, false)? {
             State::Done(finished) if !selection.force.contains(&i) => {
                 summary.skipped.push(stage.name.clone());
-                summary.finished.insert(stage.name.clone(), finished);
+                summary.add(stage, finished);
             }
             _ if selection.wants(i) => return Ok(None),
             _ => {}

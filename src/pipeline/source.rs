@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{
+    baselines::Baselines,
     derive::derive,
     document::{Document, MAX_BYTES},
     meaning::search_folders,
@@ -81,19 +82,44 @@ impl Source {
         self.judge(settings).map_err(as_error)
     }
 
+    /// The same for a run that records a baseline: what is wrong with those that the file names is no mistake, since that
+    /// run may make it right; nothing is compared with them then.
+    ///
+    /// # Errors
+    /// All mistakes at once.
+    pub fn parse_to_record(&self, settings: &[Setting]) -> Result<Parsed> {
+        self.judge_with(settings, &Baselines::new(&self.search, true)).map_err(as_error)
+    }
+
     /// What it says, or all mistakes as data.
     ///
     /// # Errors
     /// All mistakes at once.
     pub fn judge(&self, settings: &[Setting]) -> Judged {
+        self.judge_with(settings, &Baselines::new(&self.search, false))
+    }
+
+    fn judge_with(&self, settings: &[Setting], baselines: &Baselines<'_>) -> Judged {
         let document = self.document()?;
+        if Form::of(&document) == Form::Sweep {
+            return sweep::judge(document, self, settings);
+        }
+        let (whole, mistakes) = self.whole(document, settings)?;
+        parse::judge_with(&whole, mistakes, baselines).map(Parsed::Pipeline)
+    }
+
+    /// A pipeline, or what a derived one stands for, with `settings`, and what is wrong with how it came about.
+    fn whole(
+        &self,
+        document: Document,
+        settings: &[Setting],
+    ) -> std::result::Result<(Document, Vec<Mistake>), Vec<Mistake>> {
         let (mut whole, mut mistakes) = match Form::of(&document) {
-            Form::Pipeline => (document, Vec::new()),
             Form::Derived => derive(document, self)?,
-            Form::Sweep => return sweep::judge(document, self, settings),
+            Form::Pipeline | Form::Sweep => (document, Vec::new()),
         };
         mistakes.extend(overlay::apply(&mut whole, settings, &PIPELINE_SCHEMA.schema));
-        parse::judge(&whole, mistakes, &self.search).map(Parsed::Pipeline)
+        Ok((whole, mistakes))
     }
 
     /// The file that this one names in `base`, and what it holds. `document` is this one's.

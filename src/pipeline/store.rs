@@ -172,7 +172,7 @@ pub fn state(dir: &Path, thorough: bool) -> Result<State> {
     {
         return Ok(State::Damaged(format!("`{}` is gone", terminal::path(&dataset.path))));
     }
-    Ok(State::Done(Finished { dir: dir.to_path_buf(), artifact, record: folder.record }))
+    Ok(State::Done(Finished::new(dir.to_path_buf(), artifact, folder.record)))
 }
 
 /// Everything that is wrong in the folder of a finished stage, by reading all of it.

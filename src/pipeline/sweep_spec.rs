@@ -67,7 +67,8 @@ pub struct SweepTable {
 pub struct Cell {
     /// An `evaluate` stage of the base pipeline.
     pub stage: StageName,
-    /// The name of one of its metrics: `fid50k_full`, `fd_pixels_2000`.
+    /// The name of one of its metrics in tables: `fid50k_full`; `fd_pixels_2000` for `frechet_distance: { detector: pixels,
+    /// images: 2000 }`.
     pub metric: String,
 }
 

@@ -91,21 +91,21 @@ impl Walk {
             let before = open.len();
             for i in open {
                 let look = self.look(i, executor)?;
-                let name = self.plan.stages[i].name.clone();
+                let stage = &self.plan.stages[i];
                 match look {
                     Look::Done(finished) => {
-                        self.summary.skipped.push(name.clone());
-                        self.summary.finished.insert(name, finished);
+                        self.summary.skipped.push(stage.name.clone());
+                        self.summary.add(stage, finished);
                     }
                     Look::Ran(finished) => {
-                        self.summary.ran.push(name.clone());
-                        self.summary.finished.insert(name, finished);
+                        self.summary.ran.push(stage.name.clone());
+                        self.summary.add(stage, finished);
                     }
-                    Look::Left => executor.begin(&self.plan.stages[i], &Begin::Left),
+                    Look::Left => executor.begin(stage, &Begin::Left),
                     Look::Early => self.open.push(i),
                     Look::Busy(holder) => {
                         if self.said.insert(i) {
-                            executor.begin(&self.plan.stages[i], &Begin::Waits(holder));
+                            executor.begin(stage, &Begin::Waits(holder));
                         }
                         self.open.push(i);
                     }
@@ -228,7 +228,7 @@ impl Walk {
         let record = record(&self.plan, stage, &executor.provenance());
         let running = self.running(i, None);
         let artifact = executor.execute(stage, &running)?;
-        let finished = Finished { dir: self.plan.home.clone(), artifact, record };
+        let finished = Finished::new(self.plan.home.clone(), artifact, record);
         Ok(if is_new { Look::Ran(finished) } else { Look::Done(finished) })
     }
 
@@ -284,6 +284,6 @@ impl Walk {
         recorded?;
         store::write_artifact(&stage.dir, &artifact)?;
         executor.end(stage, seconds);
-        Ok(Finished { dir: stage.dir.clone(), artifact, record })
+        Ok(Finished::new(stage.dir.clone(), artifact, record))
     }
 }

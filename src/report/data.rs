@@ -4,8 +4,8 @@ use indexmap::IndexMap;
 use serde::Serialize;
 
 use super::{
-    expectation::{Overall, Verdict},
     row::Row,
+    verdict::{Overall, Verdict},
 };
 use crate::metrics::Score;
 

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json as value};
 
 use super::{
     data::{MeasuredRow, ReportData},
-    expectation::Verdict,
+    verdict::Verdict,
 };
 
 /// `pipeline`, `verdict`, `scores.<stage>.<metric>`, `expectations`, and the table, settings and provenance.
@@ -31,6 +31,10 @@ fn expectation((stage, verdict): &(String, Verdict)) -> Value {
         "metric": expected.metric,
         "at_most": expected.at_most,
         "at_least": expected.at_least,
+        "within": expected.within,
+        "baseline": expected.baseline,
+        "tolerance": expected.tolerance,
+        "compared": verdict.compared,
         "value": verdict.value,
         "pass": verdict.pass,
         "source": expected.source,

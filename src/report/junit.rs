@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::{escape::plain, expectation::Verdict, number::DASH};
+use super::{escape::plain, verdict::Verdict};
 use crate::secret;
 
 /// What CI is told of a run.
@@ -36,7 +36,7 @@ pub fn junit(run: &RunResult) -> String {
     suite.add_test_cases(run.expectations.iter().map(|(stage, verdict)| {
         let stage = plain(stage);
         let status = if verdict.pass { TestCaseStatus::success() } else { failure(&stage, verdict) };
-        let title = format!("{} {}", plain(&verdict.expected.metric), verdict.limits());
+        let title = format!("{} {}", plain(&verdict.expected.metric), verdict.expected.words());
         let mut case = TestCase::new(title, status);
         case.set_classname(format!("{name}.{stage}"));
         case
@@ -58,8 +58,7 @@ pub fn junit(run: &RunResult) -> String {
 }
 
 fn failure(stage: &str, verdict: &Verdict) -> TestCaseStatus {
-    let value = verdict.value;
-    let sentence = verdict.sentence(&if value.is_finite() { value.to_string() } else { DASH.to_owned() });
+    let sentence = verdict.said();
     let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
     status.set_description(format!("{stage}: {sentence}{}", verdict.source())).set_message(sentence);
     status

@@ -3,6 +3,7 @@
 //! `ReportData` holds what there is to say; `write` puts it beside one another as HTML (self-contained), Markdown,
 //! JSON, CSV and LaTeX; `text` is the table for a terminal. `junit` is about a whole run, whatever its reports show.
 
+mod baseline;
 mod csv;
 mod data;
 mod escape;
@@ -23,13 +24,15 @@ pub mod sweep;
 mod table;
 mod text;
 mod ticks;
+mod verdict;
 
+pub use baseline::{Baseline, Recorded};
 pub use csv::csv;
 pub use data::{
     Chart, Grid, Invocation, Line, Mark, MeasuredRow, Provenance, ReportData, Scale, StageCurves, StageRun,
     StageSettings,
 };
-pub use expectation::{Expectation, Overall, Verdict};
+pub use expectation::{Expectation, Within};
 pub use files::{key, remove, write};
 pub use html::html;
 pub use json::json;
@@ -38,3 +41,4 @@ pub use latex::latex;
 pub use markdown::markdown;
 pub use row::{Row, ScoresOf};
 pub use text::text;
+pub use verdict::{Compared, Overall, Standing, Verdict};

@@ -141,7 +141,7 @@ fn column(data: &ReportData, Heading { name, better, .. }: &Heading, one_step: b
             .expectations
             .iter()
             .filter(|(of, verdict)| Some(of.as_str()) == stage && verdict.expected.metric == *name)
-            .map(|(_, verdict)| (verdict.expected.limits(["≥", "≤"]), verdict.pass));
+            .map(|(_, verdict)| (verdict.signs(), verdict.pass));
         Cell {
             mean: score.map(|s| digits.write(s.mean)),
             std: score.filter(|s| s.trials.len() > 1 && s.std.is_finite()).map(|s| digits.write(s.std)),

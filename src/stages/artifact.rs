@@ -9,7 +9,6 @@ use crate::{
     diffusion::{Encoder, Sampler},
     metrics::Score,
     nn::NetworkConfig,
-    report::Verdict,
     stage_name::StageName,
 };
 
@@ -93,8 +92,6 @@ pub struct ScoresArtifact {
     pub nfe: u32,
     /// By the metric's name.
     pub scores: IndexMap<String, Score>,
-    /// The verdicts on `expect:`.
-    pub expectations: Vec<Verdict>,
 }
 
 /// A table, as files.
@@ -104,4 +101,19 @@ pub struct TableArtifact {
     pub text: String,
     /// The files that were written.
     pub files: Vec<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Verdicts were kept with the scores once.
+    #[test]
+    fn scores_that_an_older_program_kept_are_scores() {
+        let old = r#"{ "scores": { "network": "sid", "nfe": 1, "scores": {
+            "fd_pixels_100": { "mean": 0.2, "std": 0.0, "min": 0.2, "trials": [0.2] } },
+            "expectations": [{ "metric": "fd_pixels_100", "at_most": 0.1, "value": 0.2, "pass": false }] } }"#;
+        let Artifact::Scores(scores) = serde_json::from_str(old).unwrap() else { panic!("scores") };
+        assert_eq!(scores.scores["fd_pixels_100"].trials, [0.2]);
+    }
 }

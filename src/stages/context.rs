@@ -12,9 +12,18 @@ use burn::tensor::Device;
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use super::{addresses::Addresses, artifact::Artifact, download::Downloads, stage::Elsewhere};
+use super::{
+    addresses::Addresses,
+    artifact::{Artifact, ScoresArtifact},
+    download::Downloads,
+    stage::Elsewhere,
+};
 use crate::{
-    Error, Result, checkpoint::Lease, location::Location, report::Invocation, seed::Seed,
+    Error, Result,
+    checkpoint::Lease,
+    location::Location,
+    report::{Expectation, Invocation, Verdict},
+    seed::Seed,
     stage_name::StageName,
 };
 
@@ -76,6 +85,29 @@ pub struct Finished {
     pub artifact: Artifact,
     /// Its `stage.json`: resolved values, inputs, versions, device, seed, wall time.
     pub record: Value,
+    /// What this run's pipeline expects of what it measured; nothing of stages of other pipelines.
+    pub expected: Vec<Expectation>,
+}
+
+impl Finished {
+    /// A stage of which nothing is expected.
+    pub fn new(dir: PathBuf, artifact: Artifact, record: Value) -> Self {
+        Self { dir, artifact, record, expected: Vec::new() }
+    }
+
+    /// What was measured, where it was measured.
+    pub fn scores(&self) -> Option<&ScoresArtifact> {
+        match &self.artifact {
+            Artifact::Scores(scores) => Some(scores),
+            _ => None,
+        }
+    }
+
+    /// The verdicts on what is expected, in its order; of what has no baseline yet there is none.
+    pub fn verdicts(&self) -> impl Iterator<Item = Verdict> {
+        let scores = self.scores().map(|scores| &scores.scores);
+        self.expected.iter().filter_map(move |expected| expected.judge(scores?))
+    }
 }
 
 impl Context<'_> {

@@ -10,7 +10,7 @@ use serde_inline_default::serde_inline_default;
 use super::{
     artifact::{Artifact, ScoresArtifact},
     context::Context,
-    dataset_file, network_file,
+    dataset_file, limits, network_file,
     progress::Progress,
     rules,
     sampling::{Classes, Sampling},
@@ -28,7 +28,6 @@ use crate::{
     report::Expectation,
     seed::Phase,
     stage_name::StageName,
-    suggestion::listed,
 };
 
 /// Size of statistics of 2048 features: a mean and a covariance in f64.
@@ -50,7 +49,8 @@ pub struct Evaluate {
     /// Precomputed mean and covariance of real images' features, EDM's `.npz` or EDM2's `.pkl`, instead of computing them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub statistics: Option<Location>,
-    /// What is measured.
+    /// What is measured: `fid50k_full`, `is50k`, `kid50k_full`, `pr50k3_full`, or `frechet_distance: { detector: pixels,
+    /// images: 2000 }`, whose detector may be `pixels`, `random_conv` or `inception`.
     #[schemars(length(min = 1))]
     pub metrics: Vec<Metric>,
     /// How often everything is measured, with other seeds each time; tables show mean and standard deviation.
@@ -114,24 +114,7 @@ impl Stage for Evaluate {
         let mut objections = rules::metrics_differ("metrics", &self.metrics);
         let names = self.metric_names();
         let measured: Vec<&str> = names.iter().map(String::as_str).collect();
-        for (i, expected) in self.expect.iter().enumerate() {
-            if !names.contains(&expected.metric) {
-                let problem = format!("`{}` is not measured here", expected.metric);
-                let objection = Objection::new(format!("expect/{i}/metric"), problem);
-                objections.push(objection.help(format!("measured are {}", listed(&measured))));
-            }
-            match (expected.at_most, expected.at_least) {
-                (None, None) => objections.push(Objection::new(
-                    format!("expect/{i}"),
-                    "an expectation needs `at_most` or `at_least`",
-                )),
-                (Some(most), Some(least)) if most < least => objections.push(Objection::new(
-                    format!("expect/{i}/at_most"),
-                    format!("nothing is at most {most} and at least {least}"),
-                )),
-                _ => {}
-            }
-        }
+        objections.extend(limits::objections("expect", &self.expect, &measured, self.trials));
         objections
     }
 
@@ -184,6 +167,14 @@ impl Stage for Evaluate {
             Some(statistics) => work.with_file(statistics, Some(STATISTICS_BYTES), cache),
         };
         work.with_metrics(&self.metrics, cache)
+    }
+
+    fn expected(&self) -> &[Expectation] {
+        &self.expect
+    }
+
+    fn expected_mut(&mut self) -> Option<&mut Vec<Expectation>> {
+        Some(&mut self.expect)
     }
 
     fn scores(&self) -> Option<Vec<String>> {
@@ -239,12 +230,6 @@ impl Stage for Evaluate {
         progress.finish();
         let scores: IndexMap<String, Score> =
             trials.into_iter().map(|(name, values)| (name, Score::of_trials(values))).collect();
-        let expectations = self.expect.iter().map(|expected| expected.judge(&scores)).collect();
-        Ok(Artifact::Scores(ScoresArtifact {
-            network: self.network.clone(),
-            nfe: sampler.nfe(),
-            scores,
-            expectations,
-        }))
+        Ok(Artifact::Scores(ScoresArtifact { network: self.network.clone(), nfe: sampler.nfe(), scores }))
     }
 }

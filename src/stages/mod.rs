@@ -15,6 +15,7 @@ pub mod facts;
 pub mod generate;
 pub mod guard;
 mod inception_weights;
+mod limits;
 pub mod load_teacher;
 pub(crate) mod network_file;
 mod noise;

@@ -24,7 +24,8 @@ use crate::{
 pub struct Report {
     /// The table's caption.
     pub caption: String,
-    /// Columns: `nfe`, or names of metrics such as `fid50k_full` and `fd_pixels_2000`.
+    /// Columns: `nfe`, or names of metrics such as `fid50k_full`; `fd_<detector>_<images>`, such as `fd_pixels_2000`, is the
+    /// name of `frechet_distance: { detector: pixels, images: 2000 }`.
     #[schemars(length(min = 1))]
     pub columns: Vec<String>,
     /// Rows, from top to bottom.

@@ -35,10 +35,8 @@ pub(super) fn gather(report: &Report, context: &Context<'_>) -> ReportData {
         ..ReportData::default()
     };
     for (name, finished) in context.finished {
-        if let Artifact::Scores(artifact) = &finished.artifact {
-            data.scores.insert(name.to_string(), artifact.scores.clone());
-            data.expectations.extend(artifact.expectations.iter().map(|v| (name.to_string(), v.clone())));
-        }
+        data.scores.extend(finished.scores().map(|scores| (name.to_string(), scores.scores.clone())));
+        data.expectations.extend(finished.verdicts().map(|verdict| (name.to_string(), verdict)));
         data.curves.extend(report_curves::of(name, finished));
         let (verb, values) = spec(finished);
         data.settings.push(StageSettings { stage: name.to_string(), verb, values });
@@ -61,7 +59,7 @@ fn row(row: &Row, context: &Context<'_>) -> MeasuredRow {
     };
     let mut measured = MeasuredRow { asked: row.clone(), ..MeasuredRow::default() };
     measured.folder = found.and_then(|finished| folder(context, finished));
-    if let Some(Artifact::Scores(artifact)) = found.map(|finished| &finished.artifact) {
+    if let Some(artifact) = found.and_then(Finished::scores) {
         measured.nfe = Some(artifact.nfe);
         measured.measured.clone_from(&artifact.scores);
     }

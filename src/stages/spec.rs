@@ -39,9 +39,14 @@ macro_rules! verbs {
                 match self { $(Self::$Verb(_) => $Verb::NAME,)* }
             }
 
-            /// The values of the verb as JSON, defaults included; credentials in addresses are hidden.
+            /// The values of the verb as JSON, defaults included, without what is expected of the result; credentials in
+            /// addresses are hidden.
             pub fn values(&self) -> Value {
-                match self { $(Self::$Verb(stage) => serde_json::to_value(stage),)* }.unwrap_or_default()
+                let mut bare = self.clone();
+                if let Some(expected) = bare.stage_mut().expected_mut() {
+                    expected.clear();
+                }
+                match &bare { $(Self::$Verb(stage) => serde_json::to_value(stage),)* }.unwrap_or_default()
             }
 
             /// What a verb makes, by its name; `None` where there is no such verb.

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{artifact::Artifact, context::Context, facts::Facts, work::Work, world::World};
 use crate::{
-    Result, diffusion::Encoder, kimg::Kimg, location::Location, nn::NetworkConfig, stage_name::StageName,
+    Result, diffusion::Encoder, kimg::Kimg, location::Location, nn::NetworkConfig, report::Expectation,
+    stage_name::StageName,
 };
 
 /// One verb of the pipeline language. The value that YAML parsed into is `self`.
@@ -60,6 +61,16 @@ pub trait Stage {
 
     /// What can be known of the dataset that it makes.
     fn facts(&self, _world: &World<'_>) -> Option<Facts> {
+        None
+    }
+
+    /// What is expected of what it measures. It is judged whenever somebody looks, and decides nothing of what is measured.
+    fn expected(&self) -> &[Expectation] {
+        &[]
+    }
+
+    /// The same, to be taken away, or to be filled in with what baselines say.
+    fn expected_mut(&mut self) -> Option<&mut Vec<Expectation>> {
         None
     }
 

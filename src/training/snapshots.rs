@@ -11,7 +11,8 @@ use crate::{kimg::Kimg, metrics::Metric};
 pub struct Snapshots {
     /// How often a snapshot is taken.
     pub every_kimg: Kimg,
-    /// Metrics of every snapshot, against the stage's dataset; the first one decides which is the best.
+    /// Metrics of every snapshot, against the stage's dataset; the first one decides which is the best. As in `evaluate`:
+    /// `fid50k_full` and others, or `frechet_distance: { detector: pixels, images: 2000 }`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub metrics: Vec<Metric>,
     /// Which snapshots' weights stay on disk.
