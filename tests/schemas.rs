@@ -17,6 +17,35 @@ fn the_committed_schemas_are_current() {
     }
 }
 
+/// Names of tables such as `fd_pixels_2000` are no metrics of the language: whatever takes either says which is which.
+#[test]
+fn the_help_for_metrics_lists_the_one_with_detectors() {
+    let schema = |file: &str| -> serde_json::Value {
+        let found = schema::generate().into_iter().find(|(name, _)| *name == file).unwrap();
+        serde_json::from_str(&found.1).unwrap()
+    };
+    let (pipeline, sweep) = (schema("pipeline.schema.json"), schema("sweep.schema.json"));
+    let said = |schema: &serde_json::Value, pointer: &str| {
+        schema.pointer(pointer).unwrap()["description"].as_str().unwrap().to_owned()
+    };
+    let of_evaluate = said(&pipeline, "/$defs/Evaluate/properties/metrics");
+    let detectors = pipeline["$defs"]["DetectorName"]["enum"].as_array().unwrap();
+    let words = pipeline.pointer("/$defs/Metric/anyOf/0/enum").unwrap().as_array().unwrap();
+    assert_eq!((detectors.len(), words.len()), (3, 4));
+    for name in detectors.iter().chain(words) {
+        assert!(of_evaluate.contains(name.as_str().unwrap()), "{name}: {of_evaluate}");
+    }
+    for text in [
+        of_evaluate,
+        said(&pipeline, "/$defs/Snapshots/properties/metrics"),
+        said(&pipeline, "/$defs/Expectation/properties/metric"),
+        said(&pipeline, "/$defs/Report/properties/columns"),
+        said(&sweep, "/$defs/Cell/properties/metric"),
+    ] {
+        assert!(text.contains("frechet_distance: { detector: pixels, images: 2000 }"), "{text}");
+    }
+}
+
 #[test]
 fn every_field_is_described() {
     for (name, text) in schema::generate() {

@@ -116,11 +116,16 @@ impl Metric {
         self.columns().into_iter().map(|column| column.name).collect()
     }
 
-    /// The value that is kept under a name, whichever metric measures it.
-    pub fn column(name: &str) -> Option<Column> {
+    /// The metric that measures the value which is kept under a name: `pr50k3_full` of `pr50k3_full_recall`.
+    pub fn of_column(name: &str) -> Option<Self> {
         let fixed = [Self::Fid50kFull, Self::Is50k, Self::Kid50kFull, Self::Pr50k3Full];
         let named = FrechetDistance::named(name).map(Self::FrechetDistance);
-        fixed.iter().chain(&named).flat_map(Self::columns).find(|column| column.name == name)
+        fixed.into_iter().chain(named).find(|metric| metric.names().iter().any(|own| own == name))
+    }
+
+    /// The value that is kept under a name, whichever metric measures it.
+    pub fn column(name: &str) -> Option<Column> {
+        Self::of_column(name)?.columns().into_iter().find(|column| column.name == name)
     }
 }
 

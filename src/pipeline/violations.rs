@@ -11,7 +11,10 @@ use super::{
     schema::Compiled,
     schema_walk::{expected, inside, resolve, schema_at},
 };
-use crate::suggestion::{Adviser, closest, listed};
+use crate::{
+    metrics::Metric,
+    suggestion::{Adviser, closest, listed},
+};
 
 /// Everything that the schema has against a document: pointers to the values, and the mistakes.
 pub(super) fn violations(document: &Document, compiled: &Compiled) -> Vec<(String, Mistake)> {
@@ -60,9 +63,7 @@ impl Judge<'_> {
             }
             Kind::Type { .. } => self.wrong_type(&pointer, value, &name),
             Kind::Enum { options } => {
-                let options =
-                    || options.as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>();
-                let help = self.adviser.advice(value.as_str().unwrap_or_default(), options);
+                let help = self.other_than(&pointer, value.as_str().unwrap_or_default(), options);
                 self.at_value(&pointer, format!("{name} cannot be {}", shown(value)), help);
             }
             Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
@@ -119,6 +120,39 @@ impl Judge<'_> {
             }
             _ => self.at_value(&pointer, format!("{name}: {error}"), None),
         }
+    }
+
+    /// What may be written instead of an unknown word: one of `options`, or a mapping where the place takes one.
+    fn other_than(&self, pointer: &str, word: &str, options: &Value) -> Option<String> {
+        if let Some(metric) = Metric::of_column(word) {
+            return Some(format!("write `{}`", flow(&serde_json::to_value(metric).ok()?)));
+        }
+        let mappings = self.choices(pointer);
+        let known = || {
+            let words = options.as_array().into_iter().flatten().filter_map(Value::as_str);
+            words.map(str::to_owned).chain(mappings.iter().cloned()).collect()
+        };
+        let advice = self.adviser.advice::<String>(word, known)?;
+        let form = |advice: String, key: &String| {
+            advice.replace(&format!("`{key}`"), &format!("`{}`", self.form(pointer, key)))
+        };
+        Some(mappings.iter().fold(advice, form))
+    }
+
+    /// A key with what has to be written below it: `frechet_distance: { detector: pixels, images: ... }`.
+    fn form(&self, pointer: &str, key: &str) -> String {
+        let pointer = format!("{pointer}/{}", escape(key));
+        let required = self.at(&pointer).get("required").and_then(Value::as_array);
+        let field = |field: &str| {
+            let words =
+                self.at(&format!("{pointer}/{}", escape(field))).get("enum").and_then(Value::as_array);
+            let words: Vec<&str> = words.into_iter().flatten().filter_map(Value::as_str).collect();
+            let value = if words.is_empty() { "...".to_owned() } else { words.join("|") };
+            format!("{field}: {value}")
+        };
+        let fields: Vec<String> =
+            required.into_iter().flatten().filter_map(Value::as_str).map(field).collect();
+        if fields.is_empty() { key.to_owned() } else { format!("{key}: {{ {} }}", fields.join(", ")) }
     }
 
     fn unknown_key(&mut self, pointer: &str, key: &str) {
@@ -247,6 +281,19 @@ fn shown(value: &Value) -> String {
         }
         Value::String(text) => format!("`{text}`"),
         other => format!("`{other}`"),
+    }
+}
+
+/// A value as YAML writes it on one line.
+fn flow(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Object(fields) => {
+            let fields: Vec<String> =
+                fields.iter().map(|(key, value)| format!("{key}: {}", flow(value))).collect();
+            format!("{{ {} }}", fields.join(", "))
+        }
+        other => other.to_string(),
     }
 }
 
