@@ -21,10 +21,7 @@ use crate::{
 /// `Usage` for a path that leads nowhere; whatever the files have against them.
 pub(super) fn export(from: &Path, to: &Path, json: bool) -> Result<()> {
     output::exists(from)?;
-    if let Some(folder) = to.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
-        let (to, folder) = (terminal::path(to), terminal::path(folder));
-        return Err(Error::Usage(format!("cannot write `{to}`: there is no folder `{folder}`")));
-    }
+    output::can_hold(to)?;
     let (state, config) = if from.is_dir() { of_stage(from)? } else { of_file(from)? };
     let mut metadata = Metadata::new();
     if let Some(config) = config {

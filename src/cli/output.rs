@@ -16,6 +16,17 @@ pub(super) fn json(value: &serde_json::Value) {
     line(format!("{value:#}"));
 }
 
+/// Whether a file that was typed can be written where it is to be.
+///
+/// # Errors
+/// `Usage` where there is no such folder: the command is wrong.
+pub(super) fn can_hold(file: &Path) -> Result<()> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir());
+    let Some(folder) = folder else { return Ok(()) };
+    let (file, folder) = (terminal::path(file), terminal::path(folder));
+    Err(Error::Usage(format!("cannot write `{file}`: there is no folder `{folder}`")))
+}
+
 /// Whether there is anything at a path that was typed.
 ///
 /// # Errors

@@ -15,6 +15,7 @@ mod ndarray;
 pub mod npy;
 mod npz;
 pub mod sha256;
+mod small_file;
 
 pub use atomic_file::{AtomicFile, UNFINISHED, beside, folder_of, sync};
 pub use digest::Digest;
@@ -22,3 +23,4 @@ pub use fid_statistics::FidStatistics;
 pub use file_bytes::{FileBytes, Span};
 pub use files_below::files_below;
 pub use npz::NpzImageWriter;
+pub use small_file::read_small;

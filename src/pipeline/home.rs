@@ -70,7 +70,7 @@ pub fn all_stages(runs: &Path) -> Result<BTreeSet<String>> {
     let mut names = BTreeSet::new();
     for pipeline in folders(runs).into_iter().filter(|folder| !folder.ends_with(FOLDER)) {
         names.extend(stages(&pipeline)?);
-        for point in folders(&pipeline.join(POINTS)) {
+        for point in points(&pipeline) {
             names.extend(stages(&point)?);
         }
     }
@@ -94,12 +94,22 @@ pub fn of_point(sweep: &Path, label: &str) -> PathBuf {
     sweep.join(POINTS).join(name)
 }
 
+/// The folders of the points of a sweep, by name; none where a folder is no sweep's.
+pub fn points(sweep: &Path) -> Vec<PathBuf> {
+    folders(&sweep.join(POINTS))
+}
+
+/// The folder of the sweep that a pipeline's folder is a point of.
+pub fn sweep(home: &Path) -> Option<&Path> {
+    home.parent().filter(|folder| folder.ends_with(POINTS))?.parent()
+}
+
 fn folders(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries
-        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-        .map(|entry| entry.path())
-        .collect()
+    let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let mut paths: Vec<PathBuf> = folders.map(|entry| entry.path()).collect();
+    paths.sort();
+    paths
 }
 
 #[cfg(test)]

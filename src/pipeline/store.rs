@@ -16,7 +16,7 @@ use super::key::{FORMAT, StageKey};
 use crate::{
     Error, Result,
     checkpoint::{Asked, CheckpointStore, Holder, Lease, Watch, atomic, is_checkpoint},
-    formats::{Digest, UNFINISHED},
+    formats::{Digest, UNFINISHED, read_small},
     stage_name::StageName,
     stages::{Artifact, Finished},
     terminal,
@@ -26,6 +26,8 @@ use crate::{
 pub const FOLDER: &str = "_store";
 const ARTIFACT: &str = "artifact.json";
 const RECORD: &str = "stage.json";
+/// Far more than either has: an artifact lists the files of its stage.
+const MOST_BYTES: u64 = 64 << 20;
 
 /// The store in a folder of runs.
 #[derive(Clone, Debug)]
@@ -131,6 +133,15 @@ impl Store {
 }
 
 impl StageFolder {
+    /// What the stage made, as its file says, whatever became of the other files; `None` where it is not finished, and
+    /// where that file is damaged.
+    ///
+    /// # Errors
+    /// `NewerFormat`.
+    pub fn artifact(&self) -> Result<Option<Artifact>> {
+        Ok(read_artifact(&self.dir)?.map(|file| file.artifact))
+    }
+
     /// Whether it is the one of this key.
     fn is_of(&self, key: &StageKey) -> bool {
         self.record.get("key").and_then(Value::as_str) == Some(&key.to_string())
@@ -257,11 +268,16 @@ pub(super) fn is_older(dir: &Path) -> Result<bool> {
     Ok(format.is_some_and(|format| format < FORMAT))
 }
 
+/// Whether a folder is a stage's, whatever is in it.
+pub fn is_stage(dir: &Path) -> bool {
+    dir.join(RECORD).exists()
+}
+
 /// A stage's folder; `None` where it holds no stage.
 ///
 /// # Errors
 /// `NewerFormat`.
-pub(super) fn read_folder(dir: &Path) -> Result<Option<StageFolder>> {
+pub fn read_folder(dir: &Path) -> Result<Option<StageFolder>> {
     let path = dir.join(RECORD);
     let Some(record) = read_json(&path)? else { return Ok(None) };
     let modified = fs::metadata(&path).and_then(|meta| meta.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
@@ -274,7 +290,8 @@ fn read_artifact(dir: &Path) -> Result<Option<ArtifactFile>> {
 
 /// A file of this program's; `None` where it is absent or damaged.
 fn read_json(path: &Path) -> Result<Option<Value>> {
-    let value = fs::read(path).ok().and_then(|text| serde_json::from_slice::<Value>(&text).ok());
+    let text = read_small(path, "record of a stage", MOST_BYTES).ok();
+    let value = text.and_then(|text| serde_json::from_slice::<Value>(&text).ok());
     match value.as_ref().and_then(|value| value.get("format")?.as_u64()) {
         Some(found) if found > FORMAT => {
             Err(Error::NewerFormat { path: path.to_path_buf(), found, known: FORMAT })

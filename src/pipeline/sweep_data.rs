@@ -99,7 +99,7 @@ pub fn note(data: &mut SweepData, number: usize, ended: Ended, table: Option<&Sw
             let value = cell.and_then(|(stage, metric)| Some(point.scores.get(&stage)?.get(&metric)?.mean));
             point.rungs.extend(value);
             point.page = page(&summary, home);
-            let shown = table.and_then(|table| picture(&summary.finished, &table.cell.stage));
+            let shown = table.and_then(|table| picture::of_measured(&summary.finished, &table.cell.stage));
             point.weights_kimg = shown.as_ref().map(|(_, kimg)| kimg.0);
             point.picture = shown.map(|(pixels, _)| pixels.to_png());
         }

@@ -10,6 +10,7 @@ use super::{
     artifact::{Artifact, ImagesArtifact},
     context::Context,
     network_file,
+    picture::GRID,
     progress::Progress,
     sampling::{Classes, Sampling},
     seeds::{Rng, Seeds},
@@ -167,11 +168,11 @@ impl Stage for Generate {
         progress.finish();
         let npz = npz.map(NpzImageWriter::finish).transpose()?;
         let grid = snapshots::picture(&network, &codec, sampler, &context.device)?;
-        write_png(&context.dir.join("grid.png"), &grid)?;
+        write_png(&context.dir.join(GRID), &grid)?;
         Ok(Artifact::Images(ImagesArtifact {
             images: seeds.len() as u64,
             folder: "images".into(),
-            grid: "grid.png".into(),
+            grid: GRID.into(),
             npz: npz.map(|()| "images.npz".into()),
             nfe: sampler.nfe(),
         }))

@@ -10,6 +10,7 @@ use super::{
     context::Context,
     dataset_file,
     facts::Facts,
+    picture::REALS,
     progress::Progress,
     snapshots::grid,
     stage::{Input, Kind, Objection, Stage, Verb},
@@ -267,7 +268,7 @@ impl Stage for PrepareDataset {
             }
             let [c, h, w] = dataset.shape();
             let grid = data::image_grid(&bytes, [chosen.len(), c, h, w], columns);
-            data::write_png(&context.dir.join("reals.png"), &grid)?;
+            data::write_png(&context.dir.join(REALS), &grid)?;
         }
         // What this stage wrote is named relative to its folder, so that the folder may move.
         let within = path.strip_prefix(std::path::absolute(context.dir).unwrap_or_default());

@@ -1,5 +1,7 @@
 //! The charts of a training, from its `stats.jsonl` and `metrics.jsonl`.
 
+use std::path::Path;
+
 use serde_json::{Map, Value};
 
 use super::{context::Finished, report_data, stats_jsonl};
@@ -7,6 +9,12 @@ use crate::{
     report::{Chart, Line, Mark, Scale, StageCurves},
     stage_name::StageName,
 };
+
+/// Nobody tells more lines apart, and a file may say anything.
+const MOST_METRICS: usize = 32;
+
+/// The files of a stage's folder that charts are drawn from: statuses, and metrics of snapshots.
+pub const FILES: [&str; 2] = ["stats.jsonl", "metrics.jsonl"];
 
 /// A quantity of a status, and what the legend calls it.
 type Drawn = (&'static str, &'static str);
@@ -40,11 +48,14 @@ const CHARTS: [(&str, &str, Scale, &[Drawn]); 4] = [
 
 /// The charts of a finished stage; `None` where it trained nothing.
 pub(super) fn of(name: &StageName, finished: &Finished) -> Option<StageCurves> {
-    let statuses = stats_jsonl::read(&finished.dir.join("stats.jsonl"));
-    let metrics = stats_jsonl::read(&finished.dir.join("metrics.jsonl"));
-    if statuses.is_empty() && metrics.is_empty() {
-        return None;
-    }
+    let charts = charts(&finished.dir);
+    let title = report_data::spec(finished).0.replace('_', " ");
+    (!charts.is_empty()).then(|| StageCurves { stage: name.to_string(), title, charts })
+}
+
+/// The charts of what was trained in a folder, so far; none where nothing was.
+pub fn charts(dir: &Path) -> Vec<Chart> {
+    let [statuses, metrics] = FILES.map(|name| stats_jsonl::read(&dir.join(name)));
     let marks = marks(&statuses);
     let mut charts = Vec::new();
     if let Some(chart) = distances(&metrics) {
@@ -61,14 +72,16 @@ pub(super) fn of(name: &StageName, finished: &Finished) -> Option<StageCurves> {
             charts.push(Chart { title: title.to_owned(), unit: unit.to_owned(), scale, lines, marks });
         }
     }
-    let title = report_data::spec(finished).0.replace('_', " ");
-    Some(StageCurves { stage: name.to_string(), title, charts })
+    charts
 }
 
 /// Metrics of snapshots, if any were measured.
 fn distances(metrics: &[Map<String, Value>]) -> Option<Chart> {
     let names = metrics.first()?.keys().filter(|name| !["nimg", "kimg"].contains(&name.as_str()));
-    let lines = names.map(|name| Line { label: name.clone(), points: points(metrics, name) }).collect();
+    let lines = names
+        .take(MOST_METRICS)
+        .map(|name| Line { label: name.clone(), points: points(metrics, name) })
+        .collect();
     Some(Chart { title: "Metrics of snapshots".to_owned(), lines, ..Chart::default() })
 }
 

@@ -8,21 +8,17 @@ use serde_json::Value;
 use super::{
     artifact::{Artifact, ImagesArtifact, NetworkArtifact},
     context::{Context, Finished},
+    picture,
     report::Report,
-    report_curves, snapshots,
+    report_curves,
     stage::Elsewhere,
 };
 use crate::{
-    data::{Pixels, corner},
-    diffusion::Encoder,
     kimg::Kimg,
     location::way,
     report::{Grid, MeasuredRow, Provenance, ReportData, Row, ScoresOf, StageRun, StageSettings},
     stage_name::StageName,
 };
-
-/// Pixels of a side that a latent becomes.
-const LATENT_SIDE: usize = 8;
 
 /// Everything that the report of `context` says.
 pub(super) fn gather(report: &Report, context: &Context<'_>) -> ReportData {
@@ -76,7 +72,7 @@ fn grids(report: &Report, context: &Context<'_>) -> Vec<Grid> {
         context.finished.iter().find(is_dataset).map(|(name, _)| name.clone())
     });
     if let Some(finished) = real.and_then(|name| context.finished.get(&name)) {
-        grids.extend(grid(context, &finished.dir.join("reals.png"), "Real images", String::new(), true));
+        grids.extend(grid(context, &finished.dir.join(picture::REALS), "Real images", String::new(), true));
     }
     for row in &report.rows {
         let Some(finished) = pictured(row, context.finished) else { continue };
@@ -91,7 +87,7 @@ fn grids(report: &Report, context: &Context<'_>) -> Vec<Grid> {
             }
             // Of the weights that are handed on, which need not be the last.
             Artifact::Network(NetworkArtifact { nimg, .. }) => {
-                let path = snapshots::picture_file(&finished.dir, *nimg);
+                let path = picture::of_training(&finished.dir, *nimg);
                 (Some(path), format!("weights after {}", Kimg::from_nimg(*nimg)))
             }
             _ => (None, String::new()),
@@ -111,25 +107,14 @@ fn pictured<'a>(row: &Row, finished: &'a IndexMap<StageName, Finished>) -> Optio
 }
 
 /// The stage whose network a stage measured.
-fn measured<'a>(finished: &'a IndexMap<StageName, Finished>, stage: &StageName) -> Option<&'a Finished> {
+pub(super) fn measured<'a>(
+    finished: &'a IndexMap<StageName, Finished>,
+    stage: &StageName,
+) -> Option<&'a Finished> {
     match &finished.get(stage)?.artifact {
         Artifact::Scores(scores) => finished.get(&scores.network),
         _ => None,
     }
-}
-
-/// The first images of the picture that a training took of the network that a stage measured, and how many thousands of
-/// images that had seen.
-pub fn picture(finished: &IndexMap<StageName, Finished>, stage: &StageName) -> Option<(Pixels, Kimg)> {
-    let finished = measured(finished, stage)?;
-    let Artifact::Network(artifact) = &finished.artifact else { return None };
-    let scale = match artifact.encoder {
-        Encoder::Rgb => 1,
-        Encoder::StabilityVae(_) => LATENT_SIDE,
-    };
-    let side = artifact.network.img_resolution() * scale;
-    let pixels = corner(&snapshots::picture_file(&finished.dir, artifact.nimg), side)?;
-    Some((pixels, Kimg::from_nimg(artifact.nimg)))
 }
 
 fn grid(context: &Context<'_>, path: &Path, caption: &str, note: String, real: bool) -> Option<Grid> {

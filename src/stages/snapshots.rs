@@ -12,6 +12,7 @@ use indexmap::IndexMap;
 use super::{
     context::Context,
     network_file,
+    picture::{FAKES, of_training},
     sampling::{Classes, Sampling},
     scoring::{RealImages, Scoring},
     seeds::Rng,
@@ -85,7 +86,7 @@ impl<'a> Snapshooter<'a> {
         let picture = picture(network, &self.codec, &self.sampler, &self.device)?;
         network_file::save(&weights(self.dir, nimg), network)?;
         memory.snapshots.insert(nimg, Digest::of(&weights(self.dir, nimg))?);
-        write_png(&picture_file(self.dir, nimg), &picture)?;
+        write_png(&of_training(self.dir, nimg), &picture)?;
         let measured = self.measure(network, nimg)?;
         let value = measured.values().next().copied().filter(|value| value.is_finite());
         let first = self.settings.metrics.first();
@@ -147,11 +148,6 @@ impl<'a> Snapshooter<'a> {
     }
 }
 
-/// Where the picture of a snapshot is.
-pub(super) fn picture_file(dir: &Path, nimg: u64) -> PathBuf {
-    dir.join(format!("fakes-{nimg:010}.png"))
-}
-
 /// Where the weights of a snapshot are.
 pub(super) fn weights(dir: &Path, nimg: u64) -> PathBuf {
     dir.join(format!("snapshot-{nimg:010}.safetensors"))
@@ -184,7 +180,7 @@ pub(super) fn picture(
 pub(super) fn adopt(from: &Path, to: &Path) -> Result<()> {
     for entry in fs::read_dir(from).map_err(Error::io("read the folder", from))?.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let wanted = ["snapshot-", "fakes-", "stats.jsonl", "metrics.jsonl"];
+        let wanted = ["snapshot-", FAKES, "stats.jsonl", "metrics.jsonl"];
         if entry.path().is_file() && wanted.iter().any(|start| name.starts_with(start)) {
             network_file::copy(&entry.path(), &to.join(&name))?;
         }

@@ -1,0 +1,52 @@
+//! The one picture that shows what a stage made.
+
+use std::path::{Path, PathBuf};
+
+use indexmap::IndexMap;
+
+use super::{artifact::Artifact, context::Finished, report_data::measured};
+use crate::{
+    data::{Pixels, corner},
+    diffusion::Encoder,
+    kimg::Kimg,
+    stage_name::StageName,
+};
+
+/// Of `prepare_dataset`: many of its images.
+pub(super) const REALS: &str = "reals.png";
+/// Of `generate`: many of its images.
+pub(super) const GRID: &str = "grid.png";
+/// What a training's pictures begin with; the number of images that it has seen follows, ten digits wide.
+pub(super) const FAKES: &str = "fakes-";
+/// Pixels of a side that a latent becomes.
+const LATENT_SIDE: usize = 8;
+
+/// The picture of a finished stage's folder; `None` where there is none.
+pub fn of(dir: &Path, artifact: &Artifact) -> Option<PathBuf> {
+    let path = match artifact {
+        Artifact::Network(network) => of_training(dir, network.nimg),
+        Artifact::Dataset(_) => dir.join(REALS),
+        Artifact::Images(images) => dir.join(&images.grid),
+        Artifact::Scores(_) | Artifact::Table(_) => return None,
+    };
+    path.is_file().then_some(path)
+}
+
+/// What a training took of the weights that have seen so many images: those that it hands on need not be its last.
+pub(super) fn of_training(dir: &Path, nimg: u64) -> PathBuf {
+    dir.join(format!("{FAKES}{nimg:010}.png"))
+}
+
+/// The first images of the picture that a training took of the network that a stage measured, and how many thousands of
+/// images that had seen.
+pub fn of_measured(finished: &IndexMap<StageName, Finished>, stage: &StageName) -> Option<(Pixels, Kimg)> {
+    let finished = measured(finished, stage)?;
+    let Artifact::Network(artifact) = &finished.artifact else { return None };
+    let scale = match artifact.encoder {
+        Encoder::Rgb => 1,
+        Encoder::StabilityVae(_) => LATENT_SIDE,
+    };
+    let side = artifact.network.img_resolution() * scale;
+    let pixels = corner(&of_training(&finished.dir, artifact.nimg), side)?;
+    Some((pixels, Kimg::from_nimg(artifact.nimg)))
+}
