@@ -1,7 +1,7 @@
 //! `ReportData`: everything that a report says, as plain values.
 
 use indexmap::IndexMap;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     row::Row,
@@ -139,7 +139,8 @@ pub struct StageSettings {
 }
 
 /// Where the numbers come from.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Provenance {
     /// When the report was written, such as `2026-11-22 23:59 UTC`.
     pub date: String,
@@ -174,7 +175,8 @@ impl Provenance {
 }
 
 /// What a run was asked for.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Invocation {
     /// The pipeline's file.
     pub file: String,
@@ -187,7 +189,8 @@ pub struct Invocation {
 }
 
 /// How a stage came about.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct StageRun {
     /// The stage.
     pub stage: String,

@@ -1,8 +1,8 @@
-//! `report.html`.
+//! `report.html`: the page of a report.
 
 use maud::{Markup, html as markup};
 
-use super::{data::ReportData, html_page::page, html_parts as parts, number::duration, table::Table};
+use super::{data::ReportData, html_parts as parts, number::duration, page::page, table::Table};
 
 /// The whole page.
 pub fn html(data: &ReportData) -> String {
@@ -18,7 +18,7 @@ pub fn html(data: &ReportData) -> String {
         }
         (footer(data)) "\n"
     };
-    page(&[data.caption.as_str(), &data.whole_name()].join(" · "), &body)
+    page(&[data.caption.as_str(), &data.whole_name()].join(" · "), body)
 }
 
 fn header(data: &ReportData) -> Markup {

@@ -91,7 +91,8 @@ pub(super) fn samples(data: &ReportData) -> Markup {
     section("Samples", grids)
 }
 
-fn grid(grid: &Grid) -> Markup {
+/// A picture with its caption.
+pub(super) fn grid(grid: &Grid) -> Markup {
     // Width and height of the first chunk, so that the page does not jump while images decode.
     let side =
         |at: usize| grid.png.get(at..at + 4).map(|b| b.iter().fold(0u32, |n, b| n << 8 | u32::from(*b)));
@@ -123,7 +124,8 @@ pub(super) fn curves(data: &ReportData) -> Markup {
     section("Training", contents)
 }
 
-fn chart(chart: &Chart) -> Option<Markup> {
+/// A chart with its title and, for more than one line, a legend; `None` where there is nothing to draw.
+pub(super) fn chart(chart: &Chart) -> Option<Markup> {
     let drawing = svg::chart(chart)?;
     let unit = Some(chart.unit.as_str()).filter(|unit| !unit.is_empty());
     let log = svg::is_log(chart).then_some("log scale");

@@ -2,8 +2,10 @@
 //!
 //! `ReportData` holds what there is to say; `write` puts it beside one another as HTML (self-contained), Markdown,
 //! JSON, CSV and LaTeX; `text` is the table for a terminal. `junit` is about a whole run, whatever its reports show.
+//! `comparison` puts two runs side by side.
 
 mod baseline;
+pub mod comparison;
 mod csv;
 mod data;
 mod escape;
@@ -11,13 +13,13 @@ mod expectation;
 mod files;
 mod heading;
 mod html;
-mod html_page;
 mod html_parts;
 mod json;
 mod junit;
 mod latex;
 mod markdown;
 mod number;
+mod page;
 mod row;
 mod svg;
 pub mod sweep;

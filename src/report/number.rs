@@ -35,6 +35,25 @@ impl Digits {
             Self::Scientific => signed(format!("{value:.2e}")),
         }
     }
+
+    /// With so many decimals, up to six, that a difference shows two digits.
+    pub(super) fn showing(self, difference: f64) -> Self {
+        match self {
+            Self::Decimals(n) if difference.is_finite() && difference != 0.0 => {
+                let wanted = 1.0 - difference.abs().log10().floor();
+                Self::Decimals(n.max(wanted.clamp(0.0, 6.0) as usize))
+            }
+            _ => self,
+        }
+    }
+
+    /// A difference, with its sign; one that would vanish is written as a power of ten.
+    pub(super) fn difference(self, value: f64) -> String {
+        let text = self.write(value);
+        let vanishes = value != 0.0 && text.chars().all(|c| matches!(c, '0' | '.'));
+        let text = if vanishes { signed(format!("{value:.1e}")) } else { text };
+        if value.is_finite() && value > 0.0 { format!("+{text}") } else { text }
+    }
 }
 
 /// A true minus sign, and none before zero.
@@ -89,6 +108,13 @@ mod tests {
         assert_eq!(Digits::of([f64::NAN].into_iter()).write(f64::NAN), DASH);
         assert_eq!(Digits::Decimals(3).write(-0.0001), "0.000");
         assert_eq!(Digits::Decimals(2).write(-1.0), "−1.00");
+    }
+
+    #[test]
+    fn a_difference_shows_digits_and_a_sign() {
+        let written = |value: f64| Digits::Decimals(3).showing(value).difference(value);
+        let said = [0.0, 1.5, -0.0123, 0.000_25, 1e-16, f64::NAN].map(written);
+        assert_eq!(said, ["0.000", "+1.500", "−0.012", "+0.00025", "+1.0e-16", DASH]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use maud::{Markup, html as markup};
 
 use super::{
-    super::{html_page::page, html_parts::fact},
+    super::{html_parts::fact, page::page},
     best::Best,
     cells::Cell,
     data::{PointEnd, SweepData},
@@ -27,7 +27,7 @@ pub(super) fn html(data: &SweepData) -> String {
         footer { "Written by sida" @if let Some(version) = data.provenance.versions.get("sida") { " " (version) }
             ". The same numbers are in sweep.json, sweep.csv, sweep.md and sweep.tex beside this page." } "\n"
     };
-    page(&format!("{} · sweep over {}", data.sweep, over(data)), &body)
+    page(&format!("{} · sweep over {}", data.sweep, over(data)), body)
 }
 
 /// `alpha and lr`

@@ -1,4 +1,4 @@
-//! A page: one file that needs nothing from elsewhere, in light and dark, on wide and narrow screens.
+//! A page: one HTML file that needs nothing from elsewhere, in light and dark, on wide and narrow screens.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -8,8 +8,8 @@ const STYLE: &str = include_str!("style.css");
 /// No script, and nothing from elsewhere.
 const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
 
-/// The whole page.
-pub(super) fn page(title: &str, body: &Markup) -> String {
+/// The whole page, with its title and what is in its body.
+pub(super) fn page(title: &str, body: Markup) -> String {
     let page = html! {
         (DOCTYPE) "\n"
         html lang="en" {
