@@ -86,12 +86,17 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
-    /// Show metrics, settings and images of two runs side by side.
+    /// Show metrics, settings, images and curves of two runs side by side.
     Compare {
-        /// A pipeline's folder of runs, or a `report.json`.
+        /// A pipeline's folder such as `runs/quickstart`, a point of a sweep, a stage's folder, or a `report.json`.
+        #[arg(value_name = "A")]
         left: PathBuf,
         /// Another one.
+        #[arg(value_name = "B")]
         right: PathBuf,
+        /// Write it as a page, too, with pictures and curves.
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
         /// Print the result as JSON.
         #[arg(long)]
         json: bool,
@@ -263,7 +268,7 @@ fn dispatch(verb: Verb) -> Result<()> {
             let choice = run::Choice { only, until, force, points, all, record, json };
             run::run(&file, &places, &device, &choice)
         }
-        Verb::Compare { left, right, json } => compare::compare(&left, &right, json),
+        Verb::Compare { left, right, html, json } => compare::compare(&left, &right, html.as_deref(), json),
         Verb::Inspect { file, json } => inspect::inspect(&file, json),
         Verb::Export { from, to, json } => export::export(&from, &to, json),
         Verb::Verify { folder, json } => verify::verify(&folder, json),
