@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Write as _, path::Path};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{
     args::{PlaceArgs, cache},
@@ -11,7 +11,11 @@ use super::{
 };
 use crate::{
     Error, Result,
-    pipeline::{Parsed, Places, Plan, PlannedStage, Planner, Point, Source, Status, home, record::record},
+    pipeline::{
+        Halving, Parsed, Places, Plan, PlannedStage, Planner, Point, Search, Selection, Source, Status,
+        Sweep, home, record::record,
+    },
+    suggestion::listed,
     terminal,
 };
 
@@ -32,20 +36,23 @@ pub(super) fn plan(file: &Path, args: &PlaceArgs, json: bool) -> Result<()> {
                 output::line(as_text(&plan));
             }
         }
-        Parsed::Sweep(_, points) => {
-            let sweep = places.home(&source.name());
+        Parsed::Sweep(sweep, points) => {
+            let home = places.home(&source.name());
             let mut planner = Planner::new(&places);
             let planned = |point: &Point| {
-                let home = home::of_point(&sweep, &point.label);
-                planner.plan(&point.pipeline, &source.name(), home)
+                let plan =
+                    planner.plan(&point.pipeline, &source.name(), home::of_point(&home, &point.label))?;
+                let selection = Selection::of_point(&plan, &sweep, &[])?;
+                Ok((plan, selection))
             };
             let plans = points.iter().map(planned).collect::<Result<Vec<_>>>()?;
-            let points: Vec<(&Point, Plan)> = points.iter().zip(plans).collect();
+            let points: Vec<PlannedPoint<'_>> = points.iter().zip(plans).collect();
             if json {
                 let points: Vec<Value> = points.iter().enumerate().map(point_as_json).collect();
-                output::line(format!("{:#}", json!({ "sweep": source.name(), "points": points })));
+                let search = json!(sweep.search);
+                output::json(&json!({ "sweep": source.name(), "search": search, "points": points }));
             } else {
-                output::line(sweep_text(&source.name(), &points));
+                output::line(sweep_text(&source.name(), &sweep, &points));
             }
         }
     }
@@ -164,22 +171,45 @@ fn as_json(plan: &Plan) -> Value {
     })
 }
 
+/// A point with its plan, and what runs of that.
+type PlannedPoint<'a> = (&'a Point, (Plan, Selection));
+
 /// A point with its number, as `--point` takes it, and the values of its axes.
-fn point_as_json((place, (point, plan)): (usize, &(&Point, Plan))) -> Value {
-    let at: Map<String, Value> = point.at.iter().cloned().collect();
-    json!({ "number": place + 1, "point": point.label, "at": at, "plan": as_json(plan) })
+fn point_as_json((place, (point, (plan, selection))): (usize, &PlannedPoint<'_>)) -> Value {
+    let mut written = as_json(plan);
+    let stages = written["stages"].as_array_mut().into_iter().flatten();
+    stages.enumerate().for_each(|(i, stage)| stage["needed"] = selection.wants(i).into());
+    json!({ "number": place + 1, "point": point.label, "at": point.settings(), "plan": written })
 }
 
-fn sweep_text(name: &str, points: &[(&Point, Plan)]) -> String {
+/// A line for each point: of the stages that run, those that no point before it makes.
+fn sweep_text(name: &str, sweep: &Sweep, points: &[PlannedPoint<'_>]) -> String {
     let mut known = BTreeSet::new();
-    let mut rows = Vec::new();
-    for (point, plan) in points {
-        let open: Vec<&PlannedStage> =
-            plan.stages.iter().filter(|stage| stage.status != Status::Done).collect();
+    let (mut rows, mut left_out) = (Vec::new(), BTreeSet::new());
+    for (i, (point, (plan, selection))) in points.iter().enumerate() {
+        let (wanted, left): (Vec<usize>, Vec<usize>) =
+            (0..plan.stages.len()).partition(|place| selection.wants(*place));
+        left_out.extend(left.into_iter().map(|place| plan.stages[place].name.to_string()));
+        let open = wanted.into_iter().map(|place| &plan.stages[place]);
+        let open = open.filter(|stage| stage.status != Status::Done && !stage.spec.stage().is_view());
         let new: Vec<&str> =
-            open.iter().filter(|s| known.insert(s.key.clone())).map(|s| s.name.as_str()).collect();
+            open.filter(|stage| known.insert(stage.key.clone())).map(|stage| stage.name.as_str()).collect();
         let what = if new.is_empty() { "nothing of its own".to_owned() } else { new.join(", ") };
-        rows.push(vec![point.label.clone(), format!("{} to run", new.len()), what]);
+        rows.push(vec![(i + 1).to_string(), point.label.clone(), format!("{} to run", new.len()), what]);
     }
-    format!("{name}: {} points, {} stages to run in all\n\n{}", points.len(), known.len(), aligned(&rows))
+    let mut text = format!("{name}: {} points, {} stages to run in all", points.len(), known.len());
+    if !left_out.is_empty() {
+        let names: Vec<&str> = left_out.iter().map(String::as_str).collect();
+        let _ = write!(text, "; the table does not need {} (`--all` runs them)", listed(&names));
+    }
+    if let Some(Search::Halving(Halving { keep, rungs_kimg })) = &sweep.search {
+        let rungs: Vec<String> = rungs_kimg.iter().map(ToString::to_string).collect();
+        let _ = write!(
+            text,
+            "\na search: all points to {}, of which {keep} goes on at each rung",
+            rungs.join(", ")
+        );
+        text += "; this is its first";
+    }
+    format!("{text}\n\n{}", aligned(&rows))
 }

@@ -105,12 +105,10 @@ pub(super) fn run(
 
 /// What runs of a point: what the table needs, and the pages, unless more or less is asked for.
 fn select(plan: &Plan, sweep: &Sweep, choice: &Choice) -> Result<Selection> {
-    match &sweep.table {
-        Some(table) if choice.until.is_none() && !choice.all => {
-            Selection::for_stage(plan, &table.cell.stage, &choice.force)
-        }
-        _ => Selection::new(plan, None, choice.until.as_deref(), &choice.force),
+    if choice.all || choice.until.is_some() {
+        return Selection::new(plan, None, choice.until.as_deref(), &choice.force);
     }
+    Selection::of_point(plan, sweep, &choice.force)
 }
 
 /// The pages of the sweep on the disk.

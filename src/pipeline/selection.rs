@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::{
     plan::{Plan, Status},
     store,
+    sweep_spec::Sweep,
 };
 use crate::{Error, Result, report, stage_name::StageName};
 
@@ -56,11 +57,22 @@ impl Selection {
         Ok(Self { wanted, force })
     }
 
-    /// A stage, what it reads, and all that only shows what others made: of a sweep what its table needs.
+    /// What runs of a sweep's point unless more or less is asked for: what the table needs; all where there is no table.
+    ///
+    /// # Errors
+    /// As `for_stage`.
+    pub fn of_point(plan: &Plan, sweep: &Sweep, force: &[String]) -> Result<Self> {
+        match &sweep.table {
+            Some(table) => Self::for_stage(plan, &table.cell.stage, force),
+            None => Self::new(plan, None, None, force),
+        }
+    }
+
+    /// A stage, what it reads, and all that only shows what others made.
     ///
     /// # Errors
     /// `Usage` for a forced stage that does not exist, or is not among these.
-    pub fn for_stage(plan: &Plan, stage: &StageName, force: &[String]) -> Result<Self> {
+    fn for_stage(plan: &Plan, stage: &StageName, force: &[String]) -> Result<Self> {
         let all = Self::new(plan, None, None, force)?;
         let views = (0..plan.stages.len()).filter(|i| plan.stages[*i].spec.stage().is_view());
         let needed = plan.stages.iter().position(|planned| planned.name == *stage);
@@ -78,7 +90,7 @@ impl Selection {
     }
 
     /// Whether a stage is asked for.
-    pub(super) fn wants(&self, stage: usize) -> bool {
+    pub fn wants(&self, stage: usize) -> bool {
         self.wanted.as_ref().is_none_or(|wanted| wanted.contains(&stage))
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use super::{
@@ -19,7 +20,7 @@ use super::{
     sweep_spec::{Search, Sweep},
     violations::violations,
 };
-use crate::kimg::Kimg;
+use crate::{kimg::Kimg, secret};
 
 /// More points than anybody runs.
 const MAX_POINTS: usize = 10_000;
@@ -40,6 +41,19 @@ pub struct Point {
 }
 
 impl Point {
+    /// The values of the axes, without credentials.
+    pub fn settings(&self) -> IndexMap<String, Value> {
+        let shown = |value: &Value| match value {
+            Value::String(text) => secret::masked(text).into(),
+            other => {
+                let (written, plain) = (other.to_string(), other.clone());
+                // Within a list or a mapping: the text then, for nobody needs more of it.
+                if secret::masked(&written) == written { plain } else { secret::masked(&written).into() }
+            }
+        };
+        self.at.iter().map(|(axis, value)| (axis.clone(), shown(value))).collect()
+    }
+
     /// Whether `text` names this point: its label, or its values however they are written.
     pub fn is_named(&self, text: &str) -> bool {
         text == self.label || label::names(text, &self.at)

@@ -22,7 +22,6 @@ use crate::{
         Provenance,
         sweep::{MeasuredPoint, PointEnd, SweepAxis, SweepData},
     },
-    secret,
     stages::{Artifact, picture, versions},
 };
 
@@ -63,10 +62,6 @@ pub fn begin(
 }
 
 fn open(sweep: &Sweep, mut number: usize, point: &Point, home: &Path) -> MeasuredPoint {
-    let shown = |value: &Value| match value {
-        Value::String(text) => secret::masked(text).into(),
-        other => other.clone(),
-    };
     // The last axis runs fastest.
     let mut at = Vec::new();
     for axis in sweep.axes.values().rev() {
@@ -77,7 +72,7 @@ fn open(sweep: &Sweep, mut number: usize, point: &Point, home: &Path) -> Measure
     MeasuredPoint {
         label: point.label.clone(),
         at,
-        settings: point.at.iter().map(|(axis, value)| (axis.clone(), shown(value))).collect(),
+        settings: point.settings(),
         folder: folder.display().to_string(),
         ..MeasuredPoint::default()
     }

@@ -136,10 +136,7 @@ impl<'a> SweepFile<'a> {
         let sweep = self.home();
         let plan = |point: &Point| {
             let plan = planner.plan(&point.pipeline, &name, home::of_point(&sweep, &point.label))?;
-            let selection = match &self.sweep.table {
-                Some(table) => Selection::for_stage(&plan, &table.cell.stage, &[])?,
-                None => Selection::default(),
-            };
+            let selection = Selection::of_point(&plan, self.sweep, &[])?;
             Ok(Planned { plan, selection })
         };
         self.points.iter().map(plan).collect()
