@@ -51,6 +51,23 @@ pub fn result(line: &str) -> io::Result<()> {
     }
 }
 
+/// Whether GitHub reads what is written, and obeys lines that begin with `::`.
+pub fn is_github() -> bool {
+    static GITHUB: OnceLock<bool> = OnceLock::new();
+    *GITHUB.get_or_init(|| env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true"))
+}
+
+/// A line that GitHub is to obey: to standard output, or to standard error where `aside`. Where both hold JSON and
+/// nothing else, nobody reads it.
+pub fn command(line: &str, aside: bool) {
+    let written = match aside {
+        false => send(&mut io::stdout().lock(), &plain(line)),
+        true if voice().json => Ok(()),
+        true => send(&mut io::stderr().lock(), &plain(line)),
+    };
+    drop(written);
+}
+
 /// A line of progress, to standard error; dropped where that cannot be written.
 pub fn note(line: &str) {
     progress(|| line.to_owned(), || Map::from_iter([("message".to_owned(), line.trim().into())]));
@@ -95,7 +112,12 @@ fn to_stderr(line: &str) {
 }
 
 fn write(to: &mut impl Write, line: &str) -> io::Result<()> {
-    to.write_all(plain(line).as_bytes())?;
+    let line = plain(line);
+    if is_github() { send(to, &inert(&line)) } else { send(to, &line) }
+}
+
+fn send(to: &mut impl Write, line: &str) -> io::Result<()> {
+    to.write_all(line.as_bytes())?;
     to.write_all(b"\n")?;
     to.flush()
 }
@@ -109,6 +131,19 @@ pub fn plain(text: &str) -> Cow<'_, str> {
         Cow::Borrowed(text) if !text.contains(obeyed) => Cow::Borrowed(text),
         text => Cow::Owned(escaped(&text, obeyed)),
     }
+}
+
+/// Lines in which GitHub finds nothing to obey: a command begins with `::`, or is anywhere in `##[` and `]`.
+fn inert(lines: &str) -> String {
+    let line = |line: &str| {
+        let line = line.replace("##[", r"#\u0023[");
+        let rest = line.trim_start();
+        match rest.strip_prefix("::") {
+            Some(after) => format!(r"{}\u003a:{after}", &line[..line.len() - rest.len()]),
+            None => line,
+        }
+    };
+    lines.split('\n').map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// Somebody's name for something, on one line: line ends and tabs are escaped, too.
@@ -138,7 +173,9 @@ pub struct Log;
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let _ = io::stderr().lock().write_all(plain(&String::from_utf8_lossy(bytes)).as_bytes());
+        let text = String::from_utf8_lossy(bytes);
+        let text = if is_github() { inert(&plain(&text)) } else { plain(&text).into_owned() };
+        let _ = io::stderr().lock().write_all(text.as_bytes());
         Ok(bytes.len())
     }
 
@@ -163,6 +200,12 @@ mod tests {
         let json = json!({ "a": hostile }).to_string();
         let read: Value = serde_json::from_str(&plain(&json)).unwrap();
         assert_eq!(read["a"], hostile);
+    }
+
+    #[test]
+    fn github_obeys_nothing_that_somebody_else_wrote() {
+        let hostile = "a ::b\n  ::error::c\nd ##[add-mask]e\r::f";
+        assert_eq!(inert(hostile), "a ::b\n  \\u003a:error::c\nd #\\u0023[add-mask]e\r::f");
     }
 
     #[test]

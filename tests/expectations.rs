@@ -5,7 +5,7 @@ mod program;
 
 use std::fs;
 
-use program::{Bench, TEACHER, folder, json, root};
+use program::{Bench, Said, TEACHER, folder, json, root};
 use serde_json::{Value, json};
 
 /// Scores of a teacher over two trials, and `expect`.
@@ -210,6 +210,93 @@ fn what_is_recorded_is_what_was_measured_and_all_of_it() {
     let said = bench.sida(&["run", "p.yaml", "--set", strict, "--record", "b.json", "--json"]).exits(3);
     assert_eq!(serde_json::from_str::<Value>(&said.out).unwrap()["recorded"], "b.json");
     assert_eq!(json(&bench.path("b.json"))["stages"], baseline(&bench)["stages"]);
+}
+
+/// Runs the program as GitHub does.
+fn on_github(bench: &Bench, arguments: &[&str]) -> Said {
+    let mut command = bench.command(arguments);
+    command.env("GITHUB_ACTIONS", "true").env("GITHUB_STEP_SUMMARY", bench.path("summary.md"));
+    let output = command.env_remove("GITHUB_WORKSPACE").output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Said { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+#[test]
+fn github_sees_mistakes_and_misses_at_their_lines_and_a_summary() {
+    let (bench, _) = recorded();
+    let strict = pipeline("\n        - { metric: fd_pixels_100, at_most: 0.001, source: \"::error::a\" }");
+    bench.write("p.yaml", strict.clone() + REPORT);
+    let annotation =
+        "::error file=p.yaml,line=24,col=11,title=expectation not met::scores: fd_pixels_100 is ";
+    let commands = |text: &str| -> Vec<String> {
+        text.lines().filter(|line| line.trim_start().starts_with("::")).map(str::to_owned).collect()
+    };
+    let said = on_github(&bench, &["run", "p.yaml"]).exits(3);
+    let found = commands(&said.out);
+    assert!(found.len() == 1 && found[0].starts_with(annotation), "{found:?}");
+    assert!(found[0].ends_with(", expected at most 0.001"), "{found:?}");
+    assert!(commands(&said.err).is_empty(), "{}", said.err);
+    let summary = fs::read_to_string(bench.path("summary.md")).unwrap();
+    assert!(summary.starts_with("### Digits\n\n**FAIL**: 0 of 1 expectation met."), "{summary}");
+    assert!(summary.contains("| Teacher | ") && !summary.contains("]("), "{summary}");
+
+    // One object on standard output stays one.
+    let said = on_github(&bench, &["run", "p.yaml", "--json"]).exits(3);
+    serde_json::from_str::<Value>(&said.out).unwrap();
+    assert_eq!(commands(&said.err).len(), 1, "{}", said.err);
+    let said = on_github(&bench, &["--log-format", "json", "run", "p.yaml", "--json"]).exits(3);
+    serde_json::from_str::<Value>(&said.out).unwrap();
+    assert!(said.err.lines().all(|line| line.starts_with('{')), "{}", said.err);
+    // Nor does anything of the kind appear elsewhere.
+    let said = bench.sida(&["run", "p.yaml"]).exits(3);
+    assert!(commands(&said.out).is_empty() && commands(&said.err).is_empty());
+
+    // Where a pipeline has no report, what was measured stands in the summary.
+    fs::remove_file(bench.path("summary.md")).unwrap();
+    bench.write("p.yaml", &strict);
+    on_github(&bench, &["run", "p.yaml"]).exits(3);
+    let summary = fs::read_to_string(bench.path("summary.md")).unwrap();
+    assert!(summary.starts_with("### p\n\n**FAIL**: ") && summary.contains("| scores | "), "{summary}");
+
+    // A value that was typed stands in no file; one of a derived pipeline in that.
+    let looser = "stages.scores.evaluate.expect.0.at_most=0.002";
+    let said = on_github(&bench, &["run", "p.yaml", "--set", looser]).exits(3);
+    assert!(commands(&said.out)[0].starts_with("::error file=p.yaml,line=24"), "{}", said.out);
+    bench.write(
+        "d.yaml",
+        "base: p.yaml\nset:\n  stages.scores.evaluate.expect:\n    - { metric: fd_pixels_100, at_most: 0.1 }\n",
+    );
+    let said = on_github(&bench, &["run", "d.yaml"]).exits(3);
+    assert!(commands(&said.out)[0].starts_with("::error file=d.yaml,line=4,col=7,"), "{}", said.out);
+    let typed = "stages.scores.evaluate.expect=[{ metric: fd_pixels_100, at_most: 0 }]";
+    let said = on_github(&bench, &["run", "p.yaml", "--set", typed]).exits(3);
+    assert!(commands(&said.out)[0].starts_with("::error title=expectation not met::`--set "), "{}", said.out);
+}
+
+#[test]
+fn github_is_told_of_mistakes_and_failures_and_nobody_elses_words_are_obeyed() {
+    let bench = Bench::new();
+    let file = bench.write("a,b.yaml", "stages:\n  x: { \"\\n::error::a\": {} }\n::warning::b: 1\n");
+    for verb in ["check", "run"] {
+        let said = on_github(&bench, &[verb, &file]).exits(2);
+        let lines = said.out.lines().chain(said.err.lines());
+        let found: Vec<&str> = lines.filter(|line| line.trim_start().starts_with("::")).collect();
+        assert!(found.len() >= 2, "{verb}: {found:?}\n{}", said.err);
+        for line in found {
+            assert!(line.starts_with("::error file=") && line.contains("a%2Cb.yaml,line="), "{line}");
+        }
+    }
+    let said = on_github(&bench, &["run", "absent.yaml"]).exits(2);
+    assert!(said.out.starts_with("::error title=failed::cannot read `absent.yaml`"), "{}", said.out);
+    let file = bench.write("p.yaml", pipeline("[]").replace("datasets/digits-8x8.zip", "absent.zip"));
+    let said = on_github(&bench, &["run", &file]).exits(1);
+    assert!(
+        said.out.starts_with("::error title=failed::") && said.out.contains("absent.zip"),
+        "{}",
+        said.out
+    );
+    let summary = fs::read_to_string(bench.path("summary.md")).unwrap();
+    assert!(summary.starts_with("### p\n\n**FAILED**: ") && summary.contains("absent.zip"), "{summary}");
 }
 
 #[test]

@@ -21,6 +21,7 @@ fn every_wrong_file_gets_its_words() {
             .arg("check")
             .arg(relative)
             .env_remove("SIDA_NO_SUCH_VARIABLE")
+            .env_remove("GITHUB_ACTIONS")
             .output()
             .unwrap();
         assert_eq!(output.status.code(), Some(2), "{} has to be refused", relative.display());

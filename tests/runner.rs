@@ -104,7 +104,11 @@ impl Execute for Mock {
                 npz: None,
                 nfe: 1,
             }),
-            Kind::Table => Artifact::Table(TableArtifact { text: String::new(), files: Vec::new() }),
+            Kind::Table => Artifact::Table(TableArtifact {
+                text: String::new(),
+                brief: String::new(),
+                files: Vec::new(),
+            }),
         })
     }
 }

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::{
-    check, compare, doctor, export, gc, inspect,
+    check, compare, doctor, export, gc, github, inspect,
     log::{self, LogArgs},
     plan,
     points::PointArgs,
@@ -159,6 +159,24 @@ enum Verb {
     },
 }
 
+impl Verb {
+    /// Whether the result is asked for as JSON.
+    fn wants_json(&self) -> bool {
+        match self {
+            Self::Check { json, .. }
+            | Self::Plan { json, .. }
+            | Self::Run { json, .. }
+            | Self::Compare { json, .. }
+            | Self::Inspect { json, .. }
+            | Self::Export { json, .. }
+            | Self::Verify { json, .. }
+            | Self::Gc { json, .. }
+            | Self::Schema { json, .. }
+            | Self::Doctor { json, .. } => *json,
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct PlaceArgs {
     /// Folder of runs. Default: `$SIDA_RUNS`, else `runs`.
@@ -224,10 +242,12 @@ pub fn main() -> ExitCode {
         }
     };
     log::start(cli.log);
+    let json = cli.verb.wants_json();
     match dispatch(cli.verb) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let code = error.exit_code();
+            github::error(&error, json);
             say(error);
             ExitCode::from(code)
         }

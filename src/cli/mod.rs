@@ -14,6 +14,7 @@ pub mod device;
 mod doctor;
 mod export;
 mod gc;
+mod github;
 mod inspect;
 mod invocation;
 mod log;

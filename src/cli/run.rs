@@ -12,7 +12,7 @@ use signal_hook::{
 
 use super::{
     args::{PlaceArgs, cache},
-    baseline, device, invocation,
+    baseline, device, github, invocation,
     points::PointArgs,
     run_sweep, show, summary,
 };
@@ -23,6 +23,7 @@ use crate::{
         record::{keep, record},
         run as walk,
     },
+    report,
     stages::Stop,
     terminal,
 };
@@ -80,7 +81,12 @@ pub(super) fn run(file: &Path, args: &PlaceArgs, asked: &str, choice: &Choice) -
                     "`--record` is for pipelines: a baseline holds the scores of one".to_owned(),
                 ));
             }
-            run_sweep::run(&source, &sweep, &points, &settings, choice, &places, &mut executor)
+            let done = run_sweep::run(&source, &sweep, &points, &settings, choice, &places, &mut executor);
+            done.inspect_err(|error| {
+                if matches!(error, Error::ExpectationsNotMet { .. }) {
+                    github::file(&source.path, &error.to_string(), "expectation not met", choice.json);
+                }
+            })
         }
     }
 }
@@ -112,12 +118,13 @@ fn pipeline_of(
             (plan, selection) = make()?;
         }
         summary::leaves_out(&plan, &selection, choice);
-        walk(&plan, &selection, executor)?
+        let failed = |error: &Error| github::summarize(&report::failed(&name, &error.to_string()));
+        walk(&plan, &selection, executor).inspect_err(failed)?
     };
     let written =
         choice.record.as_deref().map(|path| baseline::write(path, &plan, &done, executor)).transpose();
     let recorded = choice.record.as_deref().filter(|_| written.is_ok());
-    show::show(source, &plan, &done, choice, recorded);
+    show::show(source, settings, &plan, &done, choice, recorded);
     written?;
     done.judge()
 }

@@ -1,11 +1,11 @@
-//! What a finished run of a pipeline says: its tables, verdicts and pages, to people and to programs.
+//! What a finished run of a pipeline says: its tables, verdicts and pages, to people, to programs and to GitHub.
 
 use std::path::Path;
 
-use super::{output, run::Choice, summary};
+use super::{github, output, run::Choice, summary};
 use crate::{
-    pipeline::{Plan, Source, Summary},
-    report::Expectation,
+    pipeline::{Plan, Setting, Source, Summary},
+    report::{self, MeasuredRow, ReportData, Row},
     stages::{Artifact, TableArtifact},
     terminal,
 };
@@ -13,6 +13,7 @@ use crate::{
 /// Says what came of a run. `recorded` is the baseline that was written.
 pub(super) fn show(
     source: &Source,
+    settings: &[Setting],
     plan: &Plan,
     summary: &Summary,
     choice: &Choice,
@@ -27,6 +28,11 @@ pub(super) fn show(
         if let Some(path) = recorded {
             output::line(format!("recorded: {}", terminal::path(path)));
         }
+    }
+    if github::is_here() {
+        let unmet = source.unmet(settings, plan, summary);
+        github::mistakes(&unmet, "expectation not met", choice.json);
+        github::summarize(&brief(plan, summary));
     }
 }
 
@@ -79,9 +85,38 @@ fn verdicts(source: &Source, summary: &Summary) {
         }
     }
     for (stage, finished) in &summary.finished {
-        let without = |expected: &&Expectation| expected.baseline.is_some() && expected.recorded.is_none();
+        let without =
+            |expected: &&report::Expectation| expected.baseline.is_some() && expected.recorded.is_none();
         for expected in finished.expected.iter().filter(without) {
             output::line(format!("NO VERDICT {stage}: {} has no baseline yet", expected.metric));
         }
     }
+}
+
+/// The tables and verdicts as Markdown; where the pipeline has no report, of all that was measured.
+fn brief(plan: &Plan, summary: &Summary) -> String {
+    let briefs: Vec<&str> = tables(summary).map(|table| table.brief.as_str()).collect();
+    if !briefs.is_empty() {
+        return briefs.join("\n");
+    }
+    let mut data = ReportData {
+        caption: plan.pipeline.clone(),
+        pipeline: plan.pipeline.clone(),
+        ..ReportData::default()
+    };
+    for (name, finished) in &summary.finished {
+        let Some(scores) = finished.scores() else { continue };
+        let new = scores.scores.keys().filter(|metric| !data.columns.contains(metric)).cloned();
+        let new: Vec<String> = new.collect();
+        data.columns.extend(new);
+        data.rows.push(MeasuredRow {
+            asked: Row { label: name.to_string(), ..Row::default() },
+            nfe: Some(scores.nfe),
+            measured: scores.scores.clone(),
+            folder: None,
+        });
+    }
+    let verdicts = summary.verdicts().into_iter();
+    data.expectations = verdicts.map(|(stage, verdict)| (stage.to_string(), verdict)).collect();
+    report::brief(&data)
 }

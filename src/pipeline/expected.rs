@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::plan::PlannedStage;
+use super::{
+    meaning::pointer,
+    plan::{Plan, PlannedStage},
+    run::Summary,
+};
 use crate::{
     report::Expectation,
     stages::{Stage, StageSpec},
@@ -34,6 +38,21 @@ pub(super) fn shown(stage: &dyn Stage, inputs: &[(String, usize)], planned: &[Pl
     }
     found.retain(|_, expected| !expected.is_empty());
     if found.is_empty() { Value::Null } else { json!(found) }
+}
+
+/// What a run did not meet: the places of the expectations in the pipeline, and sentences.
+pub(super) fn unmet(plan: &Plan, summary: &Summary) -> Vec<(String, String)> {
+    let mut unmet = Vec::new();
+    for PlannedStage { name, spec, .. } in &plan.stages {
+        let Some(finished) = summary.finished.get(name) else { continue };
+        for (i, expected) in finished.expected.iter().enumerate() {
+            let verdict = finished.scores().and_then(|scores| expected.judge(&scores.scores));
+            if let Some(verdict) = verdict.filter(|verdict| !verdict.pass) {
+                unmet.push((pointer(name, spec, &field(i)), format!("{name}: {}", verdict.said())));
+            }
+        }
+    }
+    unmet
 }
 
 fn with_records(spec: &StageSpec) -> Vec<Value> {

@@ -11,10 +11,13 @@ use super::{
     baselines::Baselines,
     derive::derive,
     document::{Document, MAX_BYTES},
+    expected,
     meaning::search_folders,
     mistake::{Mistake, as_error},
     overlay::{self, Setting},
     parse,
+    plan::Plan,
+    run::Summary,
     schema::PIPELINE_SCHEMA,
     spec::Pipeline,
     sweep::{self, Point},
@@ -120,6 +123,16 @@ impl Source {
         };
         mistakes.extend(overlay::apply(&mut whole, settings, &PIPELINE_SCHEMA.schema));
         Ok((whole, mistakes))
+    }
+
+    /// The expectations of a pipeline that a run did not meet, each at its place in the file that says it. Of a sweep, none.
+    pub fn unmet(&self, settings: &[Setting], plan: &Plan, summary: &Summary) -> Vec<Mistake> {
+        let document = self.document().ok().filter(|document| Form::of(document) != Form::Sweep);
+        let Some((whole, _)) = document.and_then(|document| self.whole(document, settings).ok()) else {
+            return Vec::new();
+        };
+        let unmet = expected::unmet(plan, summary).into_iter();
+        unmet.map(|(place, said)| Mistake::at_key(&whole, &place, said)).collect()
     }
 
     /// The file that this one names in `base`, and what it holds. `document` is this one's.

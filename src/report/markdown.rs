@@ -12,33 +12,13 @@ use super::{
 
 /// The report as Markdown.
 pub fn markdown(data: &ReportData) -> String {
-    let table = Table::of(data);
     let mut out = format!("# {}\n\n", escape(&data.caption));
-    let (verdict, sentence) = (data.verdict().word(), data.verdict_sentence());
-    let _ = writeln!(out, "**{verdict}**: {sentence}. Pipeline {}.\n", escape(&data.whole_name()));
+    verdict(&mut out, data);
     if !data.description.trim().is_empty() {
         let _ = writeln!(out, "{}\n", escape(&data.description));
     }
-
-    let heading = |h: &Heading| format!(" {}{} |", escape(&h.name), h.arrow());
-    let _ = writeln!(out, "| |{}", table.headings.iter().map(heading).collect::<String>());
-    let _ = writeln!(out, "| :-- |{}", " --: |".repeat(table.headings.len()));
-    for row in &table.rows {
-        let title = escape(&row.title());
-        let _ = match &row.folder {
-            Some(folder) => write!(out, "| [{title}]({}) |", link(folder)),
-            None => write!(out, "| {title} |"),
-        };
-        for cell in &row.cells {
-            let _ = write!(out, " {} |", cell.line("±", ["**", "**"]));
-        }
-        out.push('\n');
-    }
-    for note in table.notes() {
-        let _ = write!(out, "\n{note}\n");
-    }
-
-    expectations(&mut out, data);
+    table(&mut out, data, true);
+    expectations(&mut out, data, "##");
     let pictures: Vec<_> = data.grids.iter().filter_map(|g| Some((g, g.path.as_ref()?))).collect();
     if !pictures.is_empty() {
         out.push_str("\n## Images\n");
@@ -50,11 +30,51 @@ pub fn markdown(data: &ReportData) -> String {
     out
 }
 
-fn expectations(out: &mut String, data: &ReportData) {
+/// Its verdict, table and expectations alone, without links: for places where no file lies beside it.
+pub fn brief(data: &ReportData) -> String {
+    let mut out = format!("### {}\n\n", escape(&data.caption));
+    verdict(&mut out, data);
+    table(&mut out, data, false);
+    expectations(&mut out, data, "####");
+    out
+}
+
+/// A run that failed, in the same places.
+pub fn failed(pipeline: &str, error: &str) -> String {
+    format!("### {}\n\n**FAILED**: {}\n", escape(pipeline), escape(error))
+}
+
+fn verdict(out: &mut String, data: &ReportData) {
+    let (verdict, sentence) = (data.verdict().word(), data.verdict_sentence());
+    let _ = writeln!(out, "**{verdict}**: {sentence}. Pipeline {}.\n", escape(&data.whole_name()));
+}
+
+fn table(out: &mut String, data: &ReportData, links: bool) {
+    let table = Table::of(data);
+    let heading = |h: &Heading| format!(" {}{} |", escape(&h.name), h.arrow());
+    let _ = writeln!(out, "| |{}", table.headings.iter().map(heading).collect::<String>());
+    let _ = writeln!(out, "| :-- |{}", " --: |".repeat(table.headings.len()));
+    for row in &table.rows {
+        let title = escape(&row.title());
+        let _ = match row.folder.as_ref().filter(|_| links) {
+            Some(folder) => write!(out, "| [{title}]({}) |", link(folder)),
+            None => write!(out, "| {title} |"),
+        };
+        for cell in &row.cells {
+            let _ = write!(out, " {} |", cell.line("±", ["**", "**"]));
+        }
+        out.push('\n');
+    }
+    for note in table.notes() {
+        let _ = write!(out, "\n{note}\n");
+    }
+}
+
+fn expectations(out: &mut String, data: &ReportData, level: &str) {
     if data.expectations.is_empty() {
         return;
     }
-    out.push_str("\n## Expectations\n\n| | stage | metric | value | expected | source |\n");
+    let _ = write!(out, "\n{level} Expectations\n\n| | stage | metric | value | expected | source |\n");
     out.push_str("| :-- | :-- | :-- | --: | :-- | :-- |\n");
     for (stage, verdict) in &data.expectations {
         let _ = writeln!(

@@ -40,7 +40,7 @@ pub use html::html;
 pub use json::json;
 pub use junit::{RunError, RunResult, junit};
 pub use latex::latex;
-pub use markdown::markdown;
+pub use markdown::{brief, failed, markdown};
 pub use row::{Row, ScoresOf};
 pub use text::text;
 pub use verdict::{Compared, Overall, Standing, Verdict};

@@ -99,6 +99,8 @@ pub struct ScoresArtifact {
 pub struct TableArtifact {
     /// The table as plain text, for a terminal.
     pub text: String,
+    /// The table and the verdict as Markdown, for places that have room for no more.
+    pub brief: String,
     /// The files that were written.
     pub files: Vec<PathBuf>,
 }

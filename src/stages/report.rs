@@ -143,6 +143,6 @@ impl Stage for Report {
     fn run(&self, context: &mut Context<'_>) -> Result<Artifact> {
         let data = report_data::gather(self, context);
         let files = report::write(context.home, context.report_name, &data)?;
-        Ok(Artifact::Table(TableArtifact { text: report::text(&data), files }))
+        Ok(Artifact::Table(TableArtifact { text: report::text(&data), brief: report::brief(&data), files }))
     }
 }

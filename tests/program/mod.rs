@@ -93,7 +93,7 @@ impl Bench {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sida"));
         command.args(arguments).current_dir(if self.inside { self.folder.path() } else { root() });
-        for variable in ["RUST_LOG", "SIDA_INCEPTION"] {
+        for variable in ["RUST_LOG", "SIDA_INCEPTION", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"] {
             command.env_remove(variable);
         }
         command.env("SIDA_RUNS", self.runs()).env("SIDA_CACHE", self.path("cache"));
