@@ -189,6 +189,19 @@ fn baseline_trials(text: &str) -> String {
 }
 
 #[test]
+fn a_table_shows_the_scores_of_a_pipeline_whose_baseline_is_gone() {
+    let (bench, _) = recorded();
+    fs::remove_file(bench.path("base.json")).unwrap();
+    bench.write(
+        "t.yaml",
+        "stages:\n  table:\n    report: { caption: Others, columns: [fd_pixels_100], rows: [{ label: Teacher, scores: \
+         { pipeline: p, stage: scores } }] }\n",
+    );
+    let said = bench.sida(&["run", "t.yaml"]).exits(0);
+    assert!(said.out.contains("NO VERDICT: nothing was expected of the numbers"), "{}", said.out);
+}
+
+#[test]
 fn what_is_recorded_is_what_was_measured_and_all_of_it() {
     let (bench, _) = recorded();
     let refused = |arguments: &[&str], words: &str| {

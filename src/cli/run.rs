@@ -49,8 +49,11 @@ pub(super) fn run(file: &Path, args: &PlaceArgs, asked: &str, choice: &Choice) -
     let settings = args.settings()?;
     let dir = args.runs().join(source.name());
     let refused = |error: &Error| outcome::refused(&dir, &source.name(), error);
-    let parsed =
-        if choice.record.is_some() { source.parse_to_record(&settings) } else { source.parse(&settings) };
+    let parsed = if choice.record.is_some() {
+        source.parse_without_baselines(&settings)
+    } else {
+        source.parse(&settings)
+    };
     let parsed = parsed.inspect_err(refused)?;
     let (device, device_name) = device::choose(asked).inspect_err(refused)?;
     let places = Places { runs: args.runs(), cache: cache(), search: source.search.clone() };

@@ -16,15 +16,15 @@ use crate::{
 pub(super) struct Baselines<'a> {
     /// Where relative paths are looked for.
     pub(super) search: &'a [PathBuf],
-    /// Whether the run is about to write one: none has to be there then.
-    records: bool,
+    /// Whether what cannot be read is a mistake.
+    needed: bool,
     read: RefCell<IndexMap<Location, Rc<Result<Baseline, Objection>>>>,
 }
 
 impl<'a> Baselines<'a> {
     /// None has been read.
-    pub(super) fn new(search: &'a [PathBuf], records: bool) -> Self {
-        Self { search, records, read: RefCell::default() }
+    pub(super) fn new(search: &'a [PathBuf], needed: bool) -> Self {
+        Self { search, needed, read: RefCell::default() }
     }
 
     /// Fills in what a stage's baselines say of it, and returns what is wrong with them.
@@ -39,7 +39,7 @@ impl<'a> Baselines<'a> {
             };
             match self.score(&location, name, expected) {
                 Ok(()) => {}
-                Err(_) if self.records => {}
+                Err(_) if !self.needed => {}
                 Err(Objection { problem, help, .. }) => {
                     let field = format!("{}/baseline", expected::field(i));
                     objections.push(Objection { field, problem, help });

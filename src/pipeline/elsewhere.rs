@@ -47,7 +47,7 @@ fn plan(name: &str, places: &Places, planner: &mut Planner<'_>) -> Result<Plan> 
         Error::Usage(format!("there is no pipeline file `{name}.yaml`, whose results a table shows"))
     })?;
     let source = Source::read(&file)?;
-    match source.parse(&[])? {
+    match source.parse_without_baselines(&[])? {
         Parsed::Pipeline(pipeline) => {
             planner.without_views(&pipeline, name, places.home(name), &source.search)
         }

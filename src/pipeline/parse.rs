@@ -45,7 +45,7 @@ pub(super) fn judge(
     mistakes: Vec<Mistake>,
     search: &[PathBuf],
 ) -> Result<Pipeline, Vec<Mistake>> {
-    judge_with(document, mistakes, &Baselines::new(search, false))
+    judge_with(document, mistakes, &Baselines::new(search, true))
 }
 
 /// The same, with what measured values are compared with.

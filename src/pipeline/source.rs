@@ -85,13 +85,13 @@ impl Source {
         self.judge(settings).map_err(as_error)
     }
 
-    /// The same for a run that records a baseline: what is wrong with those that the file names is no mistake, since that
-    /// run may make it right; nothing is compared with them then.
+    /// The same, but what is wrong with the baselines that the file names is no mistake, and nothing is compared with those:
+    /// for a run that records one, which may make it right, and for those who only look at scores.
     ///
     /// # Errors
     /// All mistakes at once.
-    pub fn parse_to_record(&self, settings: &[Setting]) -> Result<Parsed> {
-        self.judge_with(settings, &Baselines::new(&self.search, true)).map_err(as_error)
+    pub fn parse_without_baselines(&self, settings: &[Setting]) -> Result<Parsed> {
+        self.judge_with(settings, &Baselines::new(&self.search, false)).map_err(as_error)
     }
 
     /// What it says, or all mistakes as data.
@@ -99,7 +99,7 @@ impl Source {
     /// # Errors
     /// All mistakes at once.
     pub fn judge(&self, settings: &[Setting]) -> Judged {
-        self.judge_with(settings, &Baselines::new(&self.search, false))
+        self.judge_with(settings, &Baselines::new(&self.search, true))
     }
 
     fn judge_with(&self, settings: &[Setting], baselines: &Baselines<'_>) -> Judged {
