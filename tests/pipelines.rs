@@ -26,10 +26,15 @@ fn files() -> Vec<PathBuf> {
     let folders = ["pipelines", "pipelines/ci", "pipelines/sweeps", "pipelines/tables"];
     let list = |folder: &&str| fs::read_dir(root().join(folder)).unwrap();
     let mut files: Vec<PathBuf> = folders.iter().flat_map(list).map(|entry| entry.unwrap().path()).collect();
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    files.retain(|path| {
+        path.extension().is_some_and(|extension| extension == "yaml") && !path.ends_with(WORKFLOW)
+    });
     files.sort();
     files
 }
+
+/// An example for GitHub, in another language.
+const WORKFLOW: &str = "pipelines/ci/github-workflow.yaml";
 
 fn places() -> Places {
     Places { runs: root().join("no-runs"), cache: root().join("no-cache"), search: vec![root()] }
@@ -326,4 +331,43 @@ fn the_networks_of_recipes_are_the_released_ones() {
         }
     }
     assert!(compared >= 8, "{compared} networks were compared");
+}
+
+#[test]
+fn the_workflow_for_github_runs_the_miniatures_and_keeps_their_pages() {
+    let text = fs::read_to_string(root().join(WORKFLOW)).unwrap();
+    let workflow: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
+    // GitHub's own schema, where it is among the tests' files.
+    if let Ok(schema) = fs::read_to_string(root().join("tests/spread/schemas/github-workflow.json")) {
+        let schema = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
+        let wrong: Vec<String> = schema.iter_errors(&workflow).map(|error| error.to_string()).collect();
+        assert!(wrong.is_empty(), "{wrong:?}");
+    }
+    assert!(workflow["on"].as_object().unwrap().contains_key("pull_request"));
+    assert_eq!(workflow["permissions"], serde_json::json!({ "contents": "read" }));
+    let job = &workflow["jobs"]["miniatures"];
+    assert!(job["runs-on"].is_string() && job["timeout-minutes"].is_u64());
+    let steps = job["steps"].as_array().unwrap();
+    for step in steps {
+        let keys: Vec<&String> = step.as_object().unwrap().keys().collect();
+        assert_eq!(keys.iter().filter(|key| ["uses", "run"].contains(&key.as_str())).count(), 1, "{step}");
+        let known = ["name", "uses", "run", "with", "if"];
+        assert!(keys.iter().all(|key| known.contains(&key.as_str())), "{step}");
+    }
+    let uses = |action: &str| -> Vec<&serde_json::Value> {
+        let of =
+            |step: &&serde_json::Value| step["uses"].as_str().is_some_and(|uses| uses.starts_with(action));
+        steps.iter().filter(of).collect()
+    };
+    assert_eq!((uses("actions/checkout@").len(), uses("actions/cache@").len()), (1, 2));
+    let pages = uses("actions/upload-artifact@");
+    assert!(pages.len() == 1 && pages[0]["if"] == "always()", "{pages:?}");
+    let commands: Vec<&str> = steps.iter().filter_map(|step| step["run"].as_str()).collect();
+    let commands = commands.join("\n");
+    for path in commands.split_whitespace().filter(|word| word.starts_with("pipelines/")) {
+        assert!(root().join(path).is_file(), "{path}");
+    }
+    for name in ["digits", "digits-alpha-lr", "broken"] {
+        assert!(commands.contains(&format!("sida run pipelines/ci/{name}.yaml")), "{name}");
+    }
 }
