@@ -317,7 +317,7 @@ fn points_of_a_sweep_share_stages_with_the_same_key() {
     let mut mock = Mock::default();
     for point in points {
         let plan =
-            Plan::new(&point.pipeline, "s", bench.places().home(&point.label()), &bench.places()).unwrap();
+            Plan::new(&point.pipeline, "s", bench.places().home(&point.label), &bench.places()).unwrap();
         run(&plan, &Selection::default(), &mut mock).unwrap();
     }
     let count = |name: &str| mock.asked.iter().filter(|asked| *asked == name).count();
