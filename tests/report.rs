@@ -53,6 +53,7 @@ fn realistic() -> ReportData {
     rows[2].asked.published.insert(conv.into(), 0.056);
     ReportData {
         caption: "Handwritten digits, one step against the teacher's 35 network evaluations".into(),
+        point: None,
         pipeline: "quickstart".into(),
         description: "Trains a tiny EDM teacher on 1,797 real handwritten digits, distills it to one step with SiD, \
                       SiDA and SiD2A, and measures all of them against the teacher. Minutes on a CPU; nothing is \
@@ -364,10 +365,10 @@ fn ci_is_told_what_failed_and_what_ended_the_run() {
     let run = RunResult {
         pipeline: "quick<start>".into(),
         expectations: vec![data.expectations[1].clone()],
-        error: Some(RunError {
+        errors: vec![RunError {
             stage: Some("sida".into()),
             message: "stage `sida` diverged\u{1b}[2J & <more>".into(),
-        }),
+        }],
         ..RunResult::default()
     };
     let junit = report::junit(&run);

@@ -1,4 +1,5 @@
 //! Sweeps through the real program: what runs, what the page says, and what cannot be said by it.
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 mod program;
 
@@ -84,6 +85,8 @@ fn a_point_that_diverged_says_so_in_its_cell_and_is_not_trained_again() {
     assert!(written["points"][1]["message"].as_str().unwrap().contains("nothing.zip"));
     let page = fs::read_to_string(bench.runs().join("sweep/sweep.html")).unwrap();
     assert!(page.contains(">diverged<") && page.contains("nothing.zip"));
+    let junit = fs::read_to_string(bench.runs().join("sweep/junit.xml")).unwrap();
+    assert!(junit.contains("errors=\"3\"") && junit.matches("<error").count() == 3, "{junit}");
 
     let only = sweep(&bench, lr.lines().next().unwrap(), CELL);
     for _ in 0..2 {

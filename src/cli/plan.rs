@@ -197,7 +197,8 @@ fn sweep_text(name: &str, sweep: &Sweep, points: &[PlannedPoint<'_>]) -> String 
         let what = if new.is_empty() { "nothing of its own".to_owned() } else { new.join(", ") };
         rows.push(vec![(i + 1).to_string(), point.label.clone(), format!("{} to run", new.len()), what]);
     }
-    let mut text = format!("{name}: {} points, {} stages to run in all", points.len(), known.len());
+    let stages = if known.len() == 1 { "stage" } else { "stages" };
+    let mut text = format!("{name}: {} points, {} {stages} to run in all", points.len(), known.len());
     if !left_out.is_empty() {
         let names: Vec<&str> = left_out.iter().map(String::as_str).collect();
         let _ = write!(text, "; the table does not need {} (`--all` runs them)", listed(&names));

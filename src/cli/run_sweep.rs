@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{output, run::Choice};
+use super::{github, output, run::Choice};
 use crate::{
     Error, Result,
     checkpoint::atomic,
@@ -100,6 +100,7 @@ pub(super) fn run(
         data.points = chosen.iter().map(|number| data.points[*number].clone()).collect();
     }
     show(&data, whole.then_some(&*dir), choice.json);
+    annotate(&data, &source.path, choice.json);
     judge(&data)
 }
 
@@ -142,6 +143,20 @@ fn show(data: &SweepData, dir: Option<&Path>, json: bool) {
     }
 }
 
+/// Tells GitHub, where it runs the program, what went wrong at which point, and shows it the tables.
+fn annotate(data: &SweepData, file: &Path, json: bool) {
+    for point in &data.points {
+        if let Some(message) = point.end.message() {
+            github::file(file, &format!("{}: {message}", point.label), point.end.as_str(), json);
+        }
+        for (stage, verdict) in point.expectations.iter().filter(|(_, verdict)| !verdict.pass) {
+            let message = format!("{} {stage}: {}", point.label, verdict.said());
+            github::file(file, &message, "expectation not met", json);
+        }
+    }
+    github::summarize(&sweep::markdown(data));
+}
+
 fn judge(data: &SweepData) -> Result<()> {
     let total = data.points.len();
     let ended = |is: fn(&PointEnd) -> bool| data.points.iter().filter(|point| is(&point.end)).count();
@@ -165,9 +180,9 @@ fn result(name: &str, data: &SweepData) -> RunResult {
         let verdicts = point.expectations.iter();
         all.expectations
             .extend(verdicts.map(|(stage, verdict)| (format!("{label} {stage}"), verdict.clone())));
-        if let (None, Some(message)) = (&all.error, point.end.message()) {
-            all.error = Some(RunError { stage: Some(label.clone()), message: message.to_owned() });
-        }
+        let error = point.end.message().map(str::to_owned);
+        all.errors.extend(error.map(|message| RunError { stage: Some(label.clone()), message }));
     }
+    all.seconds = data.seconds();
     all
 }

@@ -29,8 +29,8 @@ pub fn refused(folder: &Path, pipeline: &str, error: &Error) {
 }
 
 fn nothing_but(pipeline: &str, message: String) -> RunResult {
-    let error = Some(RunError { stage: None, message });
-    RunResult { pipeline: pipeline.to_owned(), error, ..RunResult::default() }
+    let errors = vec![RunError { stage: None, message }];
+    RunResult { pipeline: pipeline.to_owned(), errors, ..RunResult::default() }
 }
 
 /// What is known of a run at its end.
@@ -45,10 +45,13 @@ pub fn of(pipeline: &str, summary: &Summary, error: Option<&Error>) -> RunResult
             .into_iter()
             .map(|(stage, verdict)| (stage.to_string(), verdict))
             .collect(),
-        error: error.map(|error| RunError {
-            stage: summary.running.as_ref().map(ToString::to_string),
-            message: error.to_string(),
-        }),
+        errors: error
+            .into_iter()
+            .map(|error| RunError {
+                stage: summary.running.as_ref().map(ToString::to_string),
+                message: error.to_string(),
+            })
+            .collect(),
     }
 }
 

@@ -93,6 +93,7 @@ pub fn note(data: &mut SweepData, number: usize, ended: Ended, table: Option<&Sw
                 verdicts.map(|(stage, verdict)| (stage.to_string(), verdict.clone())).collect();
             let value = cell.and_then(|(stage, metric)| Some(point.scores.get(&stage)?.get(&metric)?.mean));
             point.rungs.extend(value);
+            point.seconds.extend(seconds(&summary));
             point.page = page(&summary, home);
             let shown = table.and_then(|table| picture::of_measured(&summary.finished, &table.cell.stage));
             point.weights_kimg = shown.as_ref().map(|(_, kimg)| kimg.0);
@@ -107,6 +108,13 @@ fn scores(summary: &Summary) -> IndexMap<String, IndexMap<String, Score>> {
         _ => None,
     });
     scores.collect()
+}
+
+fn seconds(summary: &Summary) -> impl Iterator<Item = (String, f64)> {
+    summary.finished.values().filter_map(|finished| {
+        let of = |name: &str| finished.record.get(name);
+        Some((of("key")?.as_str()?.to_owned(), of("seconds")?.as_f64()?))
+    })
 }
 
 /// The point's first page, seen from the sweep's.

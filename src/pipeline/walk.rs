@@ -164,7 +164,7 @@ impl Walk {
             State::Done(finished) => return self.done(i, finished, executor),
             // The same values give the same numbers.
             State::Diverged(Divergence { kimg, seen }) => {
-                let seen = format!("{seen} (in an earlier run; `--force {}` tries again)", stage.name);
+                tracing::warn!("{0}: it diverged in an earlier run; `--force {0}` tries again", stage.name);
                 return Err(Error::Diverged { stage: stage.name.to_string(), kimg, seen });
             }
             State::Damaged(problem) => {

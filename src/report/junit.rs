@@ -16,8 +16,8 @@ pub struct RunResult {
     pub seconds: f64,
     /// What was expected of the finished stages, with their names.
     pub expectations: Vec<(String, Verdict)>,
-    /// What ended the run before its end.
-    pub error: Option<RunError>,
+    /// What ended the run before its end; of a sweep, what ended each of its points.
+    pub errors: Vec<RunError>,
 }
 
 /// What ended a run before its end.
@@ -41,7 +41,7 @@ pub fn junit(run: &RunResult) -> String {
         case.set_classname(format!("{name}.{stage}"));
         case
     }));
-    if let Some(RunError { stage, message }) = &run.error {
+    for RunError { stage, message } in &run.errors {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
         let message = plain(&secret::masked(message));
         status.set_message(message.clone()).set_description(message);

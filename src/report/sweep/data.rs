@@ -62,6 +62,8 @@ pub struct MeasuredPoint {
     pub weights_kimg: Option<f64>,
     /// A PNG with images of the network that the cell is about.
     pub picture: Option<Vec<u8>>,
+    /// Wall time of the stages that it is made of, in seconds, by their keys.
+    pub seconds: IndexMap<String, f64>,
     /// Its own page, seen from the sweep's; `None` where there is none.
     pub page: Option<String>,
     /// Its folder, seen from the page.
@@ -102,6 +104,16 @@ impl PointEnd {
             Self::Diverged(message) | Self::Failed(message) => Some(message),
             _ => None,
         }
+    }
+}
+
+impl SweepData {
+    /// Wall time of all stages, in seconds; those that points share count once.
+    pub fn seconds(&self) -> f64 {
+        let stages = self.points.iter().flat_map(|point| &point.seconds);
+        let once: IndexMap<&String, f64> = stages.map(|(key, seconds)| (key, *seconds)).collect();
+        // The sum of no numbers is -0.
+        once.values().fold(0.0, |sum, seconds| sum + seconds)
     }
 }
 

@@ -3,7 +3,7 @@
 use maud::{Markup, html as markup};
 
 use super::{
-    super::{html_parts::fact, page::page},
+    super::{html_parts::fact, number::duration, page::page},
     best::Best,
     cells::Cell,
     data::{PointEnd, SweepData},
@@ -68,6 +68,7 @@ fn header(data: &SweepData, cells: &[Cell], best: Option<&Best>) -> Markup {
                 @if let Some(met) = &met { (fact("Expectations", met)) }
                 (fact("Written", &data.provenance.date))
                 (fact("Device", &data.provenance.device))
+                (fact("Wall time of all stages", &duration(data.seconds())))
             }
         }
     }

@@ -13,7 +13,7 @@ use super::{
 };
 
 /// The sweep as Markdown.
-pub(super) fn markdown(data: &SweepData) -> String {
+pub fn markdown(data: &SweepData) -> String {
     let cells = data.cells();
     let mut out = format!("# {}\n\n", escape(&data.sweep));
     if !data.description.trim().is_empty() {

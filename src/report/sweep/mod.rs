@@ -17,4 +17,5 @@ mod text;
 pub use data::{MeasuredPoint, PointEnd, SweepAxis, SweepData};
 pub use files::{page, remove, write};
 pub use json::json;
+pub use markdown::markdown;
 pub use text::text;
