@@ -2,7 +2,7 @@
 
 use faer::{Mat, Side};
 
-use super::{features::same_detector, moments::Statistics};
+use super::{features::same_detector, moments::Statistics, parts};
 use crate::{Error, Result};
 
 /// `|mu - mu'|^2 + tr(S + S' - 2 (S S')^(1/2))` (Dowson and Landau 1982; FID: Heusel et al. 2017).
@@ -14,6 +14,7 @@ use crate::{Error, Result};
 /// # Errors
 /// The statistics have different sizes or are not finite.
 pub fn frechet_distance(a: &Statistics, b: &Statistics) -> Result<f64> {
+    parts::fix();
     same_detector(a.dim(), b.dim())?;
     a.check_finite("measured")?;
     b.check_finite("reference")?;
@@ -83,6 +84,21 @@ mod tests {
         let b = gaussian(&[0.0, 0.0], &[0.0, 0.0, 0.0, 9.0]);
         assert!((frechet_distance(&a, &b).unwrap() - 13.0).abs() < 1e-12);
         assert!(frechet_distance(&a, &a).unwrap().abs() < 1e-12);
+    }
+
+    #[test]
+    fn threads_do_not_change_a_distance() {
+        let d = 384;
+        let statistics = |seed: usize| {
+            let spread = Mat::from_fn(d, d, |i, j| ((i * i * d + j * j + seed) % 1009) as f64 / 1009.0);
+            Statistics { mean: vec![0.0; d], covariance: &spread * spread.transpose() }
+        };
+        let (a, b) = (statistics(1), statistics(5));
+        let distance = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| frechet_distance(&a, &b).unwrap())
+        };
+        assert_eq!([2, 3, 8].map(distance), [distance(1); 3]);
     }
 
     #[test]

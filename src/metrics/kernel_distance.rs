@@ -3,7 +3,7 @@
 use faer::{Mat, MatRef};
 use rand::RngExt;
 
-use super::features::Features;
+use super::{features::Features, parts};
 use crate::{Error, Result, seed::Draw};
 
 /// Which images a subset compares, by index.
@@ -54,6 +54,7 @@ pub fn kernel_distance(
     subsets: &[Subset],
     precision: KernelPrecision,
 ) -> Result<f64> {
+    parts::fix();
     generated.check_comparable(real)?;
     if subsets.is_empty() {
         return Err(Error::Unusable("a kernel distance needs at least one subset".to_owned()));

@@ -14,6 +14,7 @@ mod measure;
 pub mod metric;
 mod moments;
 mod observed;
+mod parts;
 mod precision_recall;
 mod random_conv;
 mod score;
