@@ -101,6 +101,15 @@ impl NetworkConfig {
         (low.unwrap_or(own_low), high.unwrap_or(own_high))
     }
 
+    /// The same without the head that estimates how large the error is, which EDM2's generators do not have.
+    #[must_use]
+    pub fn without_logvar(mut self) -> Self {
+        if let Self::Edm2(c) = &mut self {
+            c.logvar = false;
+        }
+        self
+    }
+
     /// Whether the network is one of EDM2's.
     pub fn is_edm2(&self) -> bool {
         matches!(self, Self::Edm2(_))

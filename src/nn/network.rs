@@ -1,6 +1,6 @@
 //! `Network`: a preconditioned network of any architecture, its settings and its names.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use burn::{
     module::Module,
@@ -63,6 +63,18 @@ impl Network {
     #[must_use]
     pub fn with_compute(self, compute: DType) -> Self {
         Self { compute, ..self }
+    }
+
+    /// The same without the head that estimates how large the error is: EDM2's generators have none.
+    ///
+    /// # Errors
+    /// The settings ask for no network, which those of a network do not.
+    pub fn without_logvar(self) -> Result<Self> {
+        let config = self.config.without_logvar();
+        let kept: HashSet<String> = config.shapes()?.into_iter().map(|entry| entry.name).collect();
+        let entries = self.entries.iter().filter(|entry| kept.contains(&entry.name)).cloned().collect();
+        let entries = Arc::new(entries);
+        Ok(Self { logvar: None, config, entries, ..self })
     }
 
     /// The settings.

@@ -151,7 +151,7 @@ impl Stage for Distill {
         let best = memory.best.filter(|_| self.snapshots.keep != Keep::Last);
         let handed_on = best.map_or(distillation.nimg(), |(nimg, _)| nimg);
         Ok(Artifact::Network(NetworkArtifact {
-            network: teacher.network.clone(),
+            network: distillation.generator().clone(),
             weights: snapshots::weights(Path::new(""), handed_on),
             sampler: distillation::sampler(self),
             encoder: teacher.encoder.clone(),

@@ -49,3 +49,46 @@ fn moments(adam: &ReferenceAdam, network: &TrainedNetwork) -> StateDict {
     };
     adam.state.iter().flat_map(parts).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        distill::{Distill, Networks, Objective, Trainer},
+        nn::NetworkConfig,
+        seed::{Phase, Seed},
+    };
+
+    /// A recorded state of the release: its fake score network has a logvar head, its generator and the average have none.
+    #[test]
+    fn an_edm2_state_of_the_release_goes_on_though_its_generator_has_no_logvar_head() {
+        let network: NetworkConfig = serde_json::from_value(json!({ "edm2": {
+            "img_resolution": 8, "img_channels": 4, "label_dim": 3, "model_channels": 4, "channel_mult": [1, 1],
+            "num_blocks": 1, "attn_resolutions": [4], "channels_per_head": 4, "dropout": 0.0, "logvar": true,
+            "logvar_channels": 16
+        } }))
+        .unwrap();
+        let recipe: Distill = serde_json::from_value(json!({
+            "teacher": "t", "method": { "sida": {} }, "duration_kimg": 2000, "batch_size": 4, "edm2": {}
+        }))
+        .unwrap();
+        let teacher = network.init(Seed(1).at(Phase::Sample, 0), &Device::flex()).unwrap();
+        let generator = teacher.clone().without_logvar().unwrap();
+        assert_eq!(teacher.state_dict().len(), generator.state_dict().len() + 3);
+        let objective = Objective::new(&recipe, &network);
+        let mut trainer = Trainer::new(recipe, objective, Networks::of(teacher, Some(generator)));
+        let path =
+            Path::new("tests/fixtures/pickle-07-sida-edm2-training-state-fp16/training-state-001024.pt");
+        let state = read(path, None).unwrap();
+        trainer.restore(&state, "the state").unwrap();
+        assert_eq!(trainer.nimg(), 1_024_000);
+        let weights = trainer.generator_ema().state_dict();
+        let (name, of_average) = weights.iter().find(|(name, _)| name.ends_with("8x8_conv.weight")).unwrap();
+        let recorded = &ReferenceTrainingState::open(path).unwrap().generator_ema.state_dict[name];
+        assert_eq!(of_average.clone().convert::<f32>(), recorded.clone().convert::<f32>());
+        assert!(!weights.keys().any(|name| name.starts_with("logvar")));
+    }
+}

@@ -44,13 +44,15 @@ impl<'a> Distillation<'a> {
         let initial = terms
             .initial_generator
             .map(|name| initial_generator(context, name, &teacher, recipe))
-            .transpose()?;
+            .transpose()?
+            .unwrap_or_else(|| teacher.clone())
+            .without_logvar()?;
         let dataset = recipe.dataset.as_ref().map(|name| dataset_file::open(context, name)).transpose()?;
         let codec = network_file::codec(context, &artifact.encoder)?;
         let snapshooter =
             Snapshooter::new(context, &recipe.snapshots, sampler(recipe), codec.clone(), dataset.as_ref())?;
         let objective = Objective::new(recipe, network);
-        let mut trainer = Trainer::new(recipe.clone(), objective, Networks::of(teacher, initial));
+        let mut trainer = Trainer::new(recipe.clone(), objective, Networks::of(teacher, Some(initial)));
         if let Some(start) = &recipe.start_from {
             let path = context.fetch(&start.training_state, None)?;
             trainer.restore(
@@ -67,6 +69,13 @@ impl<'a> Distillation<'a> {
             network,
             snapshooter,
         })
+    }
+}
+
+impl Distillation<'_> {
+    /// The generator's settings.
+    pub(in crate::stages) fn generator(&self) -> &NetworkConfig {
+        self.trainer.generator_ema().config()
     }
 }
 
