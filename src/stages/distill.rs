@@ -32,6 +32,9 @@ impl Stage for Distill {
         if let Some(generator) = self.method.terms().initial_generator {
             inputs.push(Input::new("method/sid2a/initial_generator", generator, Kind::Network));
         }
+        if let Some(reference) = &self.snapshots.reference {
+            inputs.push(Input::new("snapshots/reference", reference, Kind::Dataset));
+        }
         inputs
     }
 
@@ -46,11 +49,6 @@ impl Stage for Distill {
             let help = "name a `prepare_dataset` stage in `dataset:`, or use `sid`, which needs no images";
             let problem = format!("{judges}, but there is no `dataset`");
             objections.push(Objection::new("method", problem).help(help));
-        }
-        if self.dataset.is_none() && !self.snapshots.metrics.is_empty() {
-            let problem = "metrics of snapshots compare with real images, but there is no `dataset`";
-            let help = "name a `prepare_dataset` stage in `dataset:`";
-            objections.push(Objection::new("snapshots/metrics", problem).help(help));
         }
         if let Some(terms) = self.method.terms().adversarial
             && terms.starts_at_kimg >= self.duration_kimg
@@ -76,16 +74,8 @@ impl Stage for Distill {
                 let help = "use a `prepare_dataset` stage with images, or the method `sid`";
                 objections.push(Objection::new("dataset", problem).help(help));
             }
-            let metrics = &self.snapshots.metrics;
-            objections.extend(rules::enough_images("snapshots/metrics", metrics, name, facts));
-            let measured = metrics.iter().position(|metric| metric.needs().real_images());
-            if let Some(i) = measured.filter(|_| !facts.has_images) {
-                let metric = &metrics[i].names()[0];
-                let problem = format!("`{metric}` compares with real images, but `{name}` holds labels only");
-                let help = "measure in an `evaluate` stage with precomputed `statistics:` instead";
-                objections.push(Objection::new(format!("snapshots/metrics/{i}"), problem).help(help));
-            }
         }
+        objections.extend(rules::snapshots(&self.snapshots, self.dataset.as_ref(), world));
         let Some(network) = world.network(&self.teacher) else { return objections };
         let (encoder, classes) = (world.encoder(&self.teacher), network.label_dim());
         if let Some((name, facts)) = &facts {
@@ -120,6 +110,8 @@ impl Stage for Distill {
         if let Some(only) = only_images
             && self.method.terms().adversarial.is_none()
             && !self.snapshots.metrics.is_empty()
+            && self.snapshots.statistics.is_none()
+            && self.snapshots.reference.is_none()
         {
             self.dataset.get_or_insert_with(|| only.clone());
         }
@@ -127,11 +119,12 @@ impl Stage for Distill {
 
     fn locations(&self) -> Vec<(String, &Location)> {
         let start = self.start_from.as_ref();
-        start.map(|s| ("start_from/training_state".to_owned(), &s.training_state)).into_iter().collect()
+        let start = start.map(|s| ("start_from/training_state".to_owned(), &s.training_state));
+        start.into_iter().chain(rules::statistics(&self.snapshots)).collect()
     }
 
     fn work(&self, _world: &World<'_>, cache: &Path) -> Work {
-        let work = Work::training(&self.pace());
+        let work = Work::training(&self.pace()).with_statistics(self.snapshots.statistics.as_ref(), cache);
         let work = match &self.start_from {
             None => work,
             Some(start) => work.with_file(&start.training_state, None, cache),

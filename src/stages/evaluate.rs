@@ -30,9 +30,6 @@ use crate::{
     stage_name::StageName,
 };
 
-/// Size of statistics of 2048 features: a mean and a covariance in f64.
-const STATISTICS_BYTES: u64 = 8 * 2048 * 2049;
-
 /// Measures a network against a dataset.
 #[serde_inline_default]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -162,11 +159,7 @@ impl Stage for Evaluate {
     fn work(&self, _world: &World<'_>, cache: &Path) -> Work {
         let most = self.metrics.iter().map(|metric| metric.needs().generated as u64).max();
         let work = Work { images: most.map(|images| images * u64::from(self.trials)), ..Work::default() };
-        let work = match &self.statistics {
-            None => work,
-            Some(statistics) => work.with_file(statistics, Some(STATISTICS_BYTES), cache),
-        };
-        work.with_metrics(&self.metrics, cache)
+        work.with_statistics(self.statistics.as_ref(), cache).with_metrics(&self.metrics, cache)
     }
 
     fn expected(&self) -> &[Expectation] {
@@ -192,13 +185,11 @@ impl Stage for Evaluate {
             ClassLabels::Dataset => dataset.as_ref().and_then(|dataset| dataset.classes()),
             ClassLabels::Uniform => None,
         };
-        let real_images = match (&self.statistics, dataset) {
-            (Some(location), _) => {
-                let path = context.fetch(location, None)?;
-                Some(RealImages::Statistics(Statistics::open(&path)?))
-            }
-            (None, dataset) => dataset.map(RealImages::Dataset),
-        };
+        let statistics = self.statistics.as_ref().map(|location| {
+            let path = context.fetch(location, None)?;
+            Statistics::open(&path)
+        });
+        let real_images = RealImages { dataset, statistics: statistics.transpose()? };
         let sampling = Sampling {
             network: &network,
             codec: &codec,

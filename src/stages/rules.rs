@@ -1,13 +1,14 @@
 //! Rules between fields that several verbs share.
 
-use super::{facts::Facts, stage::Objection};
+use super::{facts::Facts, stage::Objection, world::World};
 use crate::{
     diffusion::Encoder,
     kimg::Kimg,
+    location::Location,
     metrics::{DetectorName, Metric},
     nn::NetworkConfig,
     stage_name::StageName,
-    training::Pace,
+    training::{Pace, Snapshots},
 };
 
 /// Images that the covariance of Inception's 2048 features needs.
@@ -121,6 +122,46 @@ pub(super) fn network_and_dataset(
         Some(found) => Some(differs("label_dim", classes, format!("`{name}` has {found} classes"))),
     };
     [side, channels, classes].into_iter().flatten().collect()
+}
+
+/// The file of statistics that snapshots are compared with, and the field that names it.
+pub(super) fn statistics(snapshots: &Snapshots) -> Option<(String, &Location)> {
+    snapshots.statistics.as_ref().map(|location| ("snapshots/statistics".to_owned(), location))
+}
+
+/// What the metrics of snapshots lack to compare with; `dataset` is the stage's own.
+pub(super) fn snapshots(
+    snapshots: &Snapshots,
+    dataset: Option<&StageName>,
+    world: &World<'_>,
+) -> Vec<Objection> {
+    let field = "snapshots/metrics";
+    let metrics = &snapshots.metrics;
+    let compared = |metric: &&Metric| {
+        let needs = metric.needs();
+        needs.real_images() && !(snapshots.statistics.is_some() && needs.statistics_suffice())
+    };
+    let Some(first) = metrics.iter().position(|metric| compared(&metric)) else { return Vec::new() };
+    let Some(name) = snapshots.reference.as_ref().or(dataset) else {
+        let problem = "metrics of snapshots compare with real images, but there is no `dataset`";
+        let help = "name a `prepare_dataset` stage in `dataset:` or `snapshots.reference:`, or a file in `snapshots.statistics:`";
+        return vec![Objection::new(field, problem).help(help)];
+    };
+    let Some(facts) = world.facts(name) else { return Vec::new() };
+    if !facts.has_images {
+        let metric = &metrics[first].names()[0];
+        let problem = format!("`{metric}` compares with real images, but `{name}` holds labels only");
+        let help = "give precomputed `snapshots.statistics:`, or a `prepare_dataset` stage with images in `snapshots.reference:`";
+        return vec![Objection::new(format!("{field}/{first}"), problem).help(help)];
+    }
+    let enough = |(i, metric): (usize, &Metric)| {
+        let one = std::slice::from_ref(metric);
+        let found = enough_images(field, one, name, &facts).into_iter();
+        found
+            .map(move |objection| Objection { field: format!("{field}/{i}"), ..objection })
+            .collect::<Vec<_>>()
+    };
+    metrics.iter().enumerate().filter(|(_, metric)| compared(metric)).flat_map(enough).collect()
 }
 
 /// Metrics that compare with more real images than there are.

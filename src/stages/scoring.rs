@@ -17,11 +17,12 @@ use crate::{
 const BATCH: usize = 64;
 
 /// What generated images are compared with.
-pub(super) enum RealImages {
+#[derive(Default)]
+pub(super) struct RealImages {
     /// Real images.
-    Dataset(std::sync::Arc<ImageDataset>),
-    /// Published statistics, and the file they come from.
-    Statistics(Statistics),
+    pub(super) dataset: Option<std::sync::Arc<ImageDataset>>,
+    /// Published statistics, for metrics that need no more; they come first.
+    pub(super) statistics: Option<Statistics>,
 }
 
 /// What was seen of images: by the detector that saw them, and how many of them were for it to see.
@@ -30,7 +31,7 @@ type Views = IndexMap<(DetectorName, usize), Observed>;
 /// Measures networks against one set of real images; what was seen of the real images is kept for the next network.
 pub(super) struct Scoring<'a> {
     metrics: &'a [Metric],
-    real_images: Option<RealImages>,
+    real_images: RealImages,
     detectors: IndexMap<DetectorName, Box<dyn Detect>>,
     real: Views,
     inception: Option<PathBuf>,
@@ -39,11 +40,7 @@ pub(super) struct Scoring<'a> {
 
 impl<'a> Scoring<'a> {
     /// Looks at nothing yet; `context` says where Inception's weights are, should they be needed.
-    pub(super) fn new(
-        metrics: &'a [Metric],
-        real_images: Option<RealImages>,
-        context: &Context<'_>,
-    ) -> Result<Self> {
+    pub(super) fn new(metrics: &'a [Metric], real_images: RealImages, context: &Context<'_>) -> Result<Self> {
         let needs_inception = metrics.iter().any(|metric| metric.needs().detector == DetectorName::Inception);
         let inception = if needs_inception { Some(super::inception_weights::find(context)?) } else { None };
         Ok(Self {
@@ -119,15 +116,17 @@ impl<'a> Scoring<'a> {
         if !self.real.contains_key(&key) {
             let observed = match &self.real_images {
                 _ if !needs.real_images() => Observed::new(Keep::default()),
-                Some(RealImages::Statistics(statistics)) => Observed::given(statistics.clone()),
-                Some(RealImages::Dataset(dataset)) => {
+                RealImages { statistics: Some(statistics), .. } if needs.statistics_suffice() => {
+                    Observed::given(statistics.clone())
+                }
+                RealImages { dataset: Some(dataset), .. } => {
                     let same = |m: &&Metric| m.needs().detector == key.0 && m.needs().max_real == key.1;
                     let keep = self.metrics.iter().filter(same).map(|m| m.needs().keep_real);
                     let keep = keep.fold(Keep::default(), Keep::or);
                     let dataset = std::sync::Arc::clone(dataset);
                     self.observe(&dataset, needs.detector, keep, needs.max_real)?
                 }
-                None => {
+                RealImages { dataset: None, .. } => {
                     return Err(Error::Unusable(format!(
                         "`{}` compares with real images: give `reference` or `statistics`",
                         metric.names()[0]

@@ -11,7 +11,7 @@ use indexmap::IndexMap;
 
 use super::{
     context::Context,
-    network_file,
+    dataset_file, network_file,
     picture::{FAKES, of_training},
     sampling::{Classes, Sampling},
     scoring::{RealImages, Scoring},
@@ -23,11 +23,15 @@ use crate::{
     data::{ImageDataset, Pixels, image_grid, write_png},
     diffusion::{Codec, Sampler},
     formats::Digest,
+    metrics::Statistics,
     nn::Network,
     seed::Phase,
     training::{Keep, Snapshots},
 };
 
+/// The first seed of the images that are measured. Others measure images of small seeds: the best snapshot is not chosen
+/// by the numbers that are reported of it.
+const FIRST_SEED: u64 = 1 << 40;
 /// Images of a metric that are made at once.
 const BATCH: usize = 64;
 
@@ -60,7 +64,15 @@ impl<'a> Snapshooter<'a> {
         let scoring = if settings.metrics.is_empty() {
             None
         } else {
-            let real_images = dataset.map(|dataset| RealImages::Dataset(Arc::clone(dataset)));
+            let reference = settings.reference.as_ref().map(|name| dataset_file::open(context, name));
+            let statistics = settings.statistics.as_ref().map(|location| {
+                let path = context.fetch(location, None)?;
+                Statistics::open(&path)
+            });
+            let real_images = RealImages {
+                dataset: reference.transpose()?.or_else(|| dataset.map(Arc::clone)),
+                statistics: statistics.transpose()?,
+            };
             Some(Scoring::new(&settings.metrics, real_images, context)?)
         };
         Ok(Self {
@@ -129,7 +141,7 @@ impl<'a> Snapshooter<'a> {
         let classes = self.labels.as_deref().map_or(Classes::Drawn, Classes::Among);
         let sampling = self.sampling(network, classes);
         let make = |range: std::ops::Range<usize>| {
-            sampling.images(&range.map(|seed| seed as u64).collect::<Vec<_>>())
+            sampling.images(&range.map(|seed| FIRST_SEED + seed as u64).collect::<Vec<_>>())
         };
         let measured = scoring.measure(BATCH, self.seed.at(Phase::Snapshot, nimg), make, |_| Ok(()));
         self.scoring = Some(scoring);

@@ -15,6 +15,7 @@ use crate::{
     Result,
     diffusion::{Encoder, Sampler},
     kimg::Kimg,
+    location::Location,
     teach::TrainTeacher,
 };
 
@@ -25,7 +26,13 @@ impl Verb for TrainTeacher {
 
 impl Stage for TrainTeacher {
     fn inputs(&self) -> Vec<Input<'_>> {
-        vec![Input::new("dataset", &self.dataset, Kind::Dataset)]
+        let reference = self.snapshots.as_ref().and_then(|snapshots| snapshots.reference.as_ref());
+        let reference = reference.map(|name| Input::new("snapshots/reference", name, Kind::Dataset));
+        [Input::new("dataset", &self.dataset, Kind::Dataset)].into_iter().chain(reference).collect()
+    }
+
+    fn locations(&self) -> Vec<(String, &Location)> {
+        self.snapshots.iter().filter_map(rules::statistics).collect()
     }
 
     fn duration(&mut self) -> Option<&mut Kimg> {
@@ -49,14 +56,14 @@ impl Stage for TrainTeacher {
             objections.push(Objection::new("dataset", problem).help(help));
         }
         if let Some(snapshots) = &self.snapshots {
-            let metrics = &snapshots.metrics;
-            objections.extend(rules::enough_images("snapshots/metrics", metrics, &self.dataset, &facts));
+            objections.extend(rules::snapshots(snapshots, Some(&self.dataset), world));
         }
         objections
     }
 
-    fn work(&self, _world: &World<'_>, _cache: &Path) -> Work {
-        Work::training(&self.pace())
+    fn work(&self, _world: &World<'_>, cache: &Path) -> Work {
+        let statistics = self.snapshots.as_ref().and_then(|snapshots| snapshots.statistics.as_ref());
+        Work::training(&self.pace()).with_statistics(statistics, cache)
     }
 
     fn network(&self) -> Option<Network<'_>> {

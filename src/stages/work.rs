@@ -12,6 +12,9 @@ use crate::{
     training::Pace,
 };
 
+/// Size of statistics of 2048 features: a mean and a covariance in f64.
+const STATISTICS_BYTES: u64 = 8 * 2048 * 2049;
+
 /// How much a stage has to do.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Work {
@@ -52,6 +55,15 @@ impl Work {
             self.downloads.push(Download { what: url.to_string(), bytes });
         }
         self
+    }
+
+    /// Statistics of real images, where there are any.
+    #[must_use]
+    pub(super) fn with_statistics(self, location: Option<&Location>, cache: &Path) -> Self {
+        match location {
+            Some(location) => self.with_file(location, Some(STATISTICS_BYTES), cache),
+            None => self,
+        }
     }
 
     /// What metrics need.

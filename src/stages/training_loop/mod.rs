@@ -21,7 +21,7 @@ use crate::{
     kimg::Kimg,
     state_dict::{StateDict, not_finite},
     terminal,
-    training::Pace,
+    training::{Pace, Snapshots},
 };
 
 /// What the loop asks of a training.
@@ -83,20 +83,20 @@ impl Memory {
 
 /// When what happens, in images.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Cadence {
+pub(super) struct Cadence<'a> {
     pub(super) duration: u64,
     pub(super) status: u64,
     pub(super) checkpoint: u64,
-    pub(super) snapshot: Option<u64>,
+    pub(super) snapshots: Option<&'a Snapshots>,
 }
 
-impl From<Pace<'_>> for Cadence {
-    fn from(pace: Pace<'_>) -> Self {
+impl<'a> From<Pace<'a>> for Cadence<'a> {
+    fn from(pace: Pace<'a>) -> Self {
         Self {
             duration: pace.duration_kimg.nimg(),
             status: pace.status_every_kimg.nimg(),
             checkpoint: pace.checkpoint_every_kimg.nimg(),
-            snapshot: pace.snapshots.map(|snapshots| snapshots.every_kimg.nimg()),
+            snapshots: pace.snapshots,
         }
     }
 }
@@ -110,7 +110,11 @@ fn passed(every: u64, before: u64, after: u64) -> bool {
 ///
 /// # Errors
 /// `Interrupted` after a stop was asked for and the state saved; `Diverged`; whatever the training meets.
-pub(super) fn run(training: &mut impl Training, cadence: Cadence, context: &Context<'_>) -> Result<Memory> {
+pub(super) fn run(
+    training: &mut impl Training,
+    cadence: Cadence<'_>,
+    context: &Context<'_>,
+) -> Result<Memory> {
     let mut memory = resume(training, cadence, context)?;
     let mut statistics = StatisticsFile::open(context.dir.join("stats.jsonl"), training.nimg())?;
     let mut metrics = StatisticsFile::open(context.dir.join("metrics.jsonl"), training.nimg())?;
@@ -118,7 +122,7 @@ pub(super) fn run(training: &mut impl Training, cadence: Cadence, context: &Cont
     let mut clock = Clock::start(training.nimg());
 
     memory.guard.begin(training.spread());
-    if training.nimg() == 0 && cadence.snapshot.is_some() {
+    if training.nimg() == 0 && cadence.snapshots.is_some() {
         snapshot(training, &mut memory, &mut metrics, context)?;
     }
     while training.nimg() < cadence.duration {
@@ -151,10 +155,8 @@ pub(super) fn run(training: &mut impl Training, cadence: Cadence, context: &Cont
             }
             memory.period = Period::default();
         }
-        if let Some(every) = cadence.snapshot
-            && (last || passed(every, before, nimg))
-        {
-            let due = passed(every, before, nimg);
+        let due = cadence.snapshots.map(|snapshots| snapshots.due(before, nimg));
+        if let Some(due) = due.filter(|due| last || *due) {
             memory.best_but_last = memory.best.filter(|_| !due);
             snapshot(training, &mut memory, &mut metrics, context)?;
         }
@@ -173,7 +175,7 @@ fn healthy(training: &impl Training, Memory { period, guard, .. }: &Memory) -> b
     if period.is_empty() { !guard.is_suspicious() } else { guard.approves(&training.vitals(period)) }
 }
 
-fn resume(training: &mut impl Training, cadence: Cadence, context: &Context<'_>) -> Result<Memory> {
+fn resume(training: &mut impl Training, cadence: Cadence<'_>, context: &Context<'_>) -> Result<Memory> {
     let store = CheckpointStore::new(context.dir);
     // Its own last one may lie a batch beyond the duration.
     let mut found: Option<Checkpoint<Memory>> = store.latest(u64::MAX)?;
@@ -191,7 +193,7 @@ fn resume(training: &mut impl Training, cadence: Cadence, context: &Context<'_>)
     // The weights that will be handed on may have been damaged, or deleted by somebody.
     let handed_on = memory.best.map_or(checkpoint.nimg, |(nimg, _)| nimg);
     let is_there = memory.best.is_some() || checkpoint.nimg >= cadence.duration;
-    let lost = cadence.snapshot.filter(|_| is_there).and_then(|_| memory.lost(context.dir, handed_on));
+    let lost = cadence.snapshots.filter(|_| is_there).and_then(|_| memory.lost(context.dir, handed_on));
     if let Some(problem) = &lost {
         tracing::warn!("{}: {problem}: it is made again", context.name);
         if handed_on != checkpoint.nimg {
