@@ -12,10 +12,12 @@ use sida::{
     diffusion::Precision,
     distill::Distill,
     kimg::Kimg,
+    metrics::Metric,
     nn::NetworkConfig,
     pipeline::{Parsed, Pipeline, Places, Plan, Source, record::record},
     stage_name::StageName,
     stages::{LoadTeacher, StageSpec, load_teacher::agree},
+    training::Keep,
 };
 
 fn root() -> PathBuf {
@@ -23,7 +25,8 @@ fn root() -> PathBuf {
 }
 
 fn files() -> Vec<PathBuf> {
-    let folders = ["pipelines", "pipelines/ci", "pipelines/sweeps", "pipelines/tables"];
+    let folders =
+        ["pipelines", "pipelines/ci", "pipelines/published", "pipelines/sweeps", "pipelines/tables"];
     let list = |folder: &&str| fs::read_dir(root().join(folder)).unwrap();
     let mut files: Vec<PathBuf> = folders.iter().flat_map(list).map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| {
@@ -211,6 +214,7 @@ struct Adversarial {
 struct NoiseLevels {
     p_mean: f64,
     p_std: f64,
+    early: Vec<u64>,
 }
 
 #[derive(Deserialize)]
@@ -277,6 +281,23 @@ fn compare(name: &str, row: &Row, release: &Release) {
     assert_eq!(distill.checkpoint_every_kimg.nimg(), row.tick * all.dump * 1000, "{name}");
     let noise = if row.logvar.is_some() { &release.edm2 } else { &release.edm };
     assert_eq!((fake_score.p_mean, fake_score.p_std), (noise.p_mean, noise.p_std), "{name}");
+    let due = |tick: &u64| distill.snapshots.due(tick * row.tick * 1000 - 1, tick * row.tick * 1000);
+    let ticks: Vec<u64> = (1..=100).filter(due).collect();
+    let mut wanted = [noise.early.clone(), vec![50, 100]].concat();
+    wanted.sort_unstable();
+    wanted.dedup();
+    assert_eq!(ticks, wanted, "{name}");
+    // The best snapshot is chosen by the distance that is reported, at the arithmetic of the training.
+    let StageSpec::Evaluate(scores) = &pipeline(name).stages["scores"] else { panic!("{name}") };
+    assert_eq!(
+        (&distill.snapshots.statistics, scores.precision),
+        (&scores.statistics, distill.precision),
+        "{name}"
+    );
+    assert!(
+        distill.snapshots.metrics.contains(&Metric::Fid50kFull)
+            && distill.snapshots.keep == Keep::BestAndLast
+    );
     let switches = distill.edm2.as_ref().map(|edm2| (edm2.weight_by_logvar, edm2.force_normalization));
     assert_eq!(switches, row.logvar.zip(row.norm), "{name}");
     assert_eq!(terms.adversarial.map(|adversarial| adversarial.discriminator_weight), row.lsd, "{name}");

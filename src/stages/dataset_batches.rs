@@ -20,6 +20,8 @@ pub(super) struct DatasetBatches {
     dataset: Option<Arc<ImageDataset>>,
     codec: Codec,
     label_dim: usize,
+    /// Whether every epoch is shuffled anew, as EDM2 does.
+    by_epoch: bool,
     microbatch_size: u32,
     phases: u64,
     seed: Seed,
@@ -29,20 +31,20 @@ pub(super) struct DatasetBatches {
 }
 
 impl DatasetBatches {
-    /// For trainings of a network with `label_dim` classes, which with none, 0, sees no labels. Each of an iteration's
-    /// `phases` reads a batch.
+    /// For trainings of a network, which without classes sees no labels. Each of an iteration's `phases` reads a batch.
     pub(super) fn new(
         context: &Context<'_>,
         dataset: Option<Arc<ImageDataset>>,
         codec: Codec,
-        label_dim: usize,
+        network: &NetworkConfig,
         pace: Pace<'_>,
         phases: u64,
     ) -> Self {
         Self {
             dataset,
             codec,
-            label_dim,
+            label_dim: network.label_dim(),
+            by_epoch: network.is_edm2(),
             microbatch_size: pace.microbatch_size(),
             phases,
             seed: context.seed,
@@ -94,7 +96,9 @@ impl DatasetBatches {
     /// The batches after `nimg` images; those before were seen.
     fn open(&self, dataset: &Arc<ImageDataset>, nimg: u64) -> Result<Batches> {
         let options = OrderOptions::new(dataset.len(), (self.seed.0 & 0x7fff_ffff) as i64);
-        let order = Order::edm(options)?.skip_samples(self.phases * nimg);
+        let seen = self.phases * nimg;
+        let order =
+            if self.by_epoch { Order::edm2(options, seen)? } else { Order::edm(options)?.skip_samples(seen) };
         Batches::start(Arc::clone(dataset), order, self.microbatch_size as usize)
     }
 }

@@ -66,14 +66,14 @@ impl Stage for Distill {
     fn agrees(&self, world: &World<'_>) -> Vec<Objection> {
         let mut objections = Vec::new();
         let facts = self.dataset.as_ref().and_then(|name| Some((name, world.facts(name)?)));
-        if let Some((name, facts)) = &facts {
-            if self.method.terms().adversarial.is_some() && !facts.has_images {
-                let method = self.method.name();
-                let problem =
-                    format!("`{method}` judges against real images, but `{name}` holds labels only");
-                let help = "use a `prepare_dataset` stage with images, or the method `sid`";
-                objections.push(Objection::new("dataset", problem).help(help));
-            }
+        if let Some((name, facts)) = &facts
+            && self.method.terms().adversarial.is_some()
+            && !facts.has_images
+        {
+            let method = self.method.name();
+            let problem = format!("`{method}` judges against real images, but `{name}` holds labels only");
+            let help = "use a `prepare_dataset` stage with images, or the method `sid`";
+            objections.push(Objection::new("dataset", problem).help(help));
         }
         objections.extend(rules::snapshots(&self.snapshots, self.dataset.as_ref(), world));
         let Some(network) = world.network(&self.teacher) else { return objections };

@@ -1,5 +1,6 @@
 //! `Distillation`: a distillation's trainer with its dataset and its snapshots, as the training loop drives it.
 
+use burn::module::Module;
 use indexmap::IndexMap;
 
 use super::{Memory, Training};
@@ -63,7 +64,7 @@ impl<'a> Distillation<'a> {
         let side = network.img_resolution();
         Ok(Self {
             image_shape: [network.img_channels(), side, side],
-            batches: DatasetBatches::new(context, dataset, codec, network.label_dim(), recipe.pace(), PHASES),
+            batches: DatasetBatches::new(context, dataset, codec, network, recipe.pace(), PHASES),
             trainer,
             recipe,
             network,
@@ -94,10 +95,13 @@ fn initial_generator(
     teacher: &Network,
     recipe: &Distill,
 ) -> Result<Network> {
-    let generator = network_file::load(context, name, recipe.precision)?;
+    let generator = network_file::load(context, name, recipe.precision)?.without_logvar()?;
     let shape = |n: &Network| (n.img_resolution(), n.img_channels(), n.label_dim());
     if shape(&generator) == shape(teacher) {
-        return Ok(generator);
+        // It brings its weights; what else it is, such as its dropout, the recipe says with its teacher.
+        let config = teacher.config().clone().without_logvar();
+        let generator = config.load(&generator.state_dict(), &format!("`{name}`"), &context.device)?;
+        return Ok(generator.with_compute(network_file::compute(recipe.precision)).valid());
     }
     let (side, channels, classes) = shape(&generator);
     Err(Error::Unusable(format!(

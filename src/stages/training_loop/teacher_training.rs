@@ -53,10 +53,10 @@ impl<'a> TeacherTraining<'a> {
             .as_ref()
             .map(|snapshots| Snapshooter::new(context, snapshots, sampler, Codec::Rgb, Some(&dataset)));
         let values_per_image = dataset.shape().iter().product();
-        let (dataset, label_dim) = (Some(dataset), config.label_dim());
+        let dataset = Some(dataset);
         Ok(Self {
             trainer: TeacherTrainer::new(recipe.clone(), TeacherObjective::new(config), network),
-            batches: DatasetBatches::new(context, dataset, Codec::Rgb, label_dim, recipe.pace(), PHASES),
+            batches: DatasetBatches::new(context, dataset, Codec::Rgb, config, recipe.pace(), PHASES),
             recipe,
             snapshooter: snapshooter.transpose()?,
             values_per_image,
