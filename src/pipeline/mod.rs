@@ -49,7 +49,7 @@ pub use overlay::Setting;
 pub use plan::{Places, Plan, PlannedStage, Status};
 pub use planner::Planner;
 pub use round::{Ended, Round};
-pub use run::{Begin, Execute, Failed, Running, Summary, finished, run, wait};
+pub use run::{Begin, Execute, Failed, Running, Summary, Waiting, finished, run};
 pub use selection::Selection;
 pub use source::{Parsed, Source};
 pub use spec::Pipeline;

@@ -10,7 +10,7 @@ use super::{
     overlay::Setting,
     plan::{Places, Plan},
     record::{keep, record},
-    run::{Failed, Summary, wait},
+    run::{Failed, Summary, Waiting},
     selection::Selection,
     source::Source,
     sweep::Point,
@@ -58,6 +58,7 @@ impl Round<'_> {
     ) -> Result<()> {
         let mut open: Vec<(&(usize, Point), Option<Walk>)> =
             points.iter().map(|point| (point, None)).collect();
+        let mut waiting = Waiting::default();
         while !open.is_empty() {
             let before = open.len();
             // A point that waits for what another process makes lets the next one go on.
@@ -71,7 +72,9 @@ impl Round<'_> {
                 }
             }
             if open.len() == before {
-                wait(executor)?;
+                waiting.wait(executor)?;
+            } else {
+                waiting = Waiting::default();
             }
         }
         Ok(())

@@ -20,8 +20,8 @@ use crate::{
     stages::{Artifact, Finished},
 };
 
-/// How long to wait before looking again at what others make.
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// How long to wait at first before looking again at what others make, and at last.
+const LOOK_AGAIN: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(250)];
 
 /// Runs one stage. The program brings the real one, tests bring a mock.
 pub trait Execute {
@@ -119,10 +119,11 @@ impl Summary {
 /// What a stage returns, and `Io` for folders.
 pub fn run(plan: &Plan, selection: &Selection, executor: &mut impl Execute) -> Result<Summary> {
     let mut walk = Walk::begin(plan.clone(), selection.clone())?;
+    let mut waiting = Waiting::default();
     let ended = loop {
         let waited = match walk.pass(executor) {
             Ok(Pass::Ended) => break Ok(()),
-            Ok(Pass::Waits) => wait(executor),
+            Ok(Pass::Waits) => waiting.wait(executor),
             Err(error) => Err(error),
         };
         if waited.is_err() {
@@ -151,16 +152,29 @@ pub fn finished(plan: &Plan, selection: &Selection) -> Result<Option<Summary>> {
     Ok(Some(summary))
 }
 
-/// Waits a moment for other processes.
-///
-/// # Errors
-/// `Interrupted`.
-pub fn wait(executor: &impl Execute) -> Result<()> {
-    if executor.stopped() {
-        return Err(Error::Interrupted);
+/// Waits for other processes: a moment at first, and longer and longer, so that nobody waits much longer than he has to.
+#[derive(Debug)]
+pub struct Waiting(Duration);
+
+impl Default for Waiting {
+    fn default() -> Self {
+        Self(LOOK_AGAIN[0])
     }
-    sleep(LOOK_AGAIN);
-    Ok(())
+}
+
+impl Waiting {
+    /// Waits until it is time to look again.
+    ///
+    /// # Errors
+    /// `Interrupted`.
+    pub fn wait(&mut self, executor: &impl Execute) -> Result<()> {
+        if executor.stopped() {
+            return Err(Error::Interrupted);
+        }
+        sleep(self.0);
+        self.0 = (self.0 * 5 / 4).min(LOOK_AGAIN[1]);
+        Ok(())
+    }
 }
 
 /// Keys of stages that failed, so that a sweep does not try them again at every point.
