@@ -100,7 +100,7 @@ fn scores(comparison: &Comparison<'_>) -> Markup {
                 }
             }
         }
-        p.notes { "Mean ± sample standard deviation over the trials." }
+        p.notes { "Mean ± standard deviation over the trials, as in reports. Whether a difference is larger than the spread is judged by the sample deviations of both together." }
     };
     section("Scores", contents)
 }

@@ -55,8 +55,7 @@ fn side(side: &Side) -> Value {
 }
 
 fn score_pair(pair: &ScorePair<'_>) -> Value {
-    let score =
-        |score: &Score| value!({ "mean": score.mean, "spread": score.spread(), "trials": score.trials });
+    let score = |score: &Score| value!({ "mean": score.mean, "std": score.std, "spread": score.spread(), "trials": score.trials });
     let [a, b] = pair.of.map(|of| of.map(score));
     let difference = pair.difference();
     value!({

@@ -84,17 +84,18 @@ impl ScorePair<'_> {
         }
     }
 
-    /// The numbers as a reader wants them: both values with their spreads, the difference, the change.
+    /// The numbers as a reader wants them: both values with their standard deviations, the difference, the change.
     pub(super) fn written(&self) -> [String; 4] {
         let means = || self.of.iter().flatten().map(|score| score.mean);
         let difference = self.difference().map_or(f64::NAN, |difference| difference.value);
         let digits = Digits::of(means()).showing(difference);
         let value = |score: Option<&Score>| match score {
             None => DASH.to_owned(),
-            Some(score) => match score.spread() {
-                Some(spread) => format!("{} ± {}", digits.write(score.mean), digits.write(spread)),
-                None => digits.write(score.mean),
-            },
+            // As in reports: a number has one spelling.
+            Some(score) if score.spread().is_some() => {
+                format!("{} ± {}", digits.write(score.mean), digits.write(score.std))
+            }
+            Some(score) => digits.write(score.mean),
         };
         let change =
             self.change().map_or(DASH.to_owned(), |change| Digits::Decimals(1).difference(change) + " %");
