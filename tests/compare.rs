@@ -294,7 +294,7 @@ fn a_difference_is_said_to_be_larger_than_the_spread_or_not() {
     for (name, words) in [
         (
             "s.fd_pixels_100",
-            "1.100 ± 0.141   1.500 ± 0.283   +0.400    +36.4 %   larger than the spread, A is better",
+            "1.100 ± 0.100   1.500 ± 0.100   +0.400    +36.4 %   larger than the spread, A is better",
         ),
         ("s.is50k ", "larger than the spread, B is better"),
         ("s.fid50k_full", "+0.050     +4.5 %   within the spread"),
