@@ -1,5 +1,4 @@
 //! Rules of the PyTorch release that no recorded case is about, through the real program.
-#![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 mod program;
 
