@@ -18,8 +18,8 @@ pub fn text(data: &SweepData) -> String {
     for panel in data.panels(&cells).iter().filter(|_| data.cell.is_some()) {
         let cell = |i: &usize| cells[*i].line(digits, "±");
         let rows: Vec<Vec<String>> = panel.cells.iter().map(|row| row.iter().map(cell).collect()).collect();
-        let title = (!panel.title.is_empty()).then(|| panel.title.clone() + "\n");
-        blocks.push(plain(&title.unwrap_or_default()).trim().to_owned() + &table(data, panel, &rows));
+        let title = if panel.title.is_empty() { String::new() } else { plain(&panel.title) + "\n" };
+        blocks.push(title + &table(data, panel, &rows));
     }
     if data.cell.is_none() {
         let all = data.points.iter().map(|point| {
@@ -59,7 +59,7 @@ fn table(data: &SweepData, panel: &Panel, cells: &[Vec<String>]) -> String {
     let width = |i: usize| lines.iter().map(|line| line[i].chars().count()).max().unwrap_or(0);
     let line = |line: &Vec<String>| {
         let padded = line.iter().enumerate().map(|(i, field)| format!("{field:>width$}", width = width(i)));
-        "\n  ".to_owned() + padded.collect::<Vec<_>>().join("  ").trim_end()
+        "  ".to_owned() + padded.collect::<Vec<_>>().join("  ").trim_end()
     };
-    lines.iter().map(line).collect()
+    lines.iter().map(line).collect::<Vec<_>>().join("\n")
 }
