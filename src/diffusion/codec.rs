@@ -96,7 +96,7 @@ impl Codec {
         origin: &str,
         device: &Device,
     ) -> Result<Self> {
-        let vae = Vae::load(&VaeConfig::default(), weights, origin, device)?;
+        let vae = Vae::load(&VaeConfig::default().with_widths_of(weights), weights, origin, device)?;
         Ok(Self::StabilityVae(Box::new(vae), settings.into()))
     }
 

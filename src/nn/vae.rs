@@ -40,6 +40,19 @@ impl Default for VaeConfig {
 }
 
 impl VaeConfig {
+    /// The same with the widths that weights have, so that a narrower autoencoder of the same build needs no settings.
+    /// A width that they do not say, or that the groups do not divide, stays; `Vae::load` then says what is wrong.
+    #[must_use]
+    pub fn with_widths_of(mut self, weights: &StateDict) -> Self {
+        let groups = self.norm_num_groups;
+        for (i, width) in self.block_out_channels.iter_mut().enumerate() {
+            let first = weights.get(&format!("encoder.down_blocks.{i}.resnets.0.conv1.weight"));
+            let found = first.and_then(|data| data.shape().first().copied());
+            *width = found.filter(|found| *found > 0 && found.is_multiple_of(groups)).unwrap_or(*width);
+        }
+        self
+    }
+
     /// Names, shapes and order of all tensors.
     pub fn shapes(&self) -> Vec<Entry> {
         let mut registry = Registry::shapes();
@@ -163,4 +176,33 @@ fn current_name(name: &str) -> String {
         _ => part.to_owned(),
     };
     format!("{block}.attentions.0.{part}")
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::TensorData;
+
+    use super::*;
+
+    fn weights(config: &VaeConfig) -> StateDict {
+        let zeros = |entry: Entry| (entry.name, TensorData::zeros::<f32, _>(entry.shape));
+        config.shapes().into_iter().map(zeros).collect()
+    }
+
+    #[test]
+    fn widths_are_those_of_the_weights_and_what_is_no_width_is_left_to_loading() {
+        let device = Device::flex();
+        let small = VaeConfig { block_out_channels: vec![32, 64, 32, 32], ..VaeConfig::default() };
+        let mut dict = weights(&small);
+        assert_eq!(VaeConfig::default().with_widths_of(&dict), small);
+        assert!(Vae::load(&small, &dict, "a", &device).is_ok());
+        let first = "encoder.down_blocks.1.resnets.0.conv1.weight";
+        for shape in [vec![40, 32, 3, 3], vec![0], vec![]] {
+            dict.insert(first.to_owned(), TensorData::zeros::<f32, _>(shape));
+            let config = VaeConfig::default().with_widths_of(&dict);
+            assert_eq!(config.block_out_channels, [32, 256, 32, 32]);
+            let error = Vae::load(&config, &dict, "a", &device).unwrap_err().to_string();
+            assert!(error.contains("down_blocks.1.resnets.0"), "{error}");
+        }
+    }
 }
