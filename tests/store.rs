@@ -6,8 +6,6 @@ mod program;
 
 use std::{
     fs::{self, File},
-    io::{Read, Write},
-    net::TcpListener,
     os::unix::{fs::MetadataExt, process::CommandExt},
     path::{Path, PathBuf},
     process::Child,
@@ -15,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use program::{Bench, SCORES, Said, TEACHER, folder, json, lines, signal, wait, works_in};
+use program::{Bench, SCORES, Said, TEACHER, folder, json, lines, serve, signal, wait, works_in};
 
 const SAMPLES: &str = "
   samples:
@@ -115,21 +113,6 @@ fn a_sweep_takes_what_its_base_has_and_another_spelling_is_no_other_file() {
     assert!(bench.sida(&["run", "p.yaml"]).exits(0).out.contains("5 stages ran"));
 }
 
-/// Serves `bytes` to whoever asks, for as long as the test runs.
-fn serve(bytes: Vec<u8>) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            let _ = stream.read(&mut [0; 4096]);
-            let head =
-                format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", bytes.len());
-            let _ = stream.write_all(&[head.as_bytes(), &bytes].concat());
-        }
-    });
-    format!("http://{address}")
-}
-
 #[test]
 fn an_address_counts_by_what_came_from_it() {
     let bench = Bench::new();
@@ -140,7 +123,13 @@ fn an_address_counts_by_what_came_from_it() {
     let length = commented.len() - 2;
     commented[length..].copy_from_slice(&[1, 0]);
     commented.push(b'x');
-    let [one, other, changed] = [digits.clone(), digits, commented].map(serve);
+    let files = [("one/a.zip", digits.clone()), ("other/b.zip", digits), ("changed/a.zip", commented)];
+    let [one, other, changed] = files.map(|(name, bytes)| {
+        let folder = bench.path(name).parent().unwrap().to_path_buf();
+        fs::create_dir(&folder).unwrap();
+        bench.write(name, bytes);
+        serve(folder)
+    });
     let run = |address: &str, name: &str| {
         let set = format!("stages.digits.prepare_dataset.source.edm.path={address}/{name}");
         bench.sida(&["run", &file, "--until", "teacher", "--set", &set])

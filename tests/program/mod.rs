@@ -7,6 +7,8 @@
 
 use std::{
     fs,
+    io::{Read, Write},
+    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     thread::sleep,
@@ -223,4 +225,26 @@ pub fn lines(path: &Path) -> Vec<Vec<u8>> {
         serde_json::to_vec(&line).unwrap()
     };
     text.lines().map(timeless).collect()
+}
+
+/// Serves the files of a folder by their names, for as long as the test runs; gives the address.
+pub fn serve(folder: PathBuf) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut request = [0; 4096];
+            let length = stream.read(&mut request).unwrap_or(0);
+            let request = String::from_utf8_lossy(&request[..length]).into_owned();
+            let name = request.split(' ').nth(1).unwrap_or_default().trim_start_matches('/');
+            let (status, bytes) = match fs::read(folder.join(name)) {
+                Ok(bytes) => ("200 OK", bytes),
+                Err(_) => ("404 Not Found", Vec::new()),
+            };
+            let length = bytes.len();
+            let head = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+            let _ = stream.write_all(&[head.as_bytes(), &bytes].concat());
+        }
+    });
+    format!("http://{address}")
 }
