@@ -32,16 +32,16 @@ impl Metric {
         let values = match self {
             Self::Fid50kFull => vec![frechet_of(generated, real, Divisor::Population)?],
             Self::FrechetDistance(_) => vec![frechet_of(generated, real, Divisor::Sample)?],
-            Self::Is50k => {
+            Self::Is50k | Self::Is(_) => {
                 let score = inception_score(generated.probabilities()?, SPLITS)?;
                 vec![score.mean, score.std]
             }
-            Self::Kid50kFull => {
+            Self::Kid50kFull | Self::Kid(_) => {
                 let (generated, real) = (generated.features()?, real.features()?);
                 let subsets = Subset::draw(draw, SUBSETS.0, SUBSETS.1, generated.len(), real.len());
                 vec![kernel_distance(generated, real, &subsets, KernelPrecision::Single)?]
             }
-            Self::Pr50k3Full => {
+            Self::Pr50k3Full | Self::PrecisionRecall(_) => {
                 let shares = precision_recall(generated.features()?, real.features()?, 3)?;
                 vec![shares.precision, shares.recall]
             }
@@ -61,7 +61,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        metrics::{Detect, DetectorName, FrechetDistance, Keep, Pixels},
+        metrics::{Detect, Detected, DetectorName, FrechetDistance, Keep, Pixels},
         seed::{Phase, Seed},
     };
 
@@ -93,5 +93,43 @@ mod tests {
         let metric = Metric::FrechetDistance(FrechetDistance { detector: DetectorName::Pixels, images: 40 });
         let draw = Seed(0).at(Phase::Sample, 0);
         assert!(metric.measure(&seen(40, 0.0), &given, draw).unwrap()[0].1.abs() < 1e-9);
+    }
+
+    /// Features and class probabilities of `count` images; each is surely of class i mod 4.
+    fn classified(count: usize) -> Observed {
+        let keep = Keep { features: true, probabilities: true, ..Keep::default() };
+        let mut observed = Observed::new(keep);
+        let device = Device::flex();
+        let rows = (0..count * 3).map(|i| (i * i % 101) as f32 / 50.0).collect::<Vec<_>>();
+        let classes = (0..count * 4).map(|i| if i / 4 % 4 == i % 4 { 1.0_f32 } else { 0.0 });
+        let classes = TensorData::new(classes.collect::<Vec<_>>(), [count, 4]);
+        let seen = Detected {
+            features: Tensor::from_data(TensorData::new(rows, [count, 3]), &device),
+            probabilities: Some(Tensor::from_data(classes, &device)),
+        };
+        observed.add(seen).unwrap();
+        observed
+    }
+
+    #[test]
+    fn metrics_of_few_images_of_equal_sets() {
+        let text =
+            r#"[{"is": {"images": 40}}, {"kid": {"images": 40}}, {"precision_recall": {"images": 40}}]"#;
+        let metrics: Vec<Metric> = serde_json::from_str(text).unwrap();
+        let draw = Seed(0).at(Phase::Sample, 0);
+        let set = classified(40);
+        let measured = |metric: &Metric| metric.measure(&set, &set, draw).unwrap();
+        let score = measured(&metrics[0]);
+        // Four images a split, one of each class: four equally frequent classes.
+        assert!((score[0].1 - 4.0).abs() < 1e-6 && score[1].1 < 1e-6, "{score:?}");
+        let kid = measured(&metrics[1]);
+        // An unbiased estimate, with the diagonal in one of its means alone: just below zero for equal sets.
+        assert!(kid[0].1 < 0.0 && kid[0].1 > -1.0, "{kid:?}");
+        let shares = measured(&metrics[2]);
+        assert_eq!(shares.iter().map(|(_, share)| *share).collect::<Vec<_>>(), [1.0, 1.0]);
+        assert_eq!(shares[0].0, "pr_inception_40_precision");
+        for metric in &metrics {
+            assert!(metric.measure(&classified(39), &set, draw).is_err(), "39 images are not 40");
+        }
     }
 }

@@ -19,6 +19,13 @@ pub enum Metric {
     Pr50k3Full,
     /// Frechet distance with another detector or number of images; named `fd_<detector>_<images>`.
     FrechetDistance(FrechetDistance),
+    /// Inception Score of another number of images; named `is_<images>`.
+    Is(InceptionScore),
+    /// Kernel distance with another detector or number of images; named `kid_<detector>_<images>`.
+    Kid(KernelDistance),
+    /// Precision and recall with another detector or number of images, k = 3; named `pr_<detector>_<images>_precision`
+    /// and `pr_<detector>_<images>_recall`.
+    PrecisionRecall(PrecisionAndRecall),
 }
 
 /// Frechet distance between generated and real images.
@@ -32,8 +39,41 @@ pub struct FrechetDistance {
     pub images: u32,
 }
 
+/// Inception Score of generated images, in ten splits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InceptionScore {
+    /// Number of generated images.
+    #[schemars(range(min = 10))]
+    pub images: u32,
+}
+
+/// Kernel distance between generated and real images: the mean of 100 subsets of 1000 images, or of as many as there are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KernelDistance {
+    /// What turns images into features.
+    #[serde(default)]
+    pub detector: DetectorName,
+    /// Number of generated images.
+    #[schemars(range(min = 2))]
+    pub images: u32,
+}
+
+/// Precision and recall of generated against real images: neighbourhoods reach to the third nearest image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PrecisionAndRecall {
+    /// What turns images into features.
+    #[serde(default)]
+    pub detector: DetectorName,
+    /// Number of generated images.
+    #[schemars(range(min = 4))]
+    pub images: u32,
+}
+
 /// What turns images into features.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DetectorName {
     /// The pixels themselves, in [-1, 1].
@@ -41,6 +81,7 @@ pub enum DetectorName {
     /// A small convolutional network with fixed random weights.
     RandomConv,
     /// Inception v3 of the FID paper, 2048 features.
+    #[default]
     Inception,
 }
 
@@ -63,77 +104,13 @@ impl Better {
     }
 }
 
-/// One value that a metric measures, as tables know it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Column {
-    /// The name under which scores are kept: `fid50k_full`, `fd_pixels_2000`.
-    pub name: String,
-    /// What people call it: `FID`, `FD, pixels`.
-    pub title: String,
-    /// Number of generated images.
-    pub images: usize,
-    /// Which end is good; `None` where neither is.
-    pub better: Option<Better>,
-}
-
 impl Metric {
     /// Which end of its first value's scale is good.
     pub fn better(&self) -> Better {
         match self {
-            Self::Fid50kFull | Self::Kid50kFull | Self::FrechetDistance(_) => Better::Lower,
-            Self::Is50k | Self::Pr50k3Full => Better::Higher,
+            Self::Fid50kFull | Self::Kid50kFull | Self::FrechetDistance(_) | Self::Kid(_) => Better::Lower,
+            Self::Is50k | Self::Pr50k3Full | Self::Is(_) | Self::PrecisionRecall(_) => Better::Higher,
         }
-    }
-
-    /// Its values, in the order in which they are measured.
-    pub fn columns(&self) -> Vec<Column> {
-        let images = self.needs().generated;
-        let column = |name: &str, title: &str, better| Column {
-            name: name.to_owned(),
-            title: title.to_owned(),
-            images,
-            better,
-        };
-        let better = Some(self.better());
-        match self {
-            Self::Fid50kFull => vec![column("fid50k_full", "FID", better)],
-            Self::Is50k => vec![column("is50k", "IS", better), column("is50k_std", "IS, spread", None)],
-            Self::Kid50kFull => vec![column("kid50k_full", "KID", better)],
-            Self::Pr50k3Full => vec![
-                column("pr50k3_full_precision", "Precision", better),
-                column("pr50k3_full_recall", "Recall", better),
-            ],
-            Self::FrechetDistance(FrechetDistance { detector, .. }) => {
-                let detector = detector.as_str();
-                let title = format!("FD, {}", detector.replace('_', " "));
-                vec![column(&format!("fd_{detector}_{images}"), &title, better)]
-            }
-        }
-    }
-
-    /// The names under which its values are kept.
-    pub fn names(&self) -> Vec<String> {
-        self.columns().into_iter().map(|column| column.name).collect()
-    }
-
-    /// The metric that measures the value which is kept under a name: `pr50k3_full` of `pr50k3_full_recall`.
-    pub fn of_column(name: &str) -> Option<Self> {
-        let fixed = [Self::Fid50kFull, Self::Is50k, Self::Kid50kFull, Self::Pr50k3Full];
-        let named = FrechetDistance::named(name).map(Self::FrechetDistance);
-        fixed.into_iter().chain(named).find(|metric| metric.names().iter().any(|own| own == name))
-    }
-
-    /// The value that is kept under a name, whichever metric measures it.
-    pub fn column(name: &str) -> Option<Column> {
-        Self::of_column(name)?.columns().into_iter().find(|column| column.name == name)
-    }
-}
-
-impl FrechetDistance {
-    /// The one that is named `fd_<detector>_<images>`.
-    fn named(name: &str) -> Option<Self> {
-        let (detector, images) = name.strip_prefix("fd_")?.rsplit_once('_')?;
-        Some(Self { detector: serde_json::from_value(detector.into()).ok()?, images: images.parse().ok()? })
     }
 }
 
@@ -162,6 +139,11 @@ impl Needs {
     pub fn statistics_suffice(&self) -> bool {
         !self.keep_real.features
     }
+
+    /// The same with another detector and number of generated images.
+    fn of(self, detector: DetectorName, images: u32) -> Self {
+        Self { detector, generated: images as usize, ..self }
+    }
 }
 
 impl Metric {
@@ -176,18 +158,22 @@ impl Metric {
             keep_real: moments,
             max_real: usize::MAX,
         };
+        let scores = Needs {
+            keep: Keep { probabilities: true, ..Keep::default() },
+            keep_real: Keep::default(),
+            ..full
+        };
+        let kernel = Needs { keep: features, keep_real: features, max_real: 1_000_000, ..full };
+        let shares = Needs { max_real: 200_000, ..kernel };
         match self {
             Self::Fid50kFull => full,
-            Self::Is50k => Needs {
-                keep: Keep { probabilities: true, ..Keep::default() },
-                keep_real: Keep::default(),
-                ..full
-            },
-            Self::Kid50kFull => Needs { keep: features, keep_real: features, max_real: 1_000_000, ..full },
-            Self::Pr50k3Full => Needs { keep: features, keep_real: features, max_real: 200_000, ..full },
-            Self::FrechetDistance(FrechetDistance { detector, images }) => {
-                Needs { detector: *detector, generated: *images as usize, ..full }
-            }
+            Self::Is50k => scores,
+            Self::Kid50kFull => kernel,
+            Self::Pr50k3Full => shares,
+            Self::FrechetDistance(FrechetDistance { detector, images }) => full.of(*detector, *images),
+            Self::Is(InceptionScore { images }) => scores.of(scores.detector, *images),
+            Self::Kid(KernelDistance { detector, images }) => kernel.of(*detector, *images),
+            Self::PrecisionRecall(PrecisionAndRecall { detector, images }) => shares.of(*detector, *images),
         }
     }
 }
@@ -208,38 +194,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_carry_detector_and_images() {
-        let text = r#"["fid50k_full", "is50k", "kid50k_full", "pr50k3_full",
-                       {"frechet_distance": {"detector": "random_conv", "images": 2000}}]"#;
-        let metrics: Vec<Metric> = serde_json::from_str(text).unwrap();
-        let names: Vec<String> = metrics.iter().flat_map(Metric::names).collect();
-        let truth = [
-            "fid50k_full",
-            "is50k",
-            "is50k_std",
-            "kid50k_full",
-            "pr50k3_full_precision",
-            "pr50k3_full_recall",
-            "fd_random_conv_2000",
-        ];
-        assert_eq!(names, truth);
-        for column in metrics.iter().flat_map(Metric::columns) {
-            assert_eq!(Metric::column(&column.name), Some(column));
-        }
-        assert_eq!(Metric::column("fd_pixels_many"), None);
-        assert_eq!(Metric::column("fd_pixels_0200"), None, "one metric, one name");
-    }
-
-    #[test]
     fn each_metric_says_which_end_is_good() {
         let better = |name| Metric::column(name).and_then(|column| column.better);
-        for lower in ["fid50k_full", "kid50k_full", "fd_inception_100"] {
+        for lower in ["fid50k_full", "kid50k_full", "fd_inception_100", "kid_pixels_100"] {
             assert_eq!(better(lower), Some(Better::Lower), "{lower}");
         }
-        for higher in ["is50k", "pr50k3_full_precision", "pr50k3_full_recall"] {
+        for higher in ["is50k", "pr50k3_full_precision", "pr50k3_full_recall", "is_50", "pr_pixels_9_recall"]
+        {
             assert_eq!(better(higher), Some(Better::Higher), "{higher}");
         }
-        assert_eq!(better("is50k_std"), None);
+        assert_eq!((better("is50k_std"), better("is_50_std")), (None, None));
         assert!(Better::Higher.than(2.0, 1.0) && Better::Lower.than(1.0, 2.0));
         assert!(!Better::Higher.than(f64::NAN, 1.0) && !Better::Lower.than(f64::NAN, 1.0));
     }

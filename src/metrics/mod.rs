@@ -4,6 +4,7 @@
 //! the language compares what was observed of generated images with what was observed of real ones. Everything
 //! is computed in f64 on the host, whatever the device of the networks.
 
+mod column;
 mod detector;
 mod features;
 mod frechet;
@@ -19,12 +20,15 @@ mod precision_recall;
 mod random_conv;
 mod score;
 
+pub use column::Column;
 pub use detector::{Detect, Detected, Pixels};
 pub use features::Features;
 pub use frechet::frechet_distance;
 pub use inception_score::inception_score;
 pub use kernel_distance::{KernelPrecision, Subset, kernel_distance};
-pub use metric::{Better, Column, DetectorName, FrechetDistance, Metric, Needs};
+pub use metric::{
+    Better, DetectorName, FrechetDistance, InceptionScore, KernelDistance, Metric, Needs, PrecisionAndRecall,
+};
 pub use moments::{Divisor, Moments, Statistics};
 pub use observed::{Keep, Observed};
 pub use precision_recall::{PrecisionRecall, precision_recall};

@@ -46,8 +46,9 @@ pub struct Evaluate {
     /// Precomputed mean and covariance of real images' features, EDM's `.npz` or EDM2's `.pkl`, instead of computing them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub statistics: Option<Location>,
-    /// What is measured: `fid50k_full`, `is50k`, `kid50k_full`, `pr50k3_full`, or `frechet_distance: { detector: pixels,
-    /// images: 2000 }`, whose detector may be `pixels`, `random_conv` or `inception`.
+    /// What is measured: `fid50k_full`, `is50k`, `kid50k_full`, `pr50k3_full`, or, of any number of images,
+    /// `frechet_distance: { detector: pixels, images: 2000 }`, `is: { images: 2000 }`, `kid: { images: 2000 }`,
+    /// `precision_recall: { images: 2000 }`; a detector is `pixels`, `random_conv` or `inception`.
     #[schemars(length(min = 1))]
     pub metrics: Vec<Metric>,
     /// How often everything is measured, with other seeds each time; tables show mean and standard deviation.

@@ -25,7 +25,8 @@ pub struct Report {
     /// The table's caption.
     pub caption: String,
     /// Columns: `nfe`, or names of metrics such as `fid50k_full`; `fd_<detector>_<images>`, such as `fd_pixels_2000`, is the
-    /// name of `frechet_distance: { detector: pixels, images: 2000 }`.
+    /// name of `frechet_distance: { detector: pixels, images: 2000 }`. Others are `is_2000` and `is_2000_std`,
+    /// `kid_inception_2000`, `pr_inception_2000_precision` and `pr_inception_2000_recall`.
     #[schemars(length(min = 1))]
     pub columns: Vec<String>,
     /// Rows, from top to bottom.

@@ -1,6 +1,6 @@
 //! `Scoring`: all metrics of one set of generated images, from one pass over them.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use indexmap::{IndexMap, IndexSet};
@@ -9,7 +9,7 @@ use super::context::Context;
 use crate::{
     Error, Result,
     data::ImageDataset,
-    metrics::{Detect, DetectorName, Keep, Metric, Observed, Pixels, RandomConv, Statistics},
+    metrics::{Detect, DetectorName, Keep, Metric, Needs, Observed, Pixels, RandomConv, Statistics},
     seed::Draw,
 };
 
@@ -20,7 +20,7 @@ const BATCH: usize = 64;
 #[derive(Default)]
 pub(super) struct RealImages {
     /// Real images.
-    pub(super) dataset: Option<std::sync::Arc<ImageDataset>>,
+    pub(super) dataset: Option<Arc<ImageDataset>>,
     /// Published statistics, for metrics that need no more; they come first.
     pub(super) statistics: Option<Statistics>,
 }
@@ -31,7 +31,11 @@ type Views = IndexMap<(DetectorName, usize), Observed>;
 /// Measures networks against one set of real images; what was seen of the real images is kept for the next network.
 pub(super) struct Scoring<'a> {
     metrics: &'a [Metric],
-    real_images: RealImages,
+    dataset: Option<Arc<ImageDataset>>,
+    /// What published statistics say of the real images.
+    given: Option<Observed>,
+    /// For metrics that compare with nothing.
+    nothing: Observed,
     detectors: IndexMap<DetectorName, Box<dyn Detect>>,
     real: Views,
     inception: Option<PathBuf>,
@@ -45,7 +49,9 @@ impl<'a> Scoring<'a> {
         let inception = if needs_inception { Some(super::inception_weights::find(context)?) } else { None };
         Ok(Self {
             metrics,
-            real_images,
+            dataset: real_images.dataset,
+            given: real_images.statistics.map(Observed::given),
+            nothing: Observed::new(Keep::default()),
             detectors: IndexMap::new(),
             real: Views::new(),
             inception,
@@ -109,44 +115,48 @@ impl<'a> Scoring<'a> {
         Ok(values)
     }
 
-    /// What is known of the real images for a metric.
+    /// What is known of the real images for a metric; they are looked at where nothing is known yet.
     fn real(&mut self, metric: &Metric) -> Result<&Observed> {
         let needs = metric.needs();
-        let key = (needs.detector, needs.max_real);
-        if !self.real.contains_key(&key) {
-            let observed = match &self.real_images {
-                _ if !needs.real_images() => Observed::new(Keep::default()),
-                RealImages { statistics: Some(statistics), .. } if needs.statistics_suffice() => {
-                    Observed::given(statistics.clone())
-                }
-                RealImages { dataset: Some(dataset), .. } => {
-                    let same = |m: &&Metric| m.needs().detector == key.0 && m.needs().max_real == key.1;
-                    let keep = self.metrics.iter().filter(same).map(|m| m.needs().keep_real);
-                    let keep = keep.fold(Keep::default(), Keep::or);
-                    let dataset = std::sync::Arc::clone(dataset);
-                    self.observe(&dataset, needs.detector, keep, needs.max_real)?
-                }
-                RealImages { dataset: None, .. } => {
-                    return Err(Error::Unusable(format!(
-                        "`{}` compares with real images: give `reference` or `statistics`",
-                        metric.names()[0]
-                    )));
-                }
+        if self.known(&needs).is_none() {
+            let (Some(dataset), Some(key)) = (self.dataset.clone(), self.looked_at(&needs)) else {
+                return Err(Error::Unusable(format!(
+                    "`{}` compares with real images: give `reference` or `statistics`",
+                    metric.names()[0]
+                )));
             };
+            let same = |other: &Needs| self.known(other).is_none() && self.looked_at(other) == Some(key);
+            let keep = self.metrics.iter().map(Metric::needs).filter(same).map(|needs| needs.keep_real);
+            let keep = keep.fold(Keep::default(), Keep::or);
+            let observed = self.observe(&dataset, key, keep)?;
             self.real.insert(key, observed);
         }
-        Ok(&self.real[&key])
+        Ok(self.known(&needs).expect("observed above"))
+    }
+
+    /// What is known already of the real images.
+    fn known(&self, needs: &Needs) -> Option<&Observed> {
+        if !needs.real_images() {
+            return Some(&self.nothing);
+        }
+        match &self.given {
+            Some(given) if needs.statistics_suffice() => Some(given),
+            _ => self.real.get(&self.looked_at(needs)?),
+        }
+    }
+
+    /// Which detector looks at how many real images.
+    fn looked_at(&self, needs: &Needs) -> Option<(DetectorName, usize)> {
+        Some((needs.detector, self.dataset.as_ref()?.len().min(needs.max_real)))
     }
 
     fn observe(
         &mut self,
         dataset: &ImageDataset,
-        name: DetectorName,
+        (name, count): (DetectorName, usize),
         keep: Keep,
-        most: usize,
     ) -> Result<Observed> {
         let mut seen = Observed::new(keep);
-        let count = dataset.len().min(most);
         for start in (0..count).step_by(BATCH) {
             let indices: Vec<usize> = (start..(start + BATCH).min(count)).collect();
             let batch = dataset.batch(&indices)?;
@@ -173,5 +183,81 @@ impl<'a> Scoring<'a> {
             self.detectors.insert(name, detector);
         }
         Ok(self.detectors[&name].as_ref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::{
+        data::DatasetOptions,
+        metrics::Detected,
+        seed::{Phase, Seed},
+    };
+
+    /// Sees pixels, and one of two classes by the brightness of the first row.
+    struct Classifier;
+
+    impl Detect for Classifier {
+        fn detect(&self, images: Tensor<4>) -> Result<Detected> {
+            let features = Pixels.detect(images)?.features;
+            let bright = features.clone().narrow(1, 0, 8).mean_dim(1).greater_elem(0.0).float();
+            let dark = bright.clone().neg().add_scalar(1.0);
+            Ok(Detected { features, probabilities: Some(Tensor::cat(vec![bright, dark], 1)) })
+        }
+    }
+
+    /// Scores of the digits themselves, in another order.
+    fn scores(metrics: &str) -> IndexMap<String, f64> {
+        let metrics: Vec<Metric> = serde_json::from_str(metrics).unwrap();
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets/digits-8x8.zip");
+        let options = DatasetOptions { max_size: Some(200), ..DatasetOptions::default() };
+        let dataset = Arc::new(ImageDataset::open(&path, &options).unwrap());
+        let inception: Box<dyn Detect> = Box::new(Classifier);
+        let mut scoring = Scoring {
+            metrics: &metrics,
+            dataset: Some(Arc::clone(&dataset)),
+            given: None,
+            nothing: Observed::new(Keep::default()),
+            detectors: IndexMap::from([(DetectorName::Inception, inception)]),
+            real: Views::new(),
+            inception: None,
+            device: Device::flex(),
+        };
+        let make = |range: std::ops::Range<usize>| {
+            let bytes: Vec<u8> =
+                range.clone().flat_map(|i| dataset.image(199 - i).unwrap().to_vec()).collect();
+            Ok(TensorData::new(bytes, [range.len(), 1, 8, 8]))
+        };
+        scoring.measure(64, Seed(0).at(Phase::Sample, 0), make, |_| Ok(())).unwrap()
+    }
+
+    #[test]
+    fn a_set_compared_with_itself() {
+        let scores = scores(
+            r#"[{"kid": {"detector": "random_conv", "images": 200}},
+                {"precision_recall": {"detector": "random_conv", "images": 200}},
+                {"frechet_distance": {"detector": "random_conv", "images": 200}}]"#,
+        );
+        assert!(scores["kid_random_conv_200"].abs() < 0.05, "{scores:?}");
+        assert_eq!(scores["pr_random_conv_200_precision"], 1.0);
+        assert_eq!(scores["pr_random_conv_200_recall"], 1.0);
+        assert!(scores["fd_random_conv_200"].abs() < 1e-6, "{scores:?}");
+    }
+
+    /// What compares with nothing was once taken for what is known of the real images.
+    #[test]
+    fn metrics_may_stand_in_any_order() {
+        let distance = r#"{"frechet_distance": {"detector": "inception", "images": 200}}"#;
+        let score = r#"{"is": {"images": 100}}"#;
+        let [one, other] =
+            [(score, distance), (distance, score)].map(|(a, b)| scores(&format!("[{a}, {b}]")));
+        assert!(one["fd_inception_200"].abs() < 1e-6, "{one:?}");
+        assert!((1.0..=2.0).contains(&one["is_100"]), "{one:?}");
+        for (name, value) in &one {
+            assert_eq!(other[name], *value, "{name}");
+        }
     }
 }
