@@ -35,11 +35,11 @@ pub(super) fn inspect(path: &Path, json: bool) -> Result<()> {
         "safetensors" => weights(path)?,
         "pkl" => snapshot(path)?,
         "pt" | "pth" => training_state(path)?,
-        "zip" | "json" | "" => dataset(path)?,
+        "zip" | "npz" | "json" | "" => dataset(path)?,
         _ if path.is_dir() => dataset(path)?,
         _ => {
             return Err(Error::Usage(format!(
-                "`{}`: inspect knows .pkl, .pt, .safetensors, datasets (.zip, a folder, dataset.json) and folders of finished stages",
+                "`{}`: inspect knows .pkl, .pt, .safetensors, datasets (.zip, a folder, .npz, dataset.json) and folders of finished stages",
                 terminal::path(path)
             )));
         }

@@ -10,6 +10,7 @@ use crate::{
         latents,
         pixels::{self, Pixels},
     },
+    formats::NpzImages,
 };
 
 /// Where the images are.
@@ -19,7 +20,9 @@ pub(in crate::data) enum Store {
     Memory(Vec<u8>),
     /// In their files; the list gives each image's number among these.
     Images(Files, Vec<usize>),
-    /// The same of latents.
+    /// In one array.
+    Npz(NpzImages),
+    /// Latents, as `Images`.
     RawLatents(Files, Vec<usize>),
     /// There are none.
     Nothing,

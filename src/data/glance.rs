@@ -11,7 +11,8 @@ use std::{
 
 use image::{ImageDecoder as _, ImageReader};
 
-use super::{DatasetKind, dataset_content::Content, files::Files, labels};
+use super::{DatasetKind, dataset_content::Content, files::Files, image_dataset::is_called, labels};
+use crate::formats::NpzImages;
 
 /// Zips larger than this are not opened for a check: their table of contents alone takes longer than a check may.
 const MAX_GLANCE: u64 = 4 << 30;
@@ -39,7 +40,7 @@ pub struct Glance {
 type Seen = (PathBuf, u64, Option<SystemTime>);
 
 impl Glance {
-    /// At a zip, a folder, or a `dataset.json` on its own; `None` where it cannot be read or is too large.
+    /// At a zip, a folder, an `.npz` of images, or a `dataset.json` on its own; `None` where it cannot be read or is too large.
     ///
     /// A file that has not changed since is not opened again: many stages may read one dataset.
     pub fn at(path: &Path) -> Option<Self> {
@@ -54,10 +55,15 @@ impl Glance {
     }
 
     fn look(path: &Path, metadata: &fs::Metadata) -> Option<Self> {
+        if metadata.is_file() && is_called(path, "npz") {
+            let [n, h, _, c] = NpzImages::glance(path).ok()?;
+            let (resolution, channels) = (Some(h), Some(c));
+            return Some(Self { images: n as u64, resolution, channels, classes: 0, latents: false });
+        }
         if metadata.is_file() && metadata.len() > MAX_GLANCE {
             return None;
         }
-        if metadata.is_file() && path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json")) {
+        if metadata.is_file() && is_called(path, "json") {
             let classes = classes(labels::parse(&fs::read(path).ok()?).ok().flatten());
             return Some(Self { images: 0, resolution: None, channels: None, classes, latents: false });
         }
@@ -89,7 +95,7 @@ fn classes(labels: Option<Vec<(String, u32)>>) -> usize {
 /// folder by names, sizes and bytes, anything else by its bytes. `None` where it cannot be read.
 pub fn identity(path: &Path) -> Option<String> {
     let mut hash = blake3::Hasher::new();
-    let is_zip = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("zip"));
+    let is_zip = is_called(path, "zip");
     let files = if path.is_dir() || is_zip { Files::open(path).ok() } else { None };
     match &files {
         Some(files @ Files::Zip { names, .. }) => {

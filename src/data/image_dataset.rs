@@ -1,4 +1,4 @@
-//! `ImageDataset`: images and labels from an EDM zip or a folder, with an identity that follows their contents.
+//! `ImageDataset`: images and labels from an EDM zip, a folder or an `.npz`, with an identity that follows their contents.
 
 use std::{borrow::Cow, path::Path};
 
@@ -12,7 +12,9 @@ use crate::{
         dataset_content::{Content, Store, decode, same},
         files::{Files, LABELS},
         labels, latents,
+        pixels::Pixels,
     },
+    formats::NpzImages,
     rng::NumpyRandomState,
 };
 
@@ -67,7 +69,7 @@ struct Sample {
 }
 
 impl ImageDataset {
-    /// Opens a zip, a folder, or a `dataset.json` on its own, and checks all that can be checked.
+    /// Opens a zip, a folder, an `.npz` of images, or a `dataset.json` on its own, and checks all that can be checked.
     ///
     /// # Errors
     /// Where something is absent, damaged, or contradicts itself: the file or entry, and what to do.
@@ -80,8 +82,11 @@ impl ImageDataset {
     /// # Errors
     /// As `open`.
     pub fn open_with_cache(path: &Path, options: &DatasetOptions, cache_bytes: u64) -> Result<Self> {
-        if path.is_file() && path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json")) {
+        if path.is_file() && is_called(path, "json") {
             return Self::open_labels(path, options);
+        }
+        if path.is_file() && is_called(path, "npz") {
+            return Self::open_npz(path, options, cache_bytes);
         }
         let files = Files::open(path)?;
         let content = Content::of(&files)?;
@@ -119,6 +124,23 @@ impl ImageDataset {
         Ok(Self::assemble(path, [0; 3], names, classes, identity, Store::Nothing, options))
     }
 
+    /// Without labels: `arr_1`, where there is one, is not looked at.
+    fn open_npz(path: &Path, options: &DatasetOptions, cache_bytes: u64) -> Result<Self> {
+        let images = NpzImages::open(path, cache_bytes)?;
+        let [n, h, w, c] = images.shape();
+        if h != w {
+            let problem = format!("its images are {w} x {h} pixels, but networks work on squares");
+            return Err(Error::bad_file(path, "npz file", problem));
+        }
+        let mut identity = blake3::Hasher::new();
+        for extent in [n, h, w, c] {
+            identity.update(&(extent as u64).to_le_bytes());
+        }
+        let identity = identity.update(&images.crc32().to_le_bytes()).finalize();
+        let names = (0..n).map(|i| format!("{i:08}")).collect();
+        Ok(Self::assemble(path, [c, h, w], names, None, identity, Store::Npz(images), options))
+    }
+
     fn assemble(
         path: &Path,
         shape: [usize; 3],
@@ -142,7 +164,7 @@ impl ImageDataset {
     /// What it consists of.
     pub fn kind(&self) -> DatasetKind {
         match self.store {
-            Store::Memory(_) | Store::Images(..) => DatasetKind::Images,
+            Store::Memory(_) | Store::Images(..) | Store::Npz(_) => DatasetKind::Images,
             Store::RawLatents(..) => DatasetKind::RawLatents,
             Store::Nothing => DatasetKind::LabelsOnly,
         }
@@ -168,7 +190,7 @@ impl ImageDataset {
         self.label_dim
     }
 
-    /// Sorted names of the images, before `max_size` and `xflip`.
+    /// Sorted names of the images (of an array, numbers), before `max_size` and `xflip`.
     pub fn names(&self) -> &[String] {
         &self.names
     }
@@ -200,6 +222,10 @@ impl ImageDataset {
                 Cow::Borrowed(&all[raw * size..][..size])
             }
             Store::Images(files, list) => Cow::Owned(decode(files, list[raw], self.shape)?),
+            Store::Npz(images) => {
+                let [c, h, w] = self.shape;
+                Cow::Owned(Pixels::new(w, h, c, images.read(raw)?).to_chw())
+            }
             _ => return Err(Error::Unusable(format!("dataset `{}` has no images", self.name))),
         };
         if flipped {
@@ -239,7 +265,7 @@ impl ImageDataset {
                 }
                 Samples::Images(bytes)
             }
-            Store::Images(..) => {
+            Store::Images(..) | Store::Npz(_) => {
                 let images = indices.par_iter().map(|&i| self.image(i).map(Cow::into_owned));
                 Samples::Images(images.collect::<Result<Vec<_>>>()?.concat())
             }
@@ -265,6 +291,11 @@ fn choose(count: usize, options: &DatasetOptions) -> Vec<Sample> {
     }
     let flips: &[bool] = if options.xflip { &[false, true] } else { &[false] };
     flips.iter().flat_map(|&flipped| raw.iter().map(move |&raw| Sample { raw, flipped })).collect()
+}
+
+/// Whether a file's name has this extension, in lower or upper case.
+pub(in crate::data) fn is_called(path: &Path, extension: &str) -> bool {
+    path.extension().is_some_and(|found| found.eq_ignore_ascii_case(extension))
 }
 
 fn sorted_names(labels: &[(String, u32)]) -> Vec<String> {

@@ -14,6 +14,7 @@ mod files_below;
 mod ndarray;
 pub mod npy;
 mod npz;
+mod npz_images;
 pub mod sha256;
 mod small_file;
 
@@ -23,4 +24,5 @@ pub use fid_statistics::FidStatistics;
 pub use file_bytes::{FileBytes, Span};
 pub use files_below::files_below;
 pub use npz::NpzImageWriter;
+pub use npz_images::NpzImages;
 pub use small_file::read_small;

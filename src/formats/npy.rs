@@ -28,6 +28,12 @@ pub fn header(bytes: &[u8]) -> Result<Header, String> {
     Ok(parts(bytes)?.0)
 }
 
+/// How many bytes stand before the data; `None` where `header` would refuse them.
+pub(super) fn header_len(bytes: &[u8]) -> Option<u64> {
+    let (_, data) = parts(bytes).ok()?;
+    Some((bytes.len() - data.len()) as u64)
+}
+
 /// Reads an array of numbers.
 ///
 /// # Errors

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{Error, Result};
 
-const FORMAT: &str = "npz file";
+pub(super) const FORMAT: &str = "npz file";
 
 /// The arrays of a `.npz` of at most `longest` bytes each.
 ///

@@ -43,6 +43,10 @@ impl Facts {
             (facts.resolution, facts.channels) = (seen.resolution, seen.channels);
             facts.latents = seen.latents;
         }
+        if let DatasetSource::Npz(_) = &dataset.source {
+            facts.images = Some(seen.images);
+            (facts.resolution, facts.channels) = (seen.resolution, seen.channels);
+        }
         if dataset.use_labels() {
             facts.label_dim = Some(seen.classes);
         }

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 
-use super::{artifact::Artifact, context::Finished, report_data::measured};
+use super::{artifact::Artifact, context::Finished, report_data::measured, snapshots::grid};
 use crate::{
-    data::{Pixels, corner},
+    Result,
+    data::{ImageDataset, Pixels, corner, image_grid, preview_samples, write_png},
     diffusion::Encoder,
     kimg::Kimg,
     stage_name::StageName,
@@ -30,6 +31,19 @@ pub fn of(dir: &Path, artifact: &Artifact) -> Option<PathBuf> {
         Artifact::Scores(_) | Artifact::Table(_) => return None,
     };
     path.is_file().then_some(path)
+}
+
+/// Lays out some of the first `count` images of a set; where there are classes, a row for each class in turn, of all images.
+pub(super) fn write_set(path: &Path, set: &ImageDataset, count: usize) -> Result<()> {
+    let [rows, columns] = grid(set.label_dim());
+    let classes = set.classes();
+    let chosen = preview_samples([rows, columns], count, classes.as_deref(), 0);
+    let mut bytes = Vec::new();
+    for sample in &chosen {
+        bytes.extend_from_slice(&set.image(*sample)?);
+    }
+    let [c, h, w] = set.shape();
+    write_png(path, &image_grid(&bytes, [chosen.len(), c, h, w], columns))
 }
 
 /// What a training took of the weights that have seen so many images: those that it hands on need not be its last.

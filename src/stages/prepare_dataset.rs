@@ -10,9 +10,8 @@ use super::{
     context::Context,
     dataset_file,
     facts::Facts,
-    picture::REALS,
+    picture::{self, REALS},
     progress::Progress,
-    snapshots::grid,
     stage::{Input, Kind, Objection, Stage, Verb},
     work::Work,
     world::World,
@@ -20,7 +19,7 @@ use super::{
 use crate::{
     Error, Result,
     data::{
-        self, DatasetKind, DatasetOptions, ImageDataset, PrepareOptions, Rules, Transform, missing_labels,
+        DatasetKind, DatasetOptions, ImageDataset, PrepareOptions, Rules, Transform, missing_labels, prepare,
     },
     location::Location,
 };
@@ -41,6 +40,8 @@ pub enum DatasetSource {
     Edm(EdmSource),
     /// Images to convert: a folder, a zip, or CIFAR-10's Python archive.
     Convert(ConvertSource),
+    /// Images in one array, without classes: a reference batch or a batch of samples of ADM's.
+    Npz(NpzSource),
     /// Labels alone, for SiD with classes: a `dataset.json`.
     Labels(LabelsSource),
 }
@@ -99,6 +100,18 @@ pub struct ConvertSource {
     pub sha256: Option<String>,
 }
 
+/// Images in one array.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NpzSource {
+    /// An `.npz` whose array `arr_0` holds the images, uint8 `[n, height, width, channels]`; a URL is downloaded.
+    pub path: Location,
+    /// SHA-256 of the file in hexadecimal, to make sure that it is the right one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[0-9a-f]{64}$"))]
+    pub sha256: Option<String>,
+}
+
 /// Labels alone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -113,6 +126,7 @@ impl PrepareDataset {
         match &self.source {
             DatasetSource::Edm(source) => &source.path,
             DatasetSource::Convert(source) => &source.path,
+            DatasetSource::Npz(source) => &source.path,
             DatasetSource::Labels(source) => &source.path,
         }
     }
@@ -122,6 +136,7 @@ impl PrepareDataset {
         match &self.source {
             DatasetSource::Edm(source) => source.use_labels,
             DatasetSource::Convert(source) => source.use_labels,
+            DatasetSource::Npz(_) => false,
             DatasetSource::Labels(_) => true,
         }
     }
@@ -131,7 +146,7 @@ impl PrepareDataset {
         let (xflip, max_images) = match &self.source {
             DatasetSource::Edm(source) => (source.xflip, source.max_images),
             DatasetSource::Convert(source) => (source.xflip, None),
-            DatasetSource::Labels(_) => (false, None),
+            DatasetSource::Npz(_) | DatasetSource::Labels(_) => (false, None),
         };
         let max_size = max_images.map(|most| most as usize);
         DatasetOptions { use_labels: self.use_labels(), max_size, xflip, random_seed: 0 }
@@ -155,7 +170,7 @@ impl ConvertSource {
             max_images: self.max_images.map(|most| most as usize),
         };
         let progress = Mutex::new(Progress::new(context.name.as_str(), "images", 0, 0));
-        let prepared = data::prepare(&source, &destination, &options, &|done, of| {
+        let prepared = prepare(&source, &destination, &options, &|done, of| {
             if let Ok(mut progress) = progress.lock() {
                 progress.of(of as u64);
                 progress.at(done as u64, &[]);
@@ -231,6 +246,7 @@ impl Stage for PrepareDataset {
         let kind = match &self.source {
             DatasetSource::Edm(_) => "edm",
             DatasetSource::Convert(_) => "convert",
+            DatasetSource::Npz(_) => "npz",
             DatasetSource::Labels(_) => "labels",
         };
         vec![(format!("source/{kind}/path"), self.location())]
@@ -248,6 +264,7 @@ impl Stage for PrepareDataset {
         let options = self.options();
         let path = match &self.source {
             DatasetSource::Edm(source) => context.fetch(&source.path, source.sha256.as_deref())?,
+            DatasetSource::Npz(source) => context.fetch(&source.path, source.sha256.as_deref())?,
             DatasetSource::Labels(source) => context.fetch(&source.path, None)?,
             DatasetSource::Convert(source) => source.convert(context)?,
         };
@@ -259,16 +276,7 @@ impl Stage for PrepareDataset {
             return Err(Error::bad_file(&path, "dataset with labels", format!("{problem}; {advice}")));
         }
         if !dataset.is_empty() && dataset.kind() == DatasetKind::Images {
-            let [rows, columns] = grid(dataset.label_dim());
-            let classes = dataset.classes();
-            let chosen = data::preview_samples([rows, columns], dataset.len(), classes.as_deref(), 0);
-            let mut bytes = Vec::new();
-            for sample in &chosen {
-                bytes.extend_from_slice(&dataset.image(*sample)?);
-            }
-            let [c, h, w] = dataset.shape();
-            let grid = data::image_grid(&bytes, [chosen.len(), c, h, w], columns);
-            data::write_png(&context.dir.join(REALS), &grid)?;
+            picture::write_set(&context.dir.join(REALS), &dataset, dataset.len())?;
         }
         // What this stage wrote is named relative to its folder, so that the folder may move.
         let within = path.strip_prefix(std::path::absolute(context.dir).unwrap_or_default());
