@@ -90,8 +90,8 @@ impl Execute for Mock {
                 network(World { stages: &stages, search: &[] }.network(&stage.name).unwrap())
             }
             Kind::Scores => Artifact::Scores(ScoresArtifact {
-                network: stage.spec.stage().inputs()[0].stage.clone(),
-                nfe: 1,
+                network: Some(stage.spec.stage().inputs()[0].stage.clone()),
+                nfe: Some(1),
                 scores: IndexMap::from([(
                     "fd_pixels_100".to_owned(),
                     Score { mean: value, std: 0.0, min: value, trials: vec![value] },

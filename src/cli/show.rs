@@ -111,7 +111,7 @@ fn brief(plan: &Plan, summary: &Summary) -> String {
         data.columns.extend(new);
         data.rows.push(MeasuredRow {
             asked: Row { label: name.to_string(), ..Row::default() },
-            nfe: Some(scores.nfe),
+            nfe: scores.nfe,
             measured: scores.scores.clone(),
             folder: None,
         });

@@ -162,7 +162,7 @@ fn of_search(document: &Document, sweep: &Sweep, search: &Search, pipeline: &Pip
             }));
         }
         None if pipeline.stages.contains_key(&table.cell.stage) => {
-            let problem = format!("`{}` measures a network that is not trained here", table.cell.stage);
+            let problem = format!("`{}` measures no network that is trained here", table.cell.stage);
             mistakes.push(Mistake::at_key(document, "/search", problem));
         }
         None => {}

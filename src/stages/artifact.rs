@@ -86,10 +86,12 @@ pub struct ImagesArtifact {
 /// Measured values.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ScoresArtifact {
-    /// The stage whose network was measured.
-    pub network: StageName,
-    /// Network evaluations per image.
-    pub nfe: u32,
+    /// The stage whose network was measured; `None` where pictures were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<StageName>,
+    /// Network evaluations per image, where a network was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nfe: Option<u32>,
     /// By the metric's name.
     pub scores: IndexMap<String, Score>,
 }
@@ -117,5 +119,6 @@ mod tests {
             "expectations": [{ "metric": "fd_pixels_100", "at_most": 0.1, "value": 0.2, "pass": false }] } }"#;
         let Artifact::Scores(scores) = serde_json::from_str(old).unwrap() else { panic!("scores") };
         assert_eq!(scores.scores["fd_pixels_100"].trials, [0.2]);
+        assert_eq!((scores.network.unwrap().as_str(), scores.nfe), ("sid", Some(1)));
     }
 }

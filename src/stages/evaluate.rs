@@ -1,4 +1,4 @@
-//! `evaluate`: metrics of a network against a dataset, over trials.
+//! `evaluate`: metrics of a network, or of pictures, against a dataset, over trials.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use serde_inline_default::serde_inline_default;
 use super::{
     artifact::{Artifact, ScoresArtifact},
     context::Context,
-    dataset_file, limits, network_file,
+    dataset_file, evaluate_pictures, limits, network_file,
     progress::Progress,
     rules,
     sampling::{Classes, Sampling},
@@ -30,13 +30,19 @@ use crate::{
     stage_name::StageName,
 };
 
-/// Measures a network against a dataset.
+/// Measures a network, or pictures, against a dataset.
 #[serde_inline_default]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Evaluate {
-    /// The stage that makes the network.
-    pub network: StageName,
+    /// The stage that makes the network. Either this or `pictures` is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<StageName>,
+    /// Pictures that are measured as they are, in place of a network's: a folder or a zip of PNG, JPEG, BMP or WebP files,
+    /// with its subfolders and sorted by name, or an `.npz` whose array `arr_0` is uint8 `[n, height, width, channels]`;
+    /// path or URL. The first ones are taken, as many as the metrics need.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pictures: Option<Location>,
     /// How noise becomes images. Default: the network's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sampler: Option<Sampler>,
@@ -92,6 +98,61 @@ impl Evaluate {
     pub fn metric_names(&self) -> Vec<String> {
         self.metrics.iter().flat_map(Metric::names).collect()
     }
+
+    /// How many generated images, or pictures, the metrics need.
+    pub(super) fn images(&self) -> usize {
+        self.metrics.iter().map(|metric| metric.needs().generated).max().unwrap_or(0)
+    }
+
+    /// Measures the network of a stage.
+    fn network(
+        &self,
+        name: &StageName,
+        real_images: RealImages,
+        context: &Context<'_>,
+    ) -> Result<ScoresArtifact> {
+        let (_, artifact) = network_file::artifact(context, name)?;
+        let network = network_file::load(context, name, self.precision)?;
+        let codec = network_file::codec(context, &artifact.encoder)?;
+        let sampler = self.sampler.as_ref().unwrap_or(&artifact.sampler);
+        let labels = match self.class_labels {
+            ClassLabels::Dataset => real_images.dataset.as_ref().and_then(|dataset| dataset.classes()),
+            ClassLabels::Uniform => None,
+        };
+        let sampling = Sampling {
+            network: &network,
+            codec: &codec,
+            sampler,
+            rng: self.rng,
+            classes: labels.as_deref().map_or(Classes::Drawn, Classes::Among),
+            device: &context.device,
+        };
+        let mut scoring = Scoring::new(&self.metrics, real_images, context)?;
+        let images = self.images() as u64;
+        let total = images * u64::from(self.trials);
+        let mut progress = Progress::new(context.name.as_str(), "images", 0, total);
+        let mut trials: IndexMap<String, Vec<f64>> = IndexMap::new();
+        for trial in 0..u64::from(self.trials) {
+            let first = self.first_seed + trial * images;
+            let make = |range: std::ops::Range<usize>| {
+                let seeds: Vec<u64> = range.map(|i| first + i as u64).collect();
+                sampling.images(&seeds)
+            };
+            let each = |done: usize| {
+                progress.at(trial * images + done as u64, &[]);
+                if context.stop.requested() { Err(Error::Interrupted) } else { Ok(()) }
+            };
+            let draw = context.seed.at(Phase::Sample, trial);
+            for (name, value) in scoring.measure(self.batch_size as usize, draw, make, each)? {
+                trials.entry(name).or_default().push(value);
+            }
+        }
+        progress.finish();
+        let scores: IndexMap<String, Score> =
+            trials.into_iter().map(|(name, values)| (name, Score::of_trials(values))).collect();
+        let (network, nfe) = (Some(name.clone()), Some(sampler.nfe()));
+        Ok(ScoresArtifact { network, nfe, scores })
+    }
 }
 
 impl Verb for Evaluate {
@@ -101,11 +162,9 @@ impl Verb for Evaluate {
 
 impl Stage for Evaluate {
     fn inputs(&self) -> Vec<Input<'_>> {
-        let mut inputs = vec![Input::new("network", &self.network, Kind::Network)];
-        if let Some(name) = &self.reference {
-            inputs.push(Input::new("reference", name, Kind::Dataset));
-        }
-        inputs
+        let network = self.network.iter().map(|name| Input::new("network", name, Kind::Network));
+        let reference = self.reference.iter().map(|name| Input::new("reference", name, Kind::Dataset));
+        network.chain(reference).collect()
     }
 
     fn check(&self) -> Vec<Objection> {
@@ -113,6 +172,7 @@ impl Stage for Evaluate {
         let names = self.metric_names();
         let measured: Vec<&str> = names.iter().map(String::as_str).collect();
         objections.extend(limits::objections("expect", &self.expect, &measured, self.trials));
+        objections.extend(evaluate_pictures::one_of_two(self));
         objections
     }
 
@@ -144,22 +204,29 @@ impl Stage for Evaluate {
             if self.statistics.is_none() {
                 objections.extend(rules::enough_images("metrics", &self.metrics, name, facts));
             }
-            if let Some(network) = world.network(&self.network) {
-                let encoder = world.encoder(&self.network);
+            if let Some(from) = &self.network
+                && let Some(network) = world.network(from)
+            {
+                let encoder = world.encoder(from);
                 let found = rules::network_and_dataset("reference", network, &encoder, name, facts, false);
                 objections.extend(found);
             }
         }
+        objections.extend(evaluate_pictures::agrees(self, facts, world));
         objections
     }
 
     fn locations(&self) -> Vec<(String, &Location)> {
-        self.statistics.as_ref().map(|s| ("statistics".to_owned(), s)).into_iter().collect()
+        let files = [("pictures", &self.pictures), ("statistics", &self.statistics)];
+        files.into_iter().filter_map(|(field, file)| Some((field.to_owned(), file.as_ref()?))).collect()
     }
 
     fn work(&self, _world: &World<'_>, cache: &Path) -> Work {
-        let most = self.metrics.iter().map(|metric| metric.needs().generated as u64).max();
-        let work = Work { images: most.map(|images| images * u64::from(self.trials)), ..Work::default() };
+        let images = self.network.as_ref().map(|_| self.images() as u64 * u64::from(self.trials));
+        let mut work = Work { images, ..Work::default() };
+        if let Some(pictures) = &self.pictures {
+            work = work.with_file(pictures, None, cache);
+        }
         work.with_statistics(self.statistics.as_ref(), cache).with_metrics(&self.metrics, cache)
     }
 
@@ -177,51 +244,17 @@ impl Stage for Evaluate {
 
     fn run(&self, context: &mut Context<'_>) -> Result<Artifact> {
         let context = &*context;
-        let (_, artifact) = network_file::artifact(context, &self.network)?;
-        let network = network_file::load(context, &self.network, self.precision)?;
-        let codec = network_file::codec(context, &artifact.encoder)?;
-        let sampler = self.sampler.as_ref().unwrap_or(&artifact.sampler);
         let dataset = self.reference.as_ref().map(|name| dataset_file::open(context, name)).transpose()?;
-        let labels = match self.class_labels {
-            ClassLabels::Dataset => dataset.as_ref().and_then(|dataset| dataset.classes()),
-            ClassLabels::Uniform => None,
-        };
         let statistics = self.statistics.as_ref().map(|location| {
             let path = context.fetch(location, None)?;
             Statistics::open(&path)
         });
         let real_images = RealImages { dataset, statistics: statistics.transpose()? };
-        let sampling = Sampling {
-            network: &network,
-            codec: &codec,
-            sampler,
-            rng: self.rng,
-            classes: labels.as_deref().map_or(Classes::Drawn, Classes::Among),
-            device: &context.device,
+        let scores = match (&self.network, &self.pictures) {
+            (Some(name), _) => self.network(name, real_images, context)?,
+            (None, Some(pictures)) => evaluate_pictures::run(self, pictures, real_images, context)?,
+            (None, None) => return Err(Error::Unusable("there is nothing to measure".to_owned())),
         };
-        let mut scoring = Scoring::new(&self.metrics, real_images, context)?;
-        let images = scoring.images() as u64;
-        let total = images * u64::from(self.trials);
-        let mut progress = Progress::new(context.name.as_str(), "images", 0, total);
-        let mut trials: IndexMap<String, Vec<f64>> = IndexMap::new();
-        for trial in 0..u64::from(self.trials) {
-            let first = self.first_seed + trial * images;
-            let make = |range: std::ops::Range<usize>| {
-                let seeds: Vec<u64> = range.map(|i| first + i as u64).collect();
-                sampling.images(&seeds)
-            };
-            let each = |done: usize| {
-                progress.at(trial * images + done as u64, &[]);
-                if context.stop.requested() { Err(Error::Interrupted) } else { Ok(()) }
-            };
-            let draw = context.seed.at(Phase::Sample, trial);
-            for (name, value) in scoring.measure(self.batch_size as usize, draw, make, each)? {
-                trials.entry(name).or_default().push(value);
-            }
-        }
-        progress.finish();
-        let scores: IndexMap<String, Score> =
-            trials.into_iter().map(|(name, values)| (name, Score::of_trials(values))).collect();
-        Ok(Artifact::Scores(ScoresArtifact { network: self.network.clone(), nfe: sampler.nfe(), scores }))
+        Ok(Artifact::Scores(scores))
     }
 }

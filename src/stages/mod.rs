@@ -11,6 +11,7 @@ mod dataset_file;
 pub mod distill;
 pub mod download;
 pub mod evaluate;
+mod evaluate_pictures;
 pub mod facts;
 pub mod generate;
 pub mod guard;

@@ -15,7 +15,7 @@ use crate::{
 
 /// Of `prepare_dataset`: many of its images.
 pub(super) const REALS: &str = "reals.png";
-/// Of `generate`: many of its images.
+/// Of `generate`, many of its images; of `evaluate`, many of the pictures that it measured.
 pub(super) const GRID: &str = "grid.png";
 /// What a training's pictures begin with; the number of images that it has seen follows, ten digits wide.
 pub(super) const FAKES: &str = "fakes-";
@@ -28,7 +28,8 @@ pub fn of(dir: &Path, artifact: &Artifact) -> Option<PathBuf> {
         Artifact::Network(network) => of_training(dir, network.nimg),
         Artifact::Dataset(_) => dir.join(REALS),
         Artifact::Images(images) => dir.join(&images.grid),
-        Artifact::Scores(_) | Artifact::Table(_) => return None,
+        Artifact::Scores(_) => dir.join(GRID),
+        Artifact::Table(_) => return None,
     };
     path.is_file().then_some(path)
 }

@@ -56,7 +56,7 @@ fn row(row: &Row, context: &Context<'_>) -> MeasuredRow {
     let mut measured = MeasuredRow { asked: row.clone(), ..MeasuredRow::default() };
     measured.folder = found.and_then(|finished| folder(context, finished));
     if let Some(artifact) = found.and_then(Finished::scores) {
-        measured.nfe = Some(artifact.nfe);
+        measured.nfe = artifact.nfe;
         measured.measured.clone_from(&artifact.scores);
     }
     measured
@@ -90,6 +90,9 @@ fn grids(report: &Report, context: &Context<'_>) -> Vec<Grid> {
                 let path = picture::of_training(&finished.dir, *nimg);
                 (Some(path), format!("weights after {}", Kimg::from_nimg(*nimg)))
             }
+            Artifact::Scores(_) => {
+                (Some(finished.dir.join(picture::GRID)), "measured as they are".to_owned())
+            }
             _ => (None, String::new()),
         };
         grids.extend(picture.and_then(|path| grid(context, &path, &row.label, note, false)));
@@ -106,14 +109,15 @@ fn pictured<'a>(row: &Row, finished: &'a IndexMap<StageName, Finished>) -> Optio
     }
 }
 
-/// The stage whose network a stage measured.
+/// The stage whose network a stage measured; the stage itself, where that measured pictures.
 pub(super) fn measured<'a>(
     finished: &'a IndexMap<StageName, Finished>,
     stage: &StageName,
 ) -> Option<&'a Finished> {
-    match &finished.get(stage)?.artifact {
-        Artifact::Scores(scores) => finished.get(&scores.network),
-        _ => None,
+    let measuring = finished.get(stage)?;
+    match &measuring.scores()?.network {
+        Some(network) => finished.get(network),
+        None => Some(measuring),
     }
 }
 

@@ -60,7 +60,7 @@ impl<'a> Scoring<'a> {
     }
 
     /// How many generated images the metrics need.
-    pub(super) fn images(&self) -> usize {
+    fn images(&self) -> usize {
         self.metrics.iter().map(|metric| metric.needs().generated).max().unwrap_or(0)
     }
 

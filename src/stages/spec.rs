@@ -68,7 +68,7 @@ verbs! {
     Distill,
     /// Makes images with a network, one seed each.
     Generate,
-    /// Measures a network against a dataset.
+    /// Measures a network, or pictures, against a dataset.
     Evaluate,
     /// A paper table with verdicts, curves and images.
     Report,
