@@ -11,7 +11,7 @@ use std::{
 
 use proptest::{prelude::*, sample::Index, test_runner::TestRunner};
 use sida::{
-    checkpoint::{ReferenceSnapshot, ReferenceTrainingState},
+    checkpoint::{ReferenceSnapshot, ReferenceTrainingState, ScriptModule},
     formats::{
         FidStatistics, FileBytes, npy,
         pickle::Pickle,
@@ -190,6 +190,7 @@ fn read_pickle(bytes: Vec<u8>) {
         }
     }
     let _ = ReferenceTrainingState::read(memory(bytes.clone()));
+    let _ = ScriptModule::read(memory(bytes.clone()));
     let _ = FidStatistics::read(memory(bytes));
 }
 
@@ -231,6 +232,16 @@ fn damaged_snapshots() {
 #[test]
 fn damaged_training_states() {
     fuzz_files(&corpus(&["pt"]), read_pickle);
+}
+
+#[test]
+fn damaged_torchscript() {
+    let file =
+        |name: &str| fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/torchscript").join(name));
+    let files = ["module.pt", "traced.pt"].map(|name| file(name).expect("readable fixtures"));
+    let whole = |bytes: &Vec<u8>| matches!(ScriptModule::read(memory(bytes.clone())), Ok(Some(_)));
+    assert!(files.iter().all(whole), "damaged before anything was done to them");
+    fuzz_files(&files, read_pickle);
 }
 
 #[test]

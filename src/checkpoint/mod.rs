@@ -7,6 +7,7 @@ mod reference_adam;
 mod reference_network;
 mod reference_snapshot;
 mod reference_training_state;
+mod script_module;
 mod state_dict_file;
 mod store;
 
@@ -15,5 +16,6 @@ pub use reference_adam::{AdamMoments, ReferenceAdam};
 pub use reference_network::{ReferenceNetwork, check_shapes};
 pub use reference_snapshot::{ReferenceEncoder, ReferenceSnapshot};
 pub use reference_training_state::{ReferenceTrainingState, TrainedNetwork, TrainingStateStyle};
+pub use script_module::ScriptModule;
 pub use state_dict_file::read_state_dict_file;
 pub use store::{Checkpoint, CheckpointStore, is_checkpoint};

@@ -77,8 +77,8 @@ impl Allowance {
 
 /// The tensors of a tree of modules.
 pub(super) struct Collected<'a> {
-    pickle: &'a Pickle,
-    allowance: &'a mut Allowance,
+    pub(super) pickle: &'a Pickle,
+    pub(super) allowance: &'a mut Allowance,
     /// Parameters and buffers, in the order of `state_dict()`.
     pub(super) tensors: StateDict,
     /// Names of the parameters, in the order of `parameters()`.
@@ -92,10 +92,7 @@ impl<'a> Collected<'a> {
 
     /// A module's parameters, then its buffers, then its children.
     pub(super) fn module(&mut self, value: Value, prefix: &str, depth: usize) -> Result<()> {
-        if depth > DEEPEST || self.allowance.modules == 0 || prefix.len() > LONGEST_NAME {
-            return Err(self.pickle.bad("modules nest too deeply or are too many"));
-        }
-        self.allowance.modules -= 1;
+        self.enter(prefix, depth)?;
         let state = self.attributes(value).ok_or_else(|| self.no_module(prefix))?;
         self.allowance.dict(self.pickle, state)?;
         for (name, value) in self.dict(state, "_parameters", prefix)? {
@@ -117,6 +114,15 @@ impl<'a> Collected<'a> {
         Ok(())
     }
 
+    /// Pays for looking into a module.
+    pub(super) fn enter(&mut self, prefix: &str, depth: usize) -> Result<()> {
+        if depth > DEEPEST || self.allowance.modules == 0 || prefix.len() > LONGEST_NAME {
+            return Err(self.pickle.bad("modules nest too deeply or are too many"));
+        }
+        self.allowance.modules -= 1;
+        Ok(())
+    }
+
     /// A module's dict of attributes: inside the description of a persistent object, or its plain state.
     fn attributes(&self, value: Value) -> Option<Value> {
         if let Some(persistent) = Persistent::of(self.pickle, value) {
@@ -129,7 +135,7 @@ impl<'a> Collected<'a> {
         self.pickle.instance(value)?.state
     }
 
-    fn no_module(&self, prefix: &str) -> Error {
+    pub(super) fn no_module(&self, prefix: &str) -> Error {
         self.pickle.bad(format!("`{}` is not a network module", prefix.trim_end_matches('.')))
     }
 
@@ -160,9 +166,15 @@ impl<'a> Collected<'a> {
         }
         let view = self.pickle.tensor(value)?;
         let view = view.ok_or_else(|| self.pickle.bad(format!("`{name}` is not a tensor")))?;
-        let data = self.allowance.read(self.pickle, &view)?;
-        self.tensors.insert(name, data);
+        self.insert(name, &view)?;
         Ok(true)
+    }
+
+    /// Copies a tensor out of the file.
+    pub(super) fn insert(&mut self, name: String, view: &TensorView) -> Result<()> {
+        let data = self.allowance.read(self.pickle, view)?;
+        self.tensors.insert(name, data);
+        Ok(())
     }
 }
 

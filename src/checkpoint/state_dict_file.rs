@@ -1,8 +1,11 @@
-//! A state dict on disk: `.safetensors`, or torch's `.pt` and `.pth`.
+//! A state dict on disk: `.safetensors`, or torch's `.pt` and `.pth`, which may hold a module of TorchScript.
 
 use std::path::Path;
 
-use super::modules::{Allowance, read_state_dict};
+use super::{
+    modules::{Allowance, read_state_dict},
+    script_module::ScriptModule,
+};
 use crate::{
     Result,
     formats::{FileBytes, pickle::Pickle, safetensors},
@@ -18,6 +21,9 @@ pub fn read_state_dict_file(path: &Path) -> Result<StateDict> {
         return Ok(safetensors::read(path)?.0);
     }
     let pickle = Pickle::read(FileBytes::open(path)?, "file of weights")?;
+    if let Some(module) = ScriptModule::of(&pickle)? {
+        return Ok(module.state_dict);
+    }
     let root = pickle.root();
     read_state_dict(&pickle, root, &mut Allowance::new(&pickle))
 }

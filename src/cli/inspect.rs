@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::output;
 use crate::{
     Error, Result,
-    checkpoint::{ReferenceSnapshot, ReferenceTrainingState},
+    checkpoint::{ReferenceSnapshot, ReferenceTrainingState, ScriptModule},
     data::{DatasetKind, DatasetOptions, ImageDataset},
     formats::safetensors,
     state_dict::StateDict,
@@ -23,7 +23,7 @@ struct Shown {
     value: Value,
 }
 
-/// Prints what a network pickle, a training state, a safetensors file, a dataset or a finished stage's folder holds.
+/// Prints what a network pickle, a training state, a module of TorchScript, a safetensors file, a dataset or a finished stage's folder holds.
 ///
 /// # Errors
 /// `Usage` for a path that leads nowhere or to something else; whatever the file has against it.
@@ -34,7 +34,10 @@ pub(super) fn inspect(path: &Path, json: bool) -> Result<()> {
         _ if path.join("artifact.json").is_file() => stage(path)?,
         "safetensors" => weights(path)?,
         "pkl" => snapshot(path)?,
-        "pt" | "pth" => training_state(path)?,
+        "pt" | "pth" => match ScriptModule::open(path)? {
+            Some(module) => script_module(&module),
+            None => training_state(path)?,
+        },
         "zip" | "npz" | "json" | "" => dataset(path)?,
         _ if path.is_dir() => dataset(path)?,
         _ => {
@@ -117,6 +120,15 @@ fn snapshot(path: &Path) -> Result<Shown> {
     }
     lines.extend(tensors(&network.state_dict));
     Ok(Shown { lines, value })
+}
+
+fn script_module(module: &ScriptModule) -> Shown {
+    let state = &module.state_dict;
+    let mut lines =
+        vec![format!("TorchScript, module {}; its code was not looked at", name(&module.class_name))];
+    lines.extend(tensors(state));
+    let value = json!({ "kind": "TorchScript", "class": module.class_name, "tensors": described(state) });
+    Shown { lines, value }
 }
 
 fn training_state(path: &Path) -> Result<Shown> {

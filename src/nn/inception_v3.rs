@@ -1,9 +1,12 @@
 //! Inception v3 as the graph of 2015-12-05 has it: the detector of FID and of the Inception Score.
 
+use std::borrow::Cow;
+
 use burn::tensor::{Device, Tensor, activation::softmax};
 
 use super::{
     inception_blocks::{Layout, MIXED_5_AND_6, MIXED_7, Mixed},
+    inception_names,
     inception_resize::InceptionInput,
     inception_unit::{Unit, global_average},
     registry::{Init, Registry},
@@ -47,14 +50,17 @@ pub struct InceptionOutputs {
 }
 
 impl InceptionV3 {
-    /// Loads the public weights (`pt_inception-2015-12-05`), every batch normalisation folded into its
-    /// convolution. Counters of seen batches are passed over.
+    /// Loads the public weights (`pt_inception-2015-12-05`, or NVIDIA's `inception-2015-12-05` with its own names),
+    /// every batch normalisation folded into its convolution. Counters of seen batches are passed over.
     ///
     /// # Errors
     ///
-    /// Tensors that are missing, unexpected or of another shape.
+    /// Tensors that are missing, unexpected or of another shape; names of another kind of file.
     pub fn load(dict: &StateDict, origin: &str, device: &Device) -> Result<Self> {
-        let mut registry = Registry::weights(dict, origin, device);
+        let dict = inception_names::public(dict, origin)?;
+        let renamed = matches!(dict, Cow::Owned(_)).then_some(" (its tensors under pytorch-fid's names)");
+        let origin = format!("{origin}{}", renamed.unwrap_or_default());
+        let mut registry = Registry::weights(&dict, &origin, device);
         let r = &mut registry;
         let mut unit = |name: &str, inputs: usize, side: usize| Unit::load(r, name, inputs, [side; 2]);
         let conv2d_1a = unit("Conv2d_1a_3x3", 3, 3)?.halving();

@@ -14,6 +14,7 @@ mod encoded;
 #[cfg(test)]
 pub(crate) mod gaussian;
 mod inception_blocks;
+mod inception_names;
 pub mod inception_resize;
 mod inception_unit;
 pub mod inception_v3;

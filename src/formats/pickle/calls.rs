@@ -4,7 +4,7 @@ use super::{
     globals,
     machine::{LINE, Machine},
     object::{Blob, Id, Instance, Object, Storage, Value},
-    torch_file,
+    script, torch_file,
 };
 use crate::{Error, Result};
 
@@ -23,9 +23,8 @@ impl Machine<'_> {
 
     /// Judges a name.
     pub(super) fn global(&mut self, module: &str, name: &str) -> Result<Value> {
-        if !globals::is_data(module, name) {
-            let global = format!("{module}.{name}");
-            return Err(Error::ForbiddenGlobal { path: self.source.path().to_path_buf(), global });
+        if !(globals::is_data(module, name) || self.script && script::is_class(module, name)) {
+            return Err(self.forbidden(format!("{module}.{name}")));
         }
         let key = format!("{module} {name}");
         if let Some(&known) = self.globals.get(&key) {
@@ -41,16 +40,32 @@ impl Machine<'_> {
         let Some((callee, module, name)) = self.as_global(callee) else {
             return Err(self.bad("it calls something that is not a function by name"));
         };
+        if script::is_class(module, name) {
+            return Err(self.forbidden(format!("{module}.{name}(...)")));
+        }
         if (module, name) == ("torch.storage", "_load_from_bytes") {
             return self.load_from_bytes(args).and_then(|storage| self.push(storage));
         }
-        let instance = Instance { callee, args, state: None, items: Vec::new(), appended: Vec::new() };
-        self.push_object(Object::Instance(instance))
+        self.push_object(Object::Instance(Instance::new(callee, args)))
+    }
+
+    /// An object of a class. One of TorchScript is a record to be filled: it takes no arguments.
+    pub(super) fn new_object(&mut self, class: Value, args: Value) -> Result<()> {
+        match self.as_global(class) {
+            Some((id, module, name)) if script::is_class(module, name) && self.tuple(args) == Some(&[]) => {
+                self.push_object(Object::Instance(Instance::new(id, args)))
+            }
+            _ => self.instance(class, args),
+        }
     }
 
     /// The same with arguments that are no tuple yet.
     pub(super) fn instance_of(&mut self, callee: Value, args: Vec<Value>) -> Result<()> {
         self.object(Object::Tuple(args)).and_then(|args| self.instance(callee, args))
+    }
+
+    fn forbidden(&self, global: String) -> Error {
+        Error::ForbiddenGlobal { path: self.source.path().to_path_buf(), global }
     }
 
     /// Keeps the state of the object on top.

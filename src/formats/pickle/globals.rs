@@ -21,6 +21,7 @@ const DATA: &[(&str, &[&str])] = &[
         "torch._utils",
         &["_rebuild_parameter", "_rebuild_parameter_with_state", "_rebuild_tensor", "_rebuild_tensor_v2"],
     ),
+    ("torch.jit._pickle", TYPED_LISTS),
     ("torch.nn.parameter", &["Buffer", "Parameter"]),
     ("torch.serialization", &["_get_layout"]),
     ("torch.storage", &["TypedStorage", "UntypedStorage", "_load_from_bytes"]),
@@ -36,6 +37,10 @@ const TORCH: &[&str] = &[
     "Size", "bfloat16", "bool", "device", "float16", "float32", "float64", "int16", "int32", "int64", "int8",
     "strided", "uint8",
 ];
+
+/// In what TorchScript wraps lists and dicts, so that a reader knows the type of what is in them.
+const TYPED_LISTS: &[&str] =
+    &["build_boollist", "build_doublelist", "build_intlist", "build_tensorlist", "restore_type_tag"];
 
 /// Modules of which every class stands for a network module, kept as its attributes.
 const NETWORK_MODULES: &[&str] = &["torch.nn.modules."];

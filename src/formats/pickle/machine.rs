@@ -31,6 +31,8 @@ pub(super) struct Machine<'a> {
     pub(super) referred: HashMap<String, Value>,
     pub(super) budget: &'a mut Budget,
     pub(super) depth: u32,
+    /// Whether classes of TorchScript may be mentioned: their code lies in the same archive.
+    pub(super) script: bool,
     pub(super) stack: Vec<Value>,
     pub(super) marks: Vec<usize>,
     pub(super) memo: HashMap<u64, Value>,
@@ -57,6 +59,7 @@ impl<'a> Machine<'a> {
             referred: HashMap::new(),
             budget,
             depth,
+            script: false,
             stack: Vec::new(),
             marks: Vec::new(),
             memo: HashMap::new(),
@@ -187,7 +190,8 @@ impl<'a> Machine<'a> {
                 let (module, name) = (self.owned_text(names[0])?, self.owned_text(names[1])?);
                 self.global(&module, &name).and_then(|global| self.push(global))
             }
-            b'R' | 0x81 => self.pop_many(2).and_then(|call| self.instance(call[0], call[1])),
+            b'R' => self.pop_many(2).and_then(|call| self.instance(call[0], call[1])),
+            0x81 => self.pop_many(2).and_then(|call| self.new_object(call[0], call[1])),
             0x92 => {
                 // Keyword arguments follow the positional ones in the list of arguments.
                 let call = self.pop_many(3)?;

@@ -82,6 +82,13 @@ pub struct Instance {
     pub appended: Vec<Value>,
 }
 
+impl Instance {
+    /// A call that nothing was done with yet.
+    pub(super) fn new(callee: Id, args: Value) -> Self {
+        Self { callee, args, state: None, items: Vec::new(), appended: Vec::new() }
+    }
+}
+
 /// Elements that tensors are views of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Storage {

@@ -10,6 +10,7 @@ use super::{
     budget::Budget,
     machine::Machine,
     object::{Blob, Id, Instance, Object, Value},
+    script,
     torch_file::{self, Persistent},
 };
 use crate::{Error, Result};
@@ -64,8 +65,10 @@ impl Pickle {
         }
         let mut budget = Budget::default();
         let span = archive.span(pickle)?;
+        let script = script::is_archive(&archive, &prefix);
         let persistent = Persistent::Zip { archive: &archive, prefix };
         let mut machine = Machine::new(archive.source(), span, format, persistent, &mut budget, 0);
+        machine.script = script;
         let root = machine.run()?;
         let (objects, globals) = machine.into_parts();
         Ok(Self { source: archive.into_source(), format, objects, globals, root })
