@@ -61,6 +61,27 @@ fn a_table_shows_what_the_checked_in_file_means_and_not_the_newest_run() {
 }
 
 #[test]
+fn other_weights_of_inception_are_another_measurement() {
+    let bench = Bench::new();
+    let file = bench.write(
+        "p.yaml",
+        pipeline().replace("detector: pixels, images: 100", "detector: inception, images: 2048"),
+    );
+    let key = |weights: &str| {
+        let path = bench.write("inception.pth", weights);
+        let plan = bench.command(&["plan", &file, "--json"]).env("SIDA_INCEPTION", path).output().unwrap();
+        let plan: serde_json::Value = serde_json::from_slice(&plan.stdout).unwrap();
+        let stages = plan["stages"].as_array().unwrap().clone();
+        let of = |name: &str| stages.iter().find(|stage| stage["stage"] == name).unwrap()["key"].clone();
+        [of("teacher"), of("scores")]
+    };
+    let [first, again, other] = [key("a"), key("a"), key("b")];
+    assert_eq!(first, again);
+    assert_eq!(first[0], other[0]);
+    assert_ne!(first[1], other[1]);
+}
+
+#[test]
 fn a_page_says_what_was_asked_for() {
     let bench = Bench::new();
     let file = bench.write("p.yaml", pipeline());

@@ -10,7 +10,7 @@ use serde_inline_default::serde_inline_default;
 use super::{
     artifact::{Artifact, ScoresArtifact},
     context::Context,
-    dataset_file, evaluate_pictures, limits, network_file,
+    dataset_file, evaluate_pictures, inception_weights, limits, network_file,
     progress::Progress,
     rules,
     sampling::{Classes, Sampling},
@@ -217,8 +217,14 @@ impl Stage for Evaluate {
     }
 
     fn locations(&self) -> Vec<(String, &Location)> {
-        let files = [("pictures", &self.pictures), ("statistics", &self.statistics)];
-        files.into_iter().filter_map(|(field, file)| Some((field.to_owned(), file.as_ref()?))).collect()
+        // Other weights of Inception measure something else. Of a training they only choose among its snapshots.
+        let inception = inception_weights::needed(&self.metrics);
+        let files = [
+            ("pictures", self.pictures.as_ref()),
+            ("statistics", self.statistics.as_ref()),
+            ("inception", inception),
+        ];
+        files.into_iter().filter_map(|(field, file)| Some((field.to_owned(), file?))).collect()
     }
 
     fn work(&self, _world: &World<'_>, cache: &Path) -> Work {

@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use indexmap::{IndexMap, IndexSet};
 
-use super::context::Context;
+use super::{context::Context, inception_weights};
 use crate::{
     Error, Result,
     data::ImageDataset,
@@ -45,8 +45,7 @@ pub(super) struct Scoring<'a> {
 impl<'a> Scoring<'a> {
     /// Looks at nothing yet; `context` says where Inception's weights are, should they be needed.
     pub(super) fn new(metrics: &'a [Metric], real_images: RealImages, context: &Context<'_>) -> Result<Self> {
-        let needs_inception = metrics.iter().any(|metric| metric.needs().detector == DetectorName::Inception);
-        let inception = if needs_inception { Some(super::inception_weights::find(context)?) } else { None };
+        let inception = inception_weights::needed(metrics).map(|_| inception_weights::find(context));
         Ok(Self {
             metrics,
             dataset: real_images.dataset,
@@ -54,7 +53,7 @@ impl<'a> Scoring<'a> {
             nothing: Observed::new(Keep::default()),
             detectors: IndexMap::new(),
             real: Views::new(),
-            inception,
+            inception: inception.transpose()?,
             device: context.device.clone(),
         })
     }
@@ -177,7 +176,7 @@ impl<'a> Scoring<'a> {
                 DetectorName::RandomConv => Box::new(RandomConv::new(channels, height, width, &self.device)),
                 DetectorName::Inception => {
                     let path = self.inception.as_deref().expect("found when a metric needs it");
-                    super::inception_weights::load(path, &self.device)?
+                    inception_weights::load(path, &self.device)?
                 }
             };
             self.detectors.insert(name, detector);

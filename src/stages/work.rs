@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{download, inception_weights};
 use crate::{
     location::{Location, Resolved},
-    metrics::{DetectorName, Metric},
+    metrics::Metric,
     nn::NetworkConfig,
     training::Pace,
 };
@@ -69,10 +69,9 @@ impl Work {
     /// What metrics need.
     #[must_use]
     pub(super) fn with_metrics(self, metrics: &[Metric], cache: &Path) -> Self {
-        if metrics.iter().any(|metric| metric.needs().detector == DetectorName::Inception) {
-            self.with_file(&inception_weights::location(), Some(inception_weights::BYTES), cache)
-        } else {
-            self
+        match inception_weights::needed(metrics) {
+            Some(location) => self.with_file(location, Some(inception_weights::BYTES), cache),
+            None => self,
         }
     }
 }
