@@ -269,10 +269,41 @@ fn a_training_that_diverges_stops_and_keeps_its_last_good_checkpoint() {
         assert!(!folder(&dir, "sida").join("artifact.json").exists());
     }
     let rates = ["stages.sid.distill.generator.lr=0.1", "stages.sid.distill.fake_score.lr=0.1"];
-    until("sid", &rates).exits(4).complains(&["stage `sid` diverged at", "per image"]);
+    until("sid", &rates).exits(4).complains(&["stage `sid` diverged at", "at the beginning"]);
     // A teacher that runs away is noticed as well.
     let said = until("teacher", &["stages.teacher.train_teacher.lr=1"]).exits(4);
-    said.complains(&["stage `teacher` diverged at", "the loss"]);
+    said.complains(&["stage `teacher` diverged at", "the denoising error"]);
+}
+
+#[test]
+fn a_changed_guard_tries_again_and_a_finished_training_stays_finished() {
+    let bench = Bench::new();
+    let run = |verb: &str, guard: &str| {
+        let settings =
+            ["generator.lr=0.01", "fake_score.lr=0.1", guard].map(|s| format!("stages.sid.distill.{s}"));
+        let mut arguments = vec![verb, SMALL];
+        if verb == "run" {
+            arguments.extend(["--until", "sid"]);
+        }
+        settings.iter().for_each(|setting| arguments.extend(["--set", setting]));
+        bench.sida(&arguments)
+    };
+    let strict = "guard={ patience: 1, explosion: 1.0, collapse: 1.0 }";
+    run("run", strict).exits(4);
+    for (guard, again) in [(strict, false), ("guard={}", true), ("guard=off", true)] {
+        let plan = run("plan", guard).exits(0).out;
+        assert_eq!(plan.contains("its `guard` has changed: it is tried again"), again, "{guard}: {plan}");
+        assert_eq!(plan.contains("`--force` tries again"), !again, "{guard}: {plan}");
+    }
+    let said = run("run", strict).exits(4);
+    assert!(!said.err.contains("sid: distill runs"), "{}", said.err);
+    let said = run("run", "guard=off").exits(0);
+    assert!(said.err.contains("sid: distill runs (diverged at"), "{}", said.err);
+    // It is the same stage, and done.
+    for guard in [strict, "guard={}"] {
+        let said = run("run", guard).exits(0);
+        assert!(!said.err.contains("sid: distill runs"), "{guard}: {}", said.err);
+    }
 }
 
 #[test]

@@ -159,7 +159,10 @@ fn results(bench: &Bench) -> Vec<(String, Vec<Vec<u8>>)> {
 fn a_search_stops_the_worse_half_and_goes_on_with_the_better_whoever_runs_it() {
     let axes =
         "  lr: { paths: [stages.teacher.train_teacher.lr], values: [1.0e-6, 1.0e-5, 1.0e-4, 1.0e-3, 1.0] }";
-    let rest = format!("{CELL}\nsearch: {{ halving: {{ keep: 0.5, rungs_kimg: [0.1, 0.2, 0.3] }} }}");
+    // Three statuses in all.
+    let guard = "set: { stages.teacher.train_teacher.guard: { patience: 2 } }";
+    let rest =
+        format!("{CELL}\n{guard}\nsearch: {{ halving: {{ keep: 0.5, rungs_kimg: [0.1, 0.2, 0.3] }} }}");
     let one = Bench::new();
     let file = sweep(&one, axes, &rest);
     // The one that diverges is a result, too.

@@ -44,8 +44,13 @@ impl FakeScoreLoss {
             };
             kept.only(weight * cost)
         });
-        let score = kept.only(denoising_loss(kept.only(generated), kept.only(judged.images), weight, logvar));
-        LossTerms { score, adversarial, kept }
+        let (clean, denoised) = (kept.only(generated), kept.only(judged.images));
+        let error = logvar.is_some().then(|| {
+            let [clean, denoised, weight] = [&clean, &denoised, &weight].map(|tensor| tensor.clone().inner());
+            kept.only(denoising_loss(clean, denoised, weight, None))
+        });
+        let score = kept.only(denoising_loss(clean, denoised, weight, logvar));
+        LossTerms { score, error, adversarial, kept }
     }
 }
 
@@ -60,6 +65,27 @@ mod tests {
             TensorData::new(values.into_iter().collect::<Vec<_>>(), Shape::from(shape)),
             &Device::flex(),
         )
+    }
+
+    #[test]
+    fn the_error_is_the_loss_as_if_there_were_no_uncertainty() {
+        let terms = |weight_by_logvar, logvar: f32| {
+            let (clean, images) =
+                (tensor([0.1, -0.4, 0.9], [1, 3, 1, 1]), tensor([0.3, 0.2, -0.5], [1, 3, 1, 1]));
+            let judged = Denoised {
+                images,
+                logits: tensor([0.0], [1, 1, 1, 1]),
+                logvar: Some(tensor([logvar], [1, 1, 1, 1])),
+            };
+            let sigma = tensor([0.7], [1, 1, 1, 1]);
+            FakeScoreLoss { sigma_data: 0.5, weight_by_logvar }.terms(clean, judged, None, &sigma)
+        };
+        let values = |tensor: Tensor<4>| tensor.into_data().try_into_vec::<f32>().unwrap();
+        let unweighted = terms(false, -3.0);
+        assert!(unweighted.error.is_none(), "it is the loss");
+        let (loss, error) = (values(unweighted.score), values(terms(true, -3.0).error.unwrap()));
+        assert_eq!(error, loss);
+        assert_ne!(values(terms(true, -3.0).score), loss);
     }
 
     /// The second of three samples is spoiled in one of the tensors; the release drops it from both losses, whichever

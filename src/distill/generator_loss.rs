@@ -42,7 +42,7 @@ impl GeneratorLoss {
         });
         let gap = real.clone() - fake;
         let score = gap.clone() * ((real - generated) - gap * self.alpha) / divisor;
-        LossTerms { score: kept.only(score), adversarial, kept }
+        LossTerms { score: kept.only(score), error: None, adversarial, kept }
     }
 }
 

@@ -30,6 +30,8 @@ pub struct Round {
     pub phase: Phase,
     /// Denoising or score identity loss.
     pub loss: f64,
+    /// The denoising loss without the weight of the network's own uncertainty (EDM2); else `loss`.
+    pub error: f64,
     /// Discriminator or adversarial loss.
     pub adversarial: Option<f64>,
     /// Samples that were left out because of a NaN.
@@ -38,13 +40,14 @@ pub struct Round {
 
 /// The rounds that reported `numbers`: those of the fake score phase, then as many of the generator phase.
 pub(super) fn rounds(numbers: &[f64], adversarial: bool) -> Vec<Round> {
-    let reports = numbers.chunks_exact(3);
+    let reports = numbers.chunks_exact(4);
     let of_fake_score = reports.len() / 2;
     let round = |(i, report): (usize, &[f64])| Round {
         phase: if i < of_fake_score { Phase::FakeScore } else { Phase::Generator },
         loss: report[0],
-        adversarial: adversarial.then_some(report[1]),
-        dropped: report[2] as u64,
+        error: report[1],
+        adversarial: adversarial.then_some(report[2]),
+        dropped: report[3] as u64,
     };
     reports.enumerate().map(round).collect()
 }
@@ -56,6 +59,7 @@ impl Round {
         Self {
             phase,
             loss: rounds().map(|round| round.loss).sum(),
+            error: rounds().map(|round| round.error).sum(),
             adversarial: rounds().map(|round| round.adversarial).sum(),
             dropped: rounds().map(|round| round.dropped).sum(),
         }

@@ -10,7 +10,7 @@ use crate::{
     kimg::Kimg,
     location::Location,
     stage_name::StageName,
-    training::{Ema, Pace, Snapshots},
+    training::{Ema, Guard, Pace, Snapshots},
 };
 
 /// Distills a teacher into a generator that needs one step.
@@ -65,6 +65,9 @@ pub struct Distill {
     /// Weights, sample grids and metrics along the way.
     #[serde(default)]
     pub snapshots: Snapshots,
+    /// When the training counts as run away and is stopped, relative to its own beginning; `off` where it never is.
+    #[serde(default, skip_serializing_if = "Guard::is_default")]
+    pub guard: Guard,
     /// A state of the PyTorch release to start from, instead of the teacher's weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_from: Option<StartFrom>,
@@ -80,6 +83,7 @@ impl Distill {
             status_every_kimg: self.status_every_kimg,
             checkpoint_every_kimg: self.checkpoint_every_kimg,
             snapshots: Some(&self.snapshots),
+            guard: &self.guard,
         }
     }
 }

@@ -11,6 +11,9 @@ pub struct LossTerms {
     /// Per value: the fake score network's denoising, or the generator's score identity; 0 for dropped samples.
     /// `[n, c, h, w]`
     pub score: Tensor<4>,
+    /// Of denoising that is weighted by the network's own uncertainty (EDM2): the same without that, for the guard. No
+    /// tape. `[n, c, h, w]`
+    pub error: Option<Tensor<4>>,
     /// Per sample, with an adversarial term: telling generated from real, or the wish to be taken for real; 0 for dropped
     /// samples. `[n, 1, 1, 1]`
     pub adversarial: Option<Tensor<4>>,
@@ -27,6 +30,8 @@ pub struct PhaseRound {
     pub terms: LossTerms,
     /// The scaled sum of `terms.score`. `[1]`
     pub loss: Tensor<1>,
+    /// The scaled sum of `terms.error`; where there is none, `loss` without a tape. `[1]`
+    pub error: Tensor<1>,
     /// The scaled sum of `terms.adversarial`. `[1]`
     pub adversarial_loss: Option<Tensor<1>>,
     /// By the parameters of the network that learns; empty where it was only asked for its losses.
@@ -37,14 +42,16 @@ impl PhaseRound {
     /// A round whose gradients are still to be taken; with the factors of both sums.
     pub(super) fn new(images: Tensor<4>, terms: LossTerms, [score, adversarial]: [f64; 2]) -> Self {
         let loss = terms.score.clone().sum() * score;
+        let error = terms.error.clone().map_or_else(|| loss.clone().inner(), |error| error.sum() * score);
         let adversarial_loss = terms.adversarial.clone().map(|a| a.sum() * adversarial);
-        Self { images, terms, loss, adversarial_loss, gradients: Gradients::default() }
+        Self { images, terms, loss, error, adversarial_loss, gradients: Gradients::default() }
     }
 
-    /// The gradients; and the report: loss, adversarial loss, number of dropped samples, still on the device. `[3]`
+    /// The gradients; and the report: loss, error, adversarial loss, number of dropped samples, still on the device. `[4]`
     pub(super) fn reported(self) -> (Gradients, Tensor<1>) {
         let loss = self.loss.inner();
         let adversarial = self.adversarial_loss.map_or_else(|| loss.zeros_like(), Tensor::inner);
-        (self.gradients, Tensor::cat(vec![loss, adversarial, self.terms.kept.count_dropped()], 0))
+        let dropped = self.terms.kept.count_dropped();
+        (self.gradients, Tensor::cat(vec![loss, self.error, adversarial, dropped], 0))
     }
 }

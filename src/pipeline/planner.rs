@@ -15,7 +15,7 @@ use super::{
     plan::{Lineage, Places, Plan, PlannedStage, Status},
     reason,
     spec::Pipeline,
-    store::{self, Divergence, StageFolder, State, Store},
+    store::{self, StageFolder, State, Store},
 };
 use crate::{
     Result,
@@ -23,7 +23,7 @@ use crate::{
     nn::NetworkConfig,
     report,
     stage_name::StageName,
-    stages::{World, work::parameters},
+    stages::{Stage, World, work::parameters},
 };
 
 /// Plans pipelines as things are at one moment: it does not see what happens to files while it lives.
@@ -125,7 +125,8 @@ impl<'a> Planner<'a> {
                 Lineage { key: input.key(), duration_kimg }
             });
             let key = input.key();
-            let Look { dir, status, continue_from } = self.look(&stage, &key, lineage.as_ref())?;
+            let Look { dir, status, continue_from } =
+                self.look(&stage, spec.stage(), &key, lineage.as_ref())?;
             let status = status.map_or_else(|| absent(&input, &self.store, &own), Ok)?;
             let mut work = spec.stage().work(&world, &self.places.cache);
             work.parameters = world.network(&stage).and_then(|network| self.parameters(network));
@@ -153,24 +154,35 @@ impl<'a> Planner<'a> {
         *self.parameters.entry(described).or_insert_with(|| parameters(network))
     }
 
-    fn look(&mut self, stage: &StageName, key: &StageKey, lineage: Option<&Lineage>) -> Result<Look> {
+    fn look(
+        &mut self,
+        name: &StageName,
+        stage: &dyn Stage,
+        key: &StageKey,
+        lineage: Option<&Lineage>,
+    ) -> Result<Look> {
         if let Some(known) = self.looks.get(key) {
             return Ok(known.clone());
         }
-        let dir = self.store.dir(stage, key)?;
+        let dir = self.store.dir(name, key)?;
         let to_run = |reason: String| Some(Status::ToRun(reason));
         let status = match store::state(&dir, false)? {
             State::Done(_) => Some(Status::Done),
             State::Damaged(problem) => to_run(format!("{problem}: it is made again")),
             State::Begun(Some(nimg)) => to_run(format!("stopped, continues at {}", Kimg::from_nimg(nimg))),
             State::Begun(None) => to_run("begun, but not finished".to_owned()),
-            State::Diverged(Divergence { kimg, .. }) => {
-                to_run(format!("diverged at {}; `--force` tries again", Kimg(kimg)))
+            State::Diverged(divergence) => {
+                let again = if divergence.holds(stage) {
+                    "`--force` tries again"
+                } else {
+                    "its `guard` has changed: it is tried again"
+                };
+                to_run(format!("diverged at {}; {again}", Kimg(divergence.kimg)))
             }
             State::Absent => None,
         };
         let continue_from = match lineage {
-            Some(lineage) if status != Some(Status::Done) => self.shorter(lineage, stage, &dir)?,
+            Some(lineage) if status != Some(Status::Done) => self.shorter(lineage, name, &dir)?,
             _ => None,
         };
         let look = Look { dir, status, continue_from };

@@ -18,8 +18,9 @@ use crate::{
     checkpoint::{Asked, CheckpointStore, Holder, Lease, Watch, atomic, is_checkpoint},
     formats::{Digest, UNFINISHED, read_small},
     stage_name::StageName,
-    stages::{Artifact, Finished},
+    stages::{Artifact, Finished, Stage},
     terminal,
+    training::Guard,
 };
 
 /// The store's folder in the folder of runs; no pipeline can be called so.
@@ -43,7 +44,7 @@ pub enum State {
     Absent,
     /// An unfinished stage, with the images that its last checkpoint has seen.
     Begun(Option<u64>),
-    /// A training that diverged: it would again.
+    /// A training that diverged: it would again, unless its guard has changed.
     Diverged(Divergence),
     /// A finished stage with something wrong, in words.
     Damaged(String),
@@ -58,6 +59,21 @@ pub struct Divergence {
     pub kimg: f64,
     /// What was seen, in words.
     pub seen: String,
+    /// The guard that stopped it; `None` where that is not known.
+    #[serde(default)]
+    guard: Option<Guard>,
+}
+
+impl Divergence {
+    /// That of a stage.
+    pub fn new(kimg: f64, seen: String, stage: &dyn Stage) -> Self {
+        Self { kimg, seen, guard: stage.guard().cloned() }
+    }
+
+    /// Whether the stage would end so again: its key says that the values are the same, but a guard is in no key.
+    pub fn holds(&self, stage: &dyn Stage) -> bool {
+        self.guard.as_ref() == stage.guard()
+    }
 }
 
 /// What a finished stage's `artifact.json` holds.

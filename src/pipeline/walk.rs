@@ -163,8 +163,12 @@ impl Walk {
         let reason = match store::state(&stage.dir, thorough)? {
             State::Done(finished) => return self.done(i, finished, executor),
             // The same values give the same numbers.
-            State::Diverged(Divergence { kimg, seen }) => {
-                tracing::warn!("{0}: it diverged in an earlier run; `--force {0}` tries again", stage.name);
+            State::Diverged(divergence) if divergence.holds(stage.spec.stage()) => {
+                let Divergence { kimg, seen, .. } = divergence;
+                tracing::warn!(
+                    "{0}: it diverged in an earlier run; `--force {0}` tries again, as another `guard` does",
+                    stage.name
+                );
                 return Err(Error::Diverged { stage: stage.name.to_string(), kimg, seen });
             }
             State::Damaged(problem) => {
@@ -276,7 +280,7 @@ impl Walk {
             record["finished"] = true.into();
         }
         if let Err(Error::Diverged { kimg, seen, .. }) = &outcome {
-            record["diverged"] = serde_json::json!(Divergence { kimg: *kimg, seen: seen.clone() });
+            record["diverged"] = serde_json::json!(Divergence::new(*kimg, seen.clone(), stage.spec.stage()));
         }
         // An error of the stage says more than one about its record.
         let recorded = store::write_record(&stage.dir, &record);

@@ -82,6 +82,8 @@ pub struct Chart {
     pub lines: Vec<Line>,
     /// Moments worth knowing, such as the start of the adversarial term.
     pub marks: Vec<Mark>,
+    /// How to read it, below; may be empty.
+    pub note: String,
 }
 
 /// A vertical axis.

@@ -141,6 +141,7 @@ pub(super) fn chart(chart: &Chart) -> Option<Markup> {
                 }
             }
             (drawing)
+            @if !chart.note.is_empty() { p.notes { (chart.note) } }
         }
     })
 }

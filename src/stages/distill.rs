@@ -15,7 +15,12 @@ use super::{
     world::World,
 };
 use crate::{
-    Result, distill::Distill, kimg::Kimg, location::Location, stage_name::StageName, training::Keep,
+    Result,
+    distill::Distill,
+    kimg::Kimg,
+    location::Location,
+    stage_name::StageName,
+    training::{Guard, Keep},
 };
 
 impl Verb for Distill {
@@ -40,6 +45,14 @@ impl Stage for Distill {
 
     fn duration(&mut self) -> Option<&mut Kimg> {
         Some(&mut self.duration_kimg)
+    }
+
+    fn guard(&self) -> Option<&Guard> {
+        Some(&self.guard)
+    }
+
+    fn guard_mut(&mut self) -> Option<&mut Guard> {
+        Some(&mut self.guard)
     }
 
     fn check(&self) -> Vec<Objection> {

@@ -19,19 +19,27 @@ pub const FILES: [&str; 2] = ["stats.jsonl", "metrics.jsonl"];
 /// A quantity of a status, and what the legend calls it.
 type Drawn = (&'static str, &'static str);
 
-/// What is drawn: title, unit, axis, quantities.
-const CHARTS: [(&str, &str, Scale, &[Drawn]); 4] = [
+/// With E the expectation and D the fake score network's optimum, E of gap * (teacher - image) is E of gap * (teacher - D):
+/// the square of the gap, if the network is at D.
+const ABOUT_SCORE_IDENTITY: &str = "It need not fall. With a perfect fake score network the score identity loss would be (1 - \
+    alpha) times the squared gap between the teacher and that network: positive below alpha = 1, negative above, and 0 where \
+    they agree. That the network lags behind the generator makes it lower or higher, so judge images and metrics of snapshots.";
+
+/// What is drawn: title, unit, axis, quantities, and how to read it.
+const CHARTS: [(&str, &str, Scale, &[Drawn], &str); 4] = [
     (
         "Loss of denoising",
         "per image",
         Scale::Auto,
         &[("loss", "denoising"), ("fake_score_loss", "denoising"), ("discriminator_loss", "discriminator")],
+        "",
     ),
     (
         "Loss of the generator",
         "per image",
         Scale::Linear,
         &[("generator_loss", "score identity"), ("adversarial_loss", "adversarial")],
+        ABOUT_SCORE_IDENTITY,
     ),
     (
         "Gradient norm",
@@ -42,8 +50,9 @@ const CHARTS: [(&str, &str, Scale, &[Drawn]); 4] = [
             ("fake_score_gradient_norm", "fake score network"),
             ("generator_gradient_norm", "generator"),
         ],
+        "",
     ),
-    ("Speed", "images/s", Scale::Linear, &[("images_per_second", "training")]),
+    ("Speed", "images/s", Scale::Linear, &[("images_per_second", "training")], ""),
 ];
 
 /// The charts of a finished stage; `None` where it trained nothing.
@@ -61,7 +70,7 @@ pub fn charts(dir: &Path) -> Vec<Chart> {
     if let Some(chart) = distances(&metrics) {
         charts.push(chart);
     }
-    for (title, unit, scale, quantities) in CHARTS {
+    for (title, unit, scale, quantities, note) in CHARTS {
         let lines: Vec<Line> = quantities
             .iter()
             .map(|(field, label)| Line { label: (*label).to_owned(), points: points(&statuses, field) })
@@ -69,7 +78,8 @@ pub fn charts(dir: &Path) -> Vec<Chart> {
             .collect();
         if !lines.is_empty() {
             let marks = if title.starts_with("Loss") { marks.clone() } else { Vec::new() };
-            charts.push(Chart { title: title.to_owned(), unit: unit.to_owned(), scale, lines, marks });
+            let [title, unit, note] = [title, unit, note].map(str::to_owned);
+            charts.push(Chart { title, unit, scale, lines, marks, note });
         }
     }
     charts

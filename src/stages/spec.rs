@@ -12,7 +12,7 @@ use super::{
     report::Report,
     stage::{Kind, Stage, Verb},
 };
-use crate::{distill::Distill, teach::TrainTeacher};
+use crate::{distill::Distill, teach::TrainTeacher, training::Guard};
 
 macro_rules! verbs {
     ($($(#[$doc:meta])* $Verb:ident,)*) => {
@@ -39,12 +39,15 @@ macro_rules! verbs {
                 match self { $(Self::$Verb(_) => $Verb::NAME,)* }
             }
 
-            /// The values of the verb as JSON, defaults included, without what is expected of the result; credentials in
-            /// addresses are hidden.
+            /// The values of the verb as JSON, defaults included, without what changes no number of the result: what is
+            /// expected of it, and when a training is stopped. Credentials in addresses are hidden.
             pub fn values(&self) -> Value {
                 let mut bare = self.clone();
                 if let Some(expected) = bare.stage_mut().expected_mut() {
                     expected.clear();
+                }
+                if let Some(guard) = bare.stage_mut().guard_mut() {
+                    *guard = Guard::default();
                 }
                 match &bare { $(Self::$Verb(stage) => serde_json::to_value(stage),)* }.unwrap_or_default()
             }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{artifact::Artifact, context::Context, facts::Facts, work::Work, world::World};
 use crate::{
     Result, diffusion::Encoder, kimg::Kimg, location::Location, nn::NetworkConfig, report::Expectation,
-    stage_name::StageName,
+    stage_name::StageName, training::Guard,
 };
 
 /// One verb of the pipeline language. The value that YAML parsed into is `self`.
@@ -36,6 +36,16 @@ pub trait Stage {
 
     /// Of a training, how long it is: what can grow without changing the beginning.
     fn duration(&mut self) -> Option<&mut Kimg> {
+        None
+    }
+
+    /// Of a training, when it is stopped for having run away, which changes no number.
+    fn guard(&self) -> Option<&Guard> {
+        None
+    }
+
+    /// The same, to be taken away.
+    fn guard_mut(&mut self) -> Option<&mut Guard> {
         None
     }
 

@@ -46,6 +46,11 @@ impl Period {
         self.0.is_empty()
     }
 
+    /// The iterations in it.
+    pub(super) fn iterations(&self) -> u64 {
+        self.0.values().map(|(_, count)| *count).max().unwrap_or(0)
+    }
+
     /// One quantity, summed up.
     pub(super) fn get(&self, name: &str) -> Option<f64> {
         self.0.get(name).map(|(quantity, count)| match quantity {

@@ -17,6 +17,7 @@ use crate::{
     kimg::Kimg,
     location::Location,
     teach::TrainTeacher,
+    training::Guard,
 };
 
 impl Verb for TrainTeacher {
@@ -37,6 +38,14 @@ impl Stage for TrainTeacher {
 
     fn duration(&mut self) -> Option<&mut Kimg> {
         Some(&mut self.duration_kimg)
+    }
+
+    fn guard(&self) -> Option<&Guard> {
+        Some(&self.guard)
+    }
+
+    fn guard_mut(&mut self) -> Option<&mut Guard> {
+        Some(&mut self.guard)
     }
 
     fn check(&self) -> Vec<Objection> {

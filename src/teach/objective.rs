@@ -30,8 +30,8 @@ impl TeacherObjective {
         }
     }
 
-    /// One round: the loss, and the gradients by the network's parameters. The network without a tape; `batch_size`
-    /// divides the sum. => loss `[1]`
+    /// One round: the loss and the same without EDM2's weight, and the gradients by the network's parameters. The
+    /// network without a tape; `batch_size` divides the sums. => losses `[2]`
     pub fn round<D: Denoiser>(
         &self,
         network: &D,
@@ -44,9 +44,14 @@ impl TeacherObjective {
         let denoised = student.denoise(noisy, pass.sigma.clone().autodiff(), &condition, pass.dropout());
         let logvar = denoised.logvar.filter(|_| self.learns_uncertainty);
         let weight = weight(&pass.sigma, self.sigma_data).autodiff();
-        let loss = denoising_loss(real.images.autodiff(), denoised.images, weight, logvar);
-        let loss = loss.sum() / batch_size;
+        let (clean, denoised) = (real.images.autodiff(), denoised.images);
+        let error = logvar.is_some().then(|| {
+            denoising_loss(clean.clone().inner(), denoised.clone().inner(), weight.clone().inner(), None)
+        });
+        let loss = denoising_loss(clean, denoised, weight, logvar).sum() / batch_size;
         let gradients = Gradients::collect(&student, &student.parameter_names(), &mut loss.backward());
-        (loss.inner(), gradients)
+        let loss = loss.inner();
+        let error = error.map_or_else(|| loss.clone(), |error| error.sum() / batch_size);
+        (Tensor::cat(vec![loss, error], 0), gradients)
     }
 }

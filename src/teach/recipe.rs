@@ -9,7 +9,7 @@ use crate::{
     kimg::Kimg,
     nn::NetworkConfig,
     stage_name::StageName,
-    training::{Ema, Pace, Snapshots},
+    training::{Ema, Guard, Pace, Snapshots},
 };
 
 /// Trains a diffusion model from nothing with EDM's loss, or EDM2's for an EDM2 network.
@@ -73,6 +73,9 @@ pub struct TrainTeacher {
     /// Weights, sample grids and metrics along the way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshots: Option<Snapshots>,
+    /// When the training counts as run away and is stopped, relative to its own beginning; `off` where it never is.
+    #[serde(default, skip_serializing_if = "Guard::is_default")]
+    pub guard: Guard,
     /// How the trained network makes images. Default: EDM's sampler with 18 steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sampler: Option<Sampler>,
@@ -88,6 +91,7 @@ impl TrainTeacher {
             status_every_kimg: self.status_every_kimg,
             checkpoint_every_kimg: self.checkpoint_every_kimg,
             snapshots: self.snapshots.as_ref(),
+            guard: &self.guard,
         }
     }
 

@@ -31,6 +31,8 @@ pub struct TeacherIteration {
     pub nimg: u64,
     /// Sum over the batch divided by its size.
     pub loss: f64,
+    /// The same without the weight of the network's own uncertainty (EDM2); else `loss`.
+    pub error: f64,
     /// Gradients.
     pub gradients: Sanitized,
     /// Learning rate.
@@ -67,15 +69,16 @@ impl<D: Denoiser> TeacherTrainer<D> {
         let batches = rounds.map(|samples| supply.micro_batch(Phase::Teacher, nimg, samples));
         let (gradients, losses) =
             self.student.rounds(batches, objective.forced_normalization, |network, batch| {
-                let (loss, gradients) = objective.round(network, batch, f64::from(batch_size));
-                Ok((gradients, loss))
+                let (losses, gradients) = objective.round(network, batch, f64::from(batch_size));
+                Ok((gradients, losses))
             })?;
         let lr = self.recipe.lr_at(nimg);
         let gradients = self.student.learn(gradients, lr, replicas);
         let ema_beta = self.ema.follow(self.student.network(), nimg, batch_size);
         self.nimg += u64::from(batch_size);
-        let loss = read(losses, replicas).into_iter().sum();
-        Ok(TeacherIteration { nimg, loss, gradients, lr, ema_beta })
+        let losses = read(losses, replicas);
+        let sum = |which: usize| losses.chunks_exact(2).map(|round| round[which]).sum();
+        Ok(TeacherIteration { nimg, loss: sum(0), error: sum(1), gradients, lr, ema_beta })
     }
 
     /// Images seen so far.

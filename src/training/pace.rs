@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::snapshots::Snapshots;
+use super::{guard::Guard, snapshots::Snapshots};
 use crate::kimg::Kimg;
 
 /// The fields that the recipes of both trainings have in common, for the rules and the loop around them. Their names
@@ -21,6 +21,8 @@ pub struct Pace<'a> {
     pub checkpoint_every_kimg: Kimg,
     /// Weights, sample grids and metrics along the way.
     pub snapshots: Option<&'a Snapshots>,
+    /// When it is stopped.
+    pub guard: &'a Guard,
 }
 
 impl Pace<'_> {
@@ -55,6 +57,7 @@ mod tests {
             status_every_kimg: every,
             checkpoint_every_kimg: every,
             snapshots: None,
+            guard: &Guard::default(),
         };
         assert_eq!(pace.samples(0..12).collect::<Vec<_>>(), [0..4, 4..8, 8..12]);
         assert_eq!(pace.samples(6..12).collect::<Vec<_>>(), [6..10, 10..12]);

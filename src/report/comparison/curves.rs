@@ -19,7 +19,8 @@ pub(super) fn overlaid([a, b]: [&ComparedStage; 2]) -> Vec<Chart> {
             let at = charts.iter().position(|chart| chart.title == title).unwrap_or_else(|| {
                 let lines = NAMES.map(|name| Line { label: format!("{name}: none"), points: Vec::new() });
                 let (unit, scale) = (chart.unit.clone(), chart.scale);
-                charts.push(Chart { title, unit, scale, lines: lines.into(), marks: Vec::new() });
+                let note = chart.note.clone();
+                charts.push(Chart { title, unit, scale, lines: lines.into(), note, ..Chart::default() });
                 charts.len() - 1
             });
             let marks = chart

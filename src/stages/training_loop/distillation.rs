@@ -13,7 +13,7 @@ use crate::{
         context::Context,
         dataset_batches::DatasetBatches,
         dataset_file,
-        guard::{DENOISING_LIMIT, GENERATOR_LIMIT, Loss, Vitals},
+        guard::{Loss, Vitals},
         network_file, reference_state,
         snapshots::Snapshooter,
         stats_jsonl::{Period, Quantity},
@@ -119,29 +119,29 @@ impl Training for Distillation<'_> {
         let draws = self.batches.draws(self.recipe.augment, self.network);
         let mut supply = DistillSupply { recipe: self.recipe, image_shape: self.image_shape, draws };
         let iteration = self.trainer.step(&mut supply, &Alone)?;
-        Ok(quantities(&iteration, self.recipe.batch_size))
+        Ok(quantities(&iteration, self.recipe))
     }
 
     fn vitals(&self, period: &Period) -> Vitals {
-        let values = self.image_shape.iter().product::<usize>() as f64;
-        let loss = |name, quantity, limit: f64| Loss {
-            name,
-            value: period.get(quantity).unwrap_or(f64::NAN),
-            limit: limit * values,
-        };
-        let fake_score = DENOISING_LIMIT * self.recipe.fake_score.loss_scale;
-        let generator = GENERATOR_LIMIT * self.recipe.generator.loss_scale;
+        let loss = |name, quantity| Loss { name, value: period.get(quantity).unwrap_or(f64::NAN) };
         let masked = |name| period.get(name).unwrap_or(0.0);
         let share = (masked("fake_score_dropped_share")).max(masked("generator_dropped_share"));
         let learns = period.get("generator_gradient_norm").is_some();
         Vitals {
             losses: vec![
-                loss("the fake score network's loss", "fake_score_loss", fake_score),
-                loss("the generator's loss", "generator_loss", generator),
+                loss("the fake score network's loss", "fake_score_loss"),
+                loss("the generator's loss", "generator_loss"),
             ],
+            error: self.error(period),
             masked_share: share,
             spread: learns.then(|| self.spread()).flatten(),
         }
+    }
+
+    fn error(&self, period: &Period) -> Loss {
+        let values = self.image_shape.iter().product::<usize>() as f64;
+        let name = "the fake score network's denoising error";
+        Loss { name, value: period.get("fake_score_error").unwrap_or(f64::NAN) / values }
     }
 
     fn spread(&self) -> Option<f64> {
@@ -166,12 +166,15 @@ impl Training for Distillation<'_> {
     }
 }
 
-fn quantities(iteration: &Iteration, batch_size: u32) -> Vec<(&'static str, Quantity)> {
+fn quantities(iteration: &Iteration, recipe: &Distill) -> Vec<(&'static str, Quantity)> {
     use Quantity::{Last, Mean, Total};
-    let share = |count: u64| count as f64 / f64::from(batch_size);
+    let share = |count: u64| count as f64 / f64::from(recipe.batch_size);
+    // A loss of factor 0 is 0.
+    let scale = if recipe.fake_score.loss_scale > 0.0 { recipe.fake_score.loss_scale } else { 1.0 };
     let mut all = vec![
         ("fake_score_loss", Mean(iteration.fake_score.loss)),
         ("generator_loss", Mean(iteration.generator.loss)),
+        ("fake_score_error", Mean(iteration.fake_score.error / scale)),
         ("fake_score_gradient_norm", Mean(iteration.fake_score_gradients.norm)),
         ("fake_score_gradients_cleaned", Total(iteration.fake_score_gradients.cleaned as f64)),
         ("fake_score_gradients_clipped", Total(iteration.fake_score_gradients.clipped as f64)),

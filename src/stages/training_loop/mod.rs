@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     context::Context,
-    guard::{Guard, Vitals},
+    guard::{self, Loss, Vitals, Watcher},
     progress::Progress,
     stats_jsonl::{Period, Quantity, StatisticsFile, peak_memory_mib},
 };
@@ -21,7 +21,7 @@ use crate::{
     kimg::Kimg,
     state_dict::{StateDict, not_finite},
     terminal,
-    training::{Pace, Snapshots},
+    training::{Guard, Pace, Snapshots},
 };
 
 /// What the loop asks of a training.
@@ -32,6 +32,8 @@ pub(super) trait Training {
     fn step(&mut self) -> Result<Vec<(&'static str, Quantity)>>;
     /// What the guard looks at, from a status period.
     fn vitals(&self, period: &Period) -> Vitals;
+    /// The denoising error of a period.
+    fn error(&self, period: &Period) -> Loss;
     /// How much generated images of one class differ; `None` where none are generated.
     fn spread(&self) -> Option<f64> {
         None
@@ -60,7 +62,7 @@ pub(super) struct Memory {
     pub(super) best_but_last: Option<(u64, f64)>,
     /// What the guard has seen.
     #[serde(default)]
-    pub(super) guard: Guard,
+    pub(super) guard: Watcher,
     /// What the weights of each snapshot that stays hold, by its images.
     #[serde(default)]
     pub(super) snapshots: IndexMap<u64, Digest>,
@@ -88,6 +90,7 @@ pub(super) struct Cadence<'a> {
     pub(super) status: u64,
     pub(super) checkpoint: u64,
     pub(super) snapshots: Option<&'a Snapshots>,
+    pub(super) guard: &'a Guard,
 }
 
 impl<'a> From<Pace<'a>> for Cadence<'a> {
@@ -97,6 +100,7 @@ impl<'a> From<Pace<'a>> for Cadence<'a> {
             status: pace.status_every_kimg.nimg(),
             checkpoint: pace.checkpoint_every_kimg.nimg(),
             snapshots: pace.snapshots,
+            guard: pace.guard,
         }
     }
 }
@@ -130,7 +134,7 @@ pub(super) fn run(
             progress.finish();
             memory.seconds += clock.since_counted();
             // A state that may be about to diverge must not take the place of a good one.
-            if healthy(training, &memory) {
+            if healthy(training, &memory, cadence) {
                 save(training, &memory, context)?;
             }
             return Err(Error::Interrupted);
@@ -140,6 +144,11 @@ pub(super) fn run(
         context.still_ours()?;
         memory.period.add(quantities);
         let nimg = training.nimg();
+        if memory.guard.has_just_begun()
+            && memory.period.iterations() * (nimg - before) >= guard::FIRST_IMAGES
+        {
+            memory.guard.first_error(training.error(&memory.period));
+        }
         let last = nimg >= cadence.duration;
         progress.at(nimg, &headline(training, &memory.period));
 
@@ -149,7 +158,7 @@ pub(super) fn run(
             let mut line = clock.status(nimg, memory.seconds);
             line.extend(vitals.spread.map(|spread| ("class_spread", spread)));
             statistics.write(memory.period.line(line))?;
-            if let Some(seen) = memory.guard.look(&vitals) {
+            if let Some(seen) = memory.guard.look(&vitals, cadence.guard.rules()) {
                 progress.finish();
                 return Err(diverged(context, nimg, seen));
             }
@@ -160,7 +169,7 @@ pub(super) fn run(
             memory.best_but_last = memory.best.filter(|_| !due);
             snapshot(training, &mut memory, &mut metrics, context)?;
         }
-        if (last || passed(cadence.checkpoint, before, nimg)) && healthy(training, &memory) {
+        if (last || passed(cadence.checkpoint, before, nimg)) && healthy(training, &memory, cadence) {
             memory.seconds += clock.since_counted();
             save(training, &memory, context)?;
         }
@@ -171,8 +180,11 @@ pub(super) fn run(
 }
 
 /// Whether the state may become a checkpoint.
-fn healthy(training: &impl Training, Memory { period, guard, .. }: &Memory) -> bool {
-    if period.is_empty() { !guard.is_suspicious() } else { guard.approves(&training.vitals(period)) }
+fn healthy(training: &impl Training, Memory { period, guard, .. }: &Memory, cadence: Cadence<'_>) -> bool {
+    if period.is_empty() {
+        return !guard.is_suspicious();
+    }
+    guard.approves(&training.vitals(period), cadence.guard.rules())
 }
 
 fn resume(training: &mut impl Training, cadence: Cadence<'_>, context: &Context<'_>) -> Result<Memory> {

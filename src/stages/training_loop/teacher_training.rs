@@ -14,7 +14,7 @@ use crate::{
         context::Context,
         dataset_batches::DatasetBatches,
         dataset_file,
-        guard::{DENOISING_LIMIT, Loss, Vitals},
+        guard::{Loss, Vitals},
         network_file,
         snapshots::Snapshooter,
         stats_jsonl::{Period, Quantity},
@@ -98,9 +98,14 @@ impl Training for TeacherTraining<'_> {
     }
 
     fn vitals(&self, period: &Period) -> Vitals {
-        let limit = DENOISING_LIMIT * self.values_per_image as f64;
         let value = period.get("loss").unwrap_or(f64::NAN);
-        Vitals { losses: vec![Loss { name: "the loss", value, limit }], masked_share: 0.0, spread: None }
+        let losses = vec![Loss { name: "the loss", value }];
+        Vitals { losses, error: self.error(period), masked_share: 0.0, spread: None }
+    }
+
+    fn error(&self, period: &Period) -> Loss {
+        let value = period.get("denoising_error").unwrap_or(f64::NAN) / self.values_per_image as f64;
+        Loss { name: "the denoising error", value }
     }
 
     fn headline(&self) -> &'static [&'static str] {
@@ -128,6 +133,7 @@ fn quantities(iteration: &TeacherIteration) -> Vec<(&'static str, Quantity)> {
     use Quantity::{Last, Mean, Total};
     vec![
         ("loss", Mean(iteration.loss)),
+        ("denoising_error", Mean(iteration.error)),
         ("gradient_norm", Mean(iteration.gradients.norm)),
         ("gradients_cleaned", Total(iteration.gradients.cleaned as f64)),
         ("lr", Last(iteration.lr)),
