@@ -63,10 +63,8 @@ fn a_table_shows_what_the_checked_in_file_means_and_not_the_newest_run() {
 #[test]
 fn other_weights_of_inception_are_another_measurement() {
     let bench = Bench::new();
-    let file = bench.write(
-        "p.yaml",
-        pipeline().replace("detector: pixels, images: 100", "detector: inception, images: 2048"),
-    );
+    let scores = "  scores:\n    evaluate: { network: teacher, metrics: [{ is: { images: 10 } }] }\n";
+    let file = bench.write("p.yaml", format!("{TEACHER}{scores}"));
     let key = |weights: &str| {
         let path = bench.write("inception.pth", weights);
         let plan = bench.command(&["plan", &file, "--json"]).env("SIDA_INCEPTION", path).output().unwrap();
