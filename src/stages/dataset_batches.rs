@@ -96,15 +96,41 @@ impl DatasetBatches {
     /// The batches after `nimg` images; those before were seen.
     fn open(&self, dataset: &Arc<ImageDataset>, nimg: u64) -> Result<Batches> {
         let options = OrderOptions::new(dataset.len(), (self.seed.0 & 0x7fff_ffff) as i64);
-        let seen = self.phases * nimg;
-        let order =
-            if self.by_epoch { Order::edm2(options, seen)? } else { Order::edm(options)?.skip_samples(seen) };
+        let order = order(self.by_epoch, options, self.phases * nimg)?;
         Batches::start(Arc::clone(dataset), order, self.microbatch_size as usize)
     }
+}
+
+/// The order of images after those that were seen.
+fn order(by_epoch: bool, options: OrderOptions, seen: u64) -> Result<Order> {
+    if by_epoch { Order::edm2(options, seen) } else { Ok(Order::edm(options)?.skip_samples(seen)) }
 }
 
 /// Classes drawn evenly, for a distillation without any dataset. `[n, classes]`
 fn even_labels(draw: Draw, samples: Range<u64>, classes: usize, device: &Device) -> Tensor<2> {
     let uniforms = draw.purpose("classes").uniforms(samples, 1);
     one_hot(uniforms.into_iter().map(|uniform| even_class(uniform, classes)), classes, device)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edm2_shows_every_image_once_in_an_epoch_and_a_resumed_run_goes_on() {
+        let images = |by_epoch, seen| -> Vec<usize> {
+            order(by_epoch, OrderOptions::new(10, 3), seen).unwrap().take(20).collect()
+        };
+        let whole = images(true, 0);
+        for epoch in whole.chunks(10) {
+            let mut sorted = epoch.to_vec();
+            sorted.sort_unstable();
+            assert_eq!(sorted, (0..10).collect::<Vec<_>>());
+        }
+        assert_ne!(whole[..10], whole[10..]);
+        assert_ne!(whole, images(false, 0), "EDM shuffles within a window");
+        for by_epoch in [false, true] {
+            assert_eq!(images(by_epoch, 0)[7..], images(by_epoch, 7)[..13]);
+        }
+    }
 }
