@@ -25,4 +25,4 @@ pub use file_bytes::{FileBytes, Span};
 pub use files_below::files_below;
 pub use npz::NpzImageWriter;
 pub use npz_images::NpzImages;
-pub use small_file::read_small;
+pub use small_file::{Unread, read_at_most, read_small};

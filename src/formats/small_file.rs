@@ -1,24 +1,48 @@
 //! Small files, read as a whole.
 
-use std::{fs, io::Read, path::Path};
+use std::{
+    fs,
+    io::{self, Read},
+    path::Path,
+};
 
 use crate::{Error, Result};
+
+/// Why a file is not read.
+#[derive(Debug)]
+pub enum Unread {
+    /// It is no regular file: a pipe may never end.
+    NoFile,
+    /// It is too large.
+    TooLarge,
+    /// The system refused.
+    Io(io::Error),
+}
 
 /// All of a regular file of at most `most` bytes.
 ///
 /// # Errors
-/// `Io`; `BadFile` for one that is larger, and for what is no file: a pipe may never end.
+/// `Io`; `BadFile` for one that is larger, and for what is no file.
 pub fn read_small(path: &Path, format: &'static str, most: u64) -> Result<Vec<u8>> {
-    if !fs::metadata(path).map_err(Error::io("read", path))?.is_file() {
-        return Err(Error::bad_file(path, format, "it is not a regular file"));
+    read_at_most(path, most).map_err(|why| match why {
+        Unread::NoFile => Error::bad_file(path, format, "it is not a regular file"),
+        Unread::TooLarge => Error::bad_file(path, format, format!("it has more than {most} bytes")),
+        Unread::Io(error) => Error::io("read", path)(error),
+    })
+}
+
+/// The same, for those who have words of their own for what is wrong.
+///
+/// # Errors
+/// Why it is not read.
+pub fn read_at_most(path: &Path, most: u64) -> std::result::Result<Vec<u8>, Unread> {
+    if !fs::metadata(path).map_err(Unread::Io)?.is_file() {
+        return Err(Unread::NoFile);
     }
     let mut bytes = Vec::new();
     // It may grow meanwhile.
     let found = fs::File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes));
-    if found.map_err(Error::io("read", path))? as u64 > most {
-        return Err(Error::bad_file(path, format, format!("it has more than {most} bytes")));
-    }
-    Ok(bytes)
+    if found.map_err(Unread::Io)? as u64 > most { Err(Unread::TooLarge) } else { Ok(bytes) }
 }
 
 #[cfg(test)]

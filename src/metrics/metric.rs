@@ -140,6 +140,11 @@ impl Needs {
         !self.keep_real.features
     }
 
+    /// Whether real images are looked at, where there are statistics of them or none.
+    pub fn looks_at_images(&self, has_statistics: bool) -> bool {
+        self.real_images() && !(has_statistics && self.statistics_suffice())
+    }
+
     /// The same with another detector and number of generated images.
     fn of(self, detector: DetectorName, images: u32) -> Self {
         Self { detector, generated: images as usize, ..self }

@@ -49,10 +49,8 @@ pub(super) fn derive(document: Document, source: &Source) -> Result<(Document, V
         let document = Arc::new(document);
         mistakes.extend(remove(&mut whole, &document, &derived));
         let settings = settings(&document, &derived);
-        mistakes.extend(overlay::overwritten(&settings).into_iter().map(|(lost, by)| {
-            let problem = format!("this is lost: `{}`, which comes later, sets it anew", by.path);
-            Mistake::at_path(&lost.origin, problem)
-        }));
+        let overwritten = overlay::overwritten(&settings).into_iter();
+        mistakes.extend(overwritten.map(|(lost, by)| overlay::lost_mistake(lost, by)));
         mistakes.extend(overlay::apply(&mut whole, &settings, &PIPELINE_SCHEMA.schema));
         mistakes.extend(add(&mut whole, &document, &derived));
     }

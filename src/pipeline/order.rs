@@ -41,3 +41,20 @@ pub(super) fn order(pipeline: &Pipeline) -> Result<IndexMap<StageName, Fields>> 
     }
     Ok(placed)
 }
+
+/// Which of `count` stages a stage reads, directly or through others, and itself. `inputs` are a stage's own, which come
+/// before it.
+pub(super) fn reads<I: IntoIterator<Item = usize>>(
+    stage: usize,
+    count: usize,
+    inputs: impl Fn(usize) -> I,
+) -> Vec<bool> {
+    let mut wanted = vec![false; count];
+    wanted[stage] = true;
+    for i in (0..=stage).rev() {
+        if wanted[i] {
+            inputs(i).into_iter().for_each(|input| wanted[input] = true);
+        }
+    }
+    wanted
+}

@@ -92,6 +92,12 @@ pub(super) fn overwritten(settings: &[Setting]) -> Vec<(&Setting, &Setting)> {
     lost.map(|(setting, later)| (setting, &settings[later])).collect()
 }
 
+/// What is wrong with a value that another one of its file overwrites.
+pub(super) fn lost_mistake(lost: &Setting, by: &Setting) -> Mistake {
+    let problem = format!("this is lost: `{}`, which comes later, sets it anew", by.path);
+    Mistake::at_path(&lost.origin, problem)
+}
+
 /// A path as a pointer. A key that is not written yet may be set where the language has it: it had its default. Stages
 /// cannot be made this way.
 fn find(root: &Value, path: &str, schema: &Value, adviser: &Adviser) -> std::result::Result<String, Nowhere> {

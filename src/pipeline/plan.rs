@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{
     key::{KeyInput, StageKey},
+    order::reads,
     planner::Planner,
     spec::Pipeline,
     store::Store,
@@ -135,13 +136,7 @@ impl Plan {
 
     /// A stage and all that it reads, directly or through others.
     pub fn ancestors(&self, stage: usize) -> Vec<usize> {
-        let mut wanted = vec![false; self.stages.len()];
-        wanted[stage] = true;
-        for i in (0..=stage).rev() {
-            if wanted[i] {
-                self.stages[i].inputs.iter().for_each(|input| wanted[*input] = true);
-            }
-        }
+        let wanted = reads(stage, self.stages.len(), |i| self.stages[i].inputs.iter().copied());
         (0..self.stages.len()).filter(|i| wanted[*i]).collect()
     }
 }

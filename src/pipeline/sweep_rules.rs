@@ -6,9 +6,9 @@ use super::{
     document::{Document, escape},
     label,
     mistake::Mistake,
-    order::order,
+    order::{order, reads},
     origin::Origin,
-    overlay::{Setting, overwritten},
+    overlay::{Setting, lost_mistake, overwritten},
     spec::Pipeline,
     sweep::Point,
     sweep_spec::{Halving, Search, Sweep, SweepTable},
@@ -85,10 +85,7 @@ pub(super) fn of_settings(settings: &[Setting]) -> Vec<Mistake> {
         })
     };
     let in_one_file = |(lost, by): (&Setting, &Setting)| match (&lost.origin, &by.origin) {
-        (Origin::Written(_), Origin::Written(_)) if axis(by).is_none() => {
-            let problem = format!("this is lost: `{}`, which comes later, sets it anew", by.path);
-            Some(Mistake::at_path(&lost.origin, problem))
-        }
+        (Origin::Written(_), Origin::Written(_)) if axis(by).is_none() => Some(lost_mistake(lost, by)),
         _ => None,
     };
     overwritten(settings).into_iter().filter_map(|pair| mistake(pair).or_else(|| in_one_file(pair))).collect()
@@ -203,13 +200,8 @@ pub(super) fn idle_axes(document: &Document, sweep: &Sweep, points: &[Point]) ->
 /// All that decides what a stage measures.
 fn shown<'a>(pipeline: &'a Pipeline, stage: &StageName) -> Option<(u64, Vec<(StageName, &'a StageSpec)>)> {
     let order = order(pipeline).ok()?;
-    let mut wanted = vec![false; order.len()];
-    wanted[order.get_index_of(stage)?] = true;
-    for i in (0..order.len()).rev() {
-        if wanted[i] {
-            order[i].iter().for_each(|(_, input)| wanted[*input] = true);
-        }
-    }
+    let inputs = |i: usize| order[i].iter().map(|(_, input)| *input).collect::<Vec<_>>();
+    let wanted = reads(order.get_index_of(stage)?, order.len(), inputs);
     let specs = order.keys().zip(wanted).filter(|(_, wanted)| *wanted);
     Some((pipeline.seed, specs.map(|(name, _)| (name.clone(), &pipeline.stages[name])).collect()))
 }

@@ -1,12 +1,18 @@
 //! `Baseline`: the scores of one run, kept in a file beside the pipeline so that later runs are compared with them.
 
-use std::{fs::File, io::Read as _, path::Path};
+use std::path::Path;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Result, checkpoint::atomic, metrics::Score, suggestion::listed};
+use crate::{
+    Result,
+    checkpoint::atomic,
+    formats::{Unread, read_at_most},
+    metrics::Score,
+    suggestion::listed,
+};
 
 /// Grows when the same fields come to mean something else.
 const FORMAT: u64 = 1;
@@ -50,16 +56,11 @@ impl Baseline {
     /// # Errors
     /// Why it is none, in words that follow its name.
     pub fn read(path: &Path) -> std::result::Result<Self, String> {
-        let cannot = |error: std::io::Error| format!("cannot be read: {error}");
-        // Some files have no size and no end, and some wait for somebody to write in them.
-        if !path.metadata().map_err(cannot)?.is_file() {
-            return Err("is no file".to_owned());
-        }
-        let mut bytes = Vec::new();
-        File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes)).map_err(cannot)?;
-        if bytes.len() as u64 > MAX_BYTES {
-            return Err(format!("has more than the {MAX_BYTES} bytes of the largest baseline"));
-        }
+        let bytes = read_at_most(path, MAX_BYTES).map_err(|why| match why {
+            Unread::NoFile => "is no file".to_owned(),
+            Unread::TooLarge => format!("has more than the {MAX_BYTES} bytes of the largest baseline"),
+            Unread::Io(error) => format!("cannot be read: {error}"),
+        })?;
         let damaged = |error: serde_json::Error| format!("is no baseline: {error}");
         let value: Value = serde_json::from_slice(&bytes).map_err(damaged)?;
         match value.get("format").and_then(Value::as_u64) {

@@ -9,9 +9,9 @@ use super::{csv, data::ReportData, html, json, latex, markdown};
 use crate::{Error, Result, checkpoint::atomic};
 
 /// What the name of a file ends in, and what is in it.
-type Format = (&'static str, fn(&ReportData) -> String);
+pub(super) type Format<T> = (&'static str, fn(&T) -> String);
 
-const FORMATS: [Format; 5] =
+const FORMATS: [Format<ReportData>; 5] =
     [("html", html), ("md", markdown), ("json", json_text), ("csv", csv), ("tex", latex)];
 
 fn json_text(data: &ReportData) -> String {
@@ -24,12 +24,27 @@ fn json_text(data: &ReportData) -> String {
 /// # Errors
 /// A file cannot be written.
 pub fn write(folder: &Path, name: &str, data: &ReportData) -> Result<Vec<PathBuf>> {
+    write_all(&FORMATS, folder, name, data)
+}
+
+/// The same for any formats.
+pub(super) fn write_all<T>(
+    formats: &[Format<T>],
+    folder: &Path,
+    name: &str,
+    data: &T,
+) -> Result<Vec<PathBuf>> {
     fs::create_dir_all(folder).map_err(Error::io("create the folder", folder))?;
-    let file = |(extension, text): Format| {
-        let path = folder.join(format!("{name}.{extension}"));
+    let file = |(ending, text): &Format<T>| {
+        let path = path(folder, name, ending);
         atomic::write(&path, text(data).as_bytes()).map(|()| path)
     };
-    FORMATS.into_iter().map(file).collect()
+    formats.iter().map(file).collect()
+}
+
+/// A file of a report.
+pub(super) fn path(folder: &Path, name: &str, ending: &str) -> PathBuf {
+    folder.join(format!("{name}.{ending}"))
 }
 
 /// The key of the stage whose report lies in a folder; `None` where there is none.
@@ -44,5 +59,10 @@ pub fn key(folder: &Path, name: &str) -> Option<String> {
 /// # Errors
 /// A file cannot be removed.
 pub fn remove(folder: &Path, name: &str) -> Result<()> {
-    FORMATS.iter().try_for_each(|(ext, _)| atomic::remove_file(&folder.join(format!("{name}.{ext}"))))
+    remove_all(&FORMATS, folder, name)
+}
+
+/// The same for any formats.
+pub(super) fn remove_all<T>(formats: &[Format<T>], folder: &Path, name: &str) -> Result<()> {
+    formats.iter().try_for_each(|(ending, _)| atomic::remove_file(&path(folder, name, ending)))
 }

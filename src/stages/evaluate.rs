@@ -10,11 +10,11 @@ use serde_inline_default::serde_inline_default;
 use super::{
     artifact::{Artifact, ScoresArtifact},
     context::Context,
-    dataset_file, evaluate_pictures, inception_weights, limits, network_file,
+    evaluate_pictures, inception_weights, limits, network_file,
     progress::Progress,
     rules,
     sampling::{Classes, Sampling},
-    scoring::{RealImages, Scoring},
+    scoring::{self, RealImages, Scoring},
     seeds::Rng,
     stage::{Input, Kind, Objection, Stage, Verb},
     work::Work,
@@ -24,7 +24,7 @@ use crate::{
     Error, Result,
     diffusion::{Precision, Sampler},
     location::Location,
-    metrics::{Metric, Score, Statistics},
+    metrics::{Metric, Score},
     report::Expectation,
     seed::Phase,
     stage_name::StageName,
@@ -101,7 +101,7 @@ impl Evaluate {
 
     /// How many generated images, or pictures, the metrics need.
     pub(super) fn images(&self) -> usize {
-        self.metrics.iter().map(|metric| metric.needs().generated).max().unwrap_or(0)
+        scoring::images(&self.metrics)
     }
 
     /// Measures the network of a stage.
@@ -182,7 +182,7 @@ impl Stage for Evaluate {
         let has_images = facts.as_ref().is_none_or(|(_, facts)| facts.has_images);
         for (i, metric) in self.metrics.iter().enumerate() {
             let needs = metric.needs();
-            if !needs.real_images() || (self.statistics.is_some() && needs.statistics_suffice()) {
+            if !needs.looks_at_images(self.statistics.is_some()) {
                 continue;
             }
             let (but, help) = if self.reference.is_none() {
@@ -201,9 +201,8 @@ impl Stage for Evaluate {
             objections.push(Objection::new(format!("metrics/{i}"), problem).help(help));
         }
         if let Some((name, facts)) = &facts {
-            if self.statistics.is_none() {
-                objections.extend(rules::enough_images("metrics", &self.metrics, name, facts));
-            }
+            let has_statistics = self.statistics.is_some();
+            objections.extend(rules::enough_images("metrics", &self.metrics, has_statistics, name, facts));
             if let Some(from) = &self.network
                 && let Some(network) = world.network(from)
             {
@@ -250,12 +249,7 @@ impl Stage for Evaluate {
 
     fn run(&self, context: &mut Context<'_>) -> Result<Artifact> {
         let context = &*context;
-        let dataset = self.reference.as_ref().map(|name| dataset_file::open(context, name)).transpose()?;
-        let statistics = self.statistics.as_ref().map(|location| {
-            let path = context.fetch(location, None)?;
-            Statistics::open(&path)
-        });
-        let real_images = RealImages { dataset, statistics: statistics.transpose()? };
+        let real_images = RealImages::open(self.reference.as_ref(), self.statistics.as_ref(), context)?;
         let scores = match (&self.network, &self.pictures) {
             (Some(name), _) => self.network(name, real_images, context)?,
             (None, Some(pictures)) => evaluate_pictures::run(self, pictures, real_images, context)?,

@@ -137,11 +137,9 @@ pub(super) fn snapshots(
 ) -> Vec<Objection> {
     let field = "snapshots/metrics";
     let metrics = &snapshots.metrics;
-    let compared = |metric: &&Metric| {
-        let needs = metric.needs();
-        needs.real_images() && !(snapshots.statistics.is_some() && needs.statistics_suffice())
-    };
-    let Some(first) = metrics.iter().position(|metric| compared(&metric)) else { return Vec::new() };
+    let has_statistics = snapshots.statistics.is_some();
+    let looks = |metric: &Metric| metric.needs().looks_at_images(has_statistics);
+    let Some(first) = metrics.iter().position(looks) else { return Vec::new() };
     let Some(name) = snapshots.reference.as_ref().or(dataset) else {
         let problem = "metrics of snapshots compare with real images, but there is no `dataset`";
         let help = "name a `prepare_dataset` stage in `dataset:` or `snapshots.reference:`, or a file in `snapshots.statistics:`";
@@ -154,20 +152,14 @@ pub(super) fn snapshots(
         let help = "give precomputed `snapshots.statistics:`, or a `prepare_dataset` stage with images in `snapshots.reference:`";
         return vec![Objection::new(format!("{field}/{first}"), problem).help(help)];
     }
-    let enough = |(i, metric): (usize, &Metric)| {
-        let one = std::slice::from_ref(metric);
-        let found = enough_images(field, one, name, &facts).into_iter();
-        found
-            .map(move |objection| Objection { field: format!("{field}/{i}"), ..objection })
-            .collect::<Vec<_>>()
-    };
-    metrics.iter().enumerate().filter(|(_, metric)| compared(metric)).flat_map(enough).collect()
+    enough_images(field, metrics, has_statistics, name, &facts)
 }
 
 /// Metrics that compare with more real images than there are.
 pub(super) fn enough_images(
     field: &str,
     metrics: &[Metric],
+    has_statistics: bool,
     name: &StageName,
     facts: &Facts,
 ) -> Vec<Objection> {
@@ -179,7 +171,7 @@ pub(super) fn enough_images(
         } else {
             4
         };
-        (needs.real_images() && images < least).then(|| {
+        (needs.looks_at_images(has_statistics) && images < least).then(|| {
             let needs = format!("`{}` needs at least {least} real images", metric.names()[0]);
             let objection = Objection::new(format!("{field}/{i}"), format!("{needs}, but `{name}` has {images}"));
             match least {

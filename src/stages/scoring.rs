@@ -5,12 +5,14 @@ use std::{path::PathBuf, sync::Arc};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use indexmap::{IndexMap, IndexSet};
 
-use super::{context::Context, inception_weights};
+use super::{context::Context, dataset_file, inception_weights};
 use crate::{
     Error, Result,
     data::ImageDataset,
+    location::Location,
     metrics::{Detect, DetectorName, Keep, Metric, Needs, Observed, Pixels, RandomConv, Statistics},
     seed::Draw,
+    stage_name::StageName,
 };
 
 /// Real images through a detector at once.
@@ -23,6 +25,24 @@ pub(super) struct RealImages {
     pub(super) dataset: Option<Arc<ImageDataset>>,
     /// Published statistics, for metrics that need no more; they come first.
     pub(super) statistics: Option<Statistics>,
+}
+
+impl RealImages {
+    /// Those of a stage that makes a dataset, and those that a file of statistics stands for.
+    pub(super) fn open(
+        reference: Option<&StageName>,
+        statistics: Option<&Location>,
+        context: &Context<'_>,
+    ) -> Result<Self> {
+        let dataset = reference.map(|name| dataset_file::open(context, name)).transpose()?;
+        let statistics = statistics.map(|location| Statistics::open(&context.fetch(location, None)?));
+        Ok(Self { dataset, statistics: statistics.transpose()? })
+    }
+}
+
+/// How many generated images metrics need.
+pub(super) fn images(metrics: &[Metric]) -> usize {
+    metrics.iter().map(|metric| metric.needs().generated).max().unwrap_or(0)
 }
 
 /// What was seen of images: by the detector that saw them, and how many of them were for it to see.
@@ -58,11 +78,6 @@ impl<'a> Scoring<'a> {
         })
     }
 
-    /// How many generated images the metrics need.
-    fn images(&self) -> usize {
-        self.metrics.iter().map(|metric| metric.needs().generated).max().unwrap_or(0)
-    }
-
     /// The values of all metrics. `make` gives the images of a range, at most `batch` of them, u8 `[n, c, h, w]`;
     /// `each` hears how many have been measured.
     pub(super) fn measure(
@@ -78,7 +93,7 @@ impl<'a> Scoring<'a> {
             *keep = keep.or(needs.keep);
         }
         let mut views: Views = keeps.into_iter().map(|(of, keep)| (of, Observed::new(keep))).collect();
-        let total = self.images();
+        let total = images(self.metrics);
         let mut done = 0;
         while done < total {
             let end = (done + batch.max(1)).min(total);

@@ -11,7 +11,7 @@ use indexmap::IndexMap;
 
 use super::{
     context::Context,
-    dataset_file, network_file,
+    network_file,
     picture::{FAKES, of_training},
     sampling::{Classes, Sampling},
     scoring::{RealImages, Scoring},
@@ -23,7 +23,6 @@ use crate::{
     data::{ImageDataset, Pixels, image_grid, write_png},
     diffusion::{Codec, Sampler},
     formats::Digest,
-    metrics::Statistics,
     nn::Network,
     seed::Phase,
     training::{Keep, Snapshots},
@@ -64,15 +63,9 @@ impl<'a> Snapshooter<'a> {
         let scoring = if settings.metrics.is_empty() {
             None
         } else {
-            let reference = settings.reference.as_ref().map(|name| dataset_file::open(context, name));
-            let statistics = settings.statistics.as_ref().map(|location| {
-                let path = context.fetch(location, None)?;
-                Statistics::open(&path)
-            });
-            let real_images = RealImages {
-                dataset: reference.transpose()?.or_else(|| dataset.map(Arc::clone)),
-                statistics: statistics.transpose()?,
-            };
+            let (reference, statistics) = (settings.reference.as_ref(), settings.statistics.as_ref());
+            let mut real_images = RealImages::open(reference, statistics, context)?;
+            real_images.dataset = real_images.dataset.or_else(|| dataset.map(Arc::clone));
             Some(Scoring::new(&settings.metrics, real_images, context)?)
         };
         Ok(Self {

@@ -60,10 +60,7 @@ impl SweepData {
             members.iter().all(&is_measured) && score.as_ref().is_some_and(|score| score.mean.is_finite());
         let mut notes: Vec<(String, usize)> = Vec::new();
         for point in members.iter().filter(|point| !is_measured(point)) {
-            let word = match point.end {
-                PointEnd::Stopped(rung) => format!("stopped at {} kimg", self.rungs_kimg[rung]),
-                ref end => end.as_str().to_owned(),
-            };
+            let word = self.end(&point.end);
             match notes.iter_mut().find(|(known, _)| *known == word) {
                 Some((_, count)) => *count += 1,
                 None => notes.push((word, 1)),

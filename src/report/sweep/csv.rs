@@ -4,13 +4,7 @@ use super::{super::escape, data::SweepData};
 
 /// `point, <axis>..., end, message, <stage>.<metric>, ..._std, ..._min, ..._trials, ...`
 pub(super) fn csv(data: &SweepData) -> String {
-    let measured = data.points.iter().flat_map(|point| {
-        point
-            .scores
-            .iter()
-            .flat_map(|(stage, scores)| scores.keys().map(move |metric| (stage.clone(), metric.clone())))
-    });
-    let columns: indexmap::IndexSet<(String, String)> = measured.collect();
+    let columns = data.measured();
     let number = |value: f64| if value.is_finite() { value.to_string() } else { String::new() };
     let mut lines = vec![vec!["point".to_owned()]];
     lines[0].extend(data.axes.iter().map(|axis| axis.name.clone()));

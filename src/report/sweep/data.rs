@@ -1,6 +1,6 @@
 //! `SweepData`: everything that the page of a sweep says, as plain values.
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use serde_json::Value;
 
 use super::super::{data::Provenance, verdict::Verdict};
@@ -108,6 +108,28 @@ impl PointEnd {
 }
 
 impl SweepData {
+    /// What the axes that go down and across are called; empty where none does.
+    pub(super) fn axis_names(&self) -> [&str; 2] {
+        self.layout.map(|axis| axis.map_or("", |axis| self.axes[axis].name.as_str()))
+    }
+
+    /// Every stage and metric that any point has a value of.
+    pub(super) fn measured(&self) -> IndexSet<(String, String)> {
+        let of_stage = |(stage, scores): (&String, &IndexMap<String, Score>)| {
+            let stage = stage.clone();
+            scores.keys().map(move |metric| (stage.clone(), metric.clone())).collect::<Vec<_>>()
+        };
+        self.points.iter().flat_map(|point| point.scores.iter().flat_map(of_stage)).collect()
+    }
+
+    /// How a point ended, as a reader is told.
+    pub(super) fn end(&self, end: &PointEnd) -> String {
+        match end {
+            PointEnd::Stopped(rung) => format!("stopped at {} kimg", self.rungs_kimg[*rung]),
+            other => other.as_str().to_owned(),
+        }
+    }
+
     /// Wall time of all stages, in seconds; those that points share count once.
     pub fn seconds(&self) -> f64 {
         let stages = self.points.iter().flat_map(|point| &point.seconds);

@@ -2,26 +2,30 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{csv::csv, data::SweepData, html::html, json::json, latex::latex, markdown::markdown};
-use crate::{Result, checkpoint::atomic};
+use super::{
+    super::files::{self, Format},
+    csv::csv,
+    data::SweepData,
+    html::html,
+    json::json,
+    latex::latex,
+    markdown::markdown,
+};
+use crate::Result;
 
-/// What the name of a file ends in, and what is in it.
-type Format = (&'static str, fn(&SweepData) -> String);
+/// What they are called, without their endings.
+const NAME: &str = "sweep";
 
-const FORMATS: [Format; 5] =
+const FORMATS: [Format<SweepData>; 5] =
     [("html", html), ("md", markdown), ("json", json_text), ("csv", csv), ("tex", latex)];
 
 fn json_text(data: &SweepData) -> String {
     format!("{:#}\n", json(data))
 }
 
-fn path(folder: &Path, ending: &str) -> PathBuf {
-    folder.join(format!("sweep.{ending}"))
-}
-
 /// The page in a sweep's folder.
 pub fn page(folder: &Path) -> PathBuf {
-    path(folder, FORMATS[0].0)
+    files::path(folder, NAME, FORMATS[0].0)
 }
 
 /// Writes `sweep.html`, `.md`, `.json`, `.csv` and `.tex` into a folder, each by rename.
@@ -29,7 +33,7 @@ pub fn page(folder: &Path) -> PathBuf {
 /// # Errors
 /// A file cannot be written.
 pub fn write(folder: &Path, data: &SweepData) -> Result<()> {
-    FORMATS.iter().try_for_each(|(ending, text)| atomic::write(&path(folder, ending), text(data).as_bytes()))
+    files::write_all(&FORMATS, folder, NAME, data).map(drop)
 }
 
 /// Removes these files, so that nobody takes them for those of a run that has not written its own yet.
@@ -37,5 +41,5 @@ pub fn write(folder: &Path, data: &SweepData) -> Result<()> {
 /// # Errors
 /// A file cannot be removed.
 pub fn remove(folder: &Path) -> Result<()> {
-    FORMATS.iter().try_for_each(|(ending, _)| atomic::remove_file(&path(folder, ending)))
+    files::remove_all(&FORMATS, folder, NAME)
 }

@@ -1,7 +1,6 @@
 //! The sections of a sweep's page.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use indexmap::IndexSet;
 use maud::{Markup, html};
 
 use super::{
@@ -14,7 +13,7 @@ use super::{
     best::spread_note,
     cells::{Cell, Panel, written},
     curve,
-    data::{MeasuredPoint, PointEnd, SweepData},
+    data::{MeasuredPoint, SweepData},
 };
 use crate::metrics::{Better, Score};
 
@@ -48,21 +47,20 @@ pub(super) fn results(data: &SweepData, cells: &[Cell], best: Option<usize>) -> 
 
 fn table(data: &SweepData, panel: &Panel, cells: &[Cell], heat: &Heat, best: Option<usize>) -> Markup {
     let digits = SweepData::digits(cells);
-    let name = |axis: Option<usize>| axis.map(|axis| data.axes[axis].name.as_str());
-    let [down, across] = data.layout.map(name);
+    let [down, across] = data.axis_names();
     html! {
         div.card.scroll {
             table.heat {
-                @if let Some(across) = across {
+                @if !across.is_empty() {
                     thead {
                         tr { th {} th colspan=(panel.columns.len()) { (across) } } "\n"
-                        tr { th { (down.unwrap_or_default()) } @for value in &panel.columns { th.num scope="col" { (value) } } } "\n"
+                        tr { th { (down) } @for value in &panel.columns { th.num scope="col" { (value) } } } "\n"
                     }
                 }
                 tbody {
                     @for (row, places) in panel.rows.iter().zip(&panel.cells) {
                         tr {
-                            @if let Some(down) = down { th scope="row" { @if across.is_none() { span.soft { (down) " " } } (row) } }
+                            @if !down.is_empty() { th scope="row" { @if across.is_empty() { span.soft { (down) " " } } (row) } }
                             @for place in places { (cell(data, &cells[*place], digits, heat, best == Some(*place))) }
                         } "\n"
                     }
@@ -169,7 +167,7 @@ pub(super) fn search(data: &SweepData, cells: &[Cell]) -> Markup {
                             @for rung in 0..data.rungs_kimg.len() {
                                 td.num { @if let Some(value) = point.rungs.get(rung) { (digits.write(*value)) } }
                             }
-                            td { (end(data, point)) }
+                            td { (data.end(&point.end)) }
                         } "\n"
                     }
                 }
@@ -179,22 +177,9 @@ pub(super) fn search(data: &SweepData, cells: &[Cell]) -> Markup {
     section("Search", contents)
 }
 
-fn end(data: &SweepData, point: &MeasuredPoint) -> String {
-    match point.end {
-        PointEnd::Stopped(rung) => format!("stopped at {} kimg", data.rungs_kimg[rung]),
-        ref other => other.as_str().to_owned(),
-    }
-}
-
 /// Every score of every point.
 pub(super) fn points(data: &SweepData) -> Markup {
-    let measured = data.points.iter().flat_map(|point| {
-        point
-            .scores
-            .iter()
-            .flat_map(|(stage, scores)| scores.keys().map(move |metric| (stage.clone(), metric.clone())))
-    });
-    let columns: IndexSet<(String, String)> = measured.collect();
+    let columns = data.measured();
     let digits = |column: &(String, String)| {
         Digits::of(data.points.iter().filter_map(|point| Some(point.score(column)?.mean)))
     };
@@ -216,7 +201,7 @@ pub(super) fn points(data: &SweepData) -> Markup {
                             td { (linked(&point.label, point)) }
                             @for column in &columns { td.num { (value(point.score(column), digits(column))) } }
                             td.num { (point.weights_kimg.map_or(DASH.to_owned(), |kimg| kimg.to_string())) }
-                            td { (end(data, point)) }
+                            td { (data.end(&point.end)) }
                         } "\n"
                     }
                 }

@@ -15,8 +15,7 @@ pub(super) fn latex(data: &SweepData) -> String {
     let cells = data.cells();
     let digits = SweepData::digits(&cells);
     let best = Best::of(data, &cells).map(|best| best.cell);
-    let name = |axis: Option<usize>| axis.map_or_else(String::new, |axis| escape(&data.axes[axis].name));
-    let [down, across] = data.layout.map(name);
+    let [down, across] = data.axis_names().map(escape);
     let mut out = String::new();
     for panel in data.panels(&cells) {
         let titles = [Heading::of(metric).title, format!("of {stage}"), panel.title];

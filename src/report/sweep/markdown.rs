@@ -63,14 +63,13 @@ fn panels(out: &mut String, data: &SweepData, cells: &[Cell], best: Option<usize
     let digits = SweepData::digits(cells);
     let heading = Heading::of(metric);
     let _ = writeln!(out, "## {}{} of {}\n", escape(&heading.title), heading.arrow(), escape(stage));
-    let name = |axis: Option<usize>| axis.map_or_else(String::new, |axis| data.axes[axis].name.clone());
-    let [down, across] = data.layout.map(name);
+    let [down, across] = data.axis_names();
     for panel in data.panels(cells) {
         if !panel.title.is_empty() {
             let _ = writeln!(out, "{}\n", escape(&panel.title));
         }
         let over = if across.is_empty() { String::new() } else { format!("{across} = ") };
-        let _ = write!(out, "| {} |", escape(&down));
+        let _ = write!(out, "| {} |", escape(down));
         for value in &panel.columns {
             let _ = write!(out, " {} |", escape(&format!("{over}{value}")));
         }

@@ -44,13 +44,12 @@ pub fn text(data: &SweepData) -> String {
 }
 
 fn table(data: &SweepData, panel: &Panel, cells: &[Vec<String>]) -> String {
-    let name = |axis: Option<usize>| axis.map_or_else(String::new, |axis| data.axes[axis].name.clone());
-    let [down, across] = data.layout.map(name);
+    let [down, across] = data.axis_names();
     let columns = panel
         .columns
         .iter()
         .map(|value| if across.is_empty() { String::new() } else { format!("{across}={value}") });
-    let mut lines = vec![[vec![down], columns.collect()].concat()];
+    let mut lines = vec![[vec![down.to_owned()], columns.collect()].concat()];
     lines
         .extend(panel.rows.iter().zip(cells).map(|(row, cells)| [vec![row.clone()], cells.clone()].concat()));
     lines.retain(|line| line.iter().any(|field| !field.is_empty()));
