@@ -1,5 +1,5 @@
-//! The operations of networks on a GPU against the CPU, values and gradients. Needs `--features cuda` and a GPU; says
-//! so and skips itself elsewhere.
+//! The operations of networks on a GPU against the CPU, values and gradients. Needs `--features cuda` or
+//! `wgpu`, and a GPU or Mesa's lavapipe, which stands in for one; says so and skips itself elsewhere.
 //!
 //! The tolerance is that of TF32, to which Burn's convolutions and products round on tensor cores; what each operation
 //! misses by is printed.
@@ -58,18 +58,27 @@ const OPERATIONS: [(&str, Operation); 16] = [
 
 fn main() {
     let arguments = Arguments::from_args();
-    let gpu = device::choose("cuda:0").map(|(gpu, _)| gpu);
-    if let Err(why) = &gpu {
-        println!("skipped: {why}");
+    let gpu = chosen();
+    match &gpu {
+        Ok((_, name)) => println!("on {name}"),
+        Err(why) => println!("skipped: {why}"),
     }
     let trial = |(name, operation): (&'static str, Operation)| match &gpu {
-        Ok(gpu) => {
+        Ok((gpu, _)) => {
             let gpu = gpu.clone();
             Trial::test(name, move || compare(name, operation, &gpu))
         }
         Err(_) => Trial::test(name, || Ok(())).with_ignored_flag(true),
     };
     libtest_mimic::run(&arguments, OPERATIONS.into_iter().map(trial).collect()).exit();
+}
+
+/// What `SIDA_GPU` names; else the first device of any kind.
+fn chosen() -> sida::Result<(Device, String)> {
+    match std::env::var("SIDA_GPU") {
+        Ok(asked) => device::choose(&asked),
+        Err(_) => device::choose("cuda:0").or_else(|_| device::choose("wgpu:0")),
+    }
 }
 
 fn compare(name: &str, operation: Operation, gpu: &Device) -> Result<(), Failed> {
