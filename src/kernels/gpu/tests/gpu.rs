@@ -1,6 +1,6 @@
 //! Every kernel against the CPU's, on whatever GPU there is. Without one, a line says so and nothing is tested.
 //!
-//! `SIDA_GPU=cuda:0` or `wgpu` names the device; by default any. On a machine without a GPU, Mesa's lavapipe
+//! `SIDA_DEVICE=cuda:0` or `wgpu` names the device; by default any. On a machine without a GPU, Mesa's lavapipe
 //! (`mesa-vulkan-drivers`) is one.
 
 #[path = "gpu/pixel_norm.rs"]
