@@ -26,6 +26,7 @@ mod pixel_norm;
 mod pooling;
 mod resample;
 mod tape;
+mod upload;
 
 pub use adam::{AdamStep, adam, lerp, square_sums};
 pub use attention::attention;
@@ -40,3 +41,4 @@ pub use norm::{GroupNorm, group_norm};
 pub use pixel_norm::pixel_norm;
 pub use pooling::{average_pool, max_pool};
 pub use resample::{downsample, upsample};
+pub use upload::{from_bytes, one_hot};

@@ -8,3 +8,4 @@
 mod launch;
 pub mod pixel_norm;
 mod sum;
+pub mod upload;

@@ -7,3 +7,5 @@
 mod pixel_norm;
 #[path = "gpu/support.rs"]
 mod support;
+#[path = "gpu/upload.rs"]
+mod upload;
