@@ -77,6 +77,24 @@ fn hang_up() -> &'static str {
 }
 
 #[test]
+fn a_training_that_spares_memory_ends_with_the_same_bits_and_is_the_same_stage() {
+    let bench = Bench::new();
+    let spare = |stage: &str| {
+        let verb = if stage == "teacher" { "train_teacher" } else { "distill" };
+        format!("stages.{stage}.{verb}.recompute=true")
+    };
+    let sets = TRAININGS.map(spare);
+    let mut arguments = vec!["run", PIPELINE, "--device", "cpu"];
+    sets.iter().for_each(|set| arguments.extend(["--set", set]));
+    bench.sida(&arguments).exits(0);
+    for stage in TRAININGS {
+        same_weights(&bench.runs(), uninterrupted(), stage);
+    }
+    let said = bench.sida(&["run", PIPELINE, "--device", "cpu"]).exits(0);
+    assert!(said.out.contains(&format!("nothing to do: {STAGES} stages were done before")), "{}", said.out);
+}
+
+#[test]
 fn a_run_that_is_stopped_and_killed_again_and_again_ends_with_the_same_bits() {
     let bench = Bench::new();
     let dir = pipeline_dir(&bench.runs());

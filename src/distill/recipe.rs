@@ -57,6 +57,10 @@ pub struct Distill {
     /// Arithmetic of the networks; losses, optimizers and EMA are fp32 always.
     #[serde(default)]
     pub precision: Precision,
+    /// Whether the activations within blocks are made again in the backward pass instead of being kept: less memory, more
+    /// time, the same numbers.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recompute: bool,
     /// How often a line of statistics is written.
     #[serde_inline_default(Kimg(10.0))]
     pub status_every_kimg: Kimg,
@@ -97,7 +101,8 @@ impl Distill {
         let of_generator = Passes { learning: u64::from(self.generator.num_steps), judging: 2, encoding: 0 };
         // The teacher, two students with two moments each, and the average.
         let bytes = |passes| {
-            Tensors { network, parameters, copies: 8, passes, precision: self.precision }.bytes(&self.pace())
+            let (precision, recompute) = (self.precision, self.recompute);
+            Tensors { network, parameters, copies: 8, passes, precision, recompute }.bytes(&self.pace())
         };
         bytes(of_fake_score).max(bytes(of_generator))
     }

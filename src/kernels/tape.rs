@@ -8,7 +8,7 @@ use burn::{
         autodiff::{
             checkpoint::{base::Checkpointer, strategy::NoCheckpointing},
             grads::Gradients,
-            ops::{Backward, Ops, OpsKind},
+            ops::{Backward, NodeGuard, Ops, OpsKind},
         },
     },
     tensor::Tensor,
@@ -17,6 +17,7 @@ use burn::{
 use super::engine::{Engine, Tracked, assemble, on_tape};
 
 /// A tensor of an engine, taken apart.
+#[derive(Clone)]
 pub(crate) struct Operand<E: Engine> {
     /// Its values.
     pub(crate) array: E::Array,
@@ -79,6 +80,16 @@ impl<E: Engine> Operand<E> {
         (Context(self.context), self.array)
     }
 
+    /// Its place on the tape; a place of its own where it has none.
+    pub(crate) fn into_node(self) -> NodeGuard {
+        self.tracked.unwrap_or_else(|| Tracked::<E>::new(E::give(self.array))).node()
+    }
+
+    /// Where it belongs.
+    pub(crate) fn context(&self) -> Context {
+        Context(self.context)
+    }
+
     /// Whether a gradient is wanted.
     pub(crate) fn is_tracked(&self) -> bool {
         self.tracked.as_ref().is_some_and(Tracked::<E>::is_tracked)
@@ -90,6 +101,21 @@ impl<E: Engine> Operand<E> {
 pub(crate) struct Context(DispatchAutodiffContext);
 
 impl Context {
+    /// Without automatic differentiation.
+    pub(crate) fn off() -> Self {
+        Self(DispatchAutodiffContext::Disabled)
+    }
+
+    /// Where the result of an operation on both belongs.
+    pub(crate) fn merge(self, other: Self) -> Self {
+        Self(self.0.merge(other.0))
+    }
+
+    /// A tensor with history.
+    pub(crate) fn tracked<E: Engine, const D: usize>(self, tensor: Tracked<E>) -> Tensor<D> {
+        assemble(on_tape::<E>(tensor), self.0)
+    }
+
     /// A tensor without history.
     pub(crate) fn constant<E: Engine, const D: usize>(self, array: E::Array) -> Tensor<D> {
         let tensor = E::give(array);
@@ -120,13 +146,10 @@ pub(crate) fn record<E: Engine, F: Gradient<E, N>, const N: usize, const D: usiz
     output: E::Array,
     backward: impl FnOnce([Option<E::Array>; N]) -> F,
 ) -> Tensor<D> {
-    let context = operands
-        .iter()
-        .flatten()
-        .map(|operand| operand.context)
-        .fold(DispatchAutodiffContext::Disabled, DispatchAutodiffContext::merge);
+    let contexts = operands.iter().flatten().map(Operand::context);
+    let context = contexts.fold(Context::off(), Context::merge);
     if !operands.iter().flatten().any(Operand::is_tracked) {
-        return Context(context).constant::<E, D>(output);
+        return context.constant::<E, D>(output);
     }
     let output = E::give(output);
     let mut arrays = [const { None }; N];
@@ -148,7 +171,7 @@ pub(crate) fn record<E: Engine, F: Gradient<E, N>, const N: usize, const D: usiz
         OpsKind::Tracked(step) => step.finish(Saved(Arc::new(backward(arrays))), output),
         OpsKind::UnTracked(step) => step.finish(output),
     };
-    assemble(on_tape::<E>(tracked), context)
+    context.tracked(tracked)
 }
 
 struct Step<E, F, const N: usize>(PhantomData<(E, F)>);

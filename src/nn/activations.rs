@@ -23,6 +23,8 @@ pub struct Kept {
     pub decoder: u64,
     /// The largest activation: what the backward pass itself works on is a few of these.
     pub largest: u64,
+    /// By one block at a time while the backward pass runs it again.
+    pub again: u64,
 }
 
 impl Kept {
@@ -35,13 +37,14 @@ impl Kept {
 impl NetworkConfig {
     /// The values that a pass over one image keeps until its backward pass. Layers of one or three channels, embeddings
     /// and the sums of norms are left out: they are small.
-    pub fn kept(&self, wanted: Wanted) -> Kept {
+    pub fn kept(&self, wanted: Wanted, recompute: bool) -> Kept {
         let skeleton = self.skeleton();
-        let per_layer = |layer: &Layer, encodes: bool| {
+        let within = |layer: &Layer, encodes: bool| {
             if self.is_edm2() { edm2_block(layer, encodes, wanted) } else { block(layer, wanted) }
         };
         let sum = |layers: &[Layer], encodes: bool| -> u64 {
-            layers.iter().map(|layer| per_layer(layer, encodes)).sum()
+            let of_layer = |layer| if recompute { input(layer) } else { within(layer, encodes) };
+            layers.iter().map(of_layer).sum()
         };
         // Before the last convolution: a norm with its input, or nothing.
         let end = match (self.is_edm2(), wanted) {
@@ -51,10 +54,14 @@ impl NetworkConfig {
         };
         let pixels = (self.img_resolution() * self.img_resolution()) as u64;
         let largest = |layer: &Layer| area(layer.resolution) * layer.c_in.max(layer.c_out) as u64;
+        let again = |(encodes, layer)| if recompute { within(layer, encodes) } else { 0 };
+        let encoder = skeleton.encoder.iter().map(|layer| (true, layer));
+        let blocks = encoder.chain(skeleton.decoder.iter().map(|layer| (false, layer)));
         Kept {
             encoder: sum(&skeleton.encoder, true),
             decoder: sum(&skeleton.decoder, false) + end * pixels * skeleton.out_channels as u64,
             largest: skeleton.layers().map(largest).max().unwrap_or(0),
+            again: blocks.map(again).max().unwrap_or(0),
         }
     }
 }
@@ -63,15 +70,25 @@ fn area(resolution: usize) -> u64 {
     (resolution * resolution) as u64
 }
 
-/// A residual block of EDM's networks: two norms keep their inputs, two convolutions theirs.
-fn block(layer: &Layer, wanted: Wanted) -> u64 {
-    let (c_in, c_out, here) = (layer.c_in as u64, layer.c_out as u64, area(layer.resolution));
-    let before = match layer.kind {
+/// What a block begins with.
+fn input(layer: &Layer) -> u64 {
+    layer.c_in as u64 * before(layer)
+}
+
+/// Positions of a block's input.
+fn before(layer: &Layer) -> u64 {
+    let here = area(layer.resolution);
+    match layer.kind {
         Kind::Down => here * 4,
         Kind::Up => here / 4,
         Kind::Plain | Kind::Merge => here,
-    };
-    let norms = c_in * before + c_out * here;
+    }
+}
+
+/// A residual block of EDM's networks: two norms keep their inputs, two convolutions theirs.
+fn block(layer: &Layer, wanted: Wanted) -> u64 {
+    let (c_in, c_out, here) = (layer.c_in as u64, layer.c_out as u64, area(layer.resolution));
+    let norms = input(layer) + c_out * here;
     let convolutions = (c_in + c_out) * here;
     attention(layer, wanted, 2) + if wanted == Wanted::Weights { norms + convolutions } else { norms }
 }
@@ -110,12 +127,16 @@ mod tests {
         let config = network(&serde_json::json!({ "ddpmpp": {
             "img_resolution": 4, "model_channels": 8, "channel_mult": [1], "num_blocks": 1, "attn_resolutions": [],
         } }));
-        let kept = config.kept(Wanted::Weights);
+        let kept = config.kept(Wanted::Weights, false);
         assert_eq!(kept.encoder, 16 * (8 + 8 + 8 + 8));
         // in0 with six more for attention, in1, two blocks from 16 to 8 channels; norm and convolution at the end.
         assert_eq!(kept.decoder, 16 * (32 + 48 + 32 + 2 * (16 + 8 + 16 + 8) + 16));
-        let judged = config.kept(Wanted::Images);
+        let judged = config.kept(Wanted::Images, false);
         assert_eq!(judged.encoder, 16 * (8 + 8));
         assert_eq!(judged.decoder, 16 * (16 + 40 + 16 + 2 * (16 + 8) + 8));
+        // Run again, blocks keep their inputs; one at a time keeps the rest.
+        let again = config.kept(Wanted::Weights, true);
+        assert_eq!((again.encoder, again.decoder), (16 * 8, 16 * (8 + 8 + 16 + 16 + 16)));
+        assert_eq!(again.again, 16 * 80);
     }
 }

@@ -9,6 +9,7 @@ use super::{
     encoded::Encoded,
     layers::{Conv2d, Dense, GroupNorm, LayerInit, Resample},
     masks::drop_labels,
+    mode::Mode,
     registry::Registry,
     skeleton::{Layer, Skeleton, blocks},
     unet_block::{BlockSettings, Style, UNetBlock},
@@ -98,16 +99,17 @@ impl DhariwalUNet {
     }
 
     /// x `[n, h, w, c]` => the encoder's activations
-    pub(crate) fn encode(&self, x: Tensor<4>, emb: &Tensor<2>, dropout: Dropout) -> Encoded {
-        Encoded::walk(self.conv_in.forward(x), &self.enc, |block, x| block.forward(x, emb, dropout))
+    pub(crate) fn encode(&self, x: Tensor<4>, emb: &Tensor<2>, mode: Mode) -> Encoded {
+        Encoded::walk(self.conv_in.forward(x), &self.enc, |block, x| {
+            mode.block(block, x, emb, UNetBlock::forward)
+        })
     }
 
     /// The encoder's activations => F `[n, h, w, out_channels]`
-    pub(crate) fn decode(&self, mut encoded: Encoded, emb: &Tensor<2>, dropout: Dropout) -> Tensor<4> {
-        let x = self
-            .dec
-            .iter()
-            .fold(encoded.last(), |x, block| block.forward(block.merged(x, &mut encoded), emb, dropout));
+    pub(crate) fn decode(&self, mut encoded: Encoded, emb: &Tensor<2>, mode: Mode) -> Tensor<4> {
+        let x = self.dec.iter().fold(encoded.last(), |x, block| {
+            mode.block(block, block.merged(x, &mut encoded), emb, UNetBlock::forward)
+        });
         self.out_conv.forward(self.out_norm.forward(x, true))
     }
 }

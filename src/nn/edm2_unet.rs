@@ -6,11 +6,11 @@ use burn::{
 };
 
 use super::{
-    denoiser::Dropout,
     edm2_block::{Edm2Block, Flavor},
     edm2_config::Edm2Config,
     encoded::Encoded,
     layers::cast,
+    mode::Mode,
     mp_layers::{MpConv, MpDense, MpFourier, mp_cat, mp_silu, mp_sum_embeddings},
     registry::{Init, Registry},
     skeleton::{Layer, Skeleton, blocks},
@@ -79,18 +79,18 @@ impl Edm2UNet {
     }
 
     /// x `[n, h, w, img_channels]` => the encoder's activations
-    pub(crate) fn encode(&self, x: Tensor<4>, emb: &Tensor<2>, dropout: Dropout) -> Encoded {
+    pub(crate) fn encode(&self, x: Tensor<4>, emb: &Tensor<2>, mode: Mode) -> Encoded {
         let [n, h, w, _] = x.dims();
         let ones = cast(Tensor::ones([n, h, w, 1], &x.device()), x.dtype());
         let x = self.enc_conv.forward(kernels::concat(x, 1.0, ones, 1.0));
-        Encoded::walk(x, &self.enc, |block, x| block.forward(x, emb, dropout))
+        Encoded::walk(x, &self.enc, |block, x| mode.block(block, x, emb, Edm2Block::forward))
     }
 
     /// The encoder's activations => F `[n, h, w, img_channels]`
-    pub(crate) fn decode(&self, mut encoded: Encoded, emb: &Tensor<2>, dropout: Dropout) -> Tensor<4> {
+    pub(crate) fn decode(&self, mut encoded: Encoded, emb: &Tensor<2>, mode: Mode) -> Tensor<4> {
         let x = self.dec.iter().fold(encoded.last(), |x, block| {
             let x = if block.merges { mp_cat(x, encoded.take(), self.concat_balance) } else { x };
-            block.forward(x, emb, dropout)
+            mode.block(block, x, emb, Edm2Block::forward)
         });
         self.out_conv.forward_with(x, Some(self.out_gain.val()))
     }

@@ -22,6 +22,7 @@ pub mod inception_v3;
 mod layers;
 mod logvar_head;
 mod masks;
+mod mode;
 mod mp_layers;
 mod network;
 mod preconditioning;

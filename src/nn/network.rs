@@ -13,6 +13,7 @@ use super::{
     encoded::Encoded,
     layers::cast,
     logvar_head::LogvarHead,
+    mode::Mode,
     mp_layers::ForcedNormalization,
     registry::{Entry, Registry, state_dict},
     scalings::{Scaled, Scalings},
@@ -33,6 +34,8 @@ pub struct Network {
     entries: Arc<Vec<Entry>>,
     #[module(skip)]
     compute: DType,
+    #[module(skip)]
+    recompute: bool,
 }
 
 /// What a pass yields before the scalings make images of it.
@@ -56,13 +59,28 @@ impl Network {
             _ => None,
         };
         let entries = Arc::new(registry.finish()?);
-        Ok(Self { net, logvar, scalings, config: config.clone(), entries, compute: DType::F32 })
+        Ok(Self {
+            net,
+            logvar,
+            scalings,
+            config: config.clone(),
+            entries,
+            compute: DType::F32,
+            recompute: false,
+        })
     }
 
     /// Computes activations in this type (`F32`, `BF16` or `F16`); weights, embeddings and results stay float32.
     #[must_use]
     pub fn with_compute(self, compute: DType) -> Self {
         Self { compute, ..self }
+    }
+
+    /// Keeps no activations within blocks for the backward pass, which makes them again: less memory, more time, the same
+    /// gradients bit for bit.
+    #[must_use]
+    pub fn with_recompute(self, recompute: bool) -> Self {
+        Self { recompute, ..self }
     }
 
     /// The same without the head that estimates how large the error is: EDM2's generators have none.
@@ -117,8 +135,12 @@ impl Network {
     pub fn raw(&self, noisy: &Tensor<4>, sigma: Tensor<4>, condition: &Condition, dropout: Dropout) -> Raw {
         let (scaled, emb, encoded) = self.encoded(noisy, sigma, condition, dropout);
         let logits = encoded.logits();
-        let f_x = kernels::to_nchw(self.net.decode(encoded, &emb, dropout));
+        let f_x = kernels::to_nchw(self.net.decode(encoded, &emb, self.mode(dropout)));
         Raw { f_x: cast(f_x, DType::F32), logits, scaled }
+    }
+
+    fn mode(&self, dropout: Dropout) -> Mode {
+        Mode { dropout, recompute: self.recompute }
     }
 
     /// The scalings, the conditioning vector and the encoder's activations.
@@ -136,7 +158,7 @@ impl Network {
         let condition = Condition { class_labels, augment_labels: condition.augment_labels.clone() };
         let emb = self.net.embed(scaled.c_noise.clone(), condition, dropout);
         let x = kernels::to_nhwc(cast(scaled.input(noisy.clone()), self.compute));
-        let encoded = self.net.encode(x, &emb, dropout);
+        let encoded = self.net.encode(x, &emb, self.mode(dropout));
         (scaled, emb, encoded)
     }
 }

@@ -8,6 +8,7 @@ use super::{
     encoded::Encoded,
     layers::{Conv2d, Dense, Resample},
     masks::drop_labels,
+    mode::Mode,
     registry::Registry,
     skeleton::{Kind, Layer, Skeleton},
     song_aux::{Input, Output},
@@ -105,10 +106,10 @@ impl SongUNet {
     }
 
     /// x `[n, h, w, c]` => the encoder's activations
-    pub(crate) fn encode(&self, x: Tensor<4>, emb: &Tensor<2>, dropout: Dropout) -> Encoded {
+    pub(crate) fn encode(&self, x: Tensor<4>, emb: &Tensor<2>, mode: Mode) -> Encoded {
         let mut image = x.clone();
         Encoded::walk(self.conv_in.forward(x), &self.enc, |layer, x| {
-            let x = layer.block.forward(x, emb, dropout);
+            let x = mode.block(&layer.block, x, emb, UNetBlock::forward);
             match &layer.input {
                 Some(input) => input.forward(x, &mut image),
                 None => x,
@@ -117,10 +118,11 @@ impl SongUNet {
     }
 
     /// The encoder's activations => F `[n, h, w, out_channels]`
-    pub(crate) fn decode(&self, mut encoded: Encoded, emb: &Tensor<2>, dropout: Dropout) -> Tensor<4> {
+    pub(crate) fn decode(&self, mut encoded: Encoded, emb: &Tensor<2>, mode: Mode) -> Tensor<4> {
         let mut image = None;
         self.dec.iter().fold(encoded.last(), |x, layer| {
-            let x = layer.block.forward(layer.block.merged(x, &mut encoded), emb, dropout);
+            let x = layer.block.merged(x, &mut encoded);
+            let x = mode.block(&layer.block, x, emb, UNetBlock::forward);
             if let Some(output) = &layer.output {
                 image = Some(output.forward(x.clone(), image.take()));
             }

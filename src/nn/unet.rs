@@ -8,6 +8,7 @@ use super::{
     dhariwal_unet::DhariwalUNet,
     edm2_unet::Edm2UNet,
     encoded::Encoded,
+    mode::Mode,
     registry::Registry,
     song_unet::SongUNet,
 };
@@ -51,20 +52,20 @@ impl UNet {
     }
 
     /// x `[n, h, w, img_channels]` => the encoder's activations
-    pub(crate) fn encode(&self, x: Tensor<4>, emb: &Tensor<2>, dropout: Dropout) -> Encoded {
+    pub(crate) fn encode(&self, x: Tensor<4>, emb: &Tensor<2>, mode: Mode) -> Encoded {
         match self {
-            Self::Song(net) => net.encode(x, emb, dropout),
-            Self::Dhariwal(net) => net.encode(x, emb, dropout),
-            Self::Edm2(net) => net.encode(x, emb, dropout),
+            Self::Song(net) => net.encode(x, emb, mode),
+            Self::Dhariwal(net) => net.encode(x, emb, mode),
+            Self::Edm2(net) => net.encode(x, emb, mode),
         }
     }
 
     /// The encoder's activations => F `[n, h, w, out_channels]`
-    pub(crate) fn decode(&self, encoded: Encoded, emb: &Tensor<2>, dropout: Dropout) -> Tensor<4> {
+    pub(crate) fn decode(&self, encoded: Encoded, emb: &Tensor<2>, mode: Mode) -> Tensor<4> {
         match self {
-            Self::Song(net) => net.decode(encoded, emb, dropout),
-            Self::Dhariwal(net) => net.decode(encoded, emb, dropout),
-            Self::Edm2(net) => net.decode(encoded, emb, dropout),
+            Self::Song(net) => net.decode(encoded, emb, mode),
+            Self::Dhariwal(net) => net.decode(encoded, emb, mode),
+            Self::Edm2(net) => net.decode(encoded, emb, mode),
         }
     }
 }

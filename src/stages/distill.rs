@@ -56,6 +56,10 @@ impl Stage for Distill {
         Some(&mut self.guard)
     }
 
+    fn recompute_mut(&mut self) -> Option<&mut bool> {
+        Some(&mut self.recompute)
+    }
+
     fn check(&self) -> Vec<Objection> {
         let mut objections = rules::pace(&self.pace());
         if self.method.terms().adversarial.is_some() && self.dataset.is_none() {

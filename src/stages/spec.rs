@@ -40,7 +40,7 @@ macro_rules! verbs {
             }
 
             /// The values of the verb as JSON, defaults included, without what changes no number of the result: what is
-            /// expected of it, and when a training is stopped. Credentials in addresses are hidden.
+            /// expected of it, when a training is stopped, and whether it spares memory. Credentials in addresses are hidden.
             pub fn values(&self) -> Value {
                 let mut bare = self.clone();
                 if let Some(expected) = bare.stage_mut().expected_mut() {
@@ -48,6 +48,9 @@ macro_rules! verbs {
                 }
                 if let Some(guard) = bare.stage_mut().guard_mut() {
                     *guard = Guard::default();
+                }
+                if let Some(recompute) = bare.stage_mut().recompute_mut() {
+                    *recompute = false;
                 }
                 match &bare { $(Self::$Verb(stage) => serde_json::to_value(stage),)* }.unwrap_or_default()
             }

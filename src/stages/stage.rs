@@ -49,6 +49,11 @@ pub trait Stage {
         None
     }
 
+    /// Of a training, whether it makes activations again instead of keeping them, which changes no number: to be taken away.
+    fn recompute_mut(&mut self) -> Option<&mut bool> {
+        None
+    }
+
     /// The files it reads that no stage makes, with the fields that name them.
     fn locations(&self) -> Vec<(String, &Location)> {
         Vec::new()

@@ -49,6 +49,10 @@ impl Stage for TrainTeacher {
         Some(&mut self.guard)
     }
 
+    fn recompute_mut(&mut self) -> Option<&mut bool> {
+        Some(&mut self.recompute)
+    }
+
     fn check(&self) -> Vec<Objection> {
         let mut objections = rules::network("network", &self.network);
         objections.extend(rules::pace(&self.pace()));

@@ -64,6 +64,10 @@ pub struct TrainTeacher {
     /// Arithmetic of the network; loss, optimizer and EMA are fp32 always.
     #[serde(default)]
     pub precision: Precision,
+    /// Whether the activations within blocks are made again in the backward pass instead of being kept: less memory, more
+    /// time, the same numbers.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recompute: bool,
     /// How often a line of statistics is written.
     #[serde_inline_default(Kimg(50.0))]
     pub status_every_kimg: Kimg,
@@ -97,10 +101,10 @@ impl TrainTeacher {
 
     /// Bytes of memory at the peak of an iteration; `parameters` are the network's.
     pub fn memory_bytes(&self, parameters: u64) -> u64 {
-        let (network, precision) = (&self.network, self.precision);
+        let (network, precision, recompute) = (&self.network, self.precision, self.recompute);
         // The network with two moments, and the average.
         let passes = Passes { learning: 1, ..Passes::default() };
-        Tensors { network, parameters, copies: 4, passes, precision }.bytes(&self.pace())
+        Tensors { network, parameters, copies: 4, passes, precision, recompute }.bytes(&self.pace())
     }
 
     /// The learning rate after `nimg` images.

@@ -22,6 +22,8 @@ pub struct Tensors<'a> {
     pub passes: Passes,
     /// Arithmetic of the passes.
     pub precision: Precision,
+    /// Whether blocks are run again instead of keeping their activations.
+    pub recompute: bool,
 }
 
 /// Passes that wait together for one backward pass.
@@ -45,10 +47,11 @@ impl Tensors<'_> {
         let width = if self.precision == Precision::Fp32 { 4 } else { 2 };
         let Passes { learning, judging, encoding } = self.passes;
         let [of_learning, of_judging]: [Kept; 2] =
-            [Wanted::Weights, Wanted::Images].map(|wanted| self.network.kept(wanted));
+            [Wanted::Weights, Wanted::Images].map(|wanted| self.network.kept(wanted, self.recompute));
         let per_image = learning * of_learning.all()
             + encoding * of_learning.encoder
             + judging * of_judging.all()
+            + of_learning.again
             + IN_HAND * of_learning.largest;
         // EDM2's weights are used normalised, half precision's rounded: that is what the tape keeps.
         let as_used = match self.precision {

@@ -67,6 +67,35 @@ fn a_network_without_gradients_still_passes_them_to_its_input() {
     assert!(!ask(&network.valid(), &plain, Dropout::Off).images.is_autodiff());
 }
 
+#[test]
+fn blocks_that_are_run_again_give_the_same_gradients() {
+    let device = Device::flex().autodiff();
+    let draw = Seed(1).at(Phase::Teacher, 0).purpose("dropout");
+    for config in all() {
+        let network = config.load(&lively(&config), "a test", &device).unwrap();
+        let q = question(&config, 2, &device);
+        // With and without gradients of its own.
+        for network in [network.clone(), network.no_grad().train()] {
+            let gradient = |network: &Network| {
+                let x = q.noisy.clone().require_grad();
+                let d = network.denoise(x.clone(), q.sigma.clone(), &q.condition, Dropout::On(draw, 0));
+                let loss = d.images.square().sum() + d.logits.square().sum();
+                let gradients = loss.clone().backward();
+                let of_weights = parameter_gradients(network, &gradients);
+                (values(loss.reshape([1, 1, 1, 1])), values(x.grad(&gradients).unwrap()), of_weights)
+            };
+            let (kept, again) = (gradient(&network), gradient(&network.clone().with_recompute(true)));
+            let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+            assert_eq!(bits(&kept.0), bits(&again.0), "{config:?}: the loss");
+            assert_eq!(bits(&kept.1), bits(&again.1), "{config:?}: the gradient to the input");
+            assert_eq!(kept.2.len(), again.2.len());
+            for ((name, kept), (_, again)) in kept.2.iter().zip(&again.2) {
+                assert_eq!(bits(kept), bits(again), "{config:?}: {name}");
+            }
+        }
+    }
+}
+
 fn parameter_gradients(network: &Network, gradients: &Gradients) -> Vec<(String, Vec<f32>)> {
     struct Collect<'a>(&'a Gradients, Vec<Option<Vec<f32>>>);
     impl burn::module::ModuleVisitor for Collect<'_> {

@@ -41,6 +41,7 @@ impl<'a> Distillation<'a> {
         let (_, artifact) = network_file::artifact(context, &recipe.teacher)?;
         let network = &artifact.network;
         let teacher = network_file::load(context, &recipe.teacher, recipe.precision)?;
+        let teacher = teacher.with_recompute(recipe.recompute);
         let terms = recipe.method.terms();
         let initial = terms
             .initial_generator
@@ -101,7 +102,8 @@ fn initial_generator(
         // It brings its weights; what else it is, such as its dropout, the recipe says with its teacher.
         let config = teacher.config().clone().without_logvar();
         let generator = config.load(&generator.state_dict(), &format!("`{name}`"), &context.device)?;
-        return Ok(generator.with_compute(network_file::compute(recipe.precision)).valid());
+        let generator = generator.with_compute(network_file::compute(recipe.precision));
+        return Ok(generator.with_recompute(recipe.recompute).valid());
     }
     let (side, channels, classes) = shape(&generator);
     Err(Error::Unusable(format!(
