@@ -34,8 +34,7 @@ fn main() {
             for (i, (ours, theirs)) in ours.iter().zip(theirs).enumerate() {
                 let gap = (ours - theirs).abs() / theirs.abs().max(1.0);
                 println!("{stage}, loss {i}: {ours} and {theirs}, off by {gap:.1e}");
-                // NaN must fail as well.
-                if !(gap <= TOLERANCE) {
+                if gap.is_nan() || gap > TOLERANCE {
                     return Err(format!("{stage}: loss {i} is {ours}, on the CPU {theirs}").into());
                 }
             }
