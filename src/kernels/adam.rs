@@ -1,9 +1,10 @@
-//! Updates of parameters: Adam, the exponential moving average, magnitudes of gradients. Not differentiable.
+//! Updates of parameters: Adam, the exponential moving average. Not differentiable.
+
+use std::ops::Range;
 
 use burn::tensor::Tensor;
 
 use super::{
-    array::Array,
     cpu::adam::{self as cpu, Constants},
     meaning,
     tape::Operand,
@@ -22,18 +23,18 @@ pub struct AdamStep {
     pub step: u64,
 }
 
-/// Adam without weight decay, bias correction on (torch's arithmetic): the new (parameter, first moment, second moment).
-/// On the CPU it works in place where a tensor is the only handle to its memory. The results carry no history.
-pub fn adam<const D: usize>(
-    parameter: Tensor<D>,
-    moment1: Tensor<D>,
-    moment2: Tensor<D>,
-    gradient: Tensor<D>,
+/// Adam without weight decay, bias correction on (torch's arithmetic), of the values that are in `runs`, all others stay:
+/// the new [parameters, first moments, second moments]. On the CPU it works in place where a tensor is the only handle to
+/// its memory. The results carry no history. All `[m]`
+pub fn adam(
+    [parameter, moment1, moment2]: [Tensor<1>; 3],
+    gradient: Tensor<1>,
+    runs: &[Range<usize>],
     adam: AdamStep,
-) -> (Tensor<D>, Tensor<D>, Tensor<D>) {
+) -> [Tensor<1>; 3] {
     let parameter = match Operand::try_from(parameter) {
         Ok(parameter) => parameter,
-        Err(parameter) => return meaning::adam(parameter, moment1, moment2, gradient, adam),
+        Err(parameter) => return meaning::adam([parameter, moment1, moment2], gradient, runs, adam),
     };
     let [mut m, mut v] = [moment1, moment2].map(|moment| Operand::of(moment).into_array());
     let (context, mut p) = parameter.into_parts();
@@ -47,8 +48,11 @@ pub fn adam<const D: usize>(
         root_correction: correction(adam.betas[1]).sqrt() as f32,
         eps: adam.eps as f32,
     };
-    cpu::adam(p.values_mut(), m.values_mut(), v.values_mut(), gradient.values(), constants);
-    (context.constant(p), context.constant(m), context.constant(v))
+    for run in runs {
+        let moments = (m.values_mut(), v.values_mut());
+        cpu::adam(p.values_mut(), moments.0, moments.1, gradient.values(), run.clone(), constants);
+    }
+    [p, m, v].map(|array| context.constant(array))
 }
 
 /// `from + (to - from) * weight`: an EMA's update with weight 1 - beta. On the CPU it works in place where `from` is
@@ -61,20 +65,4 @@ pub fn lerp<const D: usize>(from: Tensor<D>, to: Tensor<D>, weight: f64) -> Tens
     let (context, mut from) = from.into_parts();
     cpu::lerp(from.values_mut(), Operand::of(to).into_array().values(), weight as f32);
     context.constant(from)
-}
-
-/// The sum of squares of every tensor, in one tensor: one number each, infinite or NaN where one of its values is or
-/// where it overflows. `[m]` each => `[number of tensors]`
-pub fn square_sums(tensors: &[Tensor<1>]) -> Tensor<1> {
-    let mut context = None;
-    let mut sums = Vec::with_capacity(tensors.len());
-    for tensor in tensors {
-        let Some(operand) = Operand::of_cpu(tensor) else { return meaning::square_sums(tensors) };
-        let (of_tensor, array) = operand.into_parts();
-        context = Some(of_tensor);
-        sums.push(cpu::square_sum(array.values()));
-    }
-    let Some(context) = context else { return meaning::square_sums(tensors) };
-    let count = sums.len();
-    context.constant(Array::from_values(sums, [count]))
 }
