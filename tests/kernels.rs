@@ -410,8 +410,8 @@ fn cleaned_gradients() {
         let odd = Tensor::from_floats(odd.as_slice(), &device);
         for (flat, limit) in [(&flat, None), (&odd, None), (&odd, Some(0.5)), (&flat, Some(1e3))] {
             let before: Vec<u32> = host(flat.clone()).into_iter().map(f32::to_bits).collect();
-            let (fast, numbers) = kernels::clean(flat.clone(), places.ranges(), limit);
-            let (slow, of_meaning) = meaning::clean(flat.clone(), places.ranges(), limit);
+            let (fast, numbers) = kernels::clean(flat.clone(), &places, limit);
+            let (slow, of_meaning) = meaning::clean(flat.clone(), &places, limit);
             assert_eq!(host(fast), host(slow));
             let (numbers, of_meaning) = (host(numbers), host(of_meaning));
             for (fast, slow) in numbers.chunks(4).zip(of_meaning.chunks(4)) {
@@ -419,15 +419,14 @@ fn cleaned_gradients() {
                 assert_eq!(fast[1..], slow[1..]);
             }
             for threads in [1, 3] {
-                let again =
-                    kernels::with_threads(threads, || kernels::clean(flat.clone(), places.ranges(), limit));
+                let again = kernels::with_threads(threads, || kernels::clean(flat.clone(), &places, limit));
                 assert_eq!(host(again.1), numbers);
             }
             let after: Vec<u32> = host(flat.clone()).into_iter().map(f32::to_bits).collect();
             assert_eq!(after, before, "another handle must not see the update");
         }
         let large = Tensor::from_floats([1.0, 3e38], &device);
-        let (same, numbers) = kernels::clean(large, &[0..2], None);
+        let (same, numbers) = kernels::clean(large, &Places::new([2]), None);
         assert_eq!(host(same), [1.0, 3e38]);
         assert_eq!(host(numbers), [f32::INFINITY, 0.0, 0.0, 0.0]);
     }

@@ -62,7 +62,7 @@ enum Verb {
         file: PathBuf,
         #[command(flatten)]
         places: PlaceArgs,
-        /// `auto` (a GPU if there is one), `cpu`, or `cuda:N`.
+        /// `auto` (a GPU if there is one), `cpu`, `cuda:N`, or `wgpu:N`.
         #[arg(long, default_value = "auto")]
         device: String,
         /// Run this stage alone; what it reads has to be done.
@@ -150,7 +150,7 @@ enum Verb {
     },
     /// Show devices, versions, memory, folders and variables, and test the device for a second.
     Doctor {
-        /// `auto`, `cpu`, or `cuda:N`.
+        /// `auto`, `cpu`, `cuda:N`, or `wgpu:N`.
         #[arg(long, default_value = "auto")]
         device: String,
         /// Print the result as JSON.
@@ -224,7 +224,15 @@ fn set_variable(name: &str) -> Option<PathBuf> {
 
 fn version() -> &'static str {
     static VERSION: LazyLock<String> = LazyLock::new(|| {
-        let features = if cfg!(feature = "cuda") { "cpu, cuda" } else { "cpu" };
+        let built = [
+            ("cpu", true),
+            ("cuda", cfg!(feature = "cuda")),
+            ("wgpu", cfg!(feature = "wgpu")),
+            ("autotune", cfg!(feature = "autotune")),
+        ];
+        let features: Vec<&str> =
+            built.into_iter().filter(|(_, built)| *built).map(|(name, _)| name).collect();
+        let features = features.join(", ");
         format!("{} (Burn {BURN_VERSION}, features: {features})", env!("CARGO_PKG_VERSION"))
     });
     &VERSION

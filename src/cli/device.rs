@@ -1,4 +1,4 @@
-//! `--device`: the one place where `auto`, `cpu` and `cuda:N` become a device.
+//! `--device`: the one place where `auto`, `cpu`, `cuda:N` and `wgpu:N` become a device.
 
 use burn::tensor::Device;
 
@@ -14,7 +14,8 @@ use crate::{
 pub fn choose(asked: &str) -> Result<(Device, String)> {
     match asked {
         "cpu" => Ok(cpu()),
-        "auto" => Ok(gpus().into_iter().next().unwrap_or_else(cpu)),
+        // A program that stands in for a card is slower than the CPU alone.
+        "auto" => Ok(gpus().into_iter().find(|gpu| gpu.card).map_or_else(cpu, |gpu| (gpu.device, gpu.name))),
         _ => gpu(asked),
     }
 }
@@ -32,50 +33,116 @@ fn cpu() -> (Device, String) {
     (Device::flex(), name)
 }
 
+/// By what a GPU is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Interface {
+    /// NVIDIA's own.
+    Cuda,
+    /// Vulkan, Metal or DirectX: GPUs of all makers.
+    Wgpu,
+}
+
+impl Interface {
+    /// The best first.
+    const ALL: [Self; 2] = [Self::Cuda, Self::Wgpu];
+
+    /// On the command line, and among Cargo's features.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Cuda => "cuda",
+            Self::Wgpu => "wgpu",
+        }
+    }
+
+    fn built_in(self) -> bool {
+        match self {
+            Self::Cuda => cfg!(feature = "cuda"),
+            Self::Wgpu => cfg!(feature = "wgpu"),
+        }
+    }
+
+    /// All its devices: cards first, then what stands in for one, such as Mesa's lavapipe.
+    #[cfg(any(feature = "cuda", feature = "wgpu"))]
+    fn devices(self) -> Vec<Gpu> {
+        // Without a driver there are none; whatever else may happen, it is not worth ending a run on the CPU.
+        let found = std::panic::catch_unwind(|| self.enumerate()).unwrap_or_default();
+        let mut devices: Vec<Gpu> = found.into_iter().filter_map(|device| self.opened(device)).collect();
+        devices.sort_by_key(|gpu| !gpu.card);
+        devices
+    }
+
+    /// There are none in a build for the CPU alone.
+    #[cfg(not(any(feature = "cuda", feature = "wgpu")))]
+    #[allow(clippy::unused_self, reason = "the other one needs it")]
+    fn devices(self) -> Vec<Gpu> {
+        Vec::new()
+    }
+
+    #[cfg(any(feature = "cuda", feature = "wgpu"))]
+    fn enumerate(self) -> Vec<Device> {
+        match self {
+            #[cfg(feature = "cuda")]
+            Self::Cuda => Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec(),
+            #[cfg(feature = "wgpu")]
+            Self::Wgpu => Device::enumerate(burn::tensor::DeviceType::Wgpu).into_vec(),
+            #[allow(unreachable_patterns, reason = "what features leave out")]
+            _ => Vec::new(),
+        }
+    }
+
+    #[cfg(any(feature = "cuda", feature = "wgpu"))]
+    fn opened(self, device: Device) -> Option<Gpu> {
+        let identity = std::panic::catch_unwind(|| device.identity()).ok()??;
+        let card = self == Self::Cuda || identity.physical.is_some();
+        Some(Gpu { device, name: format!("{}, {}", identity.name, self.word()), card })
+    }
+}
+
+/// A device that is not the CPU.
+pub(super) struct Gpu {
+    device: Device,
+    /// As it names itself, and by what it is spoken to.
+    pub(super) name: String,
+    /// Whether it is a card, and not a program that stands in for one.
+    card: bool,
+}
+
 fn gpu(asked: &str) -> Result<(Device, String)> {
     let refuse = |reason: String| Error::NoDevice { asked: asked.to_owned(), reason };
-    let index = match asked.strip_prefix("cuda") {
-        Some("") => 0,
-        Some(rest) => rest
-            .strip_prefix(':')
-            .and_then(|n| n.parse::<usize>().ok())
-            .ok_or_else(|| refuse("after `cuda:` comes a number, such as `cuda:0`".to_owned()))?,
-        None => return Err(refuse("it is one of `auto`, `cpu`, `cuda` and `cuda:N`".to_owned())),
+    let (word, number) = asked.split_once(':').map_or((asked, None), |(word, number)| (word, Some(number)));
+    let Some(interface) = Interface::ALL.into_iter().find(|interface| interface.word() == word) else {
+        return Err(refuse("it is one of `auto`, `cpu`, `cuda`, `cuda:N`, `wgpu` and `wgpu:N`".to_owned()));
     };
-    if !cfg!(feature = "cuda") {
-        let reason =
-            "this sida was built without CUDA; build it with `cargo build --release --features cuda`";
-        return Err(refuse(reason.to_owned()));
+    let index = match number {
+        None => 0,
+        Some(number) => number
+            .parse::<usize>()
+            .map_err(|_| refuse(format!("after `{word}:` comes a number, such as `{word}:0`")))?,
+    };
+    if !interface.built_in() {
+        return Err(refuse(format!(
+            "this sida was built without it; build it with `cargo build --release --features {word}`"
+        )));
     }
-    let found = gpus();
+    let found = interface.devices();
     let count = found.len();
-    found.into_iter().nth(index).ok_or_else(|| {
+    let nothing = match interface {
+        Interface::Cuda => "no NVIDIA GPU or no driver was found",
+        Interface::Wgpu => "no GPU with a driver for Vulkan, Metal or DirectX was found",
+    };
+    let chosen = found.into_iter().nth(index).ok_or_else(|| {
         refuse(match count {
-            0 => "no NVIDIA GPU or no driver was found; `sida doctor` says more, `--device cpu` needs none"
-                .to_owned(),
-            1 => "there is one GPU, `cuda:0`".to_owned(),
-            n => format!("there are {n} GPUs, `cuda:0` to `cuda:{}`", n - 1),
+            0 => format!("{nothing}; `sida doctor` says more, `--device cpu` needs none"),
+            1 => format!("there is one, `{word}:0`"),
+            n => format!("there are {n}, `{word}:0` to `{word}:{}`", n - 1),
         })
-    })
+    })?;
+    Ok((chosen.device, chosen.name))
 }
 
-/// All GPUs that can be used.
-#[cfg(feature = "cuda")]
-pub(super) fn gpus() -> Vec<(Device, String)> {
-    // Without a driver there are none; whatever else may happen, it is not worth ending a run on the CPU.
-    let devices = std::panic::catch_unwind(|| Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec());
-    devices
-        .unwrap_or_default()
-        .into_iter()
-        .enumerate()
-        .map(|(i, device)| (device, format!("CUDA GPU {i}")))
-        .collect()
-}
-
-/// All GPUs that can be used: none, since this program was built without CUDA.
-#[cfg(not(feature = "cuda"))]
-pub(super) fn gpus() -> Vec<(Device, String)> {
-    Vec::new()
+/// All devices that are not the CPU.
+pub(super) fn gpus() -> Vec<Gpu> {
+    Interface::ALL.into_iter().flat_map(Interface::devices).collect()
 }
 
 #[cfg(test)]
@@ -84,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_word_that_names_no_device_is_refused_with_what_there_is() {
-        for asked in ["gpu", "cuda:x", "cuda:99"] {
+        for asked in ["gpu", "cuda:x", "cuda:99", "wgpu:x", "wgpu:99", "wgpu0"] {
             let error = choose(asked).unwrap_err();
             assert_eq!(error.exit_code(), 2);
             assert!(error.to_string().contains(asked), "{error}");

@@ -69,14 +69,17 @@ fn examine(asked: &str, findings: &mut Findings) -> Result<()> {
     findings.add("variables", shown.first().map_or("no `SIDA_*` is set", |first| first), value);
     shown.iter().skip(1).for_each(|more| findings.more(more));
     findings.same("CPU", &device::choose("cpu")?.1);
-    let cuda = if cfg!(feature = "cuda") { "built in" } else { "not built in (`--features cuda`)" };
-    findings.same("CUDA", cuda);
+    let built = |built_in: bool, feature: &str| {
+        if built_in { "built in".to_owned() } else { format!("not built in (`--features {feature}`)") }
+    };
+    findings.same("CUDA", &built(cfg!(feature = "cuda"), "cuda"));
+    findings.same("Vulkan, Metal, DirectX", &built(cfg!(feature = "wgpu"), "wgpu"));
     let advice = cuda_advice();
     advice.iter().for_each(|advice| findings.more(advice));
     if !advice.is_empty() {
         findings.found.insert("advice".to_owned(), advice.into());
     }
-    let gpus: Vec<String> = device::gpus().into_iter().map(|(_, name)| name).collect();
+    let gpus: Vec<String> = device::gpus().into_iter().map(|gpu| gpu.name).collect();
     if let Some(first) = gpus.first() {
         findings.add("GPU", first, gpus.clone());
     }

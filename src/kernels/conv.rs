@@ -1,10 +1,11 @@
 //! Convolutions.
 
-use burn::tensor::Tensor;
+use burn::{backend::Flex, tensor::Tensor};
 
 use super::{
     array::Array,
     cpu::{dense, im2col, winograd},
+    engine::Engine,
     meaning,
     tape::{Operand, record},
 };
@@ -25,56 +26,151 @@ pub fn conv2d_with(
     stride: usize,
     padding: [usize; 2],
 ) -> Tensor<4> {
-    let Some(x) = Operand::of_cpu(&x) else { return meaning::conv2d_with(x, weight, bias, stride, padding) };
-    let (weight, bias) = (Operand::of(weight), bias.map(Operand::of));
-    let dims @ [n, h, w, c] = x.array.dims();
-    let [k, weight_c, kh, kw] = weight.array.dims();
-    assert_eq!(c, weight_c, "a convolution of {weight_c} channels got {c}");
-    let out = |len: usize, kernel: usize, padding: usize| (len + 2 * padding - kernel) / stride + 1;
-    let out = [out(h, kh, padding[0]), out(w, kw, padding[1])];
-    let way = match ((kh, kw), stride, padding) {
-        ((3, 3), 1, [0, 0] | [1, 1]) => {
-            Way::Winograd(winograd::Convolution3x3 { n, h, w, padding: padding[0], c, k })
-        }
-        ((1, 1), 1, [0, 0]) => Way::Dense([n * h * w, c, k]),
-        _ => Way::Windows(im2col::AnyConvolution { x: dims, out, k, kernel: [kh, kw], stride, padding }),
-    };
-    apply::<4, 4>(way, x, weight, bias, [n, out[0], out[1], k])
+    match Operand::<Flex>::try_from(x) {
+        Ok(x) => convolved(x, weight, bias, stride, padding),
+        Err(x) => meaning::conv2d_with(x, weight, bias, stride, padding),
+    }
 }
 
-/// What this `way` makes of x `[.., c]`, with weight `[k, c, ..]` and bias `[k]` => `[.., k]`, of the extents `out`.
-pub(super) fn apply<const X: usize, const W: usize>(
-    way: Way,
-    x: Operand,
-    weight: Operand,
-    bias: Option<Operand>,
-    out: [usize; X],
-) -> Tensor<X> {
-    let output = Array::build(out, |y| {
-        let bias = bias.as_ref().map(|bias| bias.array.values());
-        way.forward(x.array.values(), weight.array.values(), bias, y);
-    });
-    let (x_dims, weight_dims): ([usize; X], [usize; W]) = (x.array.dims(), weight.array.dims());
+fn convolved<E: Convolve>(
+    x: Operand<E>,
+    weight: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    stride: usize,
+    padding: [usize; 2],
+) -> Tensor<4> {
+    let weight = Operand::of(weight);
+    let (x_dims, [k, weight_c, kh, kw]) = (x.dims(), weight.dims());
+    assert_eq!(x_dims[3], weight_c, "a convolution of {weight_c} channels got {}", x_dims[3]);
+    let out = |len: usize, kernel: usize, padding: usize| (len + 2 * padding - kernel) / stride + 1;
+    let out = [out(x_dims[1], kh, padding[0]), out(x_dims[2], kw, padding[1])];
+    let e = Convolution { x: x_dims, out, k, kernel: [kh, kw], stride, padding };
+    apply(Linear::Convolution(e), x, weight, bias)
+}
+
+/// What this operation makes of x, with its weight and bias `[k]`.
+pub(super) fn apply<E: Convolve, const D: usize>(
+    linear: Linear,
+    x: Operand<E>,
+    weight: Operand<E>,
+    bias: Option<Tensor<1>>,
+) -> Tensor<D> {
+    let bias = bias.map(Operand::of);
+    let output = E::forward(linear, &x.array, &weight.array, bias.as_ref().map(|bias| &bias.array));
     let (x_tracked, weight_tracked) = (x.is_tracked(), weight.is_tracked());
     record([Some(x), Some(weight), bias], output, |[x, weight, _]| {
         // Each gradient needs the other operand.
         let (x, weight) = (x.filter(|_| weight_tracked), weight.filter(|_| x_tracked));
-        move |gradient: Array, wanted: [bool; 3]| {
-            let dy = gradient.values();
-            let dx = weight.filter(|_| wanted[0]);
-            let dx = dx.map(|w| Array::build(x_dims, |dx| way.input_gradient(dy, w.values(), dx)));
-            let dw = x.filter(|_| wanted[1]);
-            let dw = dw.map(|x| Array::build(weight_dims, |dw| way.weight_gradient(x.values(), dy, dw)));
-            let k = weight_dims[0];
-            let db = wanted[2].then(|| Array::build([k], |db| dense::column_sums(dy, k, db)));
+        move |gradient: E::Array, wanted: [bool; 3]| {
+            let dx = weight.filter(|_| wanted[0]).map(|w| E::input_gradient(linear, &gradient, &w));
+            let dw = x.filter(|_| wanted[1]).map(|x| E::weight_gradient(linear, &x, &gradient));
+            let db = wanted[2].then(|| E::bias_gradient(linear, &gradient));
             [dx, dw, db]
         }
     })
 }
 
-/// How a convolution is computed.
+/// A convolution or a dense layer.
 #[derive(Clone, Copy)]
-pub(super) enum Way {
+pub(super) enum Linear {
+    /// x `[n, h, w, c]`, weight `[k, c, kh, kw]` => `[n, h', w', k]`
+    Convolution(Convolution),
+    /// x `[m, c]`, weight `[k, c]` => `[m, k]`
+    Dense { m: usize, c: usize, k: usize },
+}
+
+impl Linear {
+    /// The number of outputs.
+    fn k(self) -> usize {
+        match self {
+            Self::Convolution(Convolution { k, .. }) | Self::Dense { k, .. } => k,
+        }
+    }
+}
+
+/// The extents of a convolution.
+#[derive(Clone, Copy)]
+pub(super) struct Convolution {
+    /// `[n, h, w, c]`
+    x: [usize; 4],
+    /// `[h', w']`
+    out: [usize; 2],
+    k: usize,
+    kernel: [usize; 2],
+    stride: usize,
+    padding: [usize; 2],
+}
+
+/// What an engine computes.
+pub(super) trait Convolve: Engine {
+    fn forward(
+        linear: Linear,
+        x: &Self::Array,
+        weight: &Self::Array,
+        bias: Option<&Self::Array>,
+    ) -> Self::Array;
+
+    fn input_gradient(linear: Linear, gradient: &Self::Array, weight: &Self::Array) -> Self::Array;
+
+    fn weight_gradient(linear: Linear, x: &Self::Array, gradient: &Self::Array) -> Self::Array;
+
+    /// `[k]`
+    fn bias_gradient(linear: Linear, gradient: &Self::Array) -> Self::Array;
+}
+
+impl Convolve for Flex {
+    fn forward(linear: Linear, x: &Array, weight: &Array, bias: Option<&Array>) -> Array {
+        let (x, weight, bias) = (x.values(), weight.values(), bias.map(Array::values));
+        linear.build_output(|y| match Way::of(linear) {
+            Way::Winograd(e) => winograd::forward(e, x, weight, false, bias, y),
+            Way::Dense(extents) => dense::forward(extents, x, weight, bias, y),
+            Way::Windows(e) => im2col::forward(e, x, weight, bias, y),
+        })
+    }
+
+    fn input_gradient(linear: Linear, gradient: &Array, weight: &Array) -> Array {
+        let (gradient, weight) = (gradient.values(), weight.values());
+        let fill = |dx: &mut [f32]| match Way::of(linear) {
+            Way::Winograd(e) => winograd::forward(e.turned(), gradient, weight, true, None, dx),
+            Way::Dense(extents) => dense::input_gradient(extents, gradient, weight, dx),
+            Way::Windows(e) => im2col::input_gradient(e, gradient, weight, dx),
+        };
+        match linear {
+            Linear::Convolution(e) => Array::build(e.x, fill),
+            Linear::Dense { m, c, .. } => Array::build([m, c], fill),
+        }
+    }
+
+    fn weight_gradient(linear: Linear, x: &Array, gradient: &Array) -> Array {
+        let (x, gradient) = (x.values(), gradient.values());
+        let fill = |dw: &mut [f32]| match Way::of(linear) {
+            Way::Winograd(e) => winograd::weight_gradient(e, x, gradient, dw),
+            Way::Dense(extents) => dense::weight_gradient(extents, x, gradient, dw),
+            Way::Windows(e) => im2col::weight_gradient(e, x, gradient, dw),
+        };
+        match linear {
+            Linear::Convolution(e) => Array::build([e.k, e.x[3], e.kernel[0], e.kernel[1]], fill),
+            Linear::Dense { c, k, .. } => Array::build([k, c], fill),
+        }
+    }
+
+    fn bias_gradient(linear: Linear, gradient: &Array) -> Array {
+        let k = linear.k();
+        Array::build([k], |db| dense::column_sums(gradient.values(), k, db))
+    }
+}
+
+impl Linear {
+    fn build_output(self, fill: impl FnOnce(&mut [f32])) -> Array {
+        match self {
+            Self::Convolution(e) => Array::build([e.x[0], e.out[0], e.out[1], e.k], fill),
+            Self::Dense { m, k, .. } => Array::build([m, k], fill),
+        }
+    }
+}
+
+/// How the CPU computes it.
+enum Way {
     /// 3x3, stride 1.
     Winograd(winograd::Convolution3x3),
     /// 1x1, and dense layers.
@@ -84,27 +180,18 @@ pub(super) enum Way {
 }
 
 impl Way {
-    fn forward(self, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
-        match self {
-            Self::Winograd(e) => winograd::forward(e, x, weight, false, bias, y),
-            Self::Dense(extents) => dense::forward(extents, x, weight, bias, y),
-            Self::Windows(e) => im2col::forward(e, x, weight, bias, y),
-        }
-    }
-
-    fn input_gradient(self, gradient: &[f32], weight: &[f32], dx: &mut [f32]) {
-        match self {
-            Self::Winograd(e) => winograd::forward(e.turned(), gradient, weight, true, None, dx),
-            Self::Dense(extents) => dense::input_gradient(extents, gradient, weight, dx),
-            Self::Windows(e) => im2col::input_gradient(e, gradient, weight, dx),
-        }
-    }
-
-    fn weight_gradient(self, x: &[f32], gradient: &[f32], dw: &mut [f32]) {
-        match self {
-            Self::Winograd(e) => winograd::weight_gradient(e, x, gradient, dw),
-            Self::Dense(extents) => dense::weight_gradient(extents, x, gradient, dw),
-            Self::Windows(e) => im2col::weight_gradient(e, x, gradient, dw),
+    fn of(linear: Linear) -> Self {
+        let (e, [n, h, w, c]) = match linear {
+            Linear::Convolution(e) => (e, e.x),
+            Linear::Dense { m, c, k } => return Self::Dense([m, c, k]),
+        };
+        let Convolution { x, out, k, kernel, stride, padding } = e;
+        match (kernel, stride, padding) {
+            ([3, 3], 1, [0, 0] | [1, 1]) => {
+                Self::Winograd(winograd::Convolution3x3 { n, h, w, padding: padding[0], c, k })
+            }
+            ([1, 1], 1, [0, 0]) => Self::Dense([n * h * w, c, k]),
+            _ => Self::Windows(im2col::AnyConvolution { x, out, k, kernel, stride, padding }),
         }
     }
 }

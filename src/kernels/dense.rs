@@ -1,19 +1,24 @@
 //! Dense layers.
 
-use burn::tensor::Tensor;
+use burn::{backend::Flex, tensor::Tensor};
 
 use super::{
-    conv::{Way, apply},
+    conv::{Convolve, Linear, apply},
     meaning,
     tape::Operand,
 };
 
 /// A dense layer. x `[m, c]`, weight `[k, c]`, bias `[k]` => `[m, k]`
 pub fn dense(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
-    let Some(x) = Operand::of_cpu(&x) else { return meaning::dense(x, weight, bias) };
-    let (weight, bias) = (Operand::of(weight), bias.map(Operand::of));
-    let [m, c] = x.array.dims();
-    let [k, weight_c] = weight.array.dims();
+    match Operand::<Flex>::try_from(x) {
+        Ok(x) => layer(x, weight, bias),
+        Err(x) => meaning::dense(x, weight, bias),
+    }
+}
+
+fn layer<E: Convolve>(x: Operand<E>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
+    let weight = Operand::of(weight);
+    let ([m, c], [k, weight_c]) = (x.dims(), weight.dims());
     assert_eq!(c, weight_c, "a dense layer of {weight_c} inputs got {c}");
-    apply::<2, 2>(Way::Dense([m, c, k]), x, weight, bias, [m, k])
+    apply(Linear::Dense { m, c, k }, x, weight, bias)
 }

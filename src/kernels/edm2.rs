@@ -1,6 +1,6 @@
-//! What only EDM2 has: magnitude-preserving SiLU, pixel norm, weights that are normalised in use.
+//! What only EDM2 has: magnitude-preserving SiLU, weights that are normalised in use.
 
-use burn::tensor::Tensor;
+use burn::{backend::Flex, tensor::Tensor};
 
 use super::{
     array::Array,
@@ -8,6 +8,7 @@ use super::{
         edm2 as cpu,
         normalized_rows::{self, Rows},
     },
+    engine::Engine,
     meaning,
     tape::{Operand, record},
 };
@@ -15,37 +16,20 @@ use super::{
 /// Magnitude-preserving SiLU (EDM2): `silu(x * gain) / 0.596`, with an optional gain per sample and channel.
 /// x `[n, h, w, c]`, gain `[n, c]` => `[n, h, w, c]`
 pub fn mp_silu(x: Tensor<4>, gain: Option<Tensor<2>>) -> Tensor<4> {
-    let Some(x) = Operand::of_cpu(&x) else { return meaning::mp_silu(x, gain) };
-    let gain = gain.map(Operand::of);
-    let dims @ [n, h, w, c] = x.array.dims();
-    let output = Array::build(dims, |y| {
-        let gain = gain.as_ref().map(|gain| gain.array.values());
-        cpu::mp_silu([n, h * w, c], x.array.values(), gain, y);
-    });
-    record([Some(x), gain], output, |[x, gain]| {
-        let x = x.expect("always given");
-        move |gradient: Array, _: [bool; 2]| {
-            let mut dgain = vec![0.0; n * c];
-            let dx = Array::build(dims, |dx| {
-                let gain = gain.as_ref().map(Array::values);
-                cpu::mp_silu_gradient([n, h * w, c], x.values(), gain, gradient.values(), dx, &mut dgain);
-            });
-            [Some(dx), Some(Array::from_values(dgain, [n, c]))]
-        }
-    })
+    match Operand::<Flex>::try_from(x) {
+        Ok(x) => mp_silu_on(x, gain),
+        Err(x) => meaning::mp_silu(x, gain),
+    }
 }
 
-/// Pixel norm (EDM2): every position divided by `eps + rms over channels`. x `[n, h, w, c]` => `[n, h, w, c]`
-pub fn pixel_norm(x: Tensor<4>, eps: f64) -> Tensor<4> {
-    let Some(x) = Operand::of_cpu(&x) else { return meaning::pixel_norm(x, eps) };
-    let dims: [usize; 4] = x.array.dims();
-    let eps = eps as f32;
-    let output = Array::build(dims, |y| cpu::pixel_norm(dims[3], eps, x.array.values(), y));
-    record([Some(x)], output, |[x]| {
+fn mp_silu_on<E: Edm2>(x: Operand<E>, gain: Option<Tensor<2>>) -> Tensor<4> {
+    let gain = gain.map(Operand::of);
+    let output = E::mp_silu(&x.array, gain.as_ref().map(|gain| &gain.array));
+    record([Some(x), gain], output, |[x, gain]| {
         let x = x.expect("always given");
-        move |gradient: Array, _: [bool; 1]| {
-            let (x, dy) = (x.values(), gradient.values());
-            [Some(Array::build(dims, |dx| cpu::pixel_norm_gradient(dims[3], eps, x, dy, dx)))]
+        move |gradient: E::Array, _: [bool; 2]| {
+            let (dx, dgain) = E::mp_silu_gradient(&x, gain.as_ref(), &gradient);
+            [Some(dx), dgain]
         }
     })
 }
@@ -58,23 +42,89 @@ pub fn normalize_rows<const D: usize>(
     factor: f64,
     gain: Option<Tensor<1>>,
 ) -> Tensor<D> {
-    let Some(weight) = Operand::of_cpu(&weight) else {
-        return meaning::normalize_rows(weight, eps, factor, gain);
-    };
+    match Operand::<Flex>::try_from(weight) {
+        Ok(weight) => {
+            let rows = Rows { count: weight.dims::<D>()[0], eps: eps as f32, factor: factor as f32 };
+            normalize_rows_on(weight, rows, gain)
+        }
+        Err(weight) => meaning::normalize_rows(weight, eps, factor, gain),
+    }
+}
+
+fn normalize_rows_on<E: Edm2, const D: usize>(
+    weight: Operand<E>,
+    rows: Rows,
+    gain: Option<Tensor<1>>,
+) -> Tensor<D> {
     let gain = gain.map(Operand::of);
-    let dims: [usize; D] = weight.array.dims();
-    let rows = Rows { count: dims[0], eps: eps as f32, factor: factor as f32 };
-    let gain_value = gain.as_ref().map_or(1.0, |gain| gain.array.values()[0]);
-    let output =
-        Array::build(dims, |out| normalized_rows::normalize(rows, gain_value, weight.array.values(), out));
-    record([Some(weight), gain], output, |[weight, _]| {
+    let output = E::normalize_rows::<D>(&weight.array, rows, gain.as_ref().map(|gain| &gain.array));
+    record([Some(weight), gain], output, |[weight, gain]| {
         let weight = weight.expect("always given");
-        move |gradient: Array, _: [bool; 2]| {
-            let (w, dy, mut to_gain) = (weight.values(), gradient.values(), 0.0);
-            let dw = Array::build(dims, |dw| {
-                to_gain = normalized_rows::gradient(rows, gain_value, w, dy, dw);
-            });
-            [Some(dw), Some(Array::from_values(vec![to_gain], [1]))]
+        move |gradient: E::Array, _: [bool; 2]| {
+            let (dw, dgain) = E::normalize_rows_gradient::<D>(&weight, rows, gain.as_ref(), &gradient);
+            [Some(dw), dgain]
         }
     })
+}
+
+/// What an engine computes. A gradient to a gain is there where the gain is.
+trait Edm2: Engine {
+    fn mp_silu(x: &Self::Array, gain: Option<&Self::Array>) -> Self::Array;
+
+    fn mp_silu_gradient(
+        x: &Self::Array,
+        gain: Option<&Self::Array>,
+        gradient: &Self::Array,
+    ) -> (Self::Array, Option<Self::Array>);
+
+    fn normalize_rows<const D: usize>(
+        weight: &Self::Array,
+        rows: Rows,
+        gain: Option<&Self::Array>,
+    ) -> Self::Array;
+
+    fn normalize_rows_gradient<const D: usize>(
+        weight: &Self::Array,
+        rows: Rows,
+        gain: Option<&Self::Array>,
+        gradient: &Self::Array,
+    ) -> (Self::Array, Option<Self::Array>);
+}
+
+impl Edm2 for Flex {
+    fn mp_silu(x: &Array, gain: Option<&Array>) -> Array {
+        let dims @ [n, h, w, c] = x.dims();
+        Array::build(dims, |y| cpu::mp_silu([n, h * w, c], x.values(), gain.map(Array::values), y))
+    }
+
+    fn mp_silu_gradient(x: &Array, gain: Option<&Array>, gradient: &Array) -> (Array, Option<Array>) {
+        let dims @ [n, h, w, c] = x.dims();
+        let mut dgain = vec![0.0; n * c];
+        let dx = Array::build(dims, |dx| {
+            let gain = gain.map(Array::values);
+            cpu::mp_silu_gradient([n, h * w, c], x.values(), gain, gradient.values(), dx, &mut dgain);
+        });
+        (dx, gain.map(|_| Array::from_values(dgain, [n, c])))
+    }
+
+    fn normalize_rows<const D: usize>(weight: &Array, rows: Rows, gain: Option<&Array>) -> Array {
+        let gain = gain.map_or(1.0, |gain| gain.values()[0]);
+        Array::build(weight.dims::<D>(), |out| {
+            normalized_rows::normalize(rows, gain, weight.values(), out);
+        })
+    }
+
+    fn normalize_rows_gradient<const D: usize>(
+        weight: &Array,
+        rows: Rows,
+        gain: Option<&Array>,
+        gradient: &Array,
+    ) -> (Array, Option<Array>) {
+        let value = gain.map_or(1.0, |gain| gain.values()[0]);
+        let mut to_gain = 0.0;
+        let dw = Array::build(weight.dims::<D>(), |dw| {
+            to_gain = normalized_rows::gradient(rows, value, weight.values(), gradient.values(), dw);
+        });
+        (dw, gain.map(|_| Array::from_values(vec![to_gain], [1])))
+    }
 }

@@ -1,10 +1,11 @@
 //! Sums, concatenation, activations.
 
-use burn::tensor::Tensor;
+use burn::{backend::Flex, tensor::Tensor};
 
 use super::{
     array::Array,
     cpu::elementwise::{self as cpu, Columns},
+    engine::Engine,
     meaning,
     tape::{Operand, record},
 };
@@ -18,43 +19,20 @@ pub fn weighted_sum(
     weight_b: f64,
     limit: Option<f64>,
 ) -> Tensor<4> {
-    let Some(a) = Operand::of_cpu(&a) else { return meaning::weighted_sum(a, weight_a, b, weight_b, limit) };
+    match Operand::<Flex>::try_from(a) {
+        Ok(a) => sum(a, b, [weight_a, weight_b], limit),
+        Err(a) => meaning::weighted_sum(a, weight_a, b, weight_b, limit),
+    }
+}
+
+fn sum<E: Elementwise>(a: Operand<E>, b: Tensor<4>, weights: [f64; 2], limit: Option<f64>) -> Tensor<4> {
     let b = Operand::of(b);
-    let dims: [usize; 4] = a.array.dims();
-    assert_eq!(dims, b.array.dims(), "a sum needs equal extents");
-    let weights = [weight_a as f32, weight_b as f32];
-    let mut largest = 0.0;
-    let sum = Array::build(dims, |out| {
-        largest = cpu::weighted_sum(a.array.values(), weights[0], b.array.values(), weights[1], out);
-    });
-    // As a rule nothing is that large, and the limit costs nothing. (NaN is not; it stays what it is.)
-    let limit = limit.map(|limit| limit as f32).filter(|limit| largest > *limit);
-    // The sum and its limit, where some of it was beyond.
-    let (output, held) = match limit {
-        Some(limit) => {
-            let held = Array::build(dims, |out| cpu::hold(sum.values(), limit, out));
-            (held, Some((sum, limit)))
-        }
-        None => (sum, None),
-    };
+    assert_eq!(a.dims::<4>(), b.dims(), "a sum needs equal extents");
+    let weights = weights.map(|weight| weight as f32);
+    let (output, held) = E::weighted_sum(&a.array, &b.array, weights, limit.map(|limit| limit as f32));
     record([Some(a), Some(b)], output, |_| {
-        move |gradient: Array, wanted: [bool; 2]| {
-            let gradient = match &held {
-                Some((sum, limit)) => {
-                    Array::build(dims, |out| cpu::within(sum.values(), *limit, gradient.values(), out))
-                }
-                None => gradient,
-            };
-            let times = |weight: f32| match weight {
-                1.0 => gradient.clone(),
-                _ => Array::build(dims, |out| cpu::scale(gradient.values(), weight, out)),
-            };
-            let a = wanted[0].then(|| times(weights[0]));
-            let b = wanted[1].then(|| match &a {
-                Some(a) if weights[0].to_bits() == weights[1].to_bits() => a.clone(),
-                _ => times(weights[1]),
-            });
-            [a, b]
+        move |gradient: E::Array, wanted: [bool; 2]| {
+            E::weighted_sum_gradients(&gradient, held.as_ref(), weights, wanted)
         }
     })
 }
@@ -62,55 +40,194 @@ pub fn weighted_sum(
 /// Concatenation along channels, each part times its weight (EDM2's `mp_cat`; weights 1 elsewhere).
 /// `[n, h, w, ca]`, `[n, h, w, cb]` => `[n, h, w, ca + cb]`
 pub fn concat(a: Tensor<4>, weight_a: f64, b: Tensor<4>, weight_b: f64) -> Tensor<4> {
-    let Some(a) = Operand::of_cpu(&a) else { return meaning::concat(a, weight_a, b, weight_b) };
+    match Operand::<Flex>::try_from(a) {
+        Ok(a) => joined(a, b, [weight_a as f32, weight_b as f32]),
+        Err(a) => meaning::concat(a, weight_a, b, weight_b),
+    }
+}
+
+fn joined<E: Elementwise>(a: Operand<E>, b: Tensor<4>, weights: [f32; 2]) -> Tensor<4> {
     let b = Operand::of(b);
-    let [n, h, w, ca] = a.array.dims();
-    let [_, _, _, cb] = b.array.dims();
-    assert_eq!(b.array.dims(), [n, h, w, cb], "a concatenation needs equal positions");
-    let sides = [
-        Columns { wide: ca + cb, offset: 0, width: ca, weight: weight_a as f32 },
-        Columns { wide: ca + cb, offset: ca, width: cb, weight: weight_b as f32 },
-    ];
-    let output = Array::build([n, h, w, ca + cb], |out| {
-        cpu::put_columns(a.array.values(), out, sides[0]);
-        cpu::put_columns(b.array.values(), out, sides[1]);
-    });
+    let [n, h, w, ca] = a.dims();
+    let [_, _, _, cb] = b.dims();
+    assert_eq!(b.dims(), [n, h, w, cb], "a concatenation needs equal positions");
+    let output = E::concat([&a.array, &b.array], weights);
     record([Some(a), Some(b)], output, |_| {
-        move |gradient: Array, wanted: [bool; 2]| {
-            std::array::from_fn(|i| {
-                let take = |out: &mut [f32]| cpu::take_columns(gradient.values(), out, sides[i]);
-                wanted[i].then(|| Array::build([n, h, w, sides[i].width], take))
-            })
-        }
+        move |gradient: E::Array, wanted: [bool; 2]| E::split(&gradient, [ca, cb], weights, wanted)
     })
 }
 
 /// x times sigmoid(x), elementwise.
 pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    elementwise(x, meaning::silu, cpu::silu, cpu::silu_gradient)
+    activation(x, Activation::Silu, meaning::silu)
 }
 
 /// The larger of x and 0, elementwise.
 pub fn relu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    elementwise(x, meaning::relu, cpu::relu, cpu::relu_gradient)
+    activation(x, Activation::Relu, meaning::relu)
 }
 
-/// Writes an operation's output from x.
-type Forward = fn(&[f32], &mut [f32]);
-/// Writes the gradient to x from x and the output gradient.
-type Gradient = fn(&[f32], &[f32], &mut [f32]);
+/// What is done to every value alone.
+#[derive(Clone, Copy)]
+enum Activation {
+    Silu,
+    Relu,
+}
 
-fn elementwise<const D: usize>(
+fn activation<const D: usize>(
     x: Tensor<D>,
+    activation: Activation,
     meaning: fn(Tensor<D>) -> Tensor<D>,
-    forward: Forward,
-    gradient: Gradient,
 ) -> Tensor<D> {
-    let Some(x) = Operand::of_cpu(&x) else { return meaning(x) };
-    let dims: [usize; D] = x.array.dims();
-    let output = Array::build(dims, |out| forward(x.array.values(), out));
+    match Operand::<Flex>::try_from(x) {
+        Ok(x) => activated::<_, D>(x, activation),
+        Err(x) => meaning(x),
+    }
+}
+
+fn activated<E: Elementwise, const D: usize>(x: Operand<E>, activation: Activation) -> Tensor<D> {
+    let output = E::activation::<D>(activation, &x.array);
     record([Some(x)], output, |[x]| {
         let x = x.expect("always given");
-        move |dy: Array, _: [bool; 1]| [Some(Array::build(dims, |dx| gradient(x.values(), dy.values(), dx)))]
+        move |dy: E::Array, _: [bool; 1]| [Some(E::activation_gradient::<D>(activation, &x, &dy))]
     })
+}
+
+/// What an engine computes.
+trait Elementwise: Engine {
+    /// What says which values of a sum were beyond its limit.
+    type Held: Clone + Send + Sync + 'static;
+
+    /// The sum; and what the gradient needs to know of the limit, where anything.
+    fn weighted_sum(
+        a: &Self::Array,
+        b: &Self::Array,
+        weights: [f32; 2],
+        limit: Option<f32>,
+    ) -> (Self::Array, Option<Self::Held>);
+
+    fn weighted_sum_gradients(
+        gradient: &Self::Array,
+        held: Option<&Self::Held>,
+        weights: [f32; 2],
+        wanted: [bool; 2],
+    ) -> [Option<Self::Array>; 2];
+
+    /// Along channels.
+    fn concat(parts: [&Self::Array; 2], weights: [f32; 2]) -> Self::Array;
+
+    /// The gradients to parts of these many channels.
+    fn split(
+        gradient: &Self::Array,
+        channels: [usize; 2],
+        weights: [f32; 2],
+        wanted: [bool; 2],
+    ) -> [Option<Self::Array>; 2];
+
+    fn activation<const D: usize>(activation: Activation, x: &Self::Array) -> Self::Array;
+
+    fn activation_gradient<const D: usize>(
+        activation: Activation,
+        x: &Self::Array,
+        gradient: &Self::Array,
+    ) -> Self::Array;
+}
+
+impl Elementwise for Flex {
+    /// The sum before the limit, and the limit.
+    type Held = (Array, f32);
+
+    fn weighted_sum(
+        a: &Array,
+        b: &Array,
+        weights: [f32; 2],
+        limit: Option<f32>,
+    ) -> (Array, Option<Self::Held>) {
+        let dims: [usize; 4] = a.dims();
+        let mut largest = 0.0;
+        let sum = Array::build(dims, |out| {
+            largest = cpu::weighted_sum(a.values(), weights[0], b.values(), weights[1], out);
+        });
+        // As a rule nothing is that large, and the limit costs nothing. (NaN is not; it stays what it is.)
+        match limit.filter(|limit| largest > *limit) {
+            Some(limit) => {
+                let held = Array::build(dims, |out| cpu::hold(sum.values(), limit, out));
+                (held, Some((sum, limit)))
+            }
+            None => (sum, None),
+        }
+    }
+
+    fn weighted_sum_gradients(
+        gradient: &Array,
+        held: Option<&Self::Held>,
+        weights: [f32; 2],
+        wanted: [bool; 2],
+    ) -> [Option<Array>; 2] {
+        let dims: [usize; 4] = gradient.dims();
+        let gradient = match held {
+            Some((sum, limit)) => {
+                Array::build(dims, |out| cpu::within(sum.values(), *limit, gradient.values(), out))
+            }
+            None => gradient.clone(),
+        };
+        let times = |weight: f32| match weight {
+            1.0 => gradient.clone(),
+            _ => Array::build(dims, |out| cpu::scale(gradient.values(), weight, out)),
+        };
+        let a = wanted[0].then(|| times(weights[0]));
+        let b = wanted[1].then(|| match &a {
+            Some(a) if weights[0].to_bits() == weights[1].to_bits() => a.clone(),
+            _ => times(weights[1]),
+        });
+        [a, b]
+    }
+
+    fn concat(parts: [&Array; 2], weights: [f32; 2]) -> Array {
+        let [n, h, w, ca] = parts[0].dims();
+        let [_, _, _, cb] = parts[1].dims();
+        Array::build([n, h, w, ca + cb], |out| {
+            for (part, side) in parts.into_iter().zip(sides([ca, cb], weights)) {
+                cpu::put_columns(part.values(), out, side);
+            }
+        })
+    }
+
+    fn split(
+        gradient: &Array,
+        channels: [usize; 2],
+        weights: [f32; 2],
+        wanted: [bool; 2],
+    ) -> [Option<Array>; 2] {
+        let [n, h, w, _] = gradient.dims();
+        let sides = sides(channels, weights);
+        std::array::from_fn(|i| {
+            let take = |out: &mut [f32]| cpu::take_columns(gradient.values(), out, sides[i]);
+            wanted[i].then(|| Array::build([n, h, w, channels[i]], take))
+        })
+    }
+
+    fn activation<const D: usize>(activation: Activation, x: &Array) -> Array {
+        let forward = match activation {
+            Activation::Silu => cpu::silu,
+            Activation::Relu => cpu::relu,
+        };
+        Array::build(x.dims::<D>(), |out| forward(x.values(), out))
+    }
+
+    fn activation_gradient<const D: usize>(activation: Activation, x: &Array, gradient: &Array) -> Array {
+        let backward = match activation {
+            Activation::Silu => cpu::silu_gradient,
+            Activation::Relu => cpu::relu_gradient,
+        };
+        Array::build(x.dims::<D>(), |dx| backward(x.values(), gradient.values(), dx))
+    }
+}
+
+/// Where each of two parts lies in their concatenation.
+fn sides([a, b]: [usize; 2], weights: [f32; 2]) -> [Columns; 2] {
+    [
+        Columns { wide: a + b, offset: 0, width: a, weight: weights[0] },
+        Columns { wide: a + b, offset: a, width: b, weight: weights[1] },
+    ]
 }

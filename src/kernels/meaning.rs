@@ -11,7 +11,7 @@ use burn::tensor::{
     ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions},
 };
 
-use super::{AdamStep, GroupNorm, cpu::flat::LARGEST, to_nchw, to_nhwc};
+use super::{AdamStep, GroupNorm, Places, cpu::flat::LARGEST, to_nchw, to_nhwc};
 
 pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>) -> Tensor<4> {
     let [_, _, kh, kw] = weight.dims();
@@ -190,7 +190,7 @@ pub fn adam(
     })
 }
 
-pub fn lerp<const D: usize>(from: Tensor<D>, to: Tensor<D>, weight: f64) -> Tensor<D> {
+pub fn lerp(from: Tensor<1>, to: Tensor<1>, weight: f64) -> Tensor<1> {
     from.clone() + (to - from) * weight
 }
 
@@ -206,10 +206,10 @@ pub fn add_gathered(flat: Tensor<1>, tensors: Vec<(Range<usize>, Tensor<1>)>) ->
     })
 }
 
-pub fn clean(flat: Tensor<1>, places: &[Range<usize>], limit: Option<f64>) -> (Tensor<1>, Tensor<1>) {
+pub fn clean(flat: Tensor<1>, places: &Places, limit: Option<f64>) -> (Tensor<1>, Tensor<1>) {
     let count = |mask: Tensor<1, Bool>| mask.float().sum();
     let mut numbers = Vec::new();
-    let flat = places.iter().fold(flat, |flat, place| {
+    let flat = places.ranges().iter().fold(flat, |flat, place| {
         let values = flat.clone().slice([place.clone()]);
         let nan = values.clone().is_nan();
         let [up, down] = [f32::INFINITY, f32::NEG_INFINITY].map(|value| values.clone().equal_elem(value));

@@ -2,10 +2,13 @@
 //!
 //! Activations are NHWC (`[n, h, w, c]`) throughout a network; only its 1- or 3-channel ends convert. Weights
 //! keep the reference's layouts (`[out, in, kh, kw]`, `[out, in]`), so nothing is transposed on load. Every
-//! function is differentiable. `meaning` says what each one is, in Burn tensors; f32 tensors of the CPU take the
-//! fast paths of the crate in `cpu/`, all others that one.
+//! function is differentiable, and stands once over an `engine`: the CPU's, which takes f32 to the crate in `cpu/`, or a
+//! GPU's, which takes every float to the one in `gpu/`. `meaning` says what each one is, in Burn tensors: the judge of
+//! the engines, and the path of half precision on a CPU.
 
 use sida_cpu_kernels as cpu;
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+use sida_gpu_kernels as gpu;
 
 mod adam;
 mod array;
@@ -14,23 +17,30 @@ mod conv;
 mod dense;
 mod edm2;
 mod elementwise;
+mod engine;
 mod flat;
+mod host;
 mod layout;
 pub mod meaning;
 mod norm;
+mod pixel_norm;
 mod pooling;
 mod resample;
 mod tape;
+mod upload;
 
 pub use adam::{AdamStep, adam, lerp};
 pub use attention::attention;
 pub use conv::{conv2d, conv2d_with};
 pub use cpu::{InstructionSet, Recycler, threads, wide, with_threads};
 pub use dense::dense;
-pub use edm2::{mp_silu, normalize_rows, pixel_norm};
+pub use edm2::{mp_silu, normalize_rows};
 pub use elementwise::{concat, relu, silu, weighted_sum};
 pub use flat::{Places, add_gathered, clean, gather, view};
+pub use host::host;
 pub use layout::{to_nchw, to_nhwc};
 pub use norm::{GroupNorm, group_norm};
+pub use pixel_norm::pixel_norm;
 pub use pooling::{average_pool, max_pool};
 pub use resample::{downsample, upsample};
+pub use upload::{from_bytes, one_hot};

@@ -1,6 +1,6 @@
 //! Group normalisation.
 
-use burn::tensor::Tensor;
+use burn::{backend::Flex, tensor::Tensor};
 
 use super::{
     array::Array,
@@ -8,6 +8,7 @@ use super::{
         norm::{self as cpu, Normalization, Parameters},
         norm_gradient::{self, Gradients},
     },
+    engine::Engine,
     meaning,
     tape::{Operand, record},
 };
@@ -35,43 +36,69 @@ pub struct GroupNorm {
 
 /// Group normalisation with what surrounds it. x `[n, h, w, c]` => `[n, h, w, c]`
 pub fn group_norm(x: Tensor<4>, norm: GroupNorm) -> Tensor<4> {
-    let Some(x) = Operand::of_cpu(&x) else { return meaning::group_norm(x, norm) };
-    let dims @ [n, h, w, c] = x.array.dims();
+    match Operand::<Flex>::try_from(x) {
+        Ok(x) => normalized(x, norm),
+        Err(x) => meaning::group_norm(x, norm),
+    }
+}
+
+fn normalized<E: Norm>(x: Operand<E>, norm: GroupNorm) -> Tensor<4> {
+    let [n, h, w, c] = x.dims();
     let e = Normalization { n, hw: h * w, c, groups: norm.groups, eps: norm.eps as f32, silu: norm.silu };
     let (scale, shift) = norm.scale_shift.unzip();
-    let [weight, bias] = [norm.weight, norm.bias].map(Operand::of);
+    let [weight, bias]: [Operand<E>; 2] = [norm.weight, norm.bias].map(Operand::of);
     let [before, scale, shift] = [norm.shift_before, scale, shift].map(|part| part.map(Operand::of));
-    let mut stats = vec![0.0; n * norm.groups * 2];
-    let output = Array::build(dims, |y| {
-        let values = |part: &Option<Operand>| part.as_ref().map(|part| part.array.clone());
-        let parts = Parts {
-            weight: weight.array.clone(),
-            bias: bias.array.clone(),
-            before: values(&before),
-            scale: values(&scale),
-            shift: values(&shift),
-        };
-        cpu::forward(e, x.array.values(), parts.parameters(), y, &mut stats);
-    });
+    let values = |part: &Option<Operand<E>>| part.as_ref().map(|part| part.array.clone());
+    let parts = Parts {
+        weight: weight.array.clone(),
+        bias: bias.array.clone(),
+        before: values(&before),
+        scale: values(&scale),
+        shift: values(&shift),
+    };
+    let (output, stats) = E::group_norm(e, &x.array, &parts);
     let operands = [Some(x), Some(weight), Some(bias), before, scale, shift];
-    record(operands, output, |[x, weight, bias, before, scale, shift]| {
-        let (Some(x), Some(weight), Some(bias)) = (x, weight, bias) else { unreachable!("always given") };
-        let parts = Parts { weight, bias, before, scale, shift };
-        move |gradient: Array, _: [bool; 6]| parts.gradients(e, &x, &stats, &gradient)
+    record(operands, output, |[x, ..]| {
+        let x = x.expect("always given");
+        move |gradient: E::Array, wanted: [bool; 6]| {
+            E::group_norm_gradients(e, &x, &parts, &stats, &gradient, wanted)
+        }
     })
 }
 
 /// What a normalisation is given besides x.
 #[derive(Clone)]
-struct Parts {
-    weight: Array,
-    bias: Array,
-    before: Option<Array>,
-    scale: Option<Array>,
-    shift: Option<Array>,
+struct Parts<A> {
+    weight: A,
+    bias: A,
+    before: Option<A>,
+    scale: Option<A>,
+    shift: Option<A>,
 }
 
-impl Parts {
+/// What an engine computes.
+trait Norm: Engine {
+    /// Mean and reciprocal deviation of every sample's groups.
+    type Stats: Clone + Send + Sync + 'static;
+
+    fn group_norm(
+        e: Normalization,
+        x: &Self::Array,
+        parts: &Parts<Self::Array>,
+    ) -> (Self::Array, Self::Stats);
+
+    /// The gradients to x, weight, bias, shift before, scale and shift: those that are `wanted`, and maybe others.
+    fn group_norm_gradients(
+        e: Normalization,
+        x: &Self::Array,
+        parts: &Parts<Self::Array>,
+        stats: &Self::Stats,
+        gradient: &Self::Array,
+        wanted: [bool; 6],
+    ) -> [Option<Self::Array>; 6];
+}
+
+impl Parts<Array> {
     fn parameters(&self) -> Parameters<'_> {
         Parameters {
             weight: self.weight.values(),
@@ -80,12 +107,30 @@ impl Parts {
             scale_shift: self.scale.as_ref().map(Array::values).zip(self.shift.as_ref().map(Array::values)),
         }
     }
+}
 
-    /// The gradients to x and to all of these.
-    fn gradients(&self, e: Normalization, x: &Array, stats: &[f32], gradient: &Array) -> [Option<Array>; 6] {
+impl Norm for Flex {
+    type Stats = Vec<f32>;
+
+    fn group_norm(e: Normalization, x: &Array, parts: &Parts<Array>) -> (Array, Vec<f32>) {
+        let mut stats = vec![0.0; e.n * e.groups * 2];
+        let output = Array::build(x.dims::<4>(), |y| {
+            cpu::forward(e, x.values(), parts.parameters(), y, &mut stats);
+        });
+        (output, stats)
+    }
+
+    fn group_norm_gradients(
+        e: Normalization,
+        x: &Array,
+        parts: &Parts<Array>,
+        stats: &Vec<f32>,
+        gradient: &Array,
+        _: [bool; 6],
+    ) -> [Option<Array>; 6] {
         let (n, c) = (e.n, e.c);
         let per_sample = |part: &Option<Array>| vec![0.0; if part.is_some() { n * c } else { 0 }];
-        let [mut before, mut scale, mut shift] = [&self.before, &self.scale, &self.shift].map(per_sample);
+        let [mut before, mut scale, mut shift] = [&parts.before, &parts.scale, &parts.shift].map(per_sample);
         let (mut weight, mut bias) = (vec![0.0; c], vec![0.0; c]);
         let dx = Array::build(x.dims::<4>(), |dx| {
             let to = Gradients {
@@ -96,7 +141,7 @@ impl Parts {
                 scale: &mut scale,
                 shift: &mut shift,
             };
-            norm_gradient::backward(e, x.values(), self.parameters(), stats, gradient.values(), to);
+            norm_gradient::backward(e, x.values(), parts.parameters(), stats, gradient.values(), to);
         });
         let array = |values: Vec<f32>| Some(Array::from_values(values, [c]));
         let per_sample = |values: Vec<f32>| (!values.is_empty()).then(|| Array::from_values(values, [n, c]));

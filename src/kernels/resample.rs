@@ -1,10 +1,11 @@
 //! Halving and doubling the resolution.
 
-use burn::tensor::Tensor;
+use burn::{backend::Flex, tensor::Tensor};
 
 use super::{
     array::Array,
     cpu::resample::Resampling,
+    engine::Engine,
     meaning,
     tape::{Operand, record},
 };
@@ -12,58 +13,69 @@ use super::{
 /// Halves the resolution with a separable depthwise filter: outer product over sum squared, padding
 /// `(len - 1) / 2`, stride 2. x `[n, h, w, c]` => `[n, h / 2, w / 2, c]`
 pub fn downsample(x: Tensor<4>, filter: &[f32]) -> Tensor<4> {
-    let Some(x) = Operand::of_cpu(&x) else { return meaning::downsample(x, filter) };
-    let [n, h, w, c] = x.array.dims();
-    let small = [h, w].map(|len| (len + 2 * padding(filter) - filter.len()) / 2 + 1);
-    Resample { n, c, large: [h, w], small, taps: taps(filter), down: true }.apply(x)
+    match Operand::<Flex>::try_from(x) {
+        Ok(x) => resampled(x, filter, true),
+        Err(x) => meaning::downsample(x, filter),
+    }
 }
 
 /// Doubles the resolution with a separable depthwise filter, transposed, times 4.
 /// x `[n, h, w, c]` => `[n, 2 h, 2 w, c]`
 pub fn upsample(x: Tensor<4>, filter: &[f32]) -> Tensor<4> {
-    let Some(x) = Operand::of_cpu(&x) else { return meaning::upsample(x, filter) };
-    let [n, h, w, c] = x.array.dims();
-    let large = [h, w].map(|len| 2 * len - 2 + filter.len() - 2 * padding(filter));
-    Resample { n, c, large, small: [h, w], taps: taps(filter), down: false }.apply(x)
+    match Operand::<Flex>::try_from(x) {
+        Ok(x) => resampled(x, filter, false),
+        Err(x) => meaning::upsample(x, filter),
+    }
 }
 
-fn padding(filter: &[f32]) -> usize {
-    (filter.len() - 1) / 2
-}
-
-/// The filter, normalised.
-fn taps(filter: &[f32]) -> Vec<f32> {
+fn resampled<E: Resampler>(x: Operand<E>, filter: &[f32], down: bool) -> Tensor<4> {
+    let [n, h, w, c] = x.dims();
+    let padding = (filter.len() - 1) / 2;
+    let (large, small) = if down {
+        ([h, w], [h, w].map(|len| (len + 2 * padding - filter.len()) / 2 + 1))
+    } else {
+        ([h, w].map(|len| 2 * len - 2 + filter.len() - 2 * padding), [h, w])
+    };
     let sum: f32 = filter.iter().sum();
-    filter.iter().map(|tap| tap / sum).collect()
+    let taps = filter.iter().map(|tap| tap / sum).collect();
+    let resample = Resample { n, c, large, small, taps, padding, gain: if down { 1.0 } else { 4.0 } };
+    let output = E::resample(&resample, &x.array, down);
+    record([Some(x)], output, |_| {
+        // The backward pass is the transpose.
+        move |gradient: E::Array, _: [bool; 1]| [Some(E::resample(&resample, &gradient, !down))]
+    })
 }
 
-/// One change of resolution, and its backward pass: its transpose.
+/// One change of resolution.
 #[derive(Clone)]
 struct Resample {
     n: usize,
     c: usize,
     large: [usize; 2],
     small: [usize; 2],
+    /// The filter, normalised.
     taps: Vec<f32>,
-    down: bool,
+    padding: usize,
+    gain: f32,
 }
 
-impl Resample {
-    fn apply(self, x: Operand) -> Tensor<4> {
-        let output = self.run(x.array.values(), self.down);
-        record([Some(x)], output, |_| {
-            move |gradient: Array, _: [bool; 1]| [Some(self.run(gradient.values(), !self.down))]
-        })
-    }
+/// What an engine computes.
+trait Resampler: Engine {
+    /// From the large side to the small one where `down`, or its transpose.
+    fn resample(resample: &Resample, x: &Self::Array, down: bool) -> Self::Array;
+}
 
-    fn run(&self, x: &[f32], down: bool) -> Array {
-        let Self { n, c, large, small, ref taps, .. } = *self;
-        let resampling = Resampling { n, large, small, c, taps, padding: padding(taps) };
-        let gain = if self.down { 1.0 } else { 4.0 };
+impl Resampler for Flex {
+    fn resample(resample: &Resample, x: &Array, down: bool) -> Array {
+        let Resample { n, c, large, small, ref taps, padding, gain } = *resample;
+        let resampling = Resampling { n, large, small, c, taps, padding };
         let [h, w] = if down { small } else { large };
+        let x = x.values();
         Array::build(
             [n, h, w, c],
-            |y| if down { resampling.down(x, gain, y) } else { resampling.up(x, gain, y) },
+            |y| {
+                if down { resampling.down(x, gain, y) } else { resampling.up(x, gain, y) }
+            },
         )
     }
 }

@@ -11,7 +11,7 @@ use burn::tensor::{Tensor, TensorData};
 
 use super::{
     gradients::GradientSum,
-    layout::{Layout, host},
+    layout::{self, Layout},
     parameters::read_flat,
 };
 use crate::{
@@ -99,7 +99,7 @@ impl Adam {
     /// stepped.
     pub fn state(&self) -> StateDict {
         let Some(moments) = &self.moments else { return StateDict::new() };
-        let [first, second] = moments.each_ref().map(host);
+        let [first, second] = moments.each_ref().map(layout::values);
         let places = self.layout.names().iter().zip(self.layout.places().ranges());
         let entries = |((name, place), step): ((&String, &Range<usize>), &u64)| {
             let values = |of: &[f32]| TensorData::new(of[place.clone()].to_vec(), [place.len()]);

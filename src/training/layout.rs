@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Where each parameter of a network lies in a flat tensor: of its values, gradients, moments, average.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Layout {
     names: Vec<String>,
     shapes: Vec<Vec<usize>>,
@@ -43,7 +43,7 @@ impl Layout {
 
     /// The parameters on the host, by name, in one read.
     pub fn state(&self, flat: &Tensor<1>) -> StateDict {
-        let values = host(flat);
+        let values = values(flat);
         let parameter = |((name, shape), place): ((&String, &Vec<usize>), &std::ops::Range<usize>)| {
             (name.clone(), TensorData::new(values[place.clone()].to_vec(), shape.clone()))
         };
@@ -52,6 +52,6 @@ impl Layout {
 }
 
 /// The values of a flat tensor, in one read.
-pub(super) fn host(flat: &Tensor<1>) -> Vec<f32> {
-    flat.clone().into_data().try_into_vec().expect("flat tensors are f32")
+pub(super) fn values(flat: &Tensor<1>) -> Vec<f32> {
+    kernels::host(flat.clone()).try_into_vec().expect("flat tensors are f32")
 }

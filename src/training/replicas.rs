@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use burn::tensor::Tensor;
 
+use crate::kernels;
+
 /// The replicas of a training, as one of them sees the others.
 ///
 /// Replicas start from equal networks and run the same iterations, each on its own share of every batch: a supply is
@@ -38,7 +40,7 @@ pub trait Replicas {
 pub fn read(own: Vec<Tensor<1>>, shared: Vec<Tensor<1>>, replicas: &impl Replicas) -> Vec<f64> {
     let mut all = vec![replicas.reduce(Tensor::cat(own, 0))];
     all.extend(shared);
-    Tensor::cat(all, 0).into_data().iter::<f64>().collect()
+    kernels::host(Tensor::cat(all, 0)).iter::<f64>().collect()
 }
 
 /// The only replica: every batch is its own, and what it has is the sum.

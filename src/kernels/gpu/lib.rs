@@ -1,0 +1,13 @@
+//! Kernels for GPUs, in CubeCL: one source for CUDA, Vulkan, Metal and DirectX. A crate of its own, like the CPU's: it
+//! knows tensors of GPUs and nothing of this house, and is built and tested alone.
+//!
+//! Values are f32, f16 or bf16; sums are always f32. Tensors are taken in any layout and made contiguous where a
+//! kernel needs rows.
+#![deny(clippy::undocumented_unsafe_blocks)]
+
+pub mod adam;
+pub mod flat;
+mod launch;
+pub mod pixel_norm;
+mod sum;
+pub mod upload;

@@ -1,0 +1,13 @@
+//! Every kernel against the CPU's, on whatever GPU there is. Without one, a line says so and nothing is tested.
+//!
+//! `SIDA_DEVICE=cuda:0` or `wgpu` names the device; by default any. On a machine without a GPU, Mesa's lavapipe
+//! (`mesa-vulkan-drivers`) is one.
+
+#[path = "gpu/flat.rs"]
+mod flat;
+#[path = "gpu/pixel_norm.rs"]
+mod pixel_norm;
+#[path = "gpu/support.rs"]
+mod support;
+#[path = "gpu/upload.rs"]
+mod upload;
