@@ -70,12 +70,12 @@ fn main() {
     let device = Device::flex();
     for len in [1000, 2_000_000] {
         let new = || Tensor::<1>::random([len], Distribution::Default, &device);
-        let (mut state, gradient) = ((new(), new(), new()), new());
+        let (mut state, gradient) = ([new(), new(), new()], new());
         let settings = AdamStep { lr: 1e-4, betas: [0.0, 0.999], eps: 1e-8, step: 5 };
+        let all = 0..len;
         bench.time(&format!("adam           [{len}]"), || {
-            let (p, m, v) =
-                std::mem::replace(&mut state, (gradient.clone(), gradient.clone(), gradient.clone()));
-            state = kernels::adam(p, m, v, gradient.clone(), settings);
+            let owned = std::mem::replace(&mut state, [0; 3].map(|_| gradient.clone()));
+            state = kernels::adam(owned, gradient.clone(), std::slice::from_ref(&all), settings);
         });
     }
 }

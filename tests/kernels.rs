@@ -1,10 +1,13 @@
 //! The fast CPU paths against their meaning in Burn tensors: values and gradients, on random and awkward extents.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    ops::Range,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use proptest::prelude::*;
-use sida::kernels::{self, AdamStep, GroupNorm, InstructionSet, meaning};
+use sida::kernels::{self, AdamStep, GroupNorm, InstructionSet, Places, meaning};
 
 // As in the program: recycled memory is not zero, so an element that a kernel forgets shows up.
 #[global_allocator]
@@ -341,21 +344,91 @@ fn threads_do_not_change_results() {
     }
 }
 
-/// Sums of squares: the same for any number of threads, and infinite where a value is.
+/// Lengths below and above the parts that work is split into.
+const LENGTHS: [usize; 4] = [1, 17, 64, 100_003];
+
+fn of_lengths(seed: u64, device: &Device) -> (Places, Vec<(Range<usize>, Tensor<1>)>) {
+    let places = Places::new(LENGTHS);
+    let tensor =
+        |(i, place): (usize, &Range<usize>)| (place.clone(), tensor([place.len()], seed + i as u64, device));
+    let tensors = places.ranges().iter().enumerate().map(tensor).collect();
+    (places, tensors)
+}
+
+/// Tensors in their places, with zeros between them, and a view of each that shares the memory.
 #[test]
-fn square_sums() {
+fn gathered_tensors() {
+    let device = Device::flex();
+    for set in [InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512] {
+        let _set = force(set);
+        let (places, mut tensors) = of_lengths(1, &device);
+        assert!(places.ranges().iter().all(|place| place.start % 64 == 0));
+        let flat = kernels::gather(tensors.clone(), places.total());
+        assert_eq!(host(flat.clone()), host(meaning::gather(tensors.clone(), places.total())));
+        for (place, tensor) in &tensors {
+            assert_eq!(host(kernels::view(&flat, place.clone())), host(tensor.clone()));
+        }
+        assert_eq!(host(flat.clone())[1..64], [0.0; 63]);
+        // One has no gradient; another handle must not see the sum.
+        tensors.remove(1);
+        let sum = kernels::add_gathered(flat.clone(), tensors.clone());
+        assert_eq!(host(sum), host(meaning::add_gathered(flat.clone(), tensors.clone())));
+        assert_eq!(host(kernels::view(&flat, tensors[0].0.clone())), host(tensors[0].1.clone()));
+        let without = kernels::gather(tensors.clone(), places.total());
+        assert_eq!(host(without), host(meaning::gather(tensors, places.total())));
+    }
+}
+
+/// A view of a part of a flat tensor is one to the kernels, too: nothing is copied, and its neighbours are not read.
+#[test]
+fn operations_on_views() {
     let _set = force(InstructionSet::Avx512);
     let device = Device::flex();
-    let tensors: Vec<Tensor<1>> = [1, 17, 100_003].iter().map(|len| tensor([*len], 5, &device)).collect();
-    let (fast, slow) = (host(kernels::square_sums(&tensors)), host(meaning::square_sums(&tensors)));
-    assert!(distance(&fast, &slow) < 1e-5, "{fast:?} {slow:?}");
-    for threads in [1, 3] {
-        let again = kernels::with_threads(threads, || host(kernels::square_sums(&tensors)));
-        assert_eq!(again, fast);
-    }
-    for odd in [f32::NAN, f32::INFINITY, 3e38] {
-        let odd = Tensor::from_floats([1.0, odd], &device);
-        assert!(!host(kernels::square_sums(&[odd]))[0].is_finite());
+    let (x, w) = (tensor([5, 24], 1, &device), tensor([8, 24], 2, &device));
+    let places = Places::new([5 * 24, 8 * 24]);
+    let flat = [x.clone().reshape([120]), w.clone().reshape([192])];
+    let flat = kernels::gather(places.ranges().iter().cloned().zip(flat).collect(), places.total());
+    let [of_x, of_w] = [0, 1].map(|i| kernels::view(&flat, places.ranges()[i].clone()));
+    let product = kernels::dense(of_x.reshape([5, 24]), of_w.reshape([8, 24]), None);
+    assert_eq!(host(product), host(kernels::dense(x, w, None)));
+}
+
+/// Cleaning: the same for any number of threads, in place where nobody else has the memory, and all four numbers.
+#[test]
+fn cleaned_gradients() {
+    let device = Device::flex();
+    for set in [InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512] {
+        let _set = force(set);
+        let (places, tensors) = of_lengths(5, &device);
+        let flat = kernels::gather(tensors, places.total());
+        let mut odd = host(flat.clone());
+        let last = places.ranges()[3].clone();
+        for (i, value) in [(0, f32::NAN), (40_000, f32::NAN), (70_000, f32::NEG_INFINITY), (99_999, 7e4)] {
+            odd[last.start + i] = value;
+        }
+        odd[places.ranges()[1].start] = f32::INFINITY;
+        let odd = Tensor::from_floats(odd.as_slice(), &device);
+        for (flat, limit) in [(&flat, None), (&odd, None), (&odd, Some(0.5)), (&flat, Some(1e3))] {
+            let before: Vec<u32> = host(flat.clone()).into_iter().map(f32::to_bits).collect();
+            let (fast, numbers) = kernels::clean(flat.clone(), &places, limit);
+            let (slow, of_meaning) = meaning::clean(flat.clone(), &places, limit);
+            assert_eq!(host(fast), host(slow));
+            let (numbers, of_meaning) = (host(numbers), host(of_meaning));
+            for (fast, slow) in numbers.chunks(4).zip(of_meaning.chunks(4)) {
+                assert!((fast[0] - slow[0]).abs() <= 1e-5 * slow[0], "{fast:?} {slow:?}");
+                assert_eq!(fast[1..], slow[1..]);
+            }
+            for threads in [1, 3] {
+                let again = kernels::with_threads(threads, || kernels::clean(flat.clone(), &places, limit));
+                assert_eq!(host(again.1), numbers);
+            }
+            let after: Vec<u32> = host(flat.clone()).into_iter().map(f32::to_bits).collect();
+            assert_eq!(after, before, "another handle must not see the update");
+        }
+        let large = Tensor::from_floats([1.0, 3e38], &device);
+        let (same, numbers) = kernels::clean(large, &Places::new([2]), None);
+        assert_eq!(host(same), [1.0, 3e38]);
+        assert_eq!(host(numbers), [f32::INFINITY, 0.0, 0.0, 0.0]);
     }
 }
 
@@ -381,20 +454,23 @@ fn adam_and_lerp() {
         let _set = force(set);
         let start = |seed| tensor([1000], seed, &device);
         let zero = || Tensor::<1>::zeros([1000], &device);
-        let (mut fast, mut slow) = ((start(1), zero(), zero()), (start(1), zero(), zero()));
+        let (mut fast, mut slow) = ([start(1), zero(), zero()], [start(1), zero(), zero()]);
         let (mut fast_ema, mut slow_ema) = (start(2), start(2));
+        let runs = [0..300, 320..1000];
         for step in 1..=20 {
             let settings = AdamStep { lr: 1e-3, betas: [0.3, 0.999], eps: 1e-8, step };
             let gradient = tensor([1000], 100 + step, &device);
-            let kept = fast.0.clone();
+            let kept = fast[0].clone();
             let before = host(kept.clone());
-            fast = kernels::adam(fast.0, fast.1, fast.2, gradient.clone(), settings);
+            fast = kernels::adam(fast, gradient.clone(), &runs, settings);
             assert_eq!(host(kept), before, "another handle must not see the update");
-            slow = meaning::adam(slow.0, slow.1, slow.2, gradient, settings);
-            fast_ema = kernels::lerp(fast_ema, fast.0.clone(), 0.1);
-            slow_ema = meaning::lerp(slow_ema, slow.0.clone(), 0.1);
+            assert_eq!(host(fast[0].clone())[300..320], before[300..320], "not in a run");
+            slow = meaning::adam(slow, gradient, &runs, settings);
+            fast_ema = kernels::lerp(fast_ema, fast[0].clone(), 0.1);
+            slow_ema = meaning::lerp(slow_ema, slow[0].clone(), 0.1);
         }
-        for (fast, slow) in [(fast.0, slow.0), (fast.1, slow.1), (fast.2, slow.2), (fast_ema, slow_ema)] {
+        let both = fast.into_iter().zip(slow).chain([(fast_ema, slow_ema)]);
+        for (fast, slow) in both {
             let d = distance(&host(fast), &host(slow));
             assert!(d < 1e-6, "relative difference {d}");
         }

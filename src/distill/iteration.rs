@@ -38,30 +38,12 @@ pub struct Round {
     pub dropped: u64,
 }
 
-/// The rounds that reported `numbers`: those of the fake score phase, then as many of the generator phase.
-pub(super) fn rounds(numbers: &[f64], adversarial: bool) -> Vec<Round> {
-    let reports = numbers.chunks_exact(4);
-    let of_fake_score = reports.len() / 2;
-    let round = |(i, report): (usize, &[f64])| Round {
-        phase: if i < of_fake_score { Phase::FakeScore } else { Phase::Generator },
-        loss: report[0],
-        error: report[1],
-        adversarial: adversarial.then_some(report[2]),
-        dropped: report[3] as u64,
-    };
-    reports.enumerate().map(round).collect()
-}
-
 impl Round {
-    /// What the rounds of one phase add up to.
-    pub(super) fn sum(rounds: &[Self], phase: Phase) -> Self {
-        let rounds = || rounds.iter().filter(|round| round.phase == phase);
-        Self {
-            phase,
-            loss: rounds().map(|round| round.loss).sum(),
-            error: rounds().map(|round| round.error).sum(),
-            adversarial: rounds().map(|round| round.adversarial).sum(),
-            dropped: rounds().map(|round| round.dropped).sum(),
-        }
+    /// The next report of `numbers`: loss, error, adversarial loss, number of dropped samples.
+    pub(super) fn next(phase: Phase, numbers: &mut impl Iterator<Item = f64>, adversarial: bool) -> Self {
+        let [loss, error, of_discriminator, dropped] =
+            std::array::from_fn(|_| numbers.next().expect("a report is four numbers"));
+        let adversarial = adversarial.then_some(of_discriminator);
+        Self { phase, loss, error, adversarial, dropped: dropped as u64 }
     }
 }

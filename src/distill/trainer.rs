@@ -1,8 +1,10 @@
 //! `Trainer`: a teacher, two students and an average; and one iteration of their distillation.
 
+use std::iter::repeat_n;
+
 use super::{
     generator_round::{Learning, frozen},
-    iteration::{Iteration, Round, rounds},
+    iteration::{Iteration, Round},
     micro_batch::MicroBatch,
     objective::Objective,
     recipe::Distill,
@@ -13,7 +15,7 @@ use crate::{
     seed::Phase,
     state_dict::StateDict,
     training::{
-        AdamSettings, Average, Replicas, Student, Sums, Supply,
+        AdamSettings, Average, Replicas, Sanitized, Student, Sums, Supply, Unread,
         replicas::read,
         state::{join, nimg},
         student::Names,
@@ -95,24 +97,40 @@ impl<D: Denoiser> Trainer<D> {
         let (nimg, learning) = (self.nimg, self.learning());
         let samples = self.recipe.pace().samples(replicas.share(u64::from(self.recipe.batch_size)));
         let batches = samples.clone().map(|samples| supply.micro_batch(Phase::FakeScore, nimg, samples));
-        let (gradients, mut reports) = self.fake_score_rounds(batches)?;
+        let fake_score = self.fake_score_rounds(batches)?;
         let lr = self.recipe.fake_score.lr;
-        let fake_score_gradients = self.fake_score.learn(gradients, lr, replicas);
+        let fake_score_met =
+            fake_score.gradients.map(|gradients| self.fake_score.learn(gradients, lr, replicas));
 
         let batches = samples.map(|samples| supply.micro_batch(Phase::Generator, nimg, samples));
-        let (gradients, of_generator) = self.generator_rounds(batches, learning)?;
-        reports.extend(of_generator);
+        let generator = self.generator_rounds(batches, learning)?;
         let lr = self.recipe.generator.lr;
-        let generator_gradients =
-            (learning != Learning::Nothing).then(|| self.generator.learn(gradients, lr, replicas));
-        let ema_beta = self.generator_ema.follow(self.generator.network(), nimg, self.recipe.batch_size);
+        let generator_met =
+            generator.gradients.map(|gradients| self.generator.learn(gradients, lr, replicas));
+        let ema_beta = self.generator_ema.follow(self.generator.flat(), nimg, self.recipe.batch_size);
         self.nimg += u64::from(self.recipe.batch_size);
 
-        let rounds = rounds(&read(reports, replicas), self.objective.generator.adversarial);
+        let phases = [Phase::FakeScore, Phase::Generator].into_iter().chain(
+            [(Phase::FakeScore, fake_score.reports.len()), (Phase::Generator, generator.reports.len())]
+                .into_iter()
+                .flat_map(|(phase, rounds)| repeat_n(phase, rounds)),
+        );
+        let mut reports = vec![fake_score.report, generator.report];
+        reports.extend(fake_score.reports.into_iter().chain(generator.reports));
+        let met = [&fake_score_met, &generator_met].into_iter().flatten().map(Unread::numbers).collect();
+        let mut numbers = read(reports, met, replicas).into_iter();
+        let adversarial = self.objective.generator.adversarial;
+        let mut rounds = phases.map(|phase| Round::next(phase, &mut numbers, adversarial));
+        let mut next = || rounds.next().expect("a report of each phase");
+        let (fake_score, generator) = (next(), next());
+        let rounds = rounds.collect();
+        let fake_score_gradients =
+            fake_score_met.map_or_else(Sanitized::default, |met| met.sanitized(&mut numbers));
+        let generator_gradients = generator_met.map(|met| met.sanitized(&mut numbers));
         Ok(Iteration {
             nimg,
-            fake_score: Round::sum(&rounds, Phase::FakeScore),
-            generator: Round::sum(&rounds, Phase::Generator),
+            fake_score,
+            generator,
             fake_score_gradients,
             generator_gradients,
             adversarial_active: learning == Learning::ScoreAndAdversarial,

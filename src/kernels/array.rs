@@ -1,5 +1,7 @@
 //! Contiguous f32 arrays in the memory of Burn's CPU backend.
 
+use std::ops::Range;
+
 use burn::tensor::{Bytes, DType, Shape};
 use burn_flex::{FlexTensor, Layout};
 
@@ -36,6 +38,11 @@ impl Array {
     pub(crate) fn values_mut(&mut self) -> &mut [f32] {
         let (start, end) = self.0.layout().contiguous_offsets().expect("made contiguous when it was taken");
         &mut self.0.storage_mut()[start..end]
+    }
+
+    /// These of the values of an array of one axis; both share the memory.
+    pub(crate) fn narrow(&self, range: Range<usize>) -> Self {
+        Self(self.0.narrow(0, range.start, range.len()))
     }
 
     /// The extents, of a known rank.

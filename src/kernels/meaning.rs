@@ -2,14 +2,16 @@
 //! device that has none. Shapes and units stand at the operation of the same name, in the files beside this one.
 #![expect(missing_docs, reason = "each says the same as the operation of its name")]
 
+use std::ops::Range;
+
 use burn::tensor::{
-    Tensor,
+    Bool, Tensor,
     activation::{self, softmax},
     module,
     ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions},
 };
 
-use super::{AdamStep, GroupNorm, to_nchw, to_nhwc};
+use super::{AdamStep, GroupNorm, Places, cpu::flat::LARGEST, to_nchw, to_nhwc};
 
 pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>) -> Tensor<4> {
     let [_, _, kh, kw] = weight.dims();
@@ -167,27 +169,61 @@ pub fn average_pool(x: Tensor<4>) -> Tensor<4> {
     to_nhwc(module::avg_pool2d(to_nchw(x), options.with_count_include_pad(false)))
 }
 
-pub fn adam<const D: usize>(
-    parameter: Tensor<D>,
-    moment1: Tensor<D>,
-    moment2: Tensor<D>,
-    gradient: Tensor<D>,
+pub fn adam(
+    state: [Tensor<1>; 3],
+    gradient: Tensor<1>,
+    runs: &[Range<usize>],
     adam: AdamStep,
-) -> (Tensor<D>, Tensor<D>, Tensor<D>) {
+) -> [Tensor<1>; 3] {
     let [beta1, beta2] = adam.betas;
-    let moment1 = moment1 * beta1 + gradient.clone() * (1.0 - beta1);
-    let moment2 = moment2 * beta2 + gradient.square() * (1.0 - beta2);
     let correction = |beta: f64| 1.0 - beta.powf(adam.step as f64);
-    let denominator = moment2.clone().sqrt() / correction(beta2).sqrt() + adam.eps;
-    let parameter = parameter - moment1.clone() / denominator * (adam.lr / correction(beta1));
-    (parameter, moment1, moment2)
+    runs.iter().fold(state, |state, run| {
+        let [parameter, moment1, moment2] =
+            state.each_ref().map(|tensor| tensor.clone().slice([run.clone()]));
+        let gradient = gradient.clone().slice([run.clone()]);
+        let moment1 = moment1 * beta1 + gradient.clone() * (1.0 - beta1);
+        let moment2 = moment2 * beta2 + gradient.square() * (1.0 - beta2);
+        let denominator = moment2.clone().sqrt() / correction(beta2).sqrt() + adam.eps;
+        let parameter = parameter - moment1.clone() / denominator * (adam.lr / correction(beta1));
+        let mut new = [parameter, moment1, moment2].into_iter();
+        state.map(|tensor| tensor.slice_assign([run.clone()], new.next().expect("three")))
+    })
 }
 
-pub fn lerp<const D: usize>(from: Tensor<D>, to: Tensor<D>, weight: f64) -> Tensor<D> {
+pub fn lerp(from: Tensor<1>, to: Tensor<1>, weight: f64) -> Tensor<1> {
     from.clone() + (to - from) * weight
 }
 
-pub fn square_sums(tensors: &[Tensor<1>]) -> Tensor<1> {
-    let sum = |tensor: &Tensor<1>| tensor.clone().cast(burn::tensor::DType::F32).square().sum();
-    Tensor::cat(tensors.iter().map(sum).collect(), 0)
+pub fn gather(tensors: Vec<(Range<usize>, Tensor<1>)>, total: usize) -> Tensor<1> {
+    let zeros = Tensor::zeros([total], &tensors.first().expect("a tensor to gather").1.device());
+    tensors.into_iter().fold(zeros, |flat, (place, tensor)| flat.slice_assign([place], tensor))
+}
+
+pub fn add_gathered(flat: Tensor<1>, tensors: Vec<(Range<usize>, Tensor<1>)>) -> Tensor<1> {
+    tensors.into_iter().fold(flat, |flat, (place, tensor)| {
+        let sum = flat.clone().slice([place.clone()]) + tensor;
+        flat.slice_assign([place], sum)
+    })
+}
+
+pub fn clean(flat: Tensor<1>, places: &Places, limit: Option<f64>) -> (Tensor<1>, Tensor<1>) {
+    let count = |mask: Tensor<1, Bool>| mask.float().sum();
+    let mut numbers = Vec::new();
+    let flat = places.ranges().iter().fold(flat, |flat, place| {
+        let values = flat.clone().slice([place.clone()]);
+        let nan = values.clone().is_nan();
+        let [up, down] = [f32::INFINITY, f32::NEG_INFINITY].map(|value| values.clone().equal_elem(value));
+        let clean = values
+            .mask_fill(nan.clone(), 0.0)
+            .mask_fill(up.clone(), LARGEST)
+            .mask_fill(down.clone(), -LARGEST);
+        let held = match limit {
+            Some(limit) => clean.clone().clamp(-limit, limit),
+            None => clean.clone(),
+        };
+        let changed = held.clone().not_equal(clean.clone());
+        numbers.extend([clean.square().sum(), count(nan), count(up.bool_or(down)), count(changed)]);
+        flat.slice_assign([place.clone()], held)
+    });
+    (flat, Tensor::cat(numbers, 0))
 }

@@ -50,7 +50,6 @@ pub use inception_v3::{InceptionOutputs, InceptionV3};
 pub use network::{Network, Raw};
 pub use preconditioning::{Iddpm, Preconditioning, Vp};
 pub use registry::Entry;
-pub(crate) use registry::parameter_values;
 pub use scalings::Scaled;
 pub use song_unet_config::{DecoderType, EmbeddingType, EncoderType, NcsnppConfig, SongUNetConfig};
 pub use vae::{Vae, VaeConfig};

@@ -252,7 +252,7 @@ fn find(weights: &StateDict, origin: &str, name: &str, shape: &[usize]) -> Resul
 }
 
 /// The parameters of a module on the host, in the order of registration.
-pub(crate) fn parameter_values(module: &impl Module) -> Vec<TensorData> {
+fn parameter_values(module: &impl Module) -> Vec<TensorData> {
     struct Values(Vec<TensorData>);
     impl ModuleVisitor for Values {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {

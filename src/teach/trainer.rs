@@ -7,7 +7,7 @@ use crate::{
     seed::Phase,
     state_dict::StateDict,
     training::{
-        AdamSettings, Average, Replicas, Sanitized, Student, Supply,
+        AdamSettings, Average, Replicas, Sanitized, Student, Supply, Unread,
         replicas::read,
         state::{join, nimg},
         student::Names,
@@ -67,18 +67,20 @@ impl<D: Denoiser> TeacherTrainer<D> {
         let (nimg, batch_size, objective) = (self.nimg, self.recipe.batch_size, &self.objective);
         let rounds = self.recipe.pace().samples(replicas.share(u64::from(batch_size)));
         let batches = rounds.map(|samples| supply.micro_batch(Phase::Teacher, nimg, samples));
-        let (gradients, losses) =
-            self.student.rounds(batches, objective.forced_normalization, |network, batch| {
-                let (losses, gradients) = objective.round(network, batch, f64::from(batch_size));
-                Ok((gradients, losses))
-            })?;
+        let sums = self.student.rounds(batches, objective.forced_normalization, |network, batch| {
+            let (losses, gradients) = objective.round(network, batch, f64::from(batch_size));
+            Ok((gradients, losses))
+        })?;
         let lr = self.recipe.lr_at(nimg);
-        let gradients = self.student.learn(gradients, lr, replicas);
-        let ema_beta = self.ema.follow(self.student.network(), nimg, batch_size);
+        let met = sums.gradients.map(|gradients| self.student.learn(gradients, lr, replicas));
+        let ema_beta = self.ema.follow(self.student.flat(), nimg, batch_size);
         self.nimg += u64::from(batch_size);
-        let losses = read(losses, replicas);
-        let sum = |which: usize| losses.chunks_exact(2).map(|round| round[which]).sum();
-        Ok(TeacherIteration { nimg, loss: sum(0), error: sum(1), gradients, lr, ema_beta })
+
+        let numbers = met.iter().map(Unread::numbers).collect();
+        let mut numbers = read(vec![sums.report], numbers, replicas).into_iter();
+        let [loss, error] = std::array::from_fn(|_| numbers.next().expect("a report is two numbers"));
+        let gradients = met.map_or_else(Sanitized::default, |met| met.sanitized(&mut numbers));
+        Ok(TeacherIteration { nimg, loss, error, gradients, lr, ema_beta })
     }
 
     /// Images seen so far.

@@ -1,14 +1,9 @@
 //! The exponential moving average that is kept of the weights of a network in training.
 
-use burn::module::Module;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    parameters::{self, flat_parameters, map_flat},
-    seat::Seat,
-    state::part,
-};
+use super::{flat::Flat, state::part};
 use crate::{Result, kernels, kimg::Kimg, nn::Denoiser, state_dict::StateDict};
 
 /// The moving average of a network's weights.
@@ -41,31 +36,31 @@ impl Ema {
 #[derive(Debug)]
 pub struct Average<D> {
     name: &'static str,
-    seat: Seat<D>,
+    flat: Flat<D>,
     settings: Ema,
 }
 
 impl<D: Denoiser> Average<D> {
     /// The average that begins as `network`; `name` is what it is called in a training's state.
     pub fn new(name: &'static str, network: D, settings: Ema) -> Self {
-        Self { name, seat: Seat::new(network.valid()), settings }
+        Self { name, flat: Flat::new(network), settings }
     }
 
     /// The average, as it is now.
     pub fn network(&self) -> &D {
-        self.seat.network()
+        self.flat.network()
     }
 
     /// Follows `network` after a batch; `nimg` is the count of images before it. Returns what was kept of the old average.
-    pub fn follow(&mut self, network: &D, nimg: u64, batch_size: u32) -> f64 {
+    pub fn follow(&mut self, network: &Flat<D>, nimg: u64, batch_size: u32) -> f64 {
         let beta = self.settings.beta(nimg, u64::from(batch_size));
-        self.seat.replace(|average| update(average, network, beta));
+        self.flat.update(|average| kernels::lerp(average, network.values().clone(), 1.0 - beta));
         beta
     }
 
     /// The average with its name.
     pub fn state(&self) -> (&'static str, StateDict) {
-        (self.name, parameters::state(self.network()))
+        (self.name, self.flat.state())
     }
 
     /// The average as a training's state knows it; `origin` names the file in errors.
@@ -73,52 +68,26 @@ impl<D: Denoiser> Average<D> {
     /// # Errors
     /// The state lacks something, or belongs to another network.
     pub fn restored(&self, state: &StateDict, origin: &str) -> Result<Self> {
-        let network = parameters::restore(self.network().clone(), &part(state, self.name), origin)?;
-        Ok(Self { name: self.name, seat: Seat::new(network), settings: self.settings.clone() })
+        let flat = self.flat.restored(&part(state, self.name), origin)?;
+        Ok(Self { name: self.name, flat, settings: self.settings.clone() })
     }
-}
-
-/// `ema + (1 - beta) (parameter - ema)` for every parameter; buffers stay. Both networks without a tape.
-fn update<M: Module>(ema: M, network: &M, beta: f64) -> M {
-    let mut targets = flat_parameters(network).into_iter();
-    map_flat(ema, |from| {
-        let to = targets.next().expect("both networks have one structure");
-        kernels::lerp(from, to, 1.0 - beta)
-    })
 }
 
 #[cfg(test)]
 mod tests {
-    use burn::{
-        module::Param,
-        tensor::{Device, Tensor},
-    };
-
     use super::*;
-
-    #[derive(Module, Debug)]
-    struct Two {
-        a: Param<Tensor<2>>,
-        b: Param<Tensor<1>>,
-    }
-
-    fn two(value: f64) -> Two {
-        let device = Device::flex();
-        Two {
-            a: Param::from_tensor(Tensor::full([2, 3], value, &device)),
-            b: Param::from_tensor(Tensor::full([1], 2.0 * value, &device)),
-        }
-    }
+    use crate::nn::gaussian::Gaussian;
 
     #[test]
     fn after_one_half_life_half_is_left() {
-        let half_life = Ema { half_life_kimg: Kimg(0.64), rampup_ratio: None };
-        let beta = half_life.beta(0, 64);
-        let ema = (0..10).fold(two(1.0), |ema, _| update(ema, &two(0.0), beta));
-        for value in ema.a.val().into_data().try_to_vec::<f32>().unwrap() {
-            assert!((value - 0.5).abs() < 1e-6);
+        let settings = Ema { half_life_kimg: Kimg(0.64), rampup_ratio: None };
+        let mut average = Average::new("ema", Gaussian::new(1.0, 2.0), settings);
+        let network = Flat::new(Gaussian::new(0.0, 4.0));
+        for _ in 0..10 {
+            average.follow(&network, 0, 64);
         }
-        assert!((ema.b.val().into_scalar::<f32>() - 1.0).abs() < 1e-6);
+        assert!((average.network().mean() - 0.5).abs() < 1e-6);
+        assert!((average.network().std() - 3.0).abs() < 1e-6);
     }
 
     #[test]

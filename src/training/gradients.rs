@@ -1,4 +1,7 @@
-//! The gradients of one network by parameter name: collected, summed over micro-batches, cleaned and clipped.
+//! The gradients of one network: collected by parameter name, summed over micro-batches in a flat tensor, cleaned and
+//! clipped there.
+
+use std::{ops::Range, sync::Arc};
 
 use burn::{
     module::{Module, ModuleVisitor, Param},
@@ -6,29 +9,13 @@ use burn::{
 };
 use indexmap::IndexMap;
 
-use super::parameters::flat;
+use super::{layout::Layout, parameters::flat, sanitized::Unread};
 use crate::kernels;
 
-/// What an infinite gradient becomes.
-const LARGEST: f32 = 1e5;
-
-/// Gradients by parameter name, flat. A parameter that the loss does not depend on has none, and an optimizer
-/// leaves it alone.
+/// Gradients of one micro-batch by parameter name, flat. A parameter that the loss does not depend on has none, and an
+/// optimizer leaves it alone.
 #[derive(Clone, Debug, Default)]
 pub struct Gradients(IndexMap<String, Tensor<1>>);
-
-/// What `sanitize` found and did.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Sanitized {
-    /// L2 norm of all gradients together, cleaned but not clipped.
-    pub norm: f64,
-    /// How many values were NaN or infinite.
-    pub cleaned: u64,
-    /// How many values were clipped.
-    pub clipped: u64,
-    /// The parameters whose gradients held a NaN.
-    pub nan: Vec<String>,
-}
 
 impl Gradients {
     /// Takes a network's gradients from the tape; `names` in the order of registration.
@@ -51,66 +38,23 @@ impl Gradients {
         Self(visitor.found)
     }
 
-    /// Adds the gradients of another micro-batch.
-    pub fn add(&mut self, other: Self) {
-        for (name, gradient) in other.0 {
-            let sum = match self.0.shift_remove(&name) {
-                Some(sum) => sum + gradient,
-                None => gradient,
-            };
-            self.0.insert(name, sum);
-        }
-    }
-
-    /// Replaces all gradients at once; `all` keeps their order and their lengths.
-    #[must_use]
-    pub fn map(self, all: impl FnOnce(Vec<Tensor<1>>) -> Vec<Tensor<1>>) -> Self {
-        let (names, gradients): (Vec<_>, Vec<_>) = self.0.into_iter().unzip();
-        names.into_iter().zip(all(gradients)).collect()
-    }
-
     /// The gradient of one parameter, flat.
     pub fn get(&self, name: &str) -> Option<Tensor<1>> {
         self.0.get(name).cloned()
     }
 
-    /// Takes the gradient of one parameter, flat.
-    pub fn remove(&mut self, name: &str) -> Option<Tensor<1>> {
-        self.0.swap_remove(name)
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
-    /// NaN becomes 0 and an infinity +-1e5; then, where a limit is given, every value is held within +-limit.
-    ///
-    /// One reduction per tensor and one read decide which tensors need any work at all: as a rule, none.
-    pub fn sanitize(&mut self, clip_value: Option<f64>) -> Sanitized {
-        let mut result = Sanitized::default();
-        if self.0.is_empty() {
-            return result;
-        }
-        let squares = kernels::square_sums(&self.0.values().cloned().collect::<Vec<_>>());
-        let squares =
-            squares.into_data().convert::<f64>().try_into_vec::<f64>().expect("f64 after conversion");
-        let mut total = 0.0;
-        for ((name, gradient), mut square) in self.0.iter_mut().zip(squares) {
-            if !square.is_finite() {
-                let (clean, nan, infinite) = cleaned(gradient.clone());
-                result.cleaned += nan + infinite;
-                if nan > 0 {
-                    result.nan.push(name.clone());
-                }
-                square = read(kernels::square_sums(std::slice::from_ref(&clean)));
-                *gradient = clean;
-            }
-            total += square;
-            if let Some(limit) = clip_value
-                && square > limit * limit
-            {
-                result.clipped += count(gradient.clone().abs().greater_elem(limit));
-                *gradient = gradient.clone().clamp(-limit, limit);
-            }
-        }
-        result.norm = total.sqrt();
-        result
+    /// All of them, with their places.
+    fn placed(mut self, layout: &Layout) -> Vec<(Range<usize>, Tensor<1>)> {
+        let places = layout.names().iter().zip(layout.places().ranges());
+        let placed =
+            places.filter_map(|(name, place)| Some((place.clone(), self.0.swap_remove(name)?))).collect();
+        assert!(self.0.is_empty(), "gradients of parameters that the network does not have");
+        placed
     }
 }
 
@@ -121,23 +65,76 @@ impl FromIterator<(String, Tensor<1>)> for Gradients {
     }
 }
 
-/// The gradient without NaN and infinity, and how many there were of each.
-fn cleaned(gradient: Tensor<1>) -> (Tensor<1>, u64, u64) {
-    let nan = gradient.clone().is_nan();
-    let up = gradient.clone().equal_elem(f32::INFINITY);
-    let down = gradient.clone().equal_elem(f32::NEG_INFINITY);
-    let counts = (count(nan.clone()), count(up.clone()) + count(down.clone()));
-    let gradient = gradient.mask_fill(nan, 0.0).mask_fill(up, LARGEST).mask_fill(down, -LARGEST);
-    (gradient, counts.0, counts.1)
+/// Gradients of one or more micro-batches, summed, in one flat tensor.
+#[derive(Clone, Debug)]
+pub struct GradientSum {
+    layout: Arc<Layout>,
+    /// Zero where a parameter has no gradient.
+    values: Tensor<1>,
+    present: Vec<bool>,
 }
 
-fn count(mask: Tensor<1, burn::tensor::Bool>) -> u64 {
-    let counted = mask.int().sum().into_data().convert::<i64>();
-    counted.try_into_vec::<i64>().expect("i64 after conversion")[0] as u64
-}
+impl GradientSum {
+    /// The gradients of one micro-batch.
+    ///
+    /// # Panics
+    /// There is none.
+    pub fn of(layout: &Arc<Layout>, gradients: Gradients) -> Self {
+        let present = layout.names().iter().map(|name| gradients.0.contains_key(name)).collect();
+        let values = kernels::gather(gradients.placed(layout), layout.places().total());
+        Self { layout: Arc::clone(layout), values, present }
+    }
 
-fn read(value: Tensor<1>) -> f64 {
-    value.into_data().convert::<f64>().try_into_vec::<f64>().expect("f64 after conversion")[0]
+    /// With those of another micro-batch.
+    #[must_use]
+    pub fn with(mut self, gradients: Gradients) -> Self {
+        for (present, name) in self.present.iter_mut().zip(self.layout.names()) {
+            *present |= gradients.0.contains_key(name);
+        }
+        let placed = gradients.placed(&self.layout);
+        Self { values: kernels::add_gathered(self.values, placed), ..self }
+    }
+
+    /// With those of several others.
+    #[must_use]
+    pub fn and(mut self, later: Self) -> Self {
+        for (present, other) in self.present.iter_mut().zip(later.present) {
+            *present |= other;
+        }
+        let all = 0..self.layout.places().total();
+        Self { values: kernels::add_gathered(self.values, vec![(all, later.values)]), ..self }
+    }
+
+    /// What `all` makes of the flat tensor.
+    #[must_use]
+    pub fn map(self, all: impl FnOnce(Tensor<1>) -> Tensor<1>) -> Self {
+        Self { values: all(self.values), ..self }
+    }
+
+    /// NaN becomes 0 and an infinity +-1e5; then, where a limit is given, every value is held within +-limit.
+    #[must_use]
+    pub fn sanitize(self, clip_value: Option<f64>) -> (Self, Unread) {
+        let (values, numbers) = kernels::clean(self.values, self.layout.places(), clip_value);
+        let unread = Unread { layout: Arc::clone(&self.layout), numbers };
+        (Self { values, ..self }, unread)
+    }
+
+    /// All of them, flat.
+    pub fn values(&self) -> &Tensor<1> {
+        &self.values
+    }
+
+    /// Which parameters have one, in the order of registration.
+    pub fn present(&self) -> &[bool] {
+        &self.present
+    }
+
+    /// The gradient of one parameter, flat.
+    pub fn get(&self, name: &str) -> Option<Tensor<1>> {
+        let index = self.layout.names().iter().position(|known| known == name)?;
+        let place = self.layout.places().ranges()[index].clone();
+        self.present[index].then(|| kernels::view(&self.values, place))
+    }
 }
 
 #[cfg(test)]
@@ -145,44 +142,56 @@ mod tests {
     use burn::tensor::Device;
 
     use super::*;
+    use crate::{nn::gaussian::Gaussian, training::Sanitized};
 
-    fn gradients(values: &[(&str, &[f32])]) -> Gradients {
-        let tensor = |v: &[f32]| Tensor::from_floats(v, &Device::flex());
-        Gradients(values.iter().map(|(name, v)| ((*name).to_owned(), tensor(v))).collect())
+    fn gradients(values: &[(&str, f32)]) -> Gradients {
+        let tensor = |v: f32| Tensor::from_floats([v], &Device::flex());
+        values.iter().map(|(name, v)| ((*name).to_owned(), tensor(*v))).collect()
     }
 
-    fn values(gradients: &Gradients, name: &str) -> Vec<f32> {
-        gradients.get(name).unwrap().into_data().try_to_vec().unwrap()
+    fn sum(values: &[(&str, f32)]) -> GradientSum {
+        let layout = Layout::of(&Gaussian::with_logvar(0.0, 0.0, 0.0));
+        GradientSum::of(&Arc::new(layout), gradients(values))
+    }
+
+    fn value(sum: &GradientSum, name: &str) -> Option<f32> {
+        sum.get(name).map(|gradient| gradient.into_scalar())
+    }
+
+    fn sanitize(gradients: GradientSum, clip_value: Option<f64>) -> (GradientSum, Sanitized) {
+        let (gradients, unread) = gradients.sanitize(clip_value);
+        let numbers: Vec<f64> = unread.numbers().into_data().iter::<f64>().collect();
+        (gradients, unread.sanitized(&mut numbers.into_iter()))
     }
 
     #[test]
     fn what_is_not_a_number_is_cleaned_and_large_finite_values_are_not() {
-        let mut g =
-            gradients(&[("a", &[f32::NAN, 2e5, f32::INFINITY, f32::NEG_INFINITY]), ("b", &[3.0, 4.0])]);
-        let seen = g.sanitize(None);
-        assert_eq!(values(&g, "a"), [0.0, 2e5, 1e5, -1e5]);
-        assert_eq!(values(&g, "b"), [3.0, 4.0]);
-        assert_eq!((seen.cleaned, seen.clipped, seen.nan), (3, 0, vec!["a".to_owned()]));
+        let (g, seen) =
+            sanitize(sum(&[("mean", f32::NAN), ("std", f32::NEG_INFINITY), ("logvar", 2e5)]), None);
+        let found = ["mean", "std", "logvar"].map(|name| value(&g, name));
+        assert_eq!(found, [Some(0.0), Some(-1e5), Some(2e5)]);
+        assert_eq!((seen.cleaned, seen.clipped, seen.nan), (2, 0, vec!["mean".to_owned()]));
+        assert!((seen.norm - 5e10f64.sqrt()).abs() < 1.0);
     }
 
     #[test]
     fn clipping_is_by_value_after_cleaning_and_the_norm_is_before() {
-        let mut g = gradients(&[("a", &[0.5, -4.0, 1.0]), ("b", &[f32::INFINITY]), ("c", &[0.1])]);
-        let seen = g.sanitize(Some(1.0));
-        assert_eq!(values(&g, "a"), [0.5, -1.0, 1.0]);
-        assert_eq!(values(&g, "b"), [1.0]);
-        assert_eq!((seen.cleaned, seen.clipped), (1, 2));
+        let (g, seen) = sanitize(sum(&[("mean", 0.5), ("std", f32::INFINITY), ("logvar", -4.0)]), Some(1.0));
+        assert_eq!(["mean", "std", "logvar"].map(|name| value(&g, name)), [Some(0.5), Some(1.0), Some(-1.0)]);
+        assert_eq!((seen.cleaned, seen.clipped, seen.nan), (1, 2, Vec::new()));
         assert!((seen.norm - 1e5).abs() < 1.0);
-        let mut g = gradients(&[("a", &[3.0]), ("b", &[-4.0])]);
-        assert!((g.sanitize(None).norm - 5.0).abs() < 1e-6);
+        let (_, seen) = sanitize(sum(&[("mean", 3.0), ("std", -4.0)]), None);
+        assert!((seen.norm - 5.0).abs() < 1e-6);
     }
 
     #[test]
     fn micro_batches_add_up_and_absence_is_kept() {
-        let mut g = gradients(&[("a", &[1.0, 2.0])]);
-        g.add(gradients(&[("a", &[10.0, 20.0]), ("b", &[5.0])]));
-        assert_eq!(values(&g, "a"), [11.0, 22.0]);
-        assert_eq!(values(&g, "b"), [5.0]);
-        assert!(g.get("c").is_none());
+        let g = sum(&[("mean", 1.0)]).with(gradients(&[("mean", 10.0), ("std", 5.0)]));
+        let g = g.and(sum(&[("mean", 100.0)]));
+        let found = ["mean", "std", "logvar"].map(|name| value(&g, name));
+        assert_eq!(found, [Some(111.0), Some(5.0), None]);
+        assert_eq!(g.present(), [true, true, false]);
+        let host = kernels::host(g.values().clone()).try_into_vec::<f32>().unwrap();
+        assert!(host.iter().enumerate().all(|(i, v)| i % 64 == 0 || *v == 0.0), "zeros in between");
     }
 }

@@ -64,10 +64,7 @@ impl Tensors<'_> {
     }
 }
 
-/// Copies of the gradients: those of the round, the sum they go to, and those of earlier runs of rounds.
+/// Copies of the gradients: those of the round, and one sum of earlier rounds for each level of their tree.
 fn gradients(rounds: u32) -> u64 {
-    2 + u64::from(rounds.clamp(1, RUNS).ilog2())
+    1 + u64::from(rounds.max(2).ilog2())
 }
-
-/// The runs of rounds that are summed one after another before they are summed with each other.
-const RUNS: u32 = 8;

@@ -2,12 +2,12 @@
 
 use burn::{
     module::{Module, ModuleMapper, ModuleVisitor, Param},
-    tensor::{Tensor, TensorData},
+    tensor::{Device, Tensor, TensorData},
 };
 
 use crate::{
     Error, Result,
-    nn::{self, Denoiser},
+    nn::Denoiser,
     state_dict::{self, StateDict},
 };
 
@@ -44,9 +44,42 @@ pub fn map_flat<M: Module>(network: M, replace: impl FnMut(Tensor<1>) -> Tensor<
     network.map(&mut Mapper(replace))
 }
 
-/// The parameters on the host, by name.
-pub fn state<N: Denoiser>(network: &N) -> StateDict {
-    network.parameter_names().into_iter().zip(nn::parameter_values(network)).collect()
+/// Puts `next`, flat, in the place of every parameter in the order of registration, whatever that held. Without a tape.
+pub fn fill<M: Module>(network: M, next: impl FnMut() -> Tensor<1>) -> M {
+    struct Mapper<F>(F);
+    impl<F: FnMut() -> Tensor<1>> ModuleMapper for Mapper<F> {
+        fn map_float<const R: usize>(&mut self, param: Param<Tensor<R>>) -> Param<Tensor<R>> {
+            param.map(|tensor| (self.0)().reshape(tensor.shape()))
+        }
+    }
+    network.map(&mut Mapper(next))
+}
+
+/// The shapes of all parameters in the order of registration.
+pub fn shapes<M: Module>(network: &M) -> Vec<Vec<usize>> {
+    struct Visitor(Vec<Vec<usize>>);
+    impl ModuleVisitor for Visitor {
+        fn visit_float<const R: usize>(&mut self, param: &Param<Tensor<R>>) {
+            self.0.push(param.val().dims().to_vec());
+        }
+    }
+    let mut visitor = Visitor(Vec::new());
+    network.visit(&mut visitor);
+    visitor.0
+}
+
+/// The network with parameters that keep their shapes but hold no values: one number for all of them.
+pub fn hollow<M: Module>(network: M) -> M {
+    struct Mapper(Option<Tensor<1>>);
+    impl ModuleMapper for Mapper {
+        fn map_float<const R: usize>(&mut self, param: Param<Tensor<R>>) -> Param<Tensor<R>> {
+            param.map(|tensor| {
+                let zero = self.0.get_or_insert_with(|| Tensor::zeros([1], &tensor.device()));
+                zero.clone().reshape([1; R]).expand(tensor.shape())
+            })
+        }
+    }
+    network.map(&mut Mapper(None))
 }
 
 /// The network with other parameters: exactly those that it has, by name. Values in half precision are widened.
@@ -62,7 +95,7 @@ pub fn restore<N: Denoiser>(network: N, state: &StateDict, origin: &str) -> Resu
     let mut failed = None;
     let network = map_flat(network, |parameter| {
         let name = names.next().expect("one name per parameter");
-        read_flat(state, name, &parameter, origin).unwrap_or_else(|error| {
+        read_flat(state, name, parameter.dims()[0], &parameter.device(), origin).unwrap_or_else(|error| {
             failed.get_or_insert(error);
             parameter
         })
@@ -70,15 +103,20 @@ pub fn restore<N: Denoiser>(network: N, state: &StateDict, origin: &str) -> Resu
     failed.map_or(Ok(network), Err)
 }
 
-/// One tensor of a state, as large as `like` and where it is, in f32.
-pub(super) fn read_flat(state: &StateDict, name: &str, like: &Tensor<1>, origin: &str) -> Result<Tensor<1>> {
+/// One tensor of a state, of `length` values, on `device`, in f32.
+pub(super) fn read_flat(
+    state: &StateDict,
+    name: &str,
+    length: usize,
+    device: &Device,
+    origin: &str,
+) -> Result<Tensor<1>> {
     let (origin, tensor) = (origin.to_owned(), name.to_owned());
     let Some(data) = state.get(name) else { return Err(Error::MissingTensor { origin, tensor }) };
-    let expected = like.dims();
-    if data.num_elements() != expected[0] {
+    if data.num_elements() != length {
         let found = data.shape().to_vec();
-        return Err(Error::ShapeMismatch { origin, tensor, found, expected: expected.to_vec() });
+        return Err(Error::ShapeMismatch { origin, tensor, found, expected: vec![length] });
     }
     let values = state_dict::finite(data, &tensor, &origin)?;
-    Ok(Tensor::from_data(TensorData::new(values, expected), &like.device()))
+    Ok(Tensor::from_data(TensorData::new(values, [length]), device))
 }

@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use burn::tensor::Tensor;
 
+use crate::kernels;
+
 /// The replicas of a training, as one of them sees the others.
 ///
 /// Replicas start from equal networks and run the same iterations, each on its own share of every batch: a supply is
@@ -17,6 +19,10 @@ use burn::tensor::Tensor;
 /// * the sum of the numbers of every round: losses, and how many samples were dropped. The divergence guard judges them,
 ///   and all replicas have to come to its one verdict.
 ///
+/// Both are added up in the order of a tree over the micro-batches' numbers. Where every replica has a run of it whose
+/// length is a power of two, and `reduce` adds up in the order of a tree over the replicas, they learn bit for bit what
+/// one learns alone.
+///
 /// What a mean over a micro-batch normalises (SiDA's discriminator) stays within it, and is never reduced. What the loop
 /// around a training reads off the clock or the world, such as that it was asked to stop, is one replica's to decide for
 /// all; files are one replica's to write.
@@ -24,15 +30,17 @@ pub trait Replicas {
     /// The samples of a batch that are this replica's. Shares are disjoint, make up the batch, and have equally many rounds.
     fn share(&self, batch_size: u64) -> Range<u64>;
 
-    /// The sum over all replicas of each of the tensors. All replicas call it equally often, each time with equally many
-    /// tensors of the same lengths, in the same order. The tensors have no tape.
-    fn reduce(&self, own: Vec<Tensor<1>>) -> Vec<Tensor<1>>;
+    /// The sum over all replicas of each value. All replicas call it equally often, each time with equally many values in
+    /// the same order. The tensor has no tape.
+    fn reduce(&self, own: Tensor<1>) -> Tensor<1>;
 }
 
-/// Numbers one after another, each the sum over all replicas, in one read.
-pub fn read(own: Vec<Tensor<1>>, replicas: &impl Replicas) -> Vec<f64> {
-    let sums = replicas.reduce(vec![Tensor::cat(own, 0)]);
-    sums.into_iter().flat_map(|sum| sum.into_data().iter::<f64>().collect::<Vec<_>>()).collect()
+/// Numbers in the order given, in one read: the sums over all replicas of this one's `own`, then those `shared` ones that
+/// all replicas have alike.
+pub fn read(own: Vec<Tensor<1>>, shared: Vec<Tensor<1>>, replicas: &impl Replicas) -> Vec<f64> {
+    let mut all = vec![replicas.reduce(Tensor::cat(own, 0))];
+    all.extend(shared);
+    kernels::host(Tensor::cat(all, 0)).iter::<f64>().collect()
 }
 
 /// The only replica: every batch is its own, and what it has is the sum.
@@ -44,7 +52,7 @@ impl Replicas for Alone {
         0..batch_size
     }
 
-    fn reduce(&self, own: Vec<Tensor<1>>) -> Vec<Tensor<1>> {
+    fn reduce(&self, own: Tensor<1>) -> Tensor<1> {
         own
     }
 }

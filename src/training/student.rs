@@ -4,11 +4,12 @@ use burn::tensor::Tensor;
 
 use super::{
     adam::{Adam, AdamSettings},
-    gradients::{Gradients, Sanitized},
-    parameters,
+    flat::Flat,
+    gradients::{GradientSum, Gradients},
     replicas::Replicas,
-    seat::Seat,
+    sanitized::Unread,
     state::part,
+    tree::Tree,
 };
 use crate::{Result, nn::Denoiser, state_dict::StateDict};
 
@@ -16,7 +17,7 @@ use crate::{Result, nn::Denoiser, state_dict::StateDict};
 #[derive(Debug)]
 pub struct Student<D> {
     names: Names,
-    seat: Seat<D>,
+    flat: Flat<D>,
     optimizer: Adam,
     clip_value: Option<f64>,
 }
@@ -30,18 +31,33 @@ pub struct Names {
     pub optimizer: &'static str,
 }
 
-/// The gradients of all rounds of a phase together, and what each round reports; everything still on the device.
-pub type Sums = (Gradients, Vec<Tensor<1>>);
+/// What the rounds of a phase add up to; everything still on the device.
+#[derive(Debug)]
+pub struct Sums {
+    /// The gradients; `None` where no round had any.
+    pub gradients: Option<GradientSum>,
+    /// What each round reported.
+    pub reports: Vec<Tensor<1>>,
+    /// The reports, added up in the order of the gradients.
+    pub report: Tensor<1>,
+}
 
 impl<D: Denoiser> Student<D> {
     /// A student that has learnt nothing; `clip_value`, where given, limits every value of its gradients.
     pub fn new(names: Names, network: D, settings: AdamSettings, clip_value: Option<f64>) -> Self {
-        Self { names, seat: Seat::new(network.valid()), optimizer: Adam::new(settings), clip_value }
+        let flat = Flat::new(network);
+        let optimizer = Adam::new(settings, flat.layout());
+        Self { names, flat, optimizer, clip_value }
     }
 
     /// The network, as it is now.
     pub fn network(&self) -> &D {
-        self.seat.network()
+        self.flat.network()
+    }
+
+    /// The same with its parameters in one tensor.
+    pub fn flat(&self) -> &Flat<D> {
+        &self.flat
     }
 
     /// The rounds of one phase: every micro-batch a training pass and its gradients, by `round`, from the network as it
@@ -55,31 +71,38 @@ impl<D: Denoiser> Student<D> {
         forced_normalization: bool,
         round: impl Fn(&D, B) -> Result<(Gradients, Tensor<1>)>,
     ) -> Result<Sums> {
-        let (mut gradients, mut reports) = (Gradients::default(), Vec::new());
+        let (mut gradients, mut report, mut reports) = (Tree::default(), Tree::default(), Vec::new());
         for micro_batch in micro_batches {
             let micro_batch = micro_batch?;
             if forced_normalization {
-                self.seat.replace(D::force_weight_normalization);
+                self.flat.rebuild(D::force_weight_normalization);
             }
-            let (of_round, report) = round(self.network(), micro_batch)?;
-            gradients.add(of_round);
-            reports.push(report);
+            let (of_round, own) = round(self.network(), micro_batch)?;
+            if !of_round.is_empty() {
+                let leaf = |before: Option<GradientSum>| match before {
+                    Some(before) => before.with(of_round),
+                    None => GradientSum::of(self.flat.layout(), of_round),
+                };
+                gradients.push(leaf, GradientSum::and);
+            }
+            reports.push(own.clone());
+            report.push(|before| add_to(before, own), |a, b| a + b);
         }
-        Ok((gradients, reports))
+        let report = report.total(|a, b| a + b).expect("a phase has a round");
+        Ok(Sums { gradients: gradients.total(GradientSum::and), reports, report })
     }
 
-    /// One step along this replica's `gradients`: reduce, clean, clip, step.
-    pub fn learn(&mut self, gradients: Gradients, lr: f64, replicas: &impl Replicas) -> Sanitized {
-        let mut gradients = gradients.map(|own| replicas.reduce(own));
-        let sanitized = gradients.sanitize(self.clip_value);
-        self.seat.replace(|network| self.optimizer.step(network, gradients, lr));
-        sanitized
+    /// One step along this replica's `gradients`: reduce, clean, clip, step. Says what that met with.
+    pub fn learn(&mut self, gradients: GradientSum, lr: f64, replicas: &impl Replicas) -> Unread {
+        let (gradients, met) = gradients.map(|own| replicas.reduce(own)).sanitize(self.clip_value);
+        self.flat.update(|values| self.optimizer.step(values, gradients, lr));
+        met
     }
 
     /// Network and optimizer, each with its name.
     pub fn state(&self) -> [(&'static str, StateDict); 2] {
         let Names { network, optimizer } = self.names;
-        [(network, parameters::state(self.network())), (optimizer, self.optimizer.state())]
+        [(network, self.flat.state()), (optimizer, self.optimizer.state())]
     }
 
     /// The student as a training's state knows it; `origin` names the file in errors.
@@ -88,9 +111,15 @@ impl<D: Denoiser> Student<D> {
     /// The state lacks something, or belongs to another network.
     pub fn restored(&self, state: &StateDict, origin: &str) -> Result<Self> {
         let Names { network, optimizer } = self.names;
-        let network = parameters::restore(self.network().clone(), &part(state, network), origin)?;
-        let moments = part(state, optimizer);
-        let optimizer = Adam::restore(self.optimizer.settings(), &network, &moments, origin)?;
-        Ok(Self { seat: Seat::new(network), optimizer, ..*self })
+        let flat = self.flat.restored(&part(state, network), origin)?;
+        let optimizer = self.optimizer.restored(flat.values(), &part(state, optimizer), origin)?;
+        Ok(Self { flat, optimizer, ..*self })
+    }
+}
+
+fn add_to(sum: Option<Tensor<1>>, leaf: Tensor<1>) -> Tensor<1> {
+    match sum {
+        Some(sum) => sum + leaf,
+        None => leaf,
     }
 }

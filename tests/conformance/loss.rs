@@ -1,6 +1,6 @@
 //! Kind `loss` of the fixtures' README: one fake score phase and one generator phase.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use burn::tensor::{Tensor, TensorData};
 use serde::Deserialize;
@@ -8,7 +8,7 @@ use sida::{
     distill::{Kept, Learning, MicroBatch, Objective, frozen},
     nn::{Denoiser, Network},
     seed::Phase,
-    training::{Gradients, Sanitized},
+    training::{GradientSum, Gradients, Layout},
 };
 
 use crate::{
@@ -112,8 +112,9 @@ fn demand_adversarial(case: &mut Case, objective: &Objective) {
 }
 
 /// `<phase>.grad.*`, which parameters have none, which held a NaN, and the distance of all of them together.
-fn gradients(case: &mut Case, phase: &str, network: &Network, mut found: Gradients) -> Result<(), String> {
-    let sanitized: Sanitized = found.sanitize(None);
+fn gradients(case: &mut Case, phase: &str, network: &Network, found: Gradients) -> Result<(), String> {
+    let (found, unread) = GradientSum::of(&Arc::new(Layout::of(network)), found).sanitize(None);
+    let sanitized = unread.sanitized(&mut to_f64(&unread.numbers().into_data()).into_iter());
     let names = |list: &str| -> Result<Vec<String>, String> {
         let names = case.json[list][phase].clone();
         let mut names: Vec<String> =
@@ -132,7 +133,7 @@ fn gradients(case: &mut Case, phase: &str, network: &Network, mut found: Gradien
     let mut none_found = Vec::new();
     let (mut distance, mut length) = (0.0, 0.0);
     for name in network.parameter_names() {
-        let Some(gradient) = found.remove(&name) else {
+        let Some(gradient) = found.get(&name) else {
             none_found.push(name);
             continue;
         };

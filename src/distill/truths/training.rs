@@ -57,6 +57,30 @@ fn the_generator_and_the_adversarial_term_start_strictly_after_their_thresholds(
 }
 
 #[test]
+fn weights_that_began_as_one_change_each_for_itself() {
+    let recipe = recipe(sid(), serde_json::json!({}));
+    let objective = Objective::new(&recipe, &network());
+    let networks = Networks::of(Gaussian::new(0.3, 0.7), None);
+    let mut trainer = Trainer::new(recipe.clone(), objective, networks.clone());
+    let mut supply = supply(&recipe);
+    trainer.step(&mut supply, &Alone).unwrap();
+    let all = |trainer: &Trainer<Gaussian>| {
+        [trainer.fake_score().clone(), trainer.generator().clone(), trainer.generator_ema().clone()]
+    };
+    let held = all(&trainer);
+    let weights = |network: &Gaussian| (network.mean(), network.std());
+    let before = held.each_ref().map(weights);
+    (0..2).for_each(|_| drop(trainer.step(&mut supply, &Alone).unwrap()));
+    assert_eq!(held.each_ref().map(weights), before, "clones do not learn");
+    for (now, before) in all(&trainer).iter().zip(before) {
+        assert_ne!(weights(now), before, "students and averages do");
+    }
+    for network in [&networks.teacher, &networks.fake_score, &networks.generator, &networks.generator_ema] {
+        assert_eq!(weights(network), (0.3, 0.7));
+    }
+}
+
+#[test]
 fn a_restored_trainer_continues_bit_for_bit() {
     let recipe = recipe(sida(0.0, 0.008), serde_json::json!({ "microbatch_size": 4 }));
     let mut uninterrupted = trainer(&recipe, Gaussian::new(0.1, 0.9));

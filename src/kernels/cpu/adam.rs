@@ -1,7 +1,9 @@
 //! Adam's update, interpolation and sums of squares, each in one pass over memory.
 
+use std::ops::Range;
+
 use super::{
-    elementwise::{PART, in_parts, in_slices},
+    elementwise::{in_parts, in_slices},
     pool::Shares,
     simd::{Simd, dispatch, for_lanes, load, store},
 };
@@ -21,18 +23,21 @@ pub struct Constants {
     pub eps: f32,
 }
 
-/// Updates parameter and moments in place.
+/// Updates the values of parameter and moments that are in `run`, in place.
 pub fn adam(
     parameter: &mut [f32],
     moment1: &mut [f32],
     moment2: &mut [f32],
     gradient: &[f32],
+    run: Range<usize>,
     constants: Constants,
 ) {
     let len = parameter.len();
     assert!(moment1.len() == len && moment2.len() == len && gradient.len() == len);
+    assert!(run.start <= run.end && run.end <= len, "a run within {len} values");
     let [parameter, moment1, moment2] = [parameter, moment1, moment2].map(Shares::new);
-    in_parts(len, 7, |start, len| {
+    in_parts(run.len(), 7, |start, len| {
+        let start = run.start + start;
         // SAFETY: parts are disjoint, lengths as just checked.
         unsafe {
             let gradient = gradient.as_ptr().add(start);
@@ -82,15 +87,12 @@ dispatch!(
     }
 );
 
-/// The sum of squares, in an order that depends on the length alone.
-pub fn square_sum(x: &[f32]) -> f32 {
-    let mut sums = vec![0.0; x.len().div_ceil(PART)];
-    let shares = Shares::new(&mut sums);
-    in_parts(x.len(), 1, |start, len| {
-        // SAFETY: parts are disjoint.
-        unsafe { square_sum_raw(x.as_ptr().add(start), len, shares.at(start / PART)) }
-    });
-    sums.iter().sum()
+/// The sum of squares of at most a part, in an order that depends on the length alone.
+pub(super) fn square_sum_of(part: &[f32]) -> f32 {
+    let mut sum = 0.0;
+    // SAFETY: one number.
+    unsafe { square_sum_raw(part.as_ptr(), part.len(), &raw mut sum) };
+    sum
 }
 
 dispatch!(

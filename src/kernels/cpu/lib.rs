@@ -13,6 +13,7 @@ pub mod attention;
 pub mod dense;
 pub mod edm2;
 pub mod elementwise;
+pub mod flat;
 mod gemm;
 pub mod im2col;
 mod memory;

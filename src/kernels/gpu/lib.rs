@@ -5,6 +5,8 @@
 //! kernel needs rows.
 #![deny(clippy::undocumented_unsafe_blocks)]
 
+pub mod adam;
+pub mod flat;
 mod launch;
 pub mod pixel_norm;
 mod sum;
