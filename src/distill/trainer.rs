@@ -153,10 +153,15 @@ impl<D: Denoiser> Trainer<D> {
 
     fn fake_score_rounds(&mut self, batches: impl Iterator<Item = Result<MicroBatch>>) -> Result<Sums> {
         let (objective, generator) = (&self.objective, self.generator.network());
-        let batch_size = f64::from(self.recipe.batch_size);
-        self.fake_score.rounds(batches, objective.forced_normalization.fake_score, |fake_score, batch| {
-            Ok(objective.fake_score_round(generator, fake_score, &batch, batch_size)?.reported())
-        })
+        let (batch_size, of_all) = (f64::from(self.recipe.batch_size), self.recipe.pace().rounds());
+        self.fake_score.rounds(
+            of_all,
+            batches,
+            objective.forced_normalization.fake_score,
+            |fake_score, batch| {
+                Ok(objective.fake_score_round(generator, fake_score, &batch, batch_size)?.reported())
+            },
+        )
     }
 
     fn generator_rounds(
@@ -168,11 +173,17 @@ impl<D: Denoiser> Trainer<D> {
         let judge = |network: &D| if learns { frozen(network) } else { network.clone() };
         let (teacher, fake_score) = (judge(&self.teacher), judge(self.fake_score.network()));
         let (objective, batch_size) = (&self.objective, f64::from(self.recipe.batch_size));
-        self.generator.rounds(batches, objective.forced_normalization.generator, |generator, batch| {
-            let round =
-                objective.generator_round(generator, &teacher, &fake_score, &batch, learning, batch_size);
-            Ok(round.reported())
-        })
+        let of_all = self.recipe.pace().rounds();
+        self.generator.rounds(
+            of_all,
+            batches,
+            objective.forced_normalization.generator,
+            |generator, batch| {
+                let round =
+                    objective.generator_round(generator, &teacher, &fake_score, &batch, learning, batch_size);
+                Ok(round.reported())
+            },
+        )
     }
 
     /// Images seen so far.

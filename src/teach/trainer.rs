@@ -67,10 +67,15 @@ impl<D: Denoiser> TeacherTrainer<D> {
         let (nimg, batch_size, objective) = (self.nimg, self.recipe.batch_size, &self.objective);
         let rounds = self.recipe.pace().samples(replicas.share(u64::from(batch_size)));
         let batches = rounds.map(|samples| supply.micro_batch(Phase::Teacher, nimg, samples));
-        let sums = self.student.rounds(batches, objective.forced_normalization, |network, batch| {
-            let (losses, gradients) = objective.round(network, batch, f64::from(batch_size));
-            Ok((gradients, losses))
-        })?;
+        let sums = self.student.rounds(
+            self.recipe.pace().rounds(),
+            batches,
+            objective.forced_normalization,
+            |network, batch| {
+                let (losses, gradients) = objective.round(network, batch, f64::from(batch_size));
+                Ok((gradients, losses))
+            },
+        )?;
         let lr = self.recipe.lr_at(nimg);
         let met = sums.gradients.map(|gradients| self.student.learn(gradients, lr, replicas));
         let ema_beta = self.ema.follow(self.student.flat(), nimg, batch_size);

@@ -1,6 +1,6 @@
 //! How much memory a training needs, before it runs.
 
-use super::pace::Pace;
+use super::{pace::Pace, tree::Tree};
 use crate::{
     diffusion::Precision,
     nn::{
@@ -58,13 +58,9 @@ impl Tensors<'_> {
             Precision::Fp32 => 4 * u64::from(self.network.is_edm2()),
             Precision::Bf16 | Precision::Fp16 => 2,
         };
+        let gradients = Tree::<()>::sums(pace.rounds() as usize) as u64;
         let weights = (learning + judging) * as_used * self.parameters;
         let activations = per_image * width * u64::from(pace.microbatch_size());
-        (self.copies + gradients(pace.rounds())) * f32s * self.parameters + weights + activations
+        (self.copies + gradients) * f32s * self.parameters + weights + activations
     }
-}
-
-/// Copies of the gradients: those of the round, and one sum of earlier rounds for each level of their tree.
-fn gradients(rounds: u32) -> u64 {
-    1 + u64::from(rounds.max(2).ilog2())
 }

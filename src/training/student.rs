@@ -61,17 +61,19 @@ impl<D: Denoiser> Student<D> {
     }
 
     /// The rounds of one phase: every micro-batch a training pass and its gradients, by `round`, from the network as it
-    /// is; with its weights normalised before each, where that is asked for.
+    /// is; with its weights normalised before each, where that is asked for. They are a share `of_all` rounds.
     ///
     /// # Errors
     /// There is no micro-batch to be had, or `round` fails.
     pub fn rounds<B>(
         &mut self,
+        of_all: u32,
         micro_batches: impl Iterator<Item = Result<B>>,
         forced_normalization: bool,
         round: impl Fn(&D, B) -> Result<(Gradients, Tensor<1>)>,
     ) -> Result<Sums> {
-        let (mut gradients, mut report, mut reports) = (Tree::default(), Tree::default(), Vec::new());
+        let of_all = of_all as usize;
+        let (mut gradients, mut report, mut reports) = (Tree::of(of_all), Tree::of(of_all), Vec::new());
         for micro_batch in micro_batches {
             let micro_batch = micro_batch?;
             if forced_normalization {
