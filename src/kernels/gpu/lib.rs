@@ -5,6 +5,7 @@
 //! kernel needs rows.
 #![deny(clippy::undocumented_unsafe_blocks)]
 
+pub mod column_sums;
 mod launch;
 pub mod pixel_norm;
 mod sum;
