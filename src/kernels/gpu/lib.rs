@@ -6,6 +6,9 @@
 #![deny(clippy::undocumented_unsafe_blocks)]
 
 pub mod column_sums;
+pub mod concat;
+pub mod elementwise;
 mod launch;
 pub mod pixel_norm;
+mod silu;
 mod sum;

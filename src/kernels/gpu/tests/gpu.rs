@@ -5,6 +5,8 @@
 
 #[path = "gpu/column_sums.rs"]
 mod column_sums;
+#[path = "gpu/elementwise.rs"]
+mod elementwise;
 #[path = "gpu/pixel_norm.rs"]
 mod pixel_norm;
 #[path = "gpu/support.rs"]
