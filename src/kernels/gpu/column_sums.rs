@@ -10,8 +10,8 @@ use crate::{
 };
 
 /// Units of a cube along columns and along rows. Eight vectors of 16 bytes are as much as memory gives at once.
-const WIDTH: u32 = 8;
-const HEIGHT: u32 = 32;
+pub(crate) const WIDTH: u32 = 8;
+pub(crate) const HEIGHT: u32 = 32;
 
 /// Every cube adds `slice` rows of some columns; x `[rows, columns]`, sums `[slices, columns]`, both in vectors.
 #[cube(launch)]
@@ -49,15 +49,22 @@ pub fn column_sums(x: CubeTensor) -> CubeTensor {
     let rows = x.meta.num_elements() / k;
     // As few rows as one cube adds fast; or slices enough for a whole GPU, whose sums are added in turn.
     if rows <= 1024 {
-        return add(x, [rows, k], 1, dtype);
+        return add(x, [rows, k], 1, &[k], dtype);
     }
     let slices = rows.div_ceil(256).min(256);
-    add(add(x, [rows, k], slices, DType::F32), [slices, k], 1, dtype)
+    let parts = add(x, [rows, k], slices, &[slices, k], DType::F32);
+    add(parts, [slices, k], 1, &[k], dtype)
 }
 
-/// The sums of so many slices of the rows, one after the other.
-fn add(x: CubeTensor, [rows, k]: [usize; 2], slices: usize, dtype: DType) -> CubeTensor {
-    let sums = empty_of(&x, [slices * k], dtype);
+/// The sums of so many slices of the rows of x, in a tensor of this shape.
+pub(crate) fn add<const D: usize>(
+    x: CubeTensor,
+    [rows, k]: [usize; 2],
+    slices: usize,
+    shape: &[usize; D],
+    dtype: DType,
+) -> CubeTensor {
+    let sums = empty_of(&x, *shape, dtype);
     let (client, dtypes, n) = (x.client.clone(), [element(&x), element(&sums)], vector(&[&x, &sums], k));
     let columns = k / n;
     column_sums_kernel::launch(

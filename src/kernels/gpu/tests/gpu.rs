@@ -5,8 +5,12 @@
 
 #[path = "gpu/column_sums.rs"]
 mod column_sums;
+#[path = "gpu/edm2.rs"]
+mod edm2;
 #[path = "gpu/elementwise.rs"]
 mod elementwise;
+#[path = "gpu/group_norm.rs"]
+mod group_norm;
 #[path = "gpu/pixel_norm.rs"]
 mod pixel_norm;
 #[path = "gpu/support.rs"]
