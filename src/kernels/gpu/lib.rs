@@ -14,5 +14,6 @@ mod launch;
 pub mod mp_silu;
 pub mod normalized_rows;
 pub mod pixel_norm;
+pub mod pooling;
 mod silu;
 mod sum;

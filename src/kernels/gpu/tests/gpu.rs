@@ -13,5 +13,7 @@ mod elementwise;
 mod group_norm;
 #[path = "gpu/pixel_norm.rs"]
 mod pixel_norm;
+#[path = "gpu/pooling.rs"]
+mod pooling;
 #[path = "gpu/support.rs"]
 mod support;
