@@ -11,6 +11,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use libtest_mimic::{Arguments, Failed, Trial};
 use sida::{
     cli::device,
+    kernels,
     seed::{Phase, Seed},
 };
 
@@ -41,12 +42,30 @@ fn main() {
             _ => Trial::test(title, || Ok(())).with_ignored_flag(true),
         }
     });
-    libtest_mimic::run(&arguments, trials.collect()).exit();
+    let mut trials: Vec<Trial> = trials.collect();
+    if let Ok((gpu, _)) = &gpu {
+        let gpu = gpu.clone();
+        trials.push(Trial::test("what was read stays as it was", move || what_was_read_stays(&gpu)));
+    }
+    libtest_mimic::run(&arguments, trials).exit();
 }
 
-/// What `SIDA_GPU` names; else the first device of any kind.
+/// Checkpoints are read, and the next step writes in place.
+fn what_was_read_stays(gpu: &Device) -> Result<(), Failed> {
+    let weights = Tensor::<1>::ones([1024], gpu);
+    let read = kernels::host(weights.clone());
+    let changed = weights * 2.0;
+    gpu.sync()?;
+    let (read, changed) = (read.try_to_vec::<f32>()?, kernels::host(changed).try_to_vec::<f32>()?);
+    if read != [1.0; 1024] || changed != [2.0; 1024] {
+        return Err(format!("read {}, then changed to {}", read[0], changed[0]).into());
+    }
+    Ok(())
+}
+
+/// What `SIDA_DEVICE` names; else the first device of any kind.
 fn chosen() -> sida::Result<(Device, String)> {
-    match std::env::var("SIDA_GPU") {
+    match std::env::var("SIDA_DEVICE") {
         Ok(asked) => device::choose(&asked),
         Err(_) => device::choose("cuda:0").or_else(|_| device::choose("wgpu:0")),
     }

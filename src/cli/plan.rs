@@ -110,6 +110,7 @@ fn row(stage: &PlannedStage) -> Vec<String> {
     let work = &stage.work;
     let mut notes = Vec::new();
     notes.extend(work.parameters.map(|count| format!("{} parameters", grouped(count))));
+    notes.extend(work.memory_bytes.map(|memory| format!("about {} of memory", bytes(memory))));
     notes.extend(work.steps.map(|steps| format!("{} steps", grouped(steps))));
     notes.extend(work.rounds.filter(|rounds| *rounds > 1).map(|rounds| format!("{rounds} rounds each")));
     notes.extend(work.images.map(|images| format!("{} images", grouped(images))));
@@ -154,6 +155,7 @@ fn as_json(plan: &Plan) -> Value {
             "inputs": stage.inputs.iter().map(|i| plan.stages[*i].name.to_string()).collect::<Vec<_>>(),
             "continues": stage.continue_from,
             "parameters": stage.work.parameters,
+            "memory_bytes": stage.work.memory_bytes,
             "steps": stage.work.steps,
             "rounds": stage.work.rounds,
             "images": stage.work.images,

@@ -10,7 +10,7 @@ use std::{
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::{Error, Result, data::image_dataset::ImageDataset};
+use crate::{Error, Result, data::image_dataset::ImageDataset, kernels};
 
 /// The samples of a batch, side by side.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,32 +49,22 @@ impl Batch {
 
     /// Images as they are stored, `[n, c, h, w]` from 0 to 255, or raw latents; `None` where there are only labels.
     pub fn raw(&self, device: &Device) -> Option<Tensor<4>> {
-        let values = match &self.samples {
-            Samples::Images(bytes) => bytes.iter().map(|&v| f32::from(v)).collect(),
-            Samples::RawLatents(values) => values.clone(),
-            Samples::Nothing => return None,
-        };
         let [c, h, w] = self.shape;
-        Some(Tensor::from_data(TensorData::new(values, [self.len(), c, h, w]), device))
+        let dims = [self.len(), c, h, w];
+        match &self.samples {
+            Samples::Images(bytes) => Some(kernels::from_bytes(bytes, dims, device)),
+            Samples::RawLatents(values) => {
+                Some(Tensor::from_data(TensorData::new(values.clone(), dims), device))
+            }
+            Samples::Nothing => None,
+        }
     }
 
     /// One-hot labels, `[n, label_dim]`; `None` where the dataset has none.
     pub fn labels(&self, device: &Device) -> Option<Tensor<2>> {
         let classes = self.classes.as_ref().filter(|_| self.label_dim > 0)?;
-        Some(one_hot(classes.iter().map(|&class| class as usize), self.label_dim, device))
+        Some(kernels::one_hot(classes, self.label_dim, device))
     }
-}
-
-/// One-hot labels of classes below `count`, which is not 0. `[n, count]`
-pub fn one_hot(classes: impl Iterator<Item = usize>, count: usize, device: &Device) -> Tensor<2> {
-    let mut rows: Vec<f32> = Vec::new();
-    for class in classes {
-        let row = rows.len();
-        rows.resize(row + count, 0.0);
-        rows[row + class] = 1.0;
-    }
-    let n = rows.len() / count;
-    Tensor::from_data(TensorData::new(rows, [n, count]), device)
 }
 
 /// How many batches wait for their reader.

@@ -26,7 +26,7 @@ mod warp;
 
 pub use augment::{Augment, Augmented};
 pub use augment_draws::AugmentDraw;
-pub use batch::{Batch, Batches, Samples, one_hot};
+pub use batch::{Batch, Batches, Samples};
 pub use glance::{Glance, identity};
 pub use image_dataset::{DatasetKind, DatasetOptions, ImageDataset};
 pub use image_grid::{corner, image_grid, write_png};

@@ -9,8 +9,9 @@ use crate::{
     diffusion::Precision,
     kimg::Kimg,
     location::Location,
+    nn::NetworkConfig,
     stage_name::StageName,
-    training::{Ema, Guard, Pace, Snapshots},
+    training::{Ema, Guard, Pace, Passes, Snapshots, Tensors},
 };
 
 /// Distills a teacher into a generator that needs one step.
@@ -85,6 +86,20 @@ impl Distill {
             snapshots: Some(&self.snapshots),
             guard: &self.guard,
         }
+    }
+}
+
+impl Distill {
+    /// Bytes of memory at the peak of an iteration, of copies of `network`, which has so many `parameters`.
+    pub fn memory_bytes(&self, network: &NetworkConfig, parameters: u64) -> u64 {
+        let encoding = u64::from(self.method.terms().adversarial.is_some());
+        let of_fake_score = Passes { learning: 1, encoding, judging: 0 };
+        let of_generator = Passes { learning: u64::from(self.generator.num_steps), judging: 2, encoding: 0 };
+        // The teacher, two students with two moments each, and the average.
+        let bytes = |passes| {
+            Tensors { network, parameters, copies: 8, passes, precision: self.precision }.bytes(&self.pace())
+        };
+        bytes(of_fake_score).max(bytes(of_generator))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The networks of EDM and EDM2, and nothing that trains.
 
+pub mod activations;
 mod adm_config;
 mod check;
 mod config;

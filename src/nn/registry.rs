@@ -12,7 +12,7 @@ use burn::{
 use indexmap::IndexMap;
 
 use crate::{
-    Error, Result,
+    Error, Result, kernels,
     seed::Draw,
     state_dict::{self, StateDict},
 };
@@ -256,7 +256,7 @@ pub(crate) fn parameter_values(module: &impl Module) -> Vec<TensorData> {
     struct Values(Vec<TensorData>);
     impl ModuleVisitor for Values {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            self.0.push(param.val().into_data());
+            self.0.push(kernels::host(param.val()));
         }
     }
     let mut values = Values(Vec::new());

@@ -129,7 +129,11 @@ impl<'a> Planner<'a> {
                 self.look(&stage, spec.stage(), &key, lineage.as_ref())?;
             let status = status.map_or_else(|| absent(&input, &self.store, &own), Ok)?;
             let mut work = spec.stage().work(&world, &self.places.cache);
-            work.parameters = world.network(&stage).and_then(|network| self.parameters(network));
+            let network = world.network(&stage);
+            work.parameters = network.and_then(|network| self.parameters(network));
+            work.memory_bytes = network
+                .zip(work.parameters)
+                .and_then(|(network, parameters)| spec.stage().memory_bytes(network, parameters));
             let inputs = inputs.into_iter().map(|(_, i)| i).collect();
             stages.push(PlannedStage {
                 name: stage,

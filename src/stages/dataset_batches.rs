@@ -7,8 +7,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::{context::Context, noise::even_class};
 use crate::{
     Result,
-    data::{Batches, ImageDataset, Order, OrderOptions, one_hot},
+    data::{Batches, ImageDataset, Order, OrderOptions},
     diffusion::Codec,
+    kernels,
     nn::NetworkConfig,
     seed::{Draw, Seed},
     training::{Batch, Draws, Pace, Request},
@@ -109,7 +110,8 @@ fn order(by_epoch: bool, options: OrderOptions, seen: u64) -> Result<Order> {
 /// Classes drawn evenly, for a distillation without any dataset. `[n, classes]`
 fn even_labels(draw: Draw, samples: Range<u64>, classes: usize, device: &Device) -> Tensor<2> {
     let uniforms = draw.purpose("classes").uniforms(samples, 1);
-    one_hot(uniforms.into_iter().map(|uniform| even_class(uniform, classes)), classes, device)
+    let chosen: Vec<u32> = uniforms.into_iter().map(|uniform| even_class(uniform, classes) as u32).collect();
+    kernels::one_hot(&chosen, classes, device)
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use crate::{
     distill::Distill,
     kimg::Kimg,
     location::Location,
+    nn::NetworkConfig,
     stage_name::StageName,
     training::{Guard, Keep},
 };
@@ -143,6 +144,10 @@ impl Stage for Distill {
             Some(start) => work.with_file(&start.training_state, None, cache),
         };
         work.with_metrics(&self.snapshots.metrics, cache)
+    }
+
+    fn memory_bytes(&self, network: &NetworkConfig, parameters: u64) -> Option<u64> {
+        Some(Distill::memory_bytes(self, network, parameters))
     }
 
     fn network(&self) -> Option<Network<'_>> {

@@ -5,8 +5,8 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use super::{noise::Noise, seeds::Rng};
 use crate::{
     Result,
-    data::one_hot,
     diffusion::{Codec, Sampler, heun::Drawing},
+    kernels,
     nn::{Condition, Network},
 };
 
@@ -81,13 +81,14 @@ impl Sampling<'_> {
             return None;
         }
         let class = |noise: &mut Noise| match self.classes {
-            Classes::Among(labels) if !labels.is_empty() => labels[noise.class(labels.len())] as usize,
-            Classes::Drawn | Classes::Among(_) => noise.class(classes),
+            Classes::Among(labels) if !labels.is_empty() => labels[noise.class(labels.len())],
+            Classes::Drawn | Classes::Among(_) => noise.class(classes) as u32,
             Classes::Fixed(class) => {
                 noise.class(classes);
-                class as usize
+                class
             }
         };
-        Some(one_hot(streams.iter_mut().map(class), classes, self.device))
+        let chosen: Vec<u32> = streams.iter_mut().map(class).collect();
+        Some(kernels::one_hot(&chosen, classes, self.device))
     }
 }

@@ -64,6 +64,11 @@ pub trait Stage {
         Work::default()
     }
 
+    /// Bytes of memory that it needs, with a network of so many parameters.
+    fn memory_bytes(&self, _network: &NetworkConfig, _parameters: u64) -> Option<u64> {
+        None
+    }
+
     /// The network that it hands on.
     fn network(&self) -> Option<Network<'_>> {
         None

@@ -16,6 +16,7 @@ use crate::{
     diffusion::{Encoder, Sampler},
     kimg::Kimg,
     location::Location,
+    nn::NetworkConfig,
     teach::TrainTeacher,
     training::Guard,
 };
@@ -73,6 +74,10 @@ impl Stage for TrainTeacher {
     fn work(&self, _world: &World<'_>, cache: &Path) -> Work {
         let statistics = self.snapshots.as_ref().and_then(|snapshots| snapshots.statistics.as_ref());
         Work::training(&self.pace()).with_statistics(statistics, cache)
+    }
+
+    fn memory_bytes(&self, _: &NetworkConfig, parameters: u64) -> Option<u64> {
+        Some(TrainTeacher::memory_bytes(self, parameters))
     }
 
     fn network(&self) -> Option<Network<'_>> {

@@ -20,6 +20,8 @@ const STATISTICS_BYTES: u64 = 8 * 2048 * 2049;
 pub struct Work {
     /// Parameters of its network.
     pub parameters: Option<u64>,
+    /// Bytes of memory at the peak of an iteration.
+    pub memory_bytes: Option<u64>,
     /// Iterations of its training.
     pub steps: Option<u64>,
     /// Gradient-accumulation rounds of an iteration.

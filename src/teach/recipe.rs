@@ -9,7 +9,7 @@ use crate::{
     kimg::Kimg,
     nn::NetworkConfig,
     stage_name::StageName,
-    training::{Ema, Guard, Pace, Snapshots},
+    training::{Ema, Guard, Pace, Passes, Snapshots, Tensors},
 };
 
 /// Trains a diffusion model from nothing with EDM's loss, or EDM2's for an EDM2 network.
@@ -93,6 +93,14 @@ impl TrainTeacher {
             snapshots: self.snapshots.as_ref(),
             guard: &self.guard,
         }
+    }
+
+    /// Bytes of memory at the peak of an iteration; `parameters` are the network's.
+    pub fn memory_bytes(&self, parameters: u64) -> u64 {
+        let (network, precision) = (&self.network, self.precision);
+        // The network with two moments, and the average.
+        let passes = Passes { learning: 1, ..Passes::default() };
+        Tensors { network, parameters, copies: 4, passes, precision }.bytes(&self.pace())
     }
 
     /// The learning rate after `nimg` images.

@@ -97,8 +97,8 @@ impl Adam {
     pub fn state(&self) -> StateDict {
         let entries = |(name, m): (&String, &Moments)| {
             [
-                (format!("{name}/exp_avg"), m.first.clone().into_data()),
-                (format!("{name}/exp_avg_sq"), m.second.clone().into_data()),
+                (format!("{name}/exp_avg"), kernels::host(m.first.clone())),
+                (format!("{name}/exp_avg_sq"), kernels::host(m.second.clone())),
                 (format!("{name}/step"), TensorData::new(vec![m.step as i64], [1])),
             ]
         };

@@ -17,3 +17,4 @@ pub mod pixel_norm;
 pub mod pooling;
 mod silu;
 mod sum;
+pub mod upload;

@@ -1,6 +1,6 @@
 //! Every kernel against the CPU's, on whatever GPU there is. Without one, a line says so and nothing is tested.
 //!
-//! `SIDA_GPU=cuda:0` or `wgpu` names the device; by default any. On a machine without a GPU, Mesa's lavapipe
+//! `SIDA_DEVICE=cuda:0` or `wgpu` names the device; by default any. On a machine without a GPU, Mesa's lavapipe
 //! (`mesa-vulkan-drivers`) is one.
 
 #[path = "gpu/column_sums.rs"]
@@ -17,3 +17,5 @@ mod pixel_norm;
 mod pooling;
 #[path = "gpu/support.rs"]
 mod support;
+#[path = "gpu/upload.rs"]
+mod upload;

@@ -11,7 +11,7 @@ pub fn device() -> Option<CubeDevice> {
     DEVICE
         .get_or_init(|| {
             let found = std::panic::catch_unwind(CubeDevice::enumerate_all).unwrap_or_default();
-            let wanted = std::env::var("SIDA_GPU").unwrap_or_default();
+            let wanted = std::env::var("SIDA_DEVICE").unwrap_or_default();
             let named = |device: &CubeDevice| format!("{device:?}").to_lowercase().starts_with(&wanted);
             let device = found.into_iter().find(named);
             match &device {

@@ -1,0 +1,70 @@
+//! How much memory a training needs, before it runs.
+
+use super::pace::Pace;
+use crate::{
+    diffusion::Precision,
+    nn::{
+        NetworkConfig,
+        activations::{Kept, Wanted},
+    },
+};
+
+/// The tensors of a training, in numbers of networks and passes. What they share with its arithmetic stands here once.
+#[derive(Clone, Copy, Debug)]
+pub struct Tensors<'a> {
+    /// The network that all are copies of.
+    pub network: &'a NetworkConfig,
+    /// Its parameters.
+    pub parameters: u64,
+    /// Copies of the parameters in f32: networks, averages, and two moments for each that learns.
+    pub copies: u64,
+    /// Passes on the tape at the same time.
+    pub passes: Passes,
+    /// Arithmetic of the passes.
+    pub precision: Precision,
+}
+
+/// Passes that wait together for one backward pass.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Passes {
+    /// Of networks that learn.
+    pub learning: u64,
+    /// Of networks that judge.
+    pub judging: u64,
+    /// Of the encoder alone of a network that learns.
+    pub encoding: u64,
+}
+
+/// The activations that a backward pass itself has in hand: gradients to and from an operation, and what is added to them.
+const IN_HAND: u64 = 4;
+
+impl Tensors<'_> {
+    /// Bytes at the peak of an iteration, without what drivers and libraries take.
+    pub fn bytes(&self, pace: &Pace<'_>) -> u64 {
+        let f32s = 4;
+        let width = if self.precision == Precision::Fp32 { 4 } else { 2 };
+        let Passes { learning, judging, encoding } = self.passes;
+        let [of_learning, of_judging]: [Kept; 2] =
+            [Wanted::Weights, Wanted::Images].map(|wanted| self.network.kept(wanted));
+        let per_image = learning * of_learning.all()
+            + encoding * of_learning.encoder
+            + judging * of_judging.all()
+            + IN_HAND * of_learning.largest;
+        // EDM2's weights are used normalised, half precision's rounded: that is what the tape keeps.
+        let as_used = match self.precision {
+            Precision::Fp32 => 4 * u64::from(self.network.is_edm2()),
+            Precision::Bf16 | Precision::Fp16 => 2,
+        };
+        let weights = (learning + judging) * as_used * self.parameters;
+        let activations = per_image * width * u64::from(pace.microbatch_size());
+        (self.copies + gradients(pace.rounds())) * f32s * self.parameters + weights + activations
+    }
+}
+
+/// Copies of the gradients: those of the round, the sum they go to, and those of earlier runs of rounds.
+fn gradients(rounds: u32) -> u64 {
+    2 + u64::from(rounds.clamp(1, RUNS).ilog2())
+}
+
+/// The runs of rounds that are summed one after another before they are summed with each other.
+const RUNS: u32 = 8;

@@ -1,0 +1,71 @@
+//! The small quickstart on a GPU, or on what stands in for one: it ends as on the CPU, by way of the same losses.
+//!
+//! Needs `--features cuda` or `wgpu`; `SIDA_DEVICE` names the device. Where there is none a line says so.
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+
+mod program;
+
+use libtest_mimic::{Arguments, Trial};
+use program::{Bench, folder, lines};
+use sida::cli::device;
+
+const PIPELINE: &str = "tests/pipelines/quickstart-small.yaml";
+const TRAININGS: [(&str, &str); 4] =
+    [("teacher", "train_teacher"), ("sid", "distill"), ("sida", "distill"), ("sid2a", "distill")];
+/// How many losses of a training are compared, and how closely: relative to the larger of the loss and 1.
+const LOSSES: usize = 20;
+const TOLERANCE: f64 = 1e-4;
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let asked = std::env::var("SIDA_DEVICE").unwrap_or_else(|_| {
+        let cuda = device::choose("cuda:0").is_ok();
+        if cuda { "cuda:0" } else { "wgpu:0" }.to_owned()
+    });
+    let found = device::choose(&asked);
+    match &found {
+        Ok((_, name)) => println!("on {name}"),
+        Err(why) => println!("skipped: {why}"),
+    }
+    let name = "the quickstart ends as on the CPU, by way of the same losses";
+    let trial = Trial::test(name, move || {
+        let [ours, theirs] = [asked.as_str(), "cpu"].map(losses_on);
+        for ((stage, _), (ours, theirs)) in TRAININGS.iter().zip(ours.iter().zip(&theirs)) {
+            for (i, (ours, theirs)) in ours.iter().zip(theirs).enumerate() {
+                let gap = (ours - theirs).abs() / theirs.abs().max(1.0);
+                println!("{stage}, loss {i}: {ours} and {theirs}, off by {gap:.1e}");
+                // NaN must fail as well.
+                if !(gap <= TOLERANCE) {
+                    return Err(format!("{stage}: loss {i} is {ours}, on the CPU {theirs}").into());
+                }
+            }
+        }
+        Ok(())
+    });
+    libtest_mimic::run(&arguments, vec![trial.with_ignored_flag(found.is_err())]).exit();
+}
+
+/// The losses of all trainings on this device, one a line of their statistics.
+fn losses_on(device: &str) -> Vec<Vec<f64>> {
+    let bench = Bench::new();
+    let mut arguments = vec!["run".to_owned(), PIPELINE.to_owned(), "--device".to_owned(), device.to_owned()];
+    for (stage, verb) in TRAININGS {
+        arguments.extend(["--set".to_owned(), format!("stages.{stage}.{verb}.status_every_kimg=0.001")]);
+    }
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let said = bench.sida(&arguments).exits(0);
+    assert!(said.out.contains("PASS: 1 of 1 expectation met"), "{}", said.out);
+    let losses = |(stage, verb): (&str, &str)| -> Vec<f64> {
+        let dir = folder(&bench.runs().join("quickstart-small"), stage);
+        let of_line = |line: &Vec<u8>| -> Vec<f64> {
+            let line: serde_json::Value = serde_json::from_slice(line).unwrap();
+            let of_verb: &[&str] =
+                if verb == "train_teacher" { &["loss"] } else { &["fake_score_loss", "generator_loss"] };
+            of_verb.iter().filter_map(|loss| line[*loss].as_f64()).collect()
+        };
+        let all: Vec<f64> = lines(&dir.join("stats.jsonl")).iter().flat_map(of_line).take(LOSSES).collect();
+        assert_eq!(all.len(), LOSSES, "{stage}");
+        all
+    };
+    TRAININGS.into_iter().map(losses).collect()
+}
