@@ -15,10 +15,7 @@ use super::{
     tape::{Operand, record},
 };
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
-use super::{
-    engine::Cube,
-    gpu::{group_norm as gpu, group_norm_gradient::group_norm_gradients},
-};
+use super::{engine::Cube, gpu::group_norm as gpu};
 
 /// The settings of one fused group normalisation:
 /// `y = norm(x + shift_before) * weight + bias`, then `y * (1 + scale) + shift`, then SiLU; the optional parts
@@ -190,6 +187,6 @@ impl Norm for Cube {
         wanted: [bool; 6],
     ) -> [Option<Self::Array>; 6] {
         let (x, stats, gradient) = (x.clone(), stats.clone(), gradient.clone());
-        group_norm_gradients(x, e.groups, e.silu, parts.into(), stats, gradient, wanted)
+        gpu::group_norm_gradients(x, e.groups, e.silu, parts.into(), stats, gradient, wanted)
     }
 }

@@ -4,10 +4,10 @@ use burn::tensor::{DType, Tensor};
 use sida::kernels::{self, GroupNorm};
 
 /// Of x `[2, 16, 16, 24]` and w `[24, 24, 3, 3]`, from which an operation takes whatever parameters it has.
-pub type Operation = fn(Tensor<4>, Tensor<4>) -> Tensor<4>;
+pub(crate) type Operation = fn(Tensor<4>, Tensor<4>) -> Tensor<4>;
 
 /// All, by name.
-pub const OPERATIONS: [(&str, Operation); 26] = [
+pub(crate) const OPERATIONS: [(&str, Operation); 26] = [
     ("convolution 3x3", |x, w| kernels::conv2d(x, w.clone(), Some(values(&w, 0, 1)))),
     ("convolution 3x3 without padding", |x, w| kernels::conv2d_with(x, w, None, 1, [0, 0])),
     ("convolution 3x3 of stride 2", |x, w| kernels::conv2d_with(x, w, None, 2, [1, 1])),

@@ -9,7 +9,6 @@ pub mod column_sums;
 pub mod concat;
 pub mod elementwise;
 pub mod group_norm;
-pub mod group_norm_gradient;
 mod launch;
 pub mod mp_silu;
 pub mod normalized_rows;

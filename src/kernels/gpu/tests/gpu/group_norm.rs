@@ -6,10 +6,7 @@ use sida_cpu_kernels::{
     norm::{self as cpu, Normalization},
     norm_gradient::{self, Gradients},
 };
-use sida_gpu_kernels::{
-    group_norm::{Parameters, group_norm},
-    group_norm_gradient::group_norm_gradients,
-};
+use sida_gpu_kernels::group_norm::{Parameters, group_norm, group_norm_gradients};
 
 use super::support::{close, device, host, rounded, tensor, types, values};
 

@@ -1,13 +1,12 @@
-//! The gradients of a group normalisation: one launch for x and what is per sample, one for weight and bias.
+//! The gradients: one launch for x and what is per sample, one for weight and bias.
 
 use burn_backend::DType;
 use burn_cubecl::{kernel::into_contiguous, tensor::CubeTensor};
 use cubecl::{ir::ElemType, prelude::*};
 
+use super::{Parameters, Tiling, effective, or_zero, over_samples::over_samples};
 use crate::{
-    column_sums::{HEIGHT, WIDTH},
-    group_norm::{Parameters, Tiling, effective, or_zero},
-    launch::{dims, element, empty, empty_like, empty_of, vector},
+    launch::{dims, element, empty, empty_like, empty_of},
     silu::{silu_derivative, splat},
     sum::column_sum,
 };
@@ -160,36 +159,6 @@ fn group_norm_gradient_kernel<F: Float, P: Float, S: Float, N: Size>(
     }
 }
 
-/// Sums over samples; parts `[2, samples, columns]` of vectors.
-#[cube(launch)]
-fn over_samples_kernel<P: Float, N: Size>(
-    parts: &[Vector<f32, N>],
-    dweight: &mut [Vector<P, N>],
-    dbias: &mut [Vector<P, N>],
-    samples: usize,
-    columns: usize,
-    #[define(P)] _dtype: ElemType,
-) {
-    let column = (CUBE_POS_X * WIDTH + UNIT_POS_X) as usize;
-    let start = CUBE_POS_Y as usize * samples;
-    let mut sum = splat::<N>(0.0f32);
-    if column < columns {
-        let mut sample = UNIT_POS_Y as usize;
-        while sample < samples {
-            sum += parts[(start + sample) * columns + column];
-            sample += HEIGHT as usize;
-        }
-    }
-    let sum = column_sum::<N>(sum, WIDTH, HEIGHT);
-    if column < columns && UNIT_POS_Y == 0 {
-        if CUBE_POS_Y == 0 {
-            dweight[column] = Vector::cast_from(sum);
-        } else {
-            dbias[column] = Vector::cast_from(sum);
-        }
-    }
-}
-
 /// The gradients to x, weight, bias, shift before, scale and shift: x's, and of the others those that are `wanted`.
 pub fn group_norm_gradients(
     x: CubeTensor,
@@ -243,24 +212,4 @@ pub fn group_norm_gradients(
     );
     let (dweight, dbias) = parts.map(|parts| over_samples(parts, &p.weight)).unzip();
     [Some(dx), dweight, dbias, dbefore, dscale, dshift]
-}
-
-/// The gradients to weight and bias, of the weight's type. parts `[2, n, c]`
-fn over_samples(parts: CubeTensor, weight: &CubeTensor) -> (CubeTensor, CubeTensor) {
-    let [_, samples, c] = dims(&parts);
-    let [dweight, dbias] = [0, 1].map(|_| empty_like(weight));
-    let (client, vector, dtype) = (parts.client.clone(), vector(&[&parts, weight], c), element(weight));
-    over_samples_kernel::launch(
-        &client,
-        CubeCount::new_2d((c / vector).div_ceil(WIDTH as usize) as u32, 2),
-        CubeDim::new_2d(WIDTH, HEIGHT),
-        vector,
-        parts.into_buffer_arg(),
-        dweight.clone().into_buffer_arg(),
-        dbias.clone().into_buffer_arg(),
-        samples,
-        c / vector,
-        dtype,
-    );
-    (dweight, dbias)
 }
