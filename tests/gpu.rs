@@ -1,16 +1,19 @@
 //! The operations of networks on a GPU against the CPU, values and gradients. Needs `--features cuda` or
 //! `wgpu`, and a GPU or Mesa's lavapipe, which stands in for one; says so and skips itself elsewhere.
 //!
-//! The tolerance is that of TF32, to which Burn's convolutions and products round on tensor cores; what each operation
-//! misses by is printed.
+//! The tolerance in f32 is that of TF32, to which Burn's convolutions and products round on tensor cores; in f16, where
+//! the device has it, that of its 11 bits. What each operation misses by is printed.
+
+#[path = "gpu/operations.rs"]
+mod operations;
 
 use std::{ops::Range, sync::Arc};
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use libtest_mimic::{Arguments, Failed, Trial};
 use sida::{
     cli::device,
-    kernels::{self, GroupNorm},
+    kernels,
     nn::{Condition, Denoiser, Dropout, NetworkConfig},
     seed::{Phase, Seed},
     state_dict::StateDict,
@@ -20,49 +23,13 @@ use sida::{
     },
 };
 
+use operations::{OPERATIONS, Operation};
+
 /// Of the largest value.
 const TOLERANCE: f32 = 5e-3;
 
-type Operation = fn(Tensor<4>, Tensor<4>) -> Tensor<4>;
-
-/// Operations on x `[2, 16, 16, 24]` and a weight `[24, 24, 3, 3]`.
-const OPERATIONS: [(&str, Operation); 16] = [
-    ("convolution 3x3", |x, w| kernels::conv2d(x, w, None)),
-    ("convolution 3x3 without padding", |x, w| kernels::conv2d_with(x, w, None, 1, [0, 0])),
-    ("convolution 3x3 of stride 2", |x, w| kernels::conv2d_with(x, w, None, 2, [1, 1])),
-    ("convolution 1x1", |x, w| kernels::conv2d(x, w.narrow(2, 1, 1).narrow(3, 1, 1), None)),
-    ("dense", |x, w| {
-        let w = w.narrow(2, 0, 1).narrow(3, 0, 1).reshape([24, 24]);
-        kernels::dense(x.reshape([512, 24]), w, None).reshape([2, 16, 16, 24])
-    }),
-    ("group norm", |x, w| {
-        let row = |i: usize| w.clone().narrow(0, i, 1).narrow(2, 0, 1).narrow(3, 0, 1).reshape([24]);
-        let pair = || Some(w.clone().narrow(0, 2, 2).narrow(2, 0, 1).narrow(3, 0, 1).reshape([2, 24]));
-        let norm = GroupNorm {
-            groups: 6,
-            eps: 1e-5,
-            weight: row(0),
-            bias: row(1),
-            shift_before: pair(),
-            scale_shift: pair().zip(pair()),
-            silu: true,
-        };
-        kernels::group_norm(x, norm)
-    }),
-    ("attention", |x, _| kernels::attention(x, 2, Some(1e-4))),
-    ("mp_silu", |x, w| {
-        let gain = w.narrow(0, 0, 2).narrow(2, 0, 1).narrow(3, 0, 1).reshape([2, 24]);
-        kernels::mp_silu(x, Some(gain))
-    }),
-    ("pixel norm", |x, _| kernels::pixel_norm(x, 1e-4)),
-    ("normalised weights", |x, w| kernels::conv2d(x, kernels::normalize_rows(w, 1e-4, 0.1, None), None)),
-    ("weighted sum", |x, _| kernels::weighted_sum(x.clone(), 0.7, kernels::silu(x), 0.3, Some(1.0))),
-    ("concatenation", |x, _| kernels::concat(x.clone(), 0.7, kernels::relu(x), 1.3)),
-    ("down", |x, _| kernels::downsample(x, &[1.0, 3.0, 3.0, 1.0])),
-    ("maximum pool", |x, _| kernels::max_pool(x, 2, 1)),
-    ("average pool", |x, _| kernels::average_pool(x)),
-    ("up", |x, _| kernels::upsample(x, &[1.0, 1.0])),
-];
+/// Types of activations and weights, and how far results may be apart.
+const TYPES: [(DType, f32); 2] = [(DType::F32, TOLERANCE), (DType::F16, 1e-2)];
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -71,14 +38,19 @@ fn main() {
         Ok((_, name)) => println!("on {name}"),
         Err(why) => println!("skipped: {why}"),
     }
-    let trial = |(name, operation): (&'static str, Operation)| match &gpu {
-        Ok((gpu, _)) => {
-            let gpu = gpu.clone();
-            Trial::test(name, move || compare(name, operation, &gpu))
+    let has = |dtype| gpu.as_ref().is_ok_and(|(gpu, _)| gpu.supports_dtype(dtype));
+    let trials = TYPES.into_iter().flat_map(|of_type| OPERATIONS.map(|operation| (of_type, operation)));
+    let trials = trials.map(|((dtype, tolerance), (name, operation))| {
+        let title = format!("{name} {dtype:?}");
+        match &gpu {
+            Ok((gpu, _)) if has(dtype) => {
+                let gpu = gpu.clone();
+                Trial::test(title.clone(), move || compare(&title, operation, dtype, tolerance, &gpu))
+            }
+            _ => Trial::test(title, || Ok(())).with_ignored_flag(true),
         }
-        Err(_) => Trial::test(name, || Ok(())).with_ignored_flag(true),
-    };
-    let mut trials: Vec<Trial> = OPERATIONS.into_iter().map(trial).collect();
+    });
+    let mut trials: Vec<Trial> = trials.collect();
     if let Ok((gpu, _)) = &gpu {
         let gpu = gpu.clone();
         let another = gpu.clone();
@@ -169,28 +141,49 @@ fn chosen() -> sida::Result<(Device, String)> {
     }
 }
 
-fn compare(name: &str, operation: Operation, gpu: &Device) -> Result<(), Failed> {
-    let (ours, theirs) = (results(operation, gpu), results(operation, &Device::flex()));
-    for (what, ours, theirs) in [("output", &ours.0, &theirs.0), ("gradient to x", &ours.1, &theirs.1)] {
+fn compare(
+    title: &str,
+    operation: Operation,
+    dtype: DType,
+    tolerance: f32,
+    gpu: &Device,
+) -> Result<(), Failed> {
+    // The CPU computes in f32 with what a half keeps of the operands.
+    let ours = results(operation, [dtype, dtype], gpu);
+    let theirs = results(operation, [dtype, DType::F32], &Device::flex());
+    for ((what, ours), (_, theirs)) in ours.into_iter().zip(theirs) {
         let largest = theirs.iter().fold(1e-6f32, |largest, v| largest.max(v.abs()));
-        let gap = ours.iter().zip(theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / largest;
-        println!("{name}, {what}: {gap:.1e}");
+        let gap = ours.iter().zip(&theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / largest;
+        println!("{title}, {what}: {gap:.1e}");
         // The largest of gaps does not see NaN.
-        if ours.len() != theirs.len() || gap > TOLERANCE || ours.iter().any(|v| v.is_nan()) {
-            return Err(format!("{name}: {what} is off by {gap:.1e} of its largest value").into());
+        if ours.len() != theirs.len() || gap > tolerance || ours.iter().any(|v| v.is_nan()) {
+            return Err(format!("{title}: {what} is off by {gap:.1e} of its largest value").into());
         }
     }
     Ok(())
 }
 
-/// Output, and the gradient to x of its product with fixed numbers.
-fn results(operation: Operation, device: &Device) -> (Vec<f32>, Vec<f32>) {
+/// Output, and the gradients of its product with fixed numbers to x and to w, where the operation has parameters.
+/// Operands are rounded to the first type and computed with in the second.
+fn results(
+    operation: Operation,
+    [rounded, computed]: [DType; 2],
+    device: &Device,
+) -> Vec<(&'static str, Vec<f32>)> {
     let device = device.clone().autodiff();
-    let x = normals("x", [2, 16, 16, 24], &device).require_grad();
-    let y = operation(x.clone(), normals("w", [24, 24, 3, 3], &device));
-    let gradients = (y.clone() * normals("pull", y.dims(), &device)).sum().backward();
+    let operand = |what: &str, dims: [usize; 4]| {
+        let exact = normals(what, dims, &device).cast(rounded).cast(DType::F32);
+        Tensor::from_data(exact.into_data(), &device).require_grad()
+    };
+    let (x, w) = (operand("x", [2, 16, 16, 24]), operand("w", [24, 24, 3, 3]));
+    let y = operation(x.clone().cast(computed), w.clone().cast(computed)).cast(DType::F32);
+    let pull = normals("pull", y.dims(), &device).cast(rounded).cast(DType::F32);
+    let gradients = (y.clone() * pull).sum().backward();
     let host = |t: Tensor<4>| t.into_data().convert::<f32>().try_to_vec().expect("f32 after conversion");
-    (host(y.inner()), host(x.grad(&gradients).expect("x is tracked")))
+    let mut results = vec![("output", host(y.inner()))];
+    results.push(("gradient to x", host(x.grad(&gradients).expect("x is an operand of all"))));
+    results.extend(w.grad(&gradients).map(|gradient| ("gradient to w", host(gradient))));
+    results
 }
 
 fn normals(what: &str, dims: [usize; 4], device: &Device) -> Tensor<4> {

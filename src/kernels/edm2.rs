@@ -8,18 +8,20 @@ use super::{
         edm2 as cpu,
         normalized_rows::{self, Rows},
     },
-    engine::Engine,
+    engine::{Engine, on_engine},
     meaning,
     tape::{Operand, record},
+};
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+use super::{
+    engine::Cube,
+    gpu::{mp_silu as gpu, normalized_rows as gpu_rows},
 };
 
 /// Magnitude-preserving SiLU (EDM2): `silu(x * gain) / 0.596`, with an optional gain per sample and channel.
 /// x `[n, h, w, c]`, gain `[n, c]` => `[n, h, w, c]`
 pub fn mp_silu(x: Tensor<4>, gain: Option<Tensor<2>>) -> Tensor<4> {
-    match Operand::<Flex>::try_from(x) {
-        Ok(x) => mp_silu_on(x, gain),
-        Err(x) => meaning::mp_silu(x, gain),
-    }
+    on_engine!(x, |x| mp_silu_on(x, gain), |x| meaning::mp_silu(x, gain))
 }
 
 fn mp_silu_on<E: Edm2>(x: Operand<E>, gain: Option<Tensor<2>>) -> Tensor<4> {
@@ -42,13 +44,10 @@ pub fn normalize_rows<const D: usize>(
     factor: f64,
     gain: Option<Tensor<1>>,
 ) -> Tensor<D> {
-    match Operand::<Flex>::try_from(weight) {
-        Ok(weight) => {
-            let rows = Rows { count: weight.dims::<D>()[0], eps: eps as f32, factor: factor as f32 };
-            normalize_rows_on(weight, rows, gain)
-        }
-        Err(weight) => meaning::normalize_rows(weight, eps, factor, gain),
-    }
+    let rows = Rows { count: weight.dims()[0], eps: eps as f32, factor: factor as f32 };
+    on_engine!(weight, |weight| normalize_rows_on(weight, rows, gain), |weight| {
+        meaning::normalize_rows(weight, eps, factor, gain)
+    })
 }
 
 fn normalize_rows_on<E: Edm2, const D: usize>(
@@ -126,5 +125,38 @@ impl Edm2 for Flex {
             to_gain = normalized_rows::gradient(rows, value, weight.values(), gradient.values(), dw);
         });
         (dw, gain.map(|_| Array::from_values(vec![to_gain], [1])))
+    }
+}
+
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+impl Edm2 for Cube {
+    fn mp_silu(x: &Self::Array, gain: Option<&Self::Array>) -> Self::Array {
+        gpu::mp_silu(x.clone(), gain.cloned())
+    }
+
+    fn mp_silu_gradient(
+        x: &Self::Array,
+        gain: Option<&Self::Array>,
+        gradient: &Self::Array,
+    ) -> (Self::Array, Option<Self::Array>) {
+        gpu::mp_silu_gradient(x.clone(), gain.cloned(), gradient.clone())
+    }
+
+    fn normalize_rows<const D: usize>(
+        weight: &Self::Array,
+        Rows { eps, factor, .. }: Rows,
+        gain: Option<&Self::Array>,
+    ) -> Self::Array {
+        gpu_rows::normalize_rows(weight.clone(), gpu_rows::Rows { eps, factor }, gain.cloned())
+    }
+
+    fn normalize_rows_gradient<const D: usize>(
+        weight: &Self::Array,
+        Rows { eps, factor, .. }: Rows,
+        gain: Option<&Self::Array>,
+        gradient: &Self::Array,
+    ) -> (Self::Array, Option<Self::Array>) {
+        let rows = gpu_rows::Rows { eps, factor };
+        gpu_rows::normalize_rows_gradient(weight.clone(), rows, gain.cloned(), gradient.clone())
     }
 }

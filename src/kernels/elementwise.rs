@@ -1,14 +1,16 @@
-//! Sums, concatenation, activations.
+//! Weighted sums, activations.
 
 use burn::{backend::Flex, tensor::Tensor};
 
 use super::{
     array::Array,
-    cpu::elementwise::{self as cpu, Columns},
-    engine::Engine,
+    cpu::elementwise as cpu,
+    engine::{Engine, on_engine},
     meaning,
     tape::{Operand, record},
 };
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+use super::{engine::Cube, gpu::elementwise as gpu};
 
 /// `a * weight_a + b * weight_b`: residual sums and EDM2's `mp_sum`. With a limit, values beyond +-limit are held
 /// there and pass no gradient. All `[n, h, w, c]`
@@ -19,10 +21,9 @@ pub fn weighted_sum(
     weight_b: f64,
     limit: Option<f64>,
 ) -> Tensor<4> {
-    match Operand::<Flex>::try_from(a) {
-        Ok(a) => sum(a, b, [weight_a, weight_b], limit),
-        Err(a) => meaning::weighted_sum(a, weight_a, b, weight_b, limit),
-    }
+    on_engine!(a, |a| sum(a, b, [weight_a, weight_b], limit), |a| {
+        meaning::weighted_sum(a, weight_a, b, weight_b, limit)
+    })
 }
 
 fn sum<E: Elementwise>(a: Operand<E>, b: Tensor<4>, weights: [f64; 2], limit: Option<f64>) -> Tensor<4> {
@@ -34,26 +35,6 @@ fn sum<E: Elementwise>(a: Operand<E>, b: Tensor<4>, weights: [f64; 2], limit: Op
         move |gradient: E::Array, wanted: [bool; 2]| {
             E::weighted_sum_gradients(&gradient, held.as_ref(), weights, wanted)
         }
-    })
-}
-
-/// Concatenation along channels, each part times its weight (EDM2's `mp_cat`; weights 1 elsewhere).
-/// `[n, h, w, ca]`, `[n, h, w, cb]` => `[n, h, w, ca + cb]`
-pub fn concat(a: Tensor<4>, weight_a: f64, b: Tensor<4>, weight_b: f64) -> Tensor<4> {
-    match Operand::<Flex>::try_from(a) {
-        Ok(a) => joined(a, b, [weight_a as f32, weight_b as f32]),
-        Err(a) => meaning::concat(a, weight_a, b, weight_b),
-    }
-}
-
-fn joined<E: Elementwise>(a: Operand<E>, b: Tensor<4>, weights: [f32; 2]) -> Tensor<4> {
-    let b = Operand::of(b);
-    let [n, h, w, ca] = a.dims();
-    let [_, _, _, cb] = b.dims();
-    assert_eq!(b.dims(), [n, h, w, cb], "a concatenation needs equal positions");
-    let output = E::concat([&a.array, &b.array], weights);
-    record([Some(a), Some(b)], output, |_| {
-        move |gradient: E::Array, wanted: [bool; 2]| E::split(&gradient, [ca, cb], weights, wanted)
     })
 }
 
@@ -79,10 +60,7 @@ fn activation<const D: usize>(
     activation: Activation,
     meaning: fn(Tensor<D>) -> Tensor<D>,
 ) -> Tensor<D> {
-    match Operand::<Flex>::try_from(x) {
-        Ok(x) => activated::<_, D>(x, activation),
-        Err(x) => meaning(x),
-    }
+    on_engine!(x, |x| activated::<_, D>(x, activation), |x| meaning(x))
 }
 
 fn activated<E: Elementwise, const D: usize>(x: Operand<E>, activation: Activation) -> Tensor<D> {
@@ -109,17 +87,6 @@ trait Elementwise: Engine {
     fn weighted_sum_gradients(
         gradient: &Self::Array,
         held: Option<&Self::Held>,
-        weights: [f32; 2],
-        wanted: [bool; 2],
-    ) -> [Option<Self::Array>; 2];
-
-    /// Along channels.
-    fn concat(parts: [&Self::Array; 2], weights: [f32; 2]) -> Self::Array;
-
-    /// The gradients to parts of these many channels.
-    fn split(
-        gradient: &Self::Array,
-        channels: [usize; 2],
         weights: [f32; 2],
         wanted: [bool; 2],
     ) -> [Option<Self::Array>; 2];
@@ -183,30 +150,6 @@ impl Elementwise for Flex {
         [a, b]
     }
 
-    fn concat(parts: [&Array; 2], weights: [f32; 2]) -> Array {
-        let [n, h, w, ca] = parts[0].dims();
-        let [_, _, _, cb] = parts[1].dims();
-        Array::build([n, h, w, ca + cb], |out| {
-            for (part, side) in parts.into_iter().zip(sides([ca, cb], weights)) {
-                cpu::put_columns(part.values(), out, side);
-            }
-        })
-    }
-
-    fn split(
-        gradient: &Array,
-        channels: [usize; 2],
-        weights: [f32; 2],
-        wanted: [bool; 2],
-    ) -> [Option<Array>; 2] {
-        let [n, h, w, _] = gradient.dims();
-        let sides = sides(channels, weights);
-        std::array::from_fn(|i| {
-            let take = |out: &mut [f32]| cpu::take_columns(gradient.values(), out, sides[i]);
-            wanted[i].then(|| Array::build([n, h, w, channels[i]], take))
-        })
-    }
-
     fn activation<const D: usize>(activation: Activation, x: &Array) -> Array {
         let forward = match activation {
             Activation::Silu => cpu::silu,
@@ -224,10 +167,47 @@ impl Elementwise for Flex {
     }
 }
 
-/// Where each of two parts lies in their concatenation.
-fn sides([a, b]: [usize; 2], weights: [f32; 2]) -> [Columns; 2] {
-    [
-        Columns { wide: a + b, offset: 0, width: a, weight: weights[0] },
-        Columns { wide: a + b, offset: a, width: b, weight: weights[1] },
-    ]
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+impl Elementwise for Cube {
+    type Held = gpu::Held;
+
+    fn weighted_sum(
+        a: &Self::Array,
+        b: &Self::Array,
+        weights: [f32; 2],
+        limit: Option<f32>,
+    ) -> (Self::Array, Option<Self::Held>) {
+        gpu::weighted_sum(a.clone(), b.clone(), weights, limit)
+    }
+
+    fn weighted_sum_gradients(
+        gradient: &Self::Array,
+        held: Option<&Self::Held>,
+        weights: [f32; 2],
+        wanted: [bool; 2],
+    ) -> [Option<Self::Array>; 2] {
+        gpu::weighted_sum_gradients(gradient.clone(), held.cloned(), weights, wanted)
+    }
+
+    fn activation<const D: usize>(activation: Activation, x: &Self::Array) -> Self::Array {
+        gpu::activation(activation.into(), x.clone())
+    }
+
+    fn activation_gradient<const D: usize>(
+        activation: Activation,
+        x: &Self::Array,
+        gradient: &Self::Array,
+    ) -> Self::Array {
+        gpu::activation_gradient(activation.into(), x.clone(), gradient.clone())
+    }
+}
+
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+impl From<Activation> for gpu::Activation {
+    fn from(activation: Activation) -> Self {
+        match activation {
+            Activation::Silu => Self::Silu,
+            Activation::Relu => Self::Relu,
+        }
+    }
 }

@@ -1,6 +1,9 @@
 //! Group normalisation.
 
-use burn::{backend::Flex, tensor::Tensor};
+use burn::{
+    backend::Flex,
+    tensor::{DType, Tensor},
+};
 
 use super::{
     array::Array,
@@ -8,10 +11,11 @@ use super::{
         norm::{self as cpu, Normalization, Parameters},
         norm_gradient::{self, Gradients},
     },
-    engine::Engine,
-    meaning,
+    engine::{Engine, on_engine},
     tape::{Operand, record},
 };
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+use super::{engine::Cube, gpu::group_norm as gpu};
 
 /// The settings of one fused group normalisation:
 /// `y = norm(x + shift_before) * weight + bias`, then `y * (1 + scale) + shift`, then SiLU; the optional parts
@@ -34,12 +38,13 @@ pub struct GroupNorm {
     pub silu: bool,
 }
 
-/// Group normalisation with what surrounds it. x `[n, h, w, c]` => `[n, h, w, c]`
+/// Group normalisation with what surrounds it, computed in f32 whatever the type of x: squares overflow in half
+/// precision. x `[n, h, w, c]` => `[n, h, w, c]`
 pub fn group_norm(x: Tensor<4>, norm: GroupNorm) -> Tensor<4> {
-    match Operand::<Flex>::try_from(x) {
-        Ok(x) => normalized(x, norm),
-        Err(x) => meaning::group_norm(x, norm),
-    }
+    on_engine!(x, |x| normalized(x, norm), |x| {
+        let dtype = x.dtype();
+        group_norm(x.cast(DType::F32), norm).cast(dtype)
+    })
 }
 
 fn normalized<E: Norm>(x: Operand<E>, norm: GroupNorm) -> Tensor<4> {
@@ -146,5 +151,42 @@ impl Norm for Flex {
         let array = |values: Vec<f32>| Some(Array::from_values(values, [c]));
         let per_sample = |values: Vec<f32>| (!values.is_empty()).then(|| Array::from_values(values, [n, c]));
         [Some(dx), array(weight), array(bias), per_sample(before), per_sample(scale), per_sample(shift)]
+    }
+}
+
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+impl From<&Parts<<Cube as Engine>::Array>> for gpu::Parameters {
+    fn from(parts: &Parts<<Cube as Engine>::Array>) -> Self {
+        Self {
+            weight: parts.weight.clone(),
+            bias: parts.bias.clone(),
+            shift_before: parts.before.clone(),
+            scale_shift: parts.scale.clone().zip(parts.shift.clone()),
+        }
+    }
+}
+
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+impl Norm for Cube {
+    type Stats = Self::Array;
+
+    fn group_norm(
+        e: Normalization,
+        x: &Self::Array,
+        parts: &Parts<Self::Array>,
+    ) -> (Self::Array, Self::Array) {
+        gpu::group_norm(x.clone(), e.groups, e.eps, e.silu, parts.into())
+    }
+
+    fn group_norm_gradients(
+        e: Normalization,
+        x: &Self::Array,
+        parts: &Parts<Self::Array>,
+        stats: &Self::Array,
+        gradient: &Self::Array,
+        wanted: [bool; 6],
+    ) -> [Option<Self::Array>; 6] {
+        let (x, stats, gradient) = (x.clone(), stats.clone(), gradient.clone());
+        gpu::group_norm_gradients(x, e.groups, e.silu, parts.into(), stats, gradient, wanted)
     }
 }

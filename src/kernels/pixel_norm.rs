@@ -1,20 +1,26 @@
 //! Pixel norm, which EDM2's blocks begin with.
 
-use burn::{backend::Flex, tensor::Tensor};
+use burn::{
+    backend::Flex,
+    tensor::{DType, Tensor},
+};
 
 use super::{
     array::Array,
     cpu::edm2 as cpu,
     engine::{Engine, on_engine},
-    meaning,
     tape::{Operand, record},
 };
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 use super::{engine::Cube, gpu::pixel_norm as gpu};
 
-/// Pixel norm (EDM2): every position divided by `eps + rms over channels`. x `[n, h, w, c]` => `[n, h, w, c]`
+/// Pixel norm (EDM2): every position divided by `eps + rms over channels`, computed in f32 whatever the type of x:
+/// squares overflow in half precision. x `[n, h, w, c]` => `[n, h, w, c]`
 pub fn pixel_norm(x: Tensor<4>, eps: f64) -> Tensor<4> {
-    on_engine!(x, |x| normalized(x, eps as f32), |x| meaning::pixel_norm(x, eps))
+    on_engine!(x, |x| normalized(x, eps as f32), |x| {
+        let dtype = x.dtype();
+        pixel_norm(x.cast(DType::F32), eps).cast(dtype)
+    })
 }
 
 fn normalized<E: PixelNorm>(x: Operand<E>, eps: f32) -> Tensor<4> {

@@ -5,39 +5,82 @@ use burn::{backend::Flex, tensor::Tensor};
 use super::{
     array::Array,
     cpu::pooling::{self as cpu, Pooling},
+    engine::Engine,
     meaning,
     tape::Operand,
 };
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+use super::{engine::Cube, gpu::pooling as gpu};
 
 /// The largest value of every 3x3 window; padding (0 or 1 on every side) never is.
 /// x `[n, h, w, c]` => `[n, h', w', c]` with `h' = (h + 2 padding - 3) / stride + 1`
 pub fn max_pool(x: Tensor<4>, stride: usize, padding: usize) -> Tensor<4> {
-    pool(x, stride, padding, cpu::max, |x| meaning::max_pool(x, stride, padding))
+    pooled(x, Kind::Max, stride, padding).unwrap_or_else(|x| meaning::max_pool(x, stride, padding))
 }
 
 /// The average of every 3x3 window of stride 1, over the pixels that lie within the image.
 /// x `[n, h, w, c]` => `[n, h, w, c]`
 pub fn average_pool(x: Tensor<4>) -> Tensor<4> {
-    pool(x, 1, 1, cpu::average, meaning::average_pool)
+    pooled(x, Kind::Average, 1, 1).unwrap_or_else(meaning::average_pool)
 }
 
-/// The fast path is the CPU's, where no gradient is wanted: it has no backward pass.
-fn pool(
-    x: Tensor<4>,
-    stride: usize,
-    padding: usize,
-    fast: impl FnOnce(Pooling, &[f32], &mut [f32]),
-    elsewhere: impl FnOnce(Tensor<4>) -> Tensor<4>,
-) -> Tensor<4> {
-    match Operand::<Flex>::try_from(x.clone()) {
-        Ok(x) if !x.is_tracked() => {
-            let (context, x) = x.into_parts();
-            let extents @ [n, h, w, c] = x.dims();
-            let out = [h, w].map(|len| (len + 2 * padding - 3) / stride + 1);
-            let e = Pooling { x: extents, out, stride, padding };
-            let output = Array::build([n, out[0], out[1], c], |y| fast(e, x.values(), y));
-            context.constant::<Flex, 4>(output)
-        }
-        _ => elsewhere(x),
+/// What is made of a window.
+#[derive(Clone, Copy)]
+enum Kind {
+    Max,
+    Average,
+}
+
+/// The pool, by an engine; gives x back where a gradient is wanted, as there is no backward pass.
+#[allow(clippy::result_large_err, reason = "a tensor given back is not an error but the other path")]
+fn pooled(x: Tensor<4>, kind: Kind, stride: usize, padding: usize) -> Result<Tensor<4>, Tensor<4>> {
+    let x = match untracked::<Flex>(x) {
+        Ok(x) => return Ok(pool(x, kind, stride, padding)),
+        Err(x) => x,
+    };
+    #[cfg(any(feature = "cuda", feature = "wgpu"))]
+    let x = match untracked::<Cube>(x) {
+        Ok(x) => return Ok(pool(x, kind, stride, padding)),
+        Err(x) => x,
+    };
+    Err(x)
+}
+
+#[allow(clippy::result_large_err, reason = "a tensor given back is not an error but the other path")]
+fn untracked<E: Engine>(x: Tensor<4>) -> Result<Operand<E>, Tensor<4>> {
+    Operand::try_from(x.clone()).ok().filter(|x| !x.is_tracked()).ok_or(x)
+}
+
+fn pool<E: Pool>(x: Operand<E>, kind: Kind, stride: usize, padding: usize) -> Tensor<4> {
+    let (context, x) = x.into_parts();
+    let extents @ [_, h, w, _] = E::dims(&x);
+    let out = [h, w].map(|len| (len + 2 * padding - 3) / stride + 1);
+    context.constant::<E, 4>(E::pool(kind, Pooling { x: extents, out, stride, padding }, &x))
+}
+
+/// What an engine computes.
+trait Pool: Engine {
+    fn pool(kind: Kind, e: Pooling, x: &Self::Array) -> Self::Array;
+}
+
+impl Pool for Flex {
+    fn pool(kind: Kind, e: Pooling, x: &Array) -> Array {
+        let forward = match kind {
+            Kind::Max => cpu::max,
+            Kind::Average => cpu::average,
+        };
+        let ([n, _, _, c], [h, w]) = (e.x, e.out);
+        Array::build([n, h, w, c], |y| forward(e, x.values(), y))
+    }
+}
+
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+impl Pool for Cube {
+    fn pool(kind: Kind, e: Pooling, x: &Self::Array) -> Self::Array {
+        let kind = match kind {
+            Kind::Max => gpu::Pool::Max,
+            Kind::Average => gpu::Pool::Average,
+        };
+        gpu::pool(kind, x.clone(), e.stride, e.padding)
     }
 }

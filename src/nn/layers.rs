@@ -223,14 +223,8 @@ impl GroupNorm {
 
     /// x `[n, h, w, c]` => normalised, with a SiLU or without
     pub(crate) fn forward(&self, x: Tensor<4>, silu: bool) -> Tensor<4> {
-        group_norm(x, kernels::GroupNorm { silu, ..self.settings() })
+        kernels::group_norm(x, kernels::GroupNorm { silu, ..self.settings() })
     }
-}
-
-/// Group normalisation in float32 whatever the activation's type: squares overflow in half precision.
-pub(crate) fn group_norm(x: Tensor<4>, norm: kernels::GroupNorm) -> Tensor<4> {
-    let dtype = x.dtype();
-    cast(kernels::group_norm(cast(x, DType::F32), norm), dtype)
 }
 
 /// Self-attention in float32 whatever the activation's type, as EDM weighs keys.

@@ -3,7 +3,7 @@
 
 use burn::{
     module::{Module, ModuleMapper, Param},
-    tensor::{DType, Tensor, activation},
+    tensor::{Tensor, activation},
 };
 
 use super::{
@@ -88,11 +88,9 @@ impl ModuleMapper for ForcedNormalization {
     }
 }
 
-/// Sums in float32 whatever the activation's type: squares overflow in half precision.
 /// x `[n, h, w, c]` => every position at unit magnitude
 pub(crate) fn pixel_norm(x: Tensor<4>) -> Tensor<4> {
-    let dtype = x.dtype();
-    cast(kernels::pixel_norm(cast(x, DType::F32), EPS), dtype)
+    kernels::pixel_norm(x, EPS)
 }
 
 /// `mp_silu` of a small matrix: embeddings.

@@ -169,7 +169,7 @@ impl UNetBlock {
                 kernels::GroupNorm { scale_shift: Some(halves), ..norm1 }
             }
         };
-        let h = layers::group_norm(h, norm1);
+        let h = kernels::group_norm(h, norm1);
         let h = self.conv1.forward(drop_activations(h, self.dropout, &self.name, dropout));
         let x = match &self.skip {
             Some(skip) => skip.forward(x),

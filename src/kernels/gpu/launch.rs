@@ -17,9 +17,29 @@ pub(crate) fn empty_of<const D: usize>(like: &CubeTensor, shape: [usize; D], dty
     empty_device_contiguous_dtype(like.client.clone(), like.device.clone(), shape.into(), dtype)
 }
 
+/// The same, of its shape.
+pub(crate) fn empty_like(like: &CubeTensor) -> CubeTensor {
+    let shape = like.meta.shape().clone();
+    empty_device_contiguous_dtype(like.client.clone(), like.device.clone(), shape, like.dtype)
+}
+
+/// So many words of 32 bits.
+pub(crate) fn empty_words(like: &CubeTensor, count: usize) -> CubeTensor {
+    empty_of(like, [count], DType::U32)
+}
+
 /// The type of a tensor's values, as kernels are told.
 pub(crate) fn element(tensor: &CubeTensor) -> ElemType {
     burn_backend::cubecl::dtype_to_elem_type(tensor.dtype)
+}
+
+/// How many values a unit moves at once: the most that divide `row`, a tensor's last extent, for all of these types.
+pub(crate) fn vector(tensors: &[&CubeTensor], row: usize) -> usize {
+    let widest = |tensor: &&CubeTensor| {
+        let sizes = tensor.client.io_optimized_vector_sizes(tensor.dtype.size());
+        sizes.filter(|n| row.is_multiple_of(*n)).max()
+    };
+    tensors.iter().filter_map(widest).min().unwrap_or(1)
 }
 
 /// The extents, of a known rank.

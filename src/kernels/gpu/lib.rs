@@ -6,8 +6,16 @@
 #![deny(clippy::undocumented_unsafe_blocks)]
 
 pub mod adam;
+pub mod column_sums;
+pub mod concat;
+pub mod elementwise;
 pub mod flat;
+pub mod group_norm;
 mod launch;
+pub mod mp_silu;
+pub mod normalized_rows;
 pub mod pixel_norm;
+pub mod pooling;
+mod silu;
 mod sum;
 pub mod upload;

@@ -3,10 +3,20 @@
 //! `SIDA_DEVICE=cuda:0` or `wgpu` names the device; by default any. On a machine without a GPU, Mesa's lavapipe
 //! (`mesa-vulkan-drivers`) is one.
 
+#[path = "gpu/column_sums.rs"]
+mod column_sums;
+#[path = "gpu/edm2.rs"]
+mod edm2;
+#[path = "gpu/elementwise.rs"]
+mod elementwise;
 #[path = "gpu/flat.rs"]
 mod flat;
+#[path = "gpu/group_norm.rs"]
+mod group_norm;
 #[path = "gpu/pixel_norm.rs"]
 mod pixel_norm;
+#[path = "gpu/pooling.rs"]
+mod pooling;
 #[path = "gpu/support.rs"]
 mod support;
 #[path = "gpu/upload.rs"]

@@ -1,0 +1,125 @@
+//! Weighted sums, concatenation, activations.
+
+use burn_backend::DType;
+use burn_cubecl::tensor::CubeTensor;
+use sida_cpu_kernels::elementwise::{self as cpu, Columns};
+use sida_gpu_kernels::{
+    concat::{concat, split},
+    elementwise::{Activation, activation, activation_gradient, weighted_sum, weighted_sum_gradients},
+};
+
+use super::support::{close, device, host, rounded, tensor, types, values};
+
+/// Shapes whose extents vectors divide, and do not.
+const SHAPES: [[usize; 4]; 3] = [[2, 3, 5, 24], [1, 16, 16, 6], [1, 1, 1, 3]];
+
+fn input(seed: u32, shape: [usize; 4], dtype: DType) -> Vec<f32> {
+    rounded(&values(seed, shape.iter().product()), dtype)
+}
+
+#[test]
+fn weighted_sums_and_their_gradients() {
+    let Some(device) = device() else { return };
+    for (dtype, tolerance) in types(&device) {
+        for shape in SHAPES {
+            let put = |values: &[f32]| tensor(values, &shape, dtype, &device);
+            let [mut a, mut b, dy] = [1, 2, 3].map(|seed| input(seed, shape, dtype));
+            // Held at either end, exactly there, and not a number.
+            (a[0], b[0], a[1], b[1], a[2], b[2]) = (3.0, 3.0, -3.0, -3.0, 0.25, 0.75);
+            for (weights, limit) in
+                [([0.5, 0.5], Some(0.5)), ([0.5, 0.75], Some(0.6)), ([0.5, 0.75], None), ([1.0, 1.0], None)]
+            {
+                let what = format!("sum {shape:?} {dtype:?} by {weights:?} within {limit:?}");
+                let mut sum = vec![0.0; a.len()];
+                cpu::weighted_sum(&a, weights[0], &b, weights[1], &mut sum);
+                let (mut truth, mut passed) = (sum.clone(), dy.clone());
+                if let Some(limit) = limit {
+                    cpu::hold(&sum, limit, &mut truth);
+                    cpu::within(&sum, limit, &dy, &mut passed);
+                }
+                let (found, held) = weighted_sum(put(&a), put(&b), weights, limit);
+                close(&what, &host(found), &truth, tolerance);
+                let both = weighted_sum_gradients(put(&dy), held.clone(), weights, [true, true]);
+                let second = weighted_sum_gradients(put(&dy), held, weights, [false, true]);
+                assert!(second[0].is_none());
+                let found = [both[0].clone(), both[1].clone(), second[1].clone()].map(Option::unwrap);
+                for (found, weight) in found.into_iter().zip([weights[0], weights[1], weights[1]]) {
+                    let truth: Vec<f32> = passed.iter().map(|v| v * weight).collect();
+                    close(&format!("gradient of {what}"), &host(found), &truth, tolerance);
+                }
+            }
+            b[0] = f32::NAN;
+            let (found, held) = weighted_sum(put(&a), put(&b), [0.5, 0.5], Some(0.5));
+            assert!(host(found)[0].is_nan(), "NaN stays NaN");
+            let [passed, _] = weighted_sum_gradients(put(&dy), held, [1.0, 1.0], [true, false]);
+            assert_eq!(host(passed.unwrap())[0], dy[0], "and was not held");
+        }
+    }
+}
+
+#[test]
+fn concatenation_and_its_gradients() {
+    let Some(device) = device() else { return };
+    for (dtype, tolerance) in types(&device) {
+        for [ca, cb] in [[24, 8], [3, 4], [1, 64]] {
+            let (rows, weights) = (30, [0.7, 1.3]);
+            let shape = |c: usize| [2, 3, 5, c];
+            let [a, b] = [ca, cb].map(|c| input(c as u32, shape(c), dtype));
+            let wide = ca + cb;
+            let sides = [
+                Columns { wide, offset: 0, width: ca, weight: weights[0] },
+                Columns { wide, offset: ca, width: cb, weight: weights[1] },
+            ];
+            let mut truth = vec![0.0; rows * wide];
+            cpu::put_columns(&a, &mut truth, sides[0]);
+            cpu::put_columns(&b, &mut truth, sides[1]);
+            let put = |values: &[f32], c: usize| tensor(values, &shape(c), dtype, &device);
+            let found = host(concat(put(&a, ca), put(&b, cb), weights));
+            close(&format!("concatenation {ca} {cb} {dtype:?}"), &found, &truth, tolerance);
+
+            let dy = input(9, shape(wide), dtype);
+            let both = split(put(&dy, wide), [ca, cb], weights, [true, true]);
+            let [none, second] = split(put(&dy, wide), [ca, cb], weights, [false, true]);
+            assert!(none.is_none());
+            let check = |found: Option<CubeTensor>, i: usize| {
+                let mut truth = vec![0.0; rows * [ca, cb][i]];
+                cpu::take_columns(&dy, &mut truth, sides[i]);
+                let what = format!("gradient {i} of concatenation {ca} {cb} {dtype:?}");
+                close(&what, &host(found.unwrap()), &truth, tolerance);
+            };
+            let [first, other] = both;
+            check(first, 0);
+            check(other, 1);
+            check(second, 1);
+        }
+    }
+}
+
+#[test]
+fn activations_and_their_gradients() {
+    type Forward = fn(&[f32], &mut [f32]);
+    type Backward = fn(&[f32], &[f32], &mut [f32]);
+    let Some(device) = device() else { return };
+    let cases: [(Activation, Forward, Backward); 2] = [
+        (Activation::Silu, cpu::silu, cpu::silu_gradient),
+        (Activation::Relu, cpu::relu, cpu::relu_gradient),
+    ];
+    for (dtype, tolerance) in types(&device) {
+        for shape in SHAPES {
+            for (kind, forward, backward) in cases {
+                let put = |values: &[f32]| tensor(values, &shape, dtype, &device);
+                let mut x = input(1, shape, dtype).iter().map(|v| v * 8.0).collect::<Vec<f32>>();
+                // Where an exponential overflows, and where ReLU bends.
+                (x[0], x[1], x[2]) = (-200.0, 200.0, 0.0);
+                let dy = input(2, shape, dtype);
+                let mut truth = vec![0.0; x.len()];
+                forward(&x, &mut truth);
+                let what = format!("{kind:?} {shape:?} {dtype:?}");
+                close(&what, &host(activation(kind, put(&x))), &truth, tolerance);
+                backward(&x, &dy, &mut truth);
+                let found = host(activation_gradient(kind, put(&x), put(&dy)));
+                close(&format!("gradient of {what}"), &found, &truth, tolerance);
+            }
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The operations that are compared.
+
+use burn::tensor::{DType, Tensor};
+use sida::kernels::{self, GroupNorm};
+
+/// Of x `[2, 16, 16, 24]` and w `[24, 24, 3, 3]`, from which an operation takes whatever parameters it has.
+pub(crate) type Operation = fn(Tensor<4>, Tensor<4>) -> Tensor<4>;
+
+/// All, by name.
+pub(crate) const OPERATIONS: [(&str, Operation); 26] = [
+    ("convolution 3x3", |x, w| kernels::conv2d(x, w.clone(), Some(values(&w, 0, 1)))),
+    ("convolution 3x3 without padding", |x, w| kernels::conv2d_with(x, w, None, 1, [0, 0])),
+    ("convolution 3x3 of stride 2", |x, w| kernels::conv2d_with(x, w, None, 2, [1, 1])),
+    ("convolution 1x1", |x, w| kernels::conv2d(x, w.narrow(2, 1, 1).narrow(3, 1, 1), None)),
+    ("dense", |x, w| {
+        let bias = values(&w, 0, 1);
+        let w = w.narrow(2, 0, 1).narrow(3, 0, 1).reshape([24, 24]);
+        kernels::dense(x.reshape([512, 24]), w, Some(bias)).reshape([2, 16, 16, 24])
+    }),
+    ("group norm", |x, w| kernels::group_norm(x, norm(&w))),
+    ("group norm with shift before", |x, w| {
+        kernels::group_norm(x, GroupNorm { shift_before: Some(pair(&w, 2)), silu: true, ..norm(&w) })
+    }),
+    ("group norm with scale and shift", |x, w| {
+        let scale_shift = Some((pair(&w, 4), pair(&w, 6)));
+        kernels::group_norm(x, GroupNorm { scale_shift, silu: true, ..norm(&w) })
+    }),
+    ("attention", |x, _| kernels::attention(x, 2, Some(1e-4))),
+    ("mp_silu", |x, _| kernels::mp_silu(x, None)),
+    ("mp_silu with gain", |x, w| kernels::mp_silu(x, Some(values(&w, 0, 2).reshape([2, 24])))),
+    ("pixel norm", |x, _| kernels::pixel_norm(x, 1e-4)),
+    ("normalised weights", |x, w| kernels::conv2d(x, kernels::normalize_rows(w, 1e-4, 0.1, None), None)),
+    ("normalised weights with gain", |x, w| {
+        let gain = w.clone().narrow(0, 0, 1).narrow(1, 0, 1).narrow(2, 0, 1).narrow(3, 0, 1).reshape([1]);
+        kernels::conv2d(x, kernels::normalize_rows(w, 1e-4, 0.1, Some(gain)), None)
+    }),
+    ("weighted sum", |x, w| kernels::weighted_sum(x, 0.7, like_x(&w), 0.3, None)),
+    ("weighted sum with limit", |x, w| kernels::weighted_sum(x, 0.7, like_x(&w), 0.3, Some(1.0))),
+    ("sum by equal weights", |x, w| kernels::weighted_sum(x, 0.7, like_x(&w), 0.7, Some(1.0))),
+    ("silu", |x, _| kernels::silu(x)),
+    ("relu", |x, _| kernels::relu(x)),
+    ("concatenation", |x, w| kernels::concat(x, 0.7, like_x(&w).narrow(3, 0, 8), 1.3)),
+    ("down", |x, _| kernels::downsample(x, &[1.0, 3.0, 3.0, 1.0])),
+    ("maximum pool", |x, _| kernels::max_pool(x, 2, 1)),
+    ("average pool", |x, _| kernels::average_pool(x)),
+    ("maximum pool, no gradient", |x, _| kernels::max_pool(x.clone().detach(), 1, 1) + x),
+    ("average pool, no gradient", |x, _| kernels::average_pool(x.clone().detach()) + x),
+    ("up", |x, _| kernels::upsample(x, &[1.0, 1.0])),
+];
+
+/// As many values of some rows of w as x has channels.
+fn values(w: &Tensor<4>, first: usize, rows: usize) -> Tensor<1> {
+    w.clone().narrow(0, first, rows).narrow(2, 0, 1).narrow(3, 0, 1).reshape([24 * rows])
+}
+
+/// A row for each sample; in f32, as embeddings are.
+fn pair(w: &Tensor<4>, first: usize) -> Tensor<2> {
+    values(w, first, 2).reshape([2, 24]).cast(DType::F32)
+}
+
+/// A group norm whose parameters are in f32, as networks keep them.
+fn norm(w: &Tensor<4>) -> GroupNorm {
+    GroupNorm {
+        groups: 6,
+        eps: 1e-5,
+        weight: values(w, 0, 1).cast(DType::F32),
+        bias: values(w, 1, 1).cast(DType::F32),
+        shift_before: None,
+        scale_shift: None,
+        silu: false,
+    }
+}
+
+/// A tensor of x's shape; w has fewer values, and some are in it several times.
+fn like_x(w: &Tensor<4>) -> Tensor<4> {
+    Tensor::cat(vec![w.clone().reshape([5184]); 3], 0).narrow(0, 0, 12288).reshape([2, 16, 16, 24])
+}
