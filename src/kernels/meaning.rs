@@ -3,13 +3,14 @@
 #![expect(missing_docs, reason = "each says the same as the operation of its name")]
 
 use burn::tensor::{
-    Tensor,
+    Tensor, TensorData,
     activation::{self, softmax},
     module,
     ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions},
 };
 
-use super::{AdamStep, GroupNorm, to_nchw, to_nhwc};
+use super::{AdamStep, GroupNorm, cpu::random::Dropping, to_nchw, to_nhwc};
+use crate::seed::Draw;
 
 pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>) -> Tensor<4> {
     let [_, _, kh, kw] = weight.dims();
@@ -190,4 +191,19 @@ pub fn lerp<const D: usize>(from: Tensor<D>, to: Tensor<D>, weight: f64) -> Tens
 pub fn square_sums(tensors: &[Tensor<1>]) -> Tensor<1> {
     let sum = |tensor: &Tensor<1>| tensor.clone().cast(burn::tensor::DType::F32).square().sum();
     Tensor::cat(tensors.iter().map(sum).collect(), 0)
+}
+
+pub fn drop_activations(x: Tensor<4>, draw: Draw, first: u64, share: f64) -> Tensor<4> {
+    let [n, h, w, c] = x.dims();
+    let Dropping { threshold, kept } = Dropping::share(share);
+    // Two activations share a word; the lower half is the first one's.
+    let words = draw.words(first..first + n as u64, (h * w * c).div_ceil(2));
+    let halves = |word: u32| [word & 0xffff, word >> 16];
+    let mask = |bits| if bits < threshold { 0.0 } else { kept };
+    let of_sample = |words: &[u32]| {
+        words.iter().flat_map(|word| halves(*word)).take(h * w * c).map(mask).collect::<Vec<_>>()
+    };
+    let masks: Vec<f32> = words.chunks((h * w * c).div_ceil(2).max(1)).flat_map(of_sample).collect();
+    let masks = Tensor::<4>::from_data(TensorData::new(masks, [n, h, w, c]), (&x.device(), x.dtype()));
+    x * masks
 }

@@ -23,6 +23,7 @@ pub mod meaning;
 mod norm;
 mod pixel_norm;
 mod pooling;
+mod random;
 mod resample;
 mod tape;
 
@@ -37,4 +38,5 @@ pub use layout::{to_nchw, to_nhwc};
 pub use norm::{GroupNorm, group_norm};
 pub use pixel_norm::pixel_norm;
 pub use pooling::{average_pool, max_pool};
+pub use random::{drop_activations, normals, uniforms};
 pub use resample::{downsample, upsample};

@@ -5,6 +5,8 @@
 //! kernel needs rows.
 #![deny(clippy::undocumented_unsafe_blocks)]
 
+mod box_muller;
 mod launch;
 pub mod pixel_norm;
+pub mod random;
 mod sum;

@@ -5,5 +5,7 @@
 
 #[path = "gpu/pixel_norm.rs"]
 mod pixel_norm;
+#[path = "gpu/random.rs"]
+mod random;
 #[path = "gpu/support.rs"]
 mod support;
