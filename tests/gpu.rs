@@ -8,6 +8,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use libtest_mimic::{Arguments, Failed, Trial};
 use sida::{
     cli::device,
+    data::{Augment, AugmentDraw},
     kernels::{self, GroupNorm},
     seed::{Phase, Seed},
 };
@@ -18,7 +19,7 @@ const TOLERANCE: f32 = 5e-3;
 type Operation = fn(Tensor<4>, Tensor<4>) -> Tensor<4>;
 
 /// Operations on x `[2, 16, 16, 24]` and a weight `[24, 24, 3, 3]`.
-const OPERATIONS: [(&str, Operation); 16] = [
+const OPERATIONS: [(&str, Operation); 17] = [
     ("convolution 3x3", |x, w| kernels::conv2d(x, w, None)),
     ("convolution 3x3 without padding", |x, w| kernels::conv2d_with(x, w, None, 1, [0, 0])),
     ("convolution 3x3 of stride 2", |x, w| kernels::conv2d_with(x, w, None, 2, [1, 1])),
@@ -48,6 +49,10 @@ const OPERATIONS: [(&str, Operation); 16] = [
     }),
     ("pixel norm", |x, _| kernels::pixel_norm(x, 1e-4)),
     ("normalised weights", |x, w| kernels::conv2d(x, kernels::normalize_rows(w, 1e-4, 0.1, None), None)),
+    ("dropout", |x, _| {
+        let draw = Seed(0).at(Phase::FakeScore, 0).purpose("dropout");
+        kernels::drop_activations(x, draw, 5, 0.13)
+    }),
     ("weighted sum", |x, _| kernels::weighted_sum(x.clone(), 0.7, kernels::silu(x), 0.3, Some(1.0))),
     ("concatenation", |x, _| kernels::concat(x.clone(), 0.7, kernels::relu(x), 1.3)),
     ("down", |x, _| kernels::downsample(x, &[1.0, 3.0, 3.0, 1.0])),
@@ -63,14 +68,60 @@ fn main() {
         Ok((_, name)) => println!("on {name}"),
         Err(why) => println!("skipped: {why}"),
     }
-    let trial = |(name, operation): (&'static str, Operation)| match &gpu {
+    let trial = |name: &'static str, test: Box<dyn FnOnce(&Device) -> Result<(), Failed> + Send>| match &gpu {
         Ok((gpu, _)) => {
             let gpu = gpu.clone();
-            Trial::test(name, move || compare(name, operation, &gpu))
+            Trial::test(name, move || test(&gpu))
         }
         Err(_) => Trial::test(name, || Ok(())).with_ignored_flag(true),
     };
-    libtest_mimic::run(&arguments, OPERATIONS.into_iter().map(trial).collect()).exit();
+    let mut trials = vec![trial("draws", Box::new(draws)), trial("augmentation", Box::new(augmentation))];
+    for (name, operation) in OPERATIONS {
+        trials.push(trial(name, Box::new(move |gpu| compare(name, operation, gpu))));
+    }
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// Uniforms are the same bits, normals the same to 1e-6.
+fn draws(gpu: &Device) -> Result<(), Failed> {
+    let draw = Seed(5).at(Phase::Generator, 64).purpose("z");
+    let numbers = |device: &Device| {
+        let host = |t: Tensor<4>| t.into_data().try_to_vec::<f32>().expect("f32");
+        let dims = [3, 5, 7, 9];
+        let first = u64::from(u32::MAX);
+        (
+            host(kernels::uniforms(draw, first, dims, device)),
+            host(kernels::normals(draw, first, dims, device)),
+        )
+    };
+    let (ours, theirs) = (numbers(gpu), numbers(&Device::flex()));
+    if ours.0 != theirs.0 {
+        return Err("uniforms differ".into());
+    }
+    near("normals", &ours.1, &theirs.1, 1e-6)
+}
+
+/// EDM's, of images that are not square and whose flips matter, with all transforms and with none.
+fn augmentation(gpu: &Device) -> Result<(), Failed> {
+    for (p, dims) in [(1.0, [6, 3, 20, 16]), (0.0, [2, 1, 8, 8]), (0.5, [8, 2, 5, 9])] {
+        let draws = AugmentDraw::make(Seed(3).at(Phase::FakeScore, 0), 0..dims[0] as u64);
+        let [ours, theirs] = [gpu, &Device::flex()].map(|device| {
+            let augmented = Augment::edm(p).apply(normals("images", dims, device), &draws);
+            augmented.images.into_data().try_to_vec::<f32>().expect("f32")
+        });
+        near(&format!("augmented with probability {p}"), &ours, &theirs, 2e-4)?;
+    }
+    Ok(())
+}
+
+/// No two numbers are further apart than so much.
+fn near(what: &str, ours: &[f32], theirs: &[f32], tolerance: f32) -> Result<(), Failed> {
+    let gap = ours.iter().zip(theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    println!("{what}: {gap:.1e}");
+    if ours.len() != theirs.len() || gap > tolerance || ours.iter().any(|v| v.is_nan()) {
+        return Err(format!("{what}: off by {gap:.1e}").into());
+    }
+    Ok(())
 }
 
 /// What `SIDA_GPU` names; else the first device of any kind.

@@ -26,6 +26,7 @@ mod pooling;
 mod random;
 mod resample;
 mod tape;
+mod warp;
 
 pub use adam::{AdamStep, adam, lerp, square_sums};
 pub use attention::attention;
@@ -40,3 +41,4 @@ pub use pixel_norm::pixel_norm;
 pub use pooling::{average_pool, max_pool};
 pub use random::{drop_activations, normals, uniforms};
 pub use resample::{downsample, upsample};
+pub use warp::{Pose, Warping, warp};

@@ -10,3 +10,4 @@ mod launch;
 pub mod pixel_norm;
 pub mod random;
 mod sum;
+pub mod warp;

@@ -9,3 +9,5 @@ mod pixel_norm;
 mod random;
 #[path = "gpu/support.rs"]
 mod support;
+#[path = "gpu/warp.rs"]
+mod warp;
