@@ -11,7 +11,10 @@ use std::{
 };
 
 use burn::tensor::{Device, Distribution, Tensor};
-use sida::kernels::{self, AdamStep, GroupNorm, InstructionSet, Recycler};
+use sida::{
+    kernels::{self, AdamStep, GroupNorm, InstructionSet, Recycler},
+    seed::{Phase, Seed},
+};
 
 #[global_allocator]
 static ALLOCATOR: Recycler = Recycler;
@@ -65,6 +68,9 @@ fn main() {
                 kernels::attention(x, 1, None)
             });
         }
+        let draw = Seed(0).at(Phase::FakeScore, 0);
+        bench.both(&name("dropout"), x, [1; 4], |x, _| kernels::drop_activations(x, draw, 0, 0.13));
+        bench.time(&name("normals"), || drop(black_box(kernels::normals(draw, 0, x, &Device::flex()))));
         bench.both(&name("mp_silu"), x, [1; 4], |x, _| kernels::mp_silu(x, None));
     }
     let device = Device::flex();

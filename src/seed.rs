@@ -1,14 +1,12 @@
 //! `Seed`: a draw is a function of (seed, stage, phase, nimg, sample), never of a generator's state.
 //!
-//! That is what makes a resumed run bit-identical, and a recipe independent of how its batch is split:
-//! draws are made per sample, on the host, and are the same on every device.
+//! That is what makes a resumed run bit-identical, and a recipe independent of how its batch is split: draws are made per
+//! sample and by counting, and are the same on every device.
 
 use std::ops::Range;
 
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-use rand_distr::StandardNormal;
 use serde::{Deserialize, Serialize};
+use sida_cpu_kernels::random::{self, Key};
 
 use crate::stage_name::StageName;
 
@@ -63,26 +61,40 @@ impl Draw {
         Self(*hash.finalize().as_bytes())
     }
 
-    /// The generator of one sample; `sample` counts within the whole batch, not within a micro-batch.
-    pub fn sample(self, sample: u64) -> ChaCha8Rng {
-        let mut rng = ChaCha8Rng::from_seed(self.0);
-        rng.set_stream(sample);
-        rng
+    /// What its numbers follow from, with a sample and an element; a sample is counted within the whole batch, not within a
+    /// micro-batch. Devices draw with it too.
+    pub fn key(self) -> Key {
+        let (words, _) = self.0.as_chunks::<4>();
+        Key::new([0, 1, 2].map(|i| u32::from_le_bytes(words[i])))
     }
 
-    /// Standard normals, `per_sample` for each sample of the range, one sample after another.
+    /// Standard normals on the host, `per_sample` for each sample of the range, one sample after another.
     pub fn normals(self, samples: Range<u64>, per_sample: usize) -> Vec<f32> {
-        samples.flat_map(|s| self.sample(s).sample_iter(StandardNormal).take(per_sample)).collect()
+        host(samples, per_sample, |first, out| random::normals(self.key(), first, per_sample, out))
     }
 
-    /// Uniforms in [0, 1), `per_sample` for each sample of the range.
+    /// Uniforms in [0, 1) on the host, `per_sample` for each sample of the range.
     pub fn uniforms(self, samples: Range<u64>, per_sample: usize) -> Vec<f32> {
-        let of_one = |s| {
-            let mut rng = self.sample(s);
-            (0..per_sample).map(move |_| rng.random::<f32>())
-        };
-        samples.flat_map(of_one).collect()
+        host(samples, per_sample, |first, out| random::uniforms(self.key(), first, per_sample, out))
     }
+
+    /// Words of 32 bits on the host, `per_sample` for each sample of the range.
+    pub fn words(self, samples: Range<u64>, per_sample: usize) -> Vec<u32> {
+        random::words(self.key(), samples, per_sample)
+    }
+
+    /// Whole numbers below each of the `ends`, for one sample; even to one part in 2^64 of an end.
+    pub fn below(self, sample: u64, ends: &[u64]) -> Vec<u64> {
+        let words = self.words(sample..sample + 1, 2 * ends.len());
+        let wide = |[low, high]: &[u32; 2]| u128::from(*low) | u128::from(*high) << 32;
+        let pairs = words.as_chunks::<2>().0.iter().map(wide);
+        pairs.zip(ends).map(|(word, end)| ((word * u128::from(*end)) >> 64) as u64).collect()
+    }
+}
+
+fn host(samples: Range<u64>, per_sample: usize, fill: impl FnOnce(u64, &mut [f32])) -> Vec<f32> {
+    let len = samples.clone().count() * per_sample;
+    sida_cpu_kernels::filled(len, |out| fill(samples.start, out))
 }
 
 #[cfg(test)]
@@ -112,5 +124,16 @@ mod tests {
         for (i, a) in keys.iter().enumerate() {
             assert!(keys[i + 1..].iter().all(|b| a != b), "key {i} is not unique");
         }
+    }
+
+    #[test]
+    fn whole_numbers_below_an_end_are_even() {
+        let drawn = Seed(7).at(Phase::Sample, 0).below(3, &[5; 10_000]);
+        for value in 0..5 {
+            let count = drawn.iter().filter(|v| **v == value).count() as f64;
+            // Four standard deviations of a share of 10,000 trials.
+            assert!((count - 2000.0).abs() < 160.0, "{value}: {count}");
+        }
+        assert!(drawn.iter().all(|v| *v < 5));
     }
 }

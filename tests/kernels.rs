@@ -7,7 +7,10 @@ use std::{
 
 use burn::tensor::{Device, Tensor, TensorData};
 use proptest::prelude::*;
-use sida::kernels::{self, AdamStep, GroupNorm, InstructionSet, Places, meaning};
+use sida::{
+    kernels::{self, AdamStep, GroupNorm, InstructionSet, Places, meaning},
+    seed::{Draw, Phase, Seed},
+};
 
 // As in the program: recycled memory is not zero, so an element that a kernel forgets shows up.
 #[global_allocator]
@@ -299,6 +302,21 @@ proptest! {
         let run = |f: fn(Tensor<1>) -> Tensor<1>| move |t: &[Tensor<1>]| f(t[0].clone() * 20.0);
         check(2e-6, &[input(&[len], seed)], run(kernels::silu), run(meaning::silu))?;
         check(1e-6, &[input(&[len], seed)], run(kernels::relu), run(meaning::relu))?;
+    }
+}
+
+/// Dropped activations and their gradients are those of the mask's definition, bit for bit; handles of x see nothing of it.
+#[test]
+fn dropped_activations() {
+    let draw = Seed(3).at(Phase::FakeScore, 64).purpose("dropout");
+    for set in [InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512] {
+        let _set = force(set);
+        for dims in [[3, 4, 4, 16], [2, 3, 5, 7], [1, 1, 1, 1], [2, 33, 32, 24]] {
+            let run = |f: fn(Tensor<4>, Draw, u64, f64) -> Tensor<4>| {
+                run(&[input(&dims, 1)], |t| f(shaped(&t[0], dims), draw, 17, 0.13))
+            };
+            assert!(run(kernels::drop_activations) == run(meaning::drop_activations), "{dims:?} {set:?}");
+        }
     }
 }
 

@@ -16,10 +16,12 @@ use crate::{
     },
     kimg::Kimg,
     state_dict::StateDict,
+    terminal,
 };
 
-/// What this program writes; a newer number is refused.
-const FORMAT: u64 = 2;
+/// What this program writes. A newer number is refused; an older one is passed over, because a training that went on from it
+/// would be half of one and half of another: other draws.
+const FORMAT: u64 = 3;
 const STATE: &str = "state.safetensors";
 const HEADER: &str = "checkpoint.json";
 /// Older checkpoints than these are deleted: one may turn out to be damaged.
@@ -144,6 +146,13 @@ impl CheckpointStore {
 
 fn read<P: for<'de> Deserialize<'de>>(path: &Path) -> Result<Checkpoint<P>> {
     let header = whole(path)?;
+    if header.format < FORMAT {
+        return Err(Error::Unusable(format!(
+            "`{}` was made by an older sida, which drew other numbers (format {}; this one writes {FORMAT}): the training begins anew",
+            terminal::path(path),
+            header.format
+        )));
+    }
     let (state, _) = safetensors::read(&path.join(STATE))?;
     Ok(Checkpoint { nimg: header.nimg, state, progress: header.progress, path: path.to_path_buf() })
 }
@@ -201,12 +210,26 @@ mod tests {
     }
 
     #[test]
+    fn no_training_goes_on_from_an_older_format() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = CheckpointStore::new(dir.path());
+        store.save(100, &state(1.0), &()).unwrap();
+        let file = dir.path().join("checkpoint-0000000100/checkpoint.json");
+        let older = fs::read_to_string(&file).unwrap().replace("\"format\": 3", "\"format\": 2");
+        fs::write(&file, older).unwrap();
+        assert!(store.latest::<()>(u64::MAX).unwrap().is_none());
+        assert_eq!(store.damaged().unwrap(), [] as [String; 0], "it is whole for all that");
+        let error = read::<()>(file.parent().unwrap()).unwrap_err().to_string();
+        assert!(error.contains("drew other numbers (format 2; this one writes 3)"), "{error}");
+    }
+
+    #[test]
     fn a_newer_format_is_refused_and_not_passed_over() {
         let dir = tempfile::tempdir().unwrap();
         let store = CheckpointStore::new(dir.path());
         store.save(100, &state(1.0), &()).unwrap();
         let file = dir.path().join("checkpoint-0000000100/checkpoint.json");
-        let newer = fs::read_to_string(&file).unwrap().replace("\"format\": 2", "\"format\": 9");
+        let newer = fs::read_to_string(&file).unwrap().replace("\"format\": 3", "\"format\": 9");
         fs::write(&file, newer).unwrap();
         assert!(matches!(store.latest::<()>(u64::MAX), Err(Error::NewerFormat { found: 9, .. })));
     }

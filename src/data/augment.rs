@@ -1,16 +1,19 @@
 //! EDM's augmentation: images and the labels that tell the network what was done to them.
 //!
 //! A pure function of images and draws (Karras et al. 2022, appendix F.2). No gradient flows through it: the
-//! fake score network learns from augmented images that are data to it. The work is done on the host, one
-//! sample per task, so every device gives the same bits.
+//! fake score network learns from augmented images that are data to it. What happens to a sample is decided on the host;
+//! the CPU's images are warped there, one sample per task, a GPU's where they are.
 
 use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
 use serde::Deserialize;
 
-use crate::data::{
-    augment_draws::AugmentDraw,
-    warp::{Affine, Margin, Warp},
+use crate::{
+    data::{
+        augment_draws::AugmentDraw,
+        warp::{Affine, Margin, SYM6, Warp},
+    },
+    kernels::{self, Pose, Warping},
 };
 
 /// Spread of log2 of the isotropic scale.
@@ -77,28 +80,52 @@ impl Augment {
     pub fn apply(&self, images: Tensor<4>, draws: &[AugmentDraw]) -> Augmented {
         let device = images.device();
         let [n, c, h, w] = images.dims();
-        let mut pixels =
-            images.detach().into_data().convert::<f32>().try_into_vec::<f32>().expect("f32 after conversion");
-        let labels = self.apply_host(&mut pixels, [n, c, h, w], draws);
-        Augmented {
-            images: Tensor::from_data(TensorData::new(pixels, [n, c, h, w]), &device),
-            labels: Tensor::from_data(TensorData::new(labels, [n, self.label_dim()]), &device),
-        }
-    }
-
-    /// As `apply`, in place on host memory; returns the labels, row by row.
-    fn apply_host(&self, images: &mut [f32], shape: [usize; 4], draws: &[AugmentDraw]) -> Vec<f32> {
-        let [n, c, h, w] = shape;
-        assert_eq!(images.len(), n * c * h * w, "images fill their shape");
         assert_eq!(draws.len(), n, "one draw per sample");
         let chosen: Vec<Chosen> = draws.iter().map(|draw| self.choose(draw)).collect();
-        let labels = chosen.iter().flat_map(|chosen| self.labels(chosen)).collect();
+        let labels: Vec<f32> = chosen.iter().flat_map(|chosen| self.labels(chosen)).collect();
+        let labels = Tensor::from_data(TensorData::new(labels, [n, self.label_dim()]), &device);
+        let images = match self.apply_there(images.detach(), &chosen) {
+            Ok(images) => images,
+            Err(images) => {
+                let data = images.into_data().convert::<f32>();
+                let mut pixels = data.try_into_vec::<f32>().expect("f32 after conversion");
+                self.apply_host(&mut pixels, [n, c, h, w], &chosen);
+                Tensor::from_data(TensorData::new(pixels, [n, c, h, w]), &device)
+            }
+        };
+        Augmented { images, labels }
+    }
+
+    /// On the GPU where the images are; gives images back that are the host's.
+    #[allow(clippy::result_large_err, reason = "a tensor given back is not an error but the other path")]
+    fn apply_there(&self, images: Tensor<4>, chosen: &[Chosen]) -> Result<Tensor<4>, Tensor<4>> {
+        let [_, c, h, w] = images.dims();
+        let maps: Vec<Affine> = chosen.iter().map(|chosen| self.map(chosen, w, h)).collect();
+        // Flips alone change no pixel.
+        let Some(warp) = self.warp(&maps, [c, h, w]) else { return Err(images) };
+        let pose = |(chosen, map): (&Chosen, &Affine)| Pose {
+            map: warp.between_pixels(map).rows(),
+            flips: [chosen.xflip, chosen.yflip],
+        };
+        let poses: Vec<Pose> = chosen.iter().zip(&maps).map(pose).collect();
+        kernels::warp(images, &Warping { filter: &SYM6, margin: warp.margin.sides(), poses: &poses })
+    }
+
+    /// What moves pixels by fractions, where anything does.
+    fn warp(&self, maps: &[Affine], shape: [usize; 3]) -> Option<Warp> {
+        let [_, h, w] = shape;
+        self.is_geometric().then(|| Warp { shape, margin: Margin::around(maps, w, h) })
+    }
+
+    /// In place on host memory.
+    fn apply_host(&self, images: &mut [f32], shape: [usize; 4], chosen: &[Chosen]) {
+        let [n, c, h, w] = shape;
+        assert_eq!(images.len(), n * c * h * w, "images fill their shape");
         if images.is_empty() {
-            return labels;
+            return;
         }
         let maps: Vec<Affine> = chosen.iter().map(|chosen| self.map(chosen, w, h)).collect();
-        let warp =
-            self.is_geometric().then(|| Warp { shape: [c, h, w], margin: Margin::around(&maps, w, h) });
+        let warp = self.warp(&maps, [c, h, w]);
         images.par_chunks_mut(c * h * w).zip(chosen.par_iter().zip(&maps)).for_each(
             |(image, (chosen, map))| {
                 // A plane turned by half is one flipped both ways.
@@ -113,7 +140,6 @@ impl Augment {
                 }
             },
         );
-        labels
     }
 
     fn is_geometric(&self) -> bool {
@@ -200,6 +226,19 @@ mod tests {
         (0..n).map(|i| (i as f32 * 0.37).sin()).collect()
     }
 
+    /// On the host; with the labels.
+    fn augmented(
+        pipe: &Augment,
+        images: &mut Vec<f32>,
+        shape: [usize; 4],
+        draws: &[AugmentDraw],
+    ) -> Vec<f32> {
+        let tensor = Tensor::from_data(TensorData::new(images.clone(), shape), &burn::tensor::Device::flex());
+        let augmented = pipe.apply(tensor, draws);
+        *images = augmented.images.into_data().try_into_vec().unwrap();
+        augmented.labels.into_data().try_into_vec().unwrap()
+    }
+
     #[test]
     fn edm_has_nine_labels_and_fewer_where_a_transform_is_off() {
         assert_eq!(Augment::edm(0.12).label_dim(), 9);
@@ -212,7 +251,7 @@ mod tests {
         let pipe = Augment { xflip: 1.0, yflip: 1.0, ..Augment::default() };
         let draw = AugmentDraw { xflip_w: true, yflip_w: true, ..AugmentDraw::default() };
         let mut images = ramp(2 * 3 * 4);
-        let labels = pipe.apply_host(&mut images, [1, 2, 3, 4], &[draw]);
+        let labels = augmented(&pipe, &mut images, [1, 2, 3, 4], &[draw]);
         let mut expected = ramp(2 * 3 * 4);
         expected.chunks_mut(12).for_each(<[f32]>::reverse);
         assert_eq!(images, expected);
@@ -225,7 +264,7 @@ mod tests {
         let pipe = Augment::edm(1.0);
         let draw = AugmentDraw { scale_w: 1.0, rotate_frac_w: 0.7, aniso_w: 0.5, ..AugmentDraw::default() };
         let mut images = vec![0.5; 16 * 16];
-        pipe.apply_host(&mut images, [1, 1, 16, 16], &[draw]);
+        augmented(&pipe, &mut images, [1, 1, 16, 16], &[draw]);
         assert!(images.iter().all(|v| (v - 0.5).abs() < 2e-3), "{images:?}");
     }
 
@@ -236,10 +275,10 @@ mod tests {
         let draw = AugmentDraw { translate_frac_w: [1.0, 0.0], ..AugmentDraw::default() };
         let original = ramp(16 * 16);
         let mut images = original.clone();
-        let labels = pipe.apply_host(&mut images, [1, 1, 16, 16], &[draw]);
+        let labels = augmented(&pipe, &mut images, [1, 1, 16, 16], &[draw]);
         let mut still = original.clone();
         let rest = AugmentDraw { translate_frac_w: [0.0, 0.0], ..AugmentDraw::default() };
-        pipe.apply_host(&mut still, [1, 1, 16, 16], &[rest]);
+        augmented(&pipe, &mut still, [1, 1, 16, 16], &[rest]);
         for y in 0..16 {
             for x in 2..16 {
                 assert!((images[y * 16 + x] - still[y * 16 + x - 2]).abs() < 1e-5, "at {x}, {y}");
@@ -253,7 +292,8 @@ mod tests {
     fn nan_stays_with_its_own_sample() {
         let mut images = ramp(2 * 64);
         images[3] = f32::NAN;
-        Augment::edm(0.5).apply_host(
+        augmented(
+            &Augment::edm(0.5),
             &mut images,
             [2, 1, 8, 8],
             &[AugmentDraw::default(), AugmentDraw::default()],

@@ -2,10 +2,12 @@
 
 use std::ops::Range;
 
-use rand::RngExt;
-use rand_distr::{Distribution, StandardNormal};
-
 use crate::seed::Draw;
+
+/// Uniforms of one sample.
+const UNIFORMS: usize = 11;
+/// Normals of one sample.
+const NORMALS: usize = 4;
 
 /// What the augmentation of one sample draws: `w` and `r` say how strongly, `u` decides whether at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -43,28 +45,28 @@ pub struct AugmentDraw {
 impl AugmentDraw {
     /// One draw for each sample of the range, whatever transforms are on.
     pub fn make(draw: Draw, samples: Range<u64>) -> Vec<Self> {
-        samples.map(|sample| Self::from_rng(&mut draw.sample(sample))).collect()
+        let uniforms = draw.purpose("uniforms").uniforms(samples.clone(), UNIFORMS);
+        let normals = draw.purpose("normals").normals(samples, NORMALS);
+        let (uniforms, normals) = (uniforms.as_chunks().0, normals.as_chunks().0);
+        uniforms.iter().zip(normals).map(|(uniforms, normals)| Self::of(*uniforms, *normals)).collect()
     }
 
-    fn from_rng(rng: &mut impl RngExt) -> Self {
-        fn normal(rng: &mut impl RngExt) -> f32 {
-            StandardNormal.sample(rng)
-        }
+    fn of(u: [f32; UNIFORMS], z: [f32; NORMALS]) -> Self {
         Self {
-            xflip_w: rng.random(),
-            xflip_u: rng.random(),
-            yflip_w: rng.random(),
-            yflip_u: rng.random(),
-            scale_w: normal(rng),
-            scale_u: rng.random(),
-            rotate_frac_w: rng.random(),
-            rotate_frac_u: rng.random(),
-            aniso_w: normal(rng),
-            aniso_r: rng.random(),
-            aniso_u: rng.random(),
-            aniso_rotate_u: rng.random(),
-            translate_frac_w: [normal(rng), normal(rng)],
-            translate_frac_u: rng.random(),
+            xflip_w: u[0] < 0.5,
+            xflip_u: u[1],
+            yflip_w: u[2] < 0.5,
+            yflip_u: u[3],
+            scale_w: z[0],
+            scale_u: u[4],
+            rotate_frac_w: u[5],
+            rotate_frac_u: u[6],
+            aniso_w: z[1],
+            aniso_r: u[7],
+            aniso_u: u[8],
+            aniso_rotate_u: u[9],
+            translate_frac_w: [z[2], z[3]],
+            translate_frac_u: u[10],
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::ops::{Mul, Range};
 
 /// The low-pass filter of sym6.
-const SYM6: [f32; 12] = [
+pub(in crate::data) const SYM6: [f32; 12] = [
     0.015_404_109_327_027_373,
     0.003_490_712_084_217_470_2,
     -0.117_990_111_148_190_57,
@@ -46,6 +46,12 @@ impl Affine {
         Self([[1.0, 0.0, x], [0.0, 1.0, y]])
     }
 
+    /// Its six numbers, row by row.
+    pub(in crate::data) fn rows(self) -> [f32; 6] {
+        let Self([[a, b, c], [d, e, f]]) = self;
+        [a, b, c, d, e, f].map(|number| number as f32)
+    }
+
     fn at(&self, x: f64, y: f64) -> [f64; 2] {
         self.0.map(|[a, b, c]| a * x + b * y + c)
     }
@@ -76,6 +82,11 @@ pub(in crate::data) struct Margin {
 }
 
 impl Margin {
+    /// Left, top, right, bottom.
+    pub(in crate::data) fn sides(self) -> [usize; 4] {
+        [self.left, self.top, self.right, self.bottom]
+    }
+
     /// What the maps of a batch need: the images of the corners, and the filters' reach beyond them.
     pub(in crate::data) fn around(maps: &[Affine], w: usize, h: usize) -> Self {
         let (cx, cy) = ((w as f64 - 1.0) / 2.0, (h as f64 - 1.0) / 2.0);
@@ -109,19 +120,9 @@ impl Warp {
     /// Warps one image `[c, h, w]` in place; `map` takes output pixels to input pixels, from the centre.
     pub(in crate::data) fn apply(&self, image: &mut [f32], map: &Affine) {
         let [_, h, w] = self.shape;
-        let Margin { left, top, right, bottom } = self.margin;
-        let padded = [h + top + bottom, w + left + right];
-        let shift =
-            Affine::translation((left as f64 - right as f64) / 2.0, (top as f64 - bottom as f64) / 2.0);
-        // In pixels of the upsampled image, whose centres lie a quarter of an original pixel off.
-        let map = Affine::translation(-0.5, -0.5)
-            * Affine::scale(2.0, 2.0)
-            * shift
-            * *map
-            * Affine::scale(0.5, 0.5)
-            * Affine::translation(0.5, 0.5);
-
-        let (sw, sh) = (2 * (w + 2 * RIM), 2 * (h + 2 * RIM));
+        let padded = self.padded();
+        let map = self.upsampled(map);
+        let [sh, sw] = self.sampled();
         let points = sample_points(&map, [sh, sw], [2 * padded[0], 2 * padded[1]]);
         let Some((rows, columns)) = bounds(&points, [2 * padded[0], 2 * padded[1]]) else {
             image.fill(0.0);
@@ -137,6 +138,39 @@ impl Warp {
             }
             downsample(&sampled, sw, plane, w);
         }
+    }
+
+    /// The map in pixels of the upsampled image, whose centres lie a quarter of an original pixel off, from the centres.
+    fn upsampled(&self, map: &Affine) -> Affine {
+        let Margin { left, top, right, bottom } = self.margin;
+        let shift =
+            Affine::translation((left as f64 - right as f64) / 2.0, (top as f64 - bottom as f64) / 2.0);
+        Affine::translation(-0.5, -0.5)
+            * Affine::scale(2.0, 2.0)
+            * shift
+            * *map
+            * Affine::scale(0.5, 0.5)
+            * Affine::translation(0.5, 0.5)
+    }
+
+    /// The same from pixel numbers of the sampled image to those of the padded and upsampled one.
+    pub(in crate::data) fn between_pixels(&self, map: &Affine) -> Affine {
+        let ([h, w], [sh, sw]) = (self.padded(), self.sampled());
+        Affine::translation(w as f64 - 0.5, h as f64 - 0.5)
+            * self.upsampled(map)
+            * Affine::translation(0.5 - sw as f64 / 2.0, 0.5 - sh as f64 / 2.0)
+    }
+
+    /// Height and width of the image continued by reflection.
+    fn padded(&self) -> [usize; 2] {
+        let ([_, h, w], Margin { left, top, right, bottom }) = (self.shape, self.margin);
+        [h + top + bottom, w + left + right]
+    }
+
+    /// Height and width of what is sampled: the upsampled output with its rim.
+    fn sampled(&self) -> [usize; 2] {
+        let [_, h, w] = self.shape;
+        [h, w].map(|size| 2 * (size + 2 * RIM))
     }
 
     /// The given rows and columns of the padded image, upsampled twofold.

@@ -5,13 +5,14 @@
 use std::ops::Range;
 
 use burn::tensor::{
-    Bool, Tensor,
+    Bool, Tensor, TensorData,
     activation::{self, softmax},
     module,
     ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions},
 };
 
-use super::{AdamStep, GroupNorm, Places, cpu::flat::LARGEST, to_nchw, to_nhwc};
+use super::{AdamStep, GroupNorm, Places, cpu::flat::LARGEST, cpu::random::Dropping, to_nchw, to_nhwc};
+use crate::seed::Draw;
 
 pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>) -> Tensor<4> {
     let [_, _, kh, kw] = weight.dims();
@@ -226,4 +227,19 @@ pub fn clean(flat: Tensor<1>, places: &Places, limit: Option<f64>) -> (Tensor<1>
         flat.slice_assign([place.clone()], held)
     });
     (flat, Tensor::cat(numbers, 0))
+}
+
+pub fn drop_activations(x: Tensor<4>, draw: Draw, first: u64, share: f64) -> Tensor<4> {
+    let [n, h, w, c] = x.dims();
+    let Dropping { threshold, kept } = Dropping::share(share);
+    // Two activations share a word; the lower half is the first one's.
+    let words = draw.words(first..first + n as u64, (h * w * c).div_ceil(2));
+    let halves = |word: u32| [word & 0xffff, word >> 16];
+    let mask = |bits| if bits < threshold { 0.0 } else { kept };
+    let of_sample = |words: &[u32]| {
+        words.iter().flat_map(|word| halves(*word)).take(h * w * c).map(mask).collect::<Vec<_>>()
+    };
+    let masks: Vec<f32> = words.chunks((h * w * c).div_ceil(2).max(1)).flat_map(of_sample).collect();
+    let masks = Tensor::<4>::from_data(TensorData::new(masks, [n, h, w, c]), (&x.device(), x.dtype()));
+    x * masks
 }

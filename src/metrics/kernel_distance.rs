@@ -1,7 +1,6 @@
 //! The kernel distance (KID, Binkowski et al. 2018): an unbiased squared MMD with a cubic kernel.
 
 use faer::{Mat, MatRef};
-use rand::RngExt;
 
 use super::{features::Features, parts};
 use crate::{Error, Result, seed::Draw};
@@ -20,11 +19,10 @@ impl Subset {
     pub fn draw(draw: Draw, count: usize, max_size: usize, generated: usize, real: usize) -> Vec<Self> {
         let size = max_size.min(generated).min(real);
         let choose = |purpose: &str, subset: usize, n: usize| {
-            let mut rng = draw.purpose(purpose).sample(subset as u64);
+            let left: Vec<u64> = (0..size).map(|i| (n - i) as u64).collect();
             let mut indices: Vec<usize> = (0..n).collect();
-            for i in 0..size {
-                let j = rng.random_range(i..n);
-                indices.swap(i, j);
+            for (i, ahead) in draw.purpose(purpose).below(subset as u64, &left).into_iter().enumerate() {
+                indices.swap(i, i + ahead as usize);
             }
             indices.truncate(size);
             indices

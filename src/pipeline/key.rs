@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 /// Grows when the same values come to mean another result, or lie elsewhere.
-pub const FORMAT: u64 = 2;
+pub const FORMAT: u64 = 3;
 
 /// Characters of a key that names and tables carry.
 const SHORT: usize = 8;

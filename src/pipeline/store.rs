@@ -275,13 +275,16 @@ pub fn write_record(dir: &Path, record: &Value) -> Result<()> {
     write_json(&dir.join(RECORD), record)
 }
 
+/// The first format whose stages lie in the store.
+const IN_STORE: u64 = 2;
+
 /// Whether a folder holds a stage of another layout than the store's: a program before it wrote that.
 ///
 /// # Errors
 /// `NewerFormat`.
 pub(super) fn is_older(dir: &Path) -> Result<bool> {
     let format = read_folder(dir)?.and_then(|folder| folder.record.get("format")?.as_u64());
-    Ok(format.is_some_and(|format| format < FORMAT))
+    Ok(format.is_some_and(|format| format < IN_STORE))
 }
 
 /// Whether a folder is a stage's, whatever is in it.

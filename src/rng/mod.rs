@@ -2,13 +2,12 @@
 
 mod mt19937;
 mod numpy;
-mod philox;
 mod torch_cpu;
 mod torch_cuda;
 mod tuple_hash;
 
 pub use numpy::NumpyRandomState;
-pub use philox::Philox;
+pub use sida_cpu_kernels::Philox;
 pub use torch_cpu::TorchCpu;
 pub use torch_cuda::{Gpu, TorchCuda};
 pub use tuple_hash::tuple_hash;

@@ -5,7 +5,7 @@
 
 use std::f64::consts::PI;
 
-use super::philox::Philox;
+use super::Philox;
 
 /// Threads of a block of torch's random kernels.
 const BLOCK: u64 = 256;

@@ -2,7 +2,7 @@
 
 use std::{ops::Range, sync::Arc};
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 
 use super::{context::Context, noise::even_class};
 use crate::{
@@ -85,8 +85,7 @@ impl DatasetBatches {
             let [n, c, h, w] = raw.dims();
             let eps = || {
                 let draw = request.draw.purpose("latents");
-                let values = draw.normals(request.samples.clone(), c / 2 * h * w);
-                Tensor::from_data(TensorData::new(values, [n, c / 2, h, w]), &self.device)
+                kernels::normals(draw, request.samples.start, [n, c / 2, h, w], &self.device)
             };
             self.codec.encode_final(raw, eps)
         });

@@ -1,67 +1,96 @@
-//! `Noise`: the random stream behind the seed of one image.
+//! `Noise`: the random streams behind the seeds of some images.
+
+use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use super::seeds::Rng;
 use crate::{
+    kernels,
     rng::{Gpu, TorchCpu, TorchCuda},
     seed::{Draw, Phase, Seed},
 };
 
-/// Everything random that makes one image: its latents first, then its class, then what its sampler adds.
-#[expect(clippy::large_enum_variant, reason = "there is one per image of a batch")]
+/// Everything random that makes images: their latents first, then their classes, then what their sampler adds.
 pub(super) enum Noise {
-    /// A function of the seed and the purpose.
-    Native(Draw),
-    /// `torch.Generator("cpu")`.
-    Cpu(TorchCpu),
+    /// A function of the purpose and the seed, which is the number of a sample.
+    Native(Vec<u64>),
+    /// `torch.Generator("cpu")`, one for each image.
+    Cpu(Vec<TorchCpu>),
     /// `torch.Generator("cuda")`; images of up to 64 x 64 x 4 values are the same on every GPU.
-    Cuda(TorchCuda),
+    Cuda(Vec<TorchCuda>),
 }
 
 impl Noise {
-    /// The stream of one seed. Torch's generators take it modulo 2^32, as the reference's scripts do.
-    pub(super) fn new(rng: Rng, seed: u64) -> Self {
+    /// The streams of some seeds. Torch's generators take them modulo 2^32, as the reference's scripts do.
+    pub(super) fn new(rng: Rng, seeds: &[u64]) -> Self {
+        let seeds_of_torch = seeds.iter().map(|seed| seed & 0xffff_ffff);
         match rng {
-            Rng::Native => Self::Native(Seed(seed).at(Phase::Sample, 0)),
-            Rng::TorchCpu => Self::Cpu(TorchCpu::new(seed & 0xffff_ffff)),
-            Rng::TorchCuda => Self::Cuda(TorchCuda::new(seed & 0xffff_ffff, Gpu::H100)),
+            Rng::Native => Self::Native(seeds.to_vec()),
+            Rng::TorchCpu => Self::Cpu(seeds_of_torch.map(TorchCpu::new).collect()),
+            Rng::TorchCuda => {
+                Self::Cuda(seeds_of_torch.map(|seed| TorchCuda::new(seed, Gpu::H100)).collect())
+            }
         }
     }
 
-    /// The image's latents: standard normals.
-    pub(super) fn latents(&mut self, n: usize) -> Vec<f32> {
+    /// The images' latents: standard normals. => `[n, c, h, w]`
+    pub(super) fn latents(&mut self, shape: [usize; 3], device: &Device) -> Tensor<4> {
+        self.normals("z", shape, device)
+    }
+
+    /// Each image's class, drawn after the latents and also where it is not used.
+    pub(super) fn classes(&mut self, classes: usize) -> Vec<usize> {
         match self {
-            Self::Native(draw) => draw.purpose("z").normals(0..1, n),
-            Self::Cpu(generator) => generator.randn_f32(n),
-            Self::Cuda(generator) => generator.randn_f32(n),
+            Self::Native(seeds) => {
+                let uniform = |seed: u64| native("class").uniforms(seed..seed + 1, 1)[0];
+                seeds.iter().map(|seed| even_class(uniform(*seed), classes)).collect()
+            }
+            Self::Cpu(streams) => each(streams, |stream| stream.randint(1, classes as u64)[0] as usize),
+            Self::Cuda(streams) => each(streams, |stream| stream.randint(1, classes as u64)[0] as usize),
         }
     }
 
-    /// The image's class, drawn after the latents and also where it is not used.
-    pub(super) fn class(&mut self, classes: usize) -> usize {
-        match self {
-            Self::Native(draw) => even_class(draw.purpose("class").uniforms(0..1, 1)[0], classes),
-            Self::Cpu(generator) => generator.randint(1, classes as u64)[0] as usize,
-            Self::Cuda(generator) => generator.randint(1, classes as u64)[0] as usize,
-        }
+    /// Standard normals for step `step` of a sampler; torch draws others for one that works in f64. => `[n, c, h, w]`
+    pub(super) fn step(
+        &mut self,
+        step: usize,
+        precision: DType,
+        shape: [usize; 3],
+        device: &Device,
+    ) -> Tensor<4> {
+        let size = shape.iter().product();
+        let values = match self {
+            Self::Cpu(streams) if precision == DType::F64 => each(streams, |stream| stream.randn_f64(size)),
+            Self::Cuda(streams) if precision == DType::F64 => each(streams, |stream| stream.randn_f64(size)),
+            _ => return self.normals(&format!("step {step}"), shape, device),
+        };
+        let [c, h, w] = shape;
+        let data = TensorData::new(values.concat(), [values.len(), c, h, w]);
+        Tensor::from_data(data, (device, DType::F64))
     }
 
-    /// Standard normals for step `step` of a sampler that works in f64.
-    pub(super) fn step_f64(&mut self, step: usize, n: usize) -> Vec<f64> {
-        match self {
-            Self::Native(_) => self.step_f32(step, n).into_iter().map(f64::from).collect(),
-            Self::Cpu(generator) => generator.randn_f64(n),
-            Self::Cuda(generator) => generator.randn_f64(n),
-        }
+    fn normals(&mut self, purpose: &str, [c, h, w]: [usize; 3], device: &Device) -> Tensor<4> {
+        let size = c * h * w;
+        let values = match self {
+            Self::Native(seeds) => {
+                let draw = native(purpose);
+                // Seeds that follow each other are drawn together.
+                let runs = seeds.chunk_by(|a, b| *b == a + 1);
+                let parts = runs.map(|run| kernels::normals(draw, run[0], [run.len(), c, h, w], device));
+                return Tensor::cat(parts.collect(), 0);
+            }
+            Self::Cpu(streams) => each(streams, |stream| stream.randn_f32(size)),
+            Self::Cuda(streams) => each(streams, |stream| stream.randn_f32(size)),
+        };
+        Tensor::from_data(TensorData::new(values.concat(), [values.len(), c, h, w]), device)
     }
+}
 
-    /// Standard normals for step `step` of a sampler that works in f32.
-    pub(super) fn step_f32(&mut self, step: usize, n: usize) -> Vec<f32> {
-        match self {
-            Self::Native(draw) => draw.purpose(&format!("step {step}")).normals(0..1, n),
-            Self::Cpu(generator) => generator.randn_f32(n),
-            Self::Cuda(generator) => generator.randn_f32(n),
-        }
-    }
+fn native(purpose: &str) -> Draw {
+    Seed(0).at(Phase::Sample, 0).purpose(purpose)
+}
+
+fn each<S, T>(streams: &mut [S], draw: impl FnMut(&mut S) -> T) -> Vec<T> {
+    streams.iter_mut().map(draw).collect()
 }
 
 /// The class of several equally likely ones that a uniform in [0, 1) stands for.
@@ -73,19 +102,40 @@ pub(super) fn even_class(uniform: f32, classes: usize) -> usize {
 mod tests {
     use super::*;
 
+    const RNGS: [Rng; 3] = [Rng::Native, Rng::TorchCpu, Rng::TorchCuda];
+
+    /// Latents, classes and a step's noise of some seeds.
+    fn draw(rng: Rng, seeds: &[u64]) -> (Vec<f32>, Vec<usize>, Vec<f64>) {
+        let mut noise = Noise::new(rng, seeds);
+        let (shape, device) = ([1, 2, 2], Device::flex());
+        let latents = noise.latents(shape, &device).into_data().try_into_vec().unwrap();
+        let classes = noise.classes(10);
+        let step = noise.step(0, DType::F64, shape, &device).into_data().convert::<f64>();
+        (latents, classes, step.try_into_vec().unwrap())
+    }
+
     #[test]
     fn one_seed_gives_one_stream_and_classes_cover_all() {
-        for rng in [Rng::Native, Rng::TorchCpu, Rng::TorchCuda] {
-            let draw = |seed| {
-                let mut noise = Noise::new(rng, seed);
-                (noise.latents(20), noise.class(10), noise.step_f64(0, 4))
-            };
-            assert_eq!(draw(5), draw(5));
-            assert_ne!(draw(5).0, draw(6).0);
-            let mut seen: Vec<usize> = (0..200).map(|seed| draw(seed).1).collect();
+        for rng in RNGS {
+            assert_eq!(draw(rng, &[5]), draw(rng, &[5]));
+            assert_ne!(draw(rng, &[5]).0, draw(rng, &[6]).0);
+            let mut seen = draw(rng, &(0..200).collect::<Vec<u64>>()).1;
             seen.sort_unstable();
             seen.dedup();
             assert_eq!(seen, (0..10).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn an_image_does_not_depend_on_its_neighbours() {
+        for rng in RNGS {
+            let seeds = [3, 4, 9, 2, u64::from(u32::MAX)];
+            let (latents, classes, step) = draw(rng, &seeds);
+            for (i, seed) in seeds.into_iter().enumerate() {
+                let alone = draw(rng, &[seed]);
+                let own = i * 4..(i + 1) * 4;
+                assert_eq!(alone, (latents[own.clone()].to_vec(), vec![classes[i]], step[own].to_vec()));
+            }
         }
     }
 }

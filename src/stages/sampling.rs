@@ -49,46 +49,37 @@ impl Sampling<'_> {
     /// What the network makes of some seeds, before it becomes bytes. => `[n, c, h, w]`
     pub(super) fn latents(&self, seeds: &[u64]) -> Tensor<4> {
         let side = self.network.img_resolution();
-        let shape = [seeds.len(), self.network.img_channels(), side, side];
-        let size = shape[1] * side * side;
-        let mut streams: Vec<Noise> = seeds.iter().map(|&seed| Noise::new(self.rng, seed)).collect();
-        let unit: Vec<f32> = streams.iter_mut().flat_map(|noise| noise.latents(size)).collect();
-        let unit = Tensor::from_data(TensorData::new(unit, shape), self.device);
-        let condition = Condition { class_labels: self.labels(&mut streams), augment_labels: None };
+        let shape = [self.network.img_channels(), side, side];
+        let mut noise = Noise::new(self.rng, seeds);
+        let unit = noise.latents(shape, self.device);
+        let condition = Condition { class_labels: self.labels(&mut noise), augment_labels: None };
 
-        let (f64_noise, drawing) = match (self.sampler, self.rng) {
-            (Sampler::Edm(_), Rng::Native) => (true, Drawing::WhereAdded),
+        let (precision, drawing) = match (self.sampler, self.rng) {
+            (Sampler::Edm(_), Rng::Native) => (DType::F64, Drawing::WhereAdded),
             // A generator with a state has to draw whenever the reference draws.
-            (Sampler::Edm(_), _) => (true, Drawing::Always),
-            _ => (false, Drawing::WhereAdded),
+            (Sampler::Edm(_), _) => (DType::F64, Drawing::Always),
+            _ => (DType::F32, Drawing::WhereAdded),
         };
-        let mut fresh = |step: usize| {
-            if f64_noise {
-                let values: Vec<f64> = streams.iter_mut().flat_map(|s| s.step_f64(step, size)).collect();
-                Tensor::from_data(TensorData::new(values, shape), (self.device, DType::F64))
-            } else {
-                let values: Vec<f32> = streams.iter_mut().flat_map(|s| s.step_f32(step, size)).collect();
-                Tensor::from_data(TensorData::new(values, shape), self.device)
-            }
-        };
+        let mut fresh = |step: usize| noise.step(step, precision, shape, self.device);
         self.sampler.sample(self.network, &condition, unit, &mut fresh, drawing)
     }
 
     /// One-hot classes. `[n, classes]`
-    fn labels(&self, streams: &mut [Noise]) -> Option<Tensor<2>> {
+    fn labels(&self, noise: &mut Noise) -> Option<Tensor<2>> {
         let classes = self.network.label_dim();
         if classes == 0 {
             return None;
         }
-        let class = |noise: &mut Noise| match self.classes {
-            Classes::Among(labels) if !labels.is_empty() => labels[noise.class(labels.len())],
-            Classes::Drawn | Classes::Among(_) => noise.class(classes) as u32,
-            Classes::Fixed(class) => {
-                noise.class(classes);
-                class
-            }
+        let class_of = |drawn: usize| match self.classes {
+            Classes::Among(labels) if !labels.is_empty() => labels[drawn],
+            Classes::Drawn | Classes::Among(_) => drawn as u32,
+            Classes::Fixed(class) => class,
         };
-        let chosen: Vec<u32> = streams.iter_mut().map(class).collect();
+        let choices = match self.classes {
+            Classes::Among(labels) if !labels.is_empty() => labels.len(),
+            _ => classes,
+        };
+        let chosen: Vec<u32> = noise.classes(choices).into_iter().map(class_of).collect();
         Some(kernels::one_hot(&chosen, classes, self.device))
     }
 }

@@ -2,18 +2,19 @@
 
 use std::ops::Range;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 
 use super::supply::{Augmentation, Batch, Pass, Request};
 use crate::{
     Result,
     data::{Augment, AugmentDraw},
     diffusion::noise_level::per_sample,
+    kernels,
     nn::NetworkConfig,
     seed::{Draw, Phase, Seed},
 };
 
-/// Draws from the seed: per sample and on the host, the same on every device and however the batch is split.
+/// Draws from the seed: per sample, the same on every device and however the batch is split.
 #[derive(Clone, Debug)]
 pub struct Draws<B> {
     seed: Seed,
@@ -60,9 +61,8 @@ impl<B: FnMut(Request) -> Result<Batch>> Draws<B> {
 impl RoundDraws<'_> {
     /// Standard normals, images of the shape `[c, h, w]`. => `[n, c, h, w]`
     pub fn normals(&self, purpose: &str, [c, h, w]: [usize; 3]) -> Tensor<4> {
-        let values = self.draw.purpose(purpose).normals(self.samples.clone(), c * h * w);
         let n = self.samples.clone().count();
-        Tensor::from_data(TensorData::new(values, [n, c, h, w]), self.device)
+        kernels::normals(self.draw.purpose(purpose), self.samples.start, [n, c, h, w], self.device)
     }
 
     /// Noise levels that standard normals stand for. => `[n, 1, 1, 1]`

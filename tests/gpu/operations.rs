@@ -1,13 +1,16 @@
 //! The operations that are compared.
 
 use burn::tensor::{DType, Tensor};
-use sida::kernels::{self, GroupNorm};
+use sida::{
+    kernels::{self, GroupNorm},
+    seed::{Phase, Seed},
+};
 
 /// Of x `[2, 16, 16, 24]` and w `[24, 24, 3, 3]`, from which an operation takes whatever parameters it has.
 pub(crate) type Operation = fn(Tensor<4>, Tensor<4>) -> Tensor<4>;
 
 /// All, by name.
-pub(crate) const OPERATIONS: [(&str, Operation); 26] = [
+pub(crate) const OPERATIONS: [(&str, Operation); 27] = [
     ("convolution 3x3", |x, w| kernels::conv2d(x, w.clone(), Some(values(&w, 0, 1)))),
     ("convolution 3x3 without padding", |x, w| kernels::conv2d_with(x, w, None, 1, [0, 0])),
     ("convolution 3x3 of stride 2", |x, w| kernels::conv2d_with(x, w, None, 2, [1, 1])),
@@ -33,6 +36,10 @@ pub(crate) const OPERATIONS: [(&str, Operation); 26] = [
     ("normalised weights with gain", |x, w| {
         let gain = w.clone().narrow(0, 0, 1).narrow(1, 0, 1).narrow(2, 0, 1).narrow(3, 0, 1).reshape([1]);
         kernels::conv2d(x, kernels::normalize_rows(w, 1e-4, 0.1, Some(gain)), None)
+    }),
+    ("dropout", |x, _| {
+        let draw = Seed(0).at(Phase::FakeScore, 0).purpose("dropout");
+        kernels::drop_activations(x, draw, 5, 0.13)
     }),
     ("weighted sum", |x, w| kernels::weighted_sum(x, 0.7, like_x(&w), 0.3, None)),
     ("weighted sum with limit", |x, w| kernels::weighted_sum(x, 0.7, like_x(&w), 0.3, Some(1.0))),

@@ -10,6 +10,7 @@
 
 pub mod adam;
 pub mod attention;
+mod box_muller;
 pub mod dense;
 pub mod edm2;
 pub mod elementwise;
@@ -20,8 +21,10 @@ mod memory;
 pub mod norm;
 pub mod norm_gradient;
 pub mod normalized_rows;
+mod philox;
 mod pool;
 pub mod pooling;
+pub mod random;
 mod recycler;
 pub mod resample;
 mod simd;
@@ -30,6 +33,7 @@ mod wide;
 pub mod winograd;
 
 pub use memory::filled;
+pub use philox::Philox;
 pub use pool::{threads, with_threads};
 pub use recycler::Recycler;
 pub use simd::InstructionSet;

@@ -6,6 +6,7 @@
 #![deny(clippy::undocumented_unsafe_blocks)]
 
 pub mod adam;
+mod box_muller;
 pub mod column_sums;
 pub mod concat;
 pub mod elementwise;
@@ -16,6 +17,8 @@ pub mod mp_silu;
 pub mod normalized_rows;
 pub mod pixel_norm;
 pub mod pooling;
+pub mod random;
 mod silu;
 mod sum;
 pub mod upload;
+pub mod warp;

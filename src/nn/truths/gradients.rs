@@ -38,7 +38,7 @@ fn gradients_agree_with_finite_differences() {
             f64::from(loss(&network, q.noisy.clone() + of_x.clone() * step).into_scalar::<f32>())
         };
         // A five-point stencil: its error falls with the fourth power of the step.
-        let h = 0.01;
+        let h = 0.005;
         let slope = (8.0 * (at(h) - at(-h)) - (at(2.0 * h) - at(-2.0 * h))) / (12.0 * h);
         let error = (slope / length - 1.0).abs();
         assert!(error < 2e-3, "{config:?}: the slope is {slope}, the gradient {length}");

@@ -17,7 +17,11 @@ mod group_norm;
 mod pixel_norm;
 #[path = "gpu/pooling.rs"]
 mod pooling;
+#[path = "gpu/random.rs"]
+mod random;
 #[path = "gpu/support.rs"]
 mod support;
 #[path = "gpu/upload.rs"]
 mod upload;
+#[path = "gpu/warp.rs"]
+mod warp;

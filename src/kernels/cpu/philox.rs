@@ -1,9 +1,9 @@
-//! `Philox`: the counter-based generator of torch on CUDA.
+//! `Philox`: the counter-based generator behind our own draws, and behind torch's on CUDA.
 
 /// Philox4x32-10 (Salmon et al., 2011): four words per counter.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Philox {
-    key: [u32; 2],
+    pub(super) key: [u32; 2],
 }
 
 impl Philox {
@@ -12,9 +12,11 @@ impl Philox {
         Self { key: [seed as u32, (seed >> 32) as u32] }
     }
 
-    /// The words x, y, z, w of thread `thread` at position `position` (a quarter of torch's offset).
-    pub fn words(&self, position: u64, thread: u64) -> [u32; 4] {
-        let mut c = [position as u32, (position >> 32) as u32, thread as u32, (thread >> 32) as u32];
+    /// The words of the counter whose lower half is `low` and whose upper half is `high`. To torch these are the position
+    /// of a thread (a quarter of its offset) and the thread's number.
+    #[inline(always)]
+    pub fn words(&self, low: u64, high: u64) -> [u32; 4] {
+        let mut c = [low as u32, (low >> 32) as u32, high as u32, (high >> 32) as u32];
         let mut key = self.key;
         for _ in 0..10 {
             let a = 0xD251_1F53 * u64::from(c[0]);
@@ -23,6 +25,11 @@ impl Philox {
             key = [key[0].wrapping_add(0x9E37_79B9), key[1].wrapping_add(0xBB67_AE85)];
         }
         c
+    }
+
+    /// The two words of the key.
+    pub fn key(&self) -> [u32; 2] {
+        self.key
     }
 }
 
@@ -37,6 +44,10 @@ mod tests {
         assert_eq!(
             Philox::new(u64::MAX).words(u64::MAX, u64::MAX),
             [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]
+        );
+        assert_eq!(
+            Philox::new(0x299f_31d0_a409_3822).words(0x85a3_08d3_243f_6a88, 0x0370_7344_1319_8a2e),
+            [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]
         );
     }
 }
