@@ -5,6 +5,10 @@
 //! kernel needs rows.
 #![deny(clippy::undocumented_unsafe_blocks)]
 
+pub mod conv;
+pub mod dense;
 mod launch;
 pub mod pixel_norm;
+mod product;
+pub mod resample;
 mod sum;

@@ -3,7 +3,11 @@
 //! `SIDA_GPU=cuda:0` or `wgpu` names the device; by default any. On a machine without a GPU, Mesa's lavapipe
 //! (`mesa-vulkan-drivers`) is one.
 
+#[path = "gpu/conv.rs"]
+mod conv;
 #[path = "gpu/pixel_norm.rs"]
 mod pixel_norm;
+#[path = "gpu/resample.rs"]
+mod resample;
 #[path = "gpu/support.rs"]
 mod support;
