@@ -96,7 +96,6 @@ impl Interface {
         let card = self == Self::Cuda || identity.physical.is_some();
         Some(Gpu { device, name: format!("{}, {}", identity.name, self.word()), card })
     }
-
 }
 
 /// A device that is not the CPU.

@@ -22,6 +22,15 @@ pub(crate) fn element(tensor: &CubeTensor) -> ElemType {
     burn_backend::cubecl::dtype_to_elem_type(tensor.dtype)
 }
 
+/// How many values a unit moves at once: the most that divide `row`, a tensor's last extent, for all of these types.
+pub(crate) fn vector(tensors: &[&CubeTensor], row: usize) -> usize {
+    let widest = |tensor: &&CubeTensor| {
+        let sizes = tensor.client.io_optimized_vector_sizes(tensor.dtype.size());
+        sizes.filter(|n| row.is_multiple_of(*n)).max()
+    };
+    tensors.iter().filter_map(widest).min().unwrap_or(1)
+}
+
 /// The extents, of a known rank.
 pub(crate) fn dims<const D: usize>(tensor: &CubeTensor) -> [usize; D] {
     tensor.meta.shape().dims()

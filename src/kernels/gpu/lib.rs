@@ -5,6 +5,7 @@
 //! kernel needs rows.
 #![deny(clippy::undocumented_unsafe_blocks)]
 
+pub mod column_sums;
 pub mod conv;
 pub mod dense;
 mod launch;

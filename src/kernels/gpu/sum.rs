@@ -24,3 +24,30 @@ pub(crate) fn row_sum(value: f32, #[comptime] width: u32, #[comptime] height: u3
     sync_cube();
     sum
 }
+
+/// The sum of `value` over all units of a column: those that share `UNIT_POS_X`. Every unit of the cube must come here.
+/// `width` is the cube's extent along x; `height` along y, a power of two.
+#[cube]
+pub(crate) fn column_sum<N: Size>(
+    value: Vector<f32, N>,
+    #[comptime] width: u32,
+    #[comptime] height: u32,
+) -> Vector<f32, N> {
+    let mut partial = Shared::<[Vector<f32, N>]>::new_slice(comptime!((width * height) as usize));
+    let at = UNIT_POS_Y * width + UNIT_POS_X;
+    partial[at as usize] = value;
+    sync_cube();
+    #[unroll]
+    for step in 0..comptime!(height.ilog2()) {
+        let half = comptime!(height >> (step + 1));
+        if UNIT_POS_Y < half {
+            let other = partial[(at + half * width) as usize];
+            partial[at as usize] += other;
+        }
+        sync_cube();
+    }
+    let sum = partial[UNIT_POS_X as usize];
+    // The next sum may use the same memory.
+    sync_cube();
+    sum
+}
