@@ -3,6 +3,7 @@
 mod adm_config;
 mod check;
 mod config;
+mod constants;
 pub mod denoiser;
 mod dhariwal_unet;
 mod edm2_block;

@@ -4,7 +4,12 @@
 //! Values are f32, f16 or bf16; sums are always f32. Tensors are taken in any layout and made contiguous where a
 //! kernel needs rows.
 #![deny(clippy::undocumented_unsafe_blocks)]
+#![allow(
+    clippy::used_underscore_binding,
+    reason = "a kernel is told its types by arguments that its body does not name"
+)]
 
+pub mod attention;
 pub mod column_sums;
 pub mod conv;
 pub mod dense;

@@ -14,21 +14,23 @@ pub(crate) const fn pitch(width: usize) -> usize {
     width + 1
 }
 
-/// Adds `a^T b` to the sums of this unit: entry `i * columns + j` is that of row `UNIT_POS_Y + SIDE * i` and column
-/// `UNIT_POS_X + SIDE * j` of the tile. `a` is `[DEPTH, rows * SIDE]`, `b` `[DEPTH, columns * SIDE]`, their rows a
-/// `pitch` apart.
+/// Adds `a^T b` to the sums of this unit: entry `to + i * columns + j` is that of row `UNIT_POS_Y + SIDE * i` and
+/// column `UNIT_POS_X + SIDE * j` of the tile. `a` is `[DEPTH, rows * SIDE]`, `DEPTH` rows of it from row `first` on;
+/// `b` is `[DEPTH, columns * SIDE]`; their rows are a `pitch` apart.
 #[cube]
 pub(crate) fn accumulate(
     a: &Shared<[f32]>,
+    first: usize,
     b: &Shared<[f32]>,
     sums: &mut Array<f32>,
+    #[comptime] to: usize,
     #[comptime] rows: usize,
     #[comptime] columns: usize,
 ) {
     let mut from_a = Array::<f32>::new(rows);
     let mut from_b = Array::<f32>::new(columns);
     for step in 0..DEPTH {
-        let at_a = step * comptime!(pitch(rows * SIDE)) + UNIT_POS_Y as usize;
+        let at_a = (first + step) * comptime!(pitch(rows * SIDE)) + UNIT_POS_Y as usize;
         let at_b = step * comptime!(pitch(columns * SIDE)) + UNIT_POS_X as usize;
         #[unroll]
         for i in 0..rows {
@@ -42,7 +44,7 @@ pub(crate) fn accumulate(
         for i in 0..rows {
             #[unroll]
             for j in 0..columns {
-                sums[i * columns + j] += from_a[i] * from_b[j];
+                sums[to + i * columns + j] += from_a[i] * from_b[j];
             }
         }
     }

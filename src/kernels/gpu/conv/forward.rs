@@ -73,7 +73,7 @@ fn forward_kernel<F: Float>(
             b[step * comptime!(pitch(TILE)) + line + i * SIDE] = value;
         }
         sync_cube();
-        accumulate(&a, &b, &mut sums, EACH, EACH);
+        accumulate(&a, 0, &b, &mut sums, 0usize, EACH, EACH);
         sync_cube();
         first += DEPTH;
     }

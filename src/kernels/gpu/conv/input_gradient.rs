@@ -80,7 +80,7 @@ fn input_gradient_kernel<F: Float>(
             b[step * comptime!(pitch(TILE)) + column] = value;
         }
         sync_cube();
-        accumulate(&a, &b, &mut sums, EACH, EACH);
+        accumulate(&a, 0, &b, &mut sums, 0usize, EACH, EACH);
         sync_cube();
         first += DEPTH;
     }

@@ -16,10 +16,8 @@ fn strategy(x: &CubeTensor) -> Option<ConvStrategy> {
         return None;
     }
     // Without autotune Burn's default is a kernel that leaves them idle.
-    Some(match ConvStrategy::default() {
-        ConvStrategy::Direct => ConvStrategy::ImplicitGemm,
-        tuned => tuned,
-    })
+    let default = ConvStrategy::default();
+    Some(if matches!(default, ConvStrategy::Direct) { ConvStrategy::ImplicitGemm } else { default })
 }
 
 impl Windows {

@@ -1,11 +1,13 @@
 //! The gradient of a convolution to its weight.
 
-use burn_cubecl::tensor::CubeTensor;
+use burn_backend::DType;
+use burn_cubecl::{kernel::cast, ops::reshape, tensor::CubeTensor};
 use cubecl::{ir::ElemType, prelude::*};
 
 use super::{EACH, Shape, TILE, Windows};
 use crate::{
-    launch::{dims, element, empty},
+    column_sums::column_sums,
+    launch::{dims, element, empty, empty_of},
     product::{DEPTH, SIDE, accumulate, pitch, zeros},
 };
 
@@ -66,7 +68,7 @@ fn weight_gradient_kernel<F: Float, O: Float>(
             b[step * comptime!(pitch(TILE)) + line] = value;
         }
         sync_cube();
-        accumulate(&a, &b, &mut sums, EACH, EACH);
+        accumulate(&a, 0, &b, &mut sums, 0usize, EACH, EACH);
         sync_cube();
         first += DEPTH;
     }
@@ -85,7 +87,14 @@ fn weight_gradient_kernel<F: Float, O: Float>(
     }
 }
 
-/// x `[n, h, w, c]`, gradient `[n, h', w', k]` => `[k, kh, kw, c]`
+/// Cubes that keep a GPU busy.
+const BUSY: usize = 256;
+
+/// Pixels that are worth a cube of their own.
+const PIXELS: usize = 1024;
+
+/// x `[n, h, w, c]`, gradient `[n, h', w', k]` => `[k, kh, kw, c]`. A small weight's gradient is summed in parts, which
+/// are then added: two launches, and a third for half precision.
 pub(super) fn weight_gradient(
     x: CubeTensor,
     gradient: CubeTensor,
@@ -94,19 +103,21 @@ pub(super) fn weight_gradient(
 ) -> CubeTensor {
     let ([_, _, _, c], [n, h, w, k]) = (dims(&x), dims(&gradient));
     let shape = [k, kernel[0], kernel[1], c];
-    let (dw, client) = (empty(&x, shape), x.client.clone());
-    let columns = kernel[0] * kernel[1] * c;
+    let (columns, pixels, dtype, client) = (kernel[0] * kernel[1] * c, n * h * w, x.dtype, x.client.clone());
+    let tiles = [columns.div_ceil(TILE), k.div_ceil(TILE)];
+    let parts = (BUSY / (tiles[0] * tiles[1])).min(pixels / PIXELS).max(1);
+    let dw = if parts == 1 { empty(&x, shape) } else { empty_of(&x, [parts, k * columns], DType::F32) };
     weight_gradient_kernel::launch(
         &client,
-        CubeCount::new_2d(columns.div_ceil(TILE) as u32, k.div_ceil(TILE) as u32),
+        CubeCount::new_3d(tiles[0] as u32, tiles[1] as u32, parts as u32),
         CubeDim::new_2d(SIDE as u32, SIDE as u32),
         x.clone().into_tensor_arg(),
         gradient.into_tensor_arg(),
         dw.clone().into_buffer_arg(),
-        n * h * w,
+        pixels.div_ceil(parts),
         windows.shape(kernel),
         element(&x),
         element(&dw),
     );
-    dw
+    if parts == 1 { dw } else { reshape(cast(column_sums(dw), dtype), shape.into()) }
 }

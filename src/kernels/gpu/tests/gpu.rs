@@ -3,6 +3,8 @@
 //! `SIDA_GPU=cuda:0` or `wgpu` names the device; by default any. On a machine without a GPU, Mesa's lavapipe
 //! (`mesa-vulkan-drivers`) is one.
 
+#[path = "gpu/attention.rs"]
+mod attention;
 #[path = "gpu/column_sums.rs"]
 mod column_sums;
 #[path = "gpu/conv.rs"]

@@ -11,7 +11,7 @@ use super::support::{close, device, host, rounded, tensor, types, values};
 /// x, outputs, kernel, stride, padding.
 type Case = ([usize; 4], usize, [usize; 2], usize, [usize; 2]);
 
-const CASES: [Case; 8] = [
+const CASES: [Case; 9] = [
     ([2, 7, 5, 24], 40, [3, 3], 1, [1, 1]),
     ([1, 16, 16, 3], 80, [3, 3], 1, [1, 1]),
     ([2, 8, 8, 70], 3, [3, 3], 1, [0, 0]),
@@ -19,6 +19,7 @@ const CASES: [Case; 8] = [
     ([3, 5, 5, 33], 66, [1, 1], 1, [0, 0]),
     ([1, 9, 9, 6], 5, [1, 7], 1, [0, 3]),
     ([1, 8, 8, 6], 5, [1, 1], 2, [0, 0]),
+    ([3, 32, 33, 5], 7, [3, 3], 1, [1, 1]),
     ([70, 1, 1, 19], 30, [1, 1], 1, [0, 0]),
 ];
 
