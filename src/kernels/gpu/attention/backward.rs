@@ -46,7 +46,7 @@ fn write(to: &mut [f32], head: &Head, first: usize, values: &Array<f32>, #[compt
 
 /// The gradients to a tile of queries of one head, and for each the product of its output with the gradient to it:
 /// by as much do all weights' gradients fall, because their sum stays one. parts `[3, n, heads, hw, d]`, y and
-/// gradient `[n, hw, heads, d]`, log_sums and falls `[n, heads, hw]`, to_parts as parts
+/// gradient `[n, hw, heads, d]`, `log_sums` and falls `[n, heads, hw]`, `to_parts` as parts
 #[cube(launch)]
 fn to_queries_kernel<F: Float>(
     parts: &[F],
@@ -165,7 +165,7 @@ fn to_keys_and_values_kernel<F: Float>(
     write(to_parts, &values, key, &to_values, chunks);
 }
 
-/// The gradients to the parts, f32 `[3, n, heads, hw, d]`. log_sums `[n, heads, hw]`, y and gradient
+/// The gradients to the parts, f32 `[3, n, heads, hw, d]`. `log_sums` `[n, heads, hw]`, y and gradient
 /// `[n, hw, heads, d]`
 pub(super) fn backward(
     e: SelfAttention,

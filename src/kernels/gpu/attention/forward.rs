@@ -16,7 +16,7 @@ use crate::{
 /// Below every score.
 const LOWEST: f32 = -3e38;
 
-/// A tile of queries of one head. parts `[3, n, heads, hw, d]`, y `[n, hw, heads, d]`, log_sums `[n, heads, hw]`
+/// A tile of queries of one head. parts `[3, n, heads, hw, d]`, y `[n, hw, heads, d]`, `log_sums` `[n, heads, hw]`
 #[cube(launch)]
 fn forward_kernel<F: Float>(
     parts: &[F],

@@ -91,8 +91,8 @@ pub(super) fn take(e: SelfAttention, qkv: CubeTensor) -> (CubeTensor, CubeTensor
     (parts, rms)
 }
 
-/// The reverse for gradients. parts `[3, rows, d]`, rms `[3, rows]`, to_parts `[3, rows, d]`, rows `[n, heads, hw]`;
-/// to_qkv `[rows, d, 3]`, rows `[n, hw, heads]`
+/// The reverse for gradients. parts `[3, rows, d]`, rms `[3, rows]`, `to_parts` `[3, rows, d]`, rows `[n, heads, hw]`;
+/// `to_qkv` `[rows, d, 3]`, rows `[n, hw, heads]`
 #[cube(launch)]
 fn put_kernel<F: Float>(
     parts: &[F],
