@@ -5,9 +5,14 @@ use burn::{backend::Flex, tensor::Tensor};
 use super::{
     array::Array,
     cpu::{dense, im2col, winograd},
-    engine::Engine,
+    engine::{Engine, on_engine},
     meaning,
     tape::{Operand, record},
+};
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+use super::{
+    engine::Cube,
+    gpu::{column_sums::column_sums, conv as gpu, dense as gpu_dense},
 };
 
 /// A convolution of stride 1 with "same" zero padding. x `[n, h, w, c]`, weight `[k, c, kh, kw]` with odd
@@ -26,10 +31,9 @@ pub fn conv2d_with(
     stride: usize,
     padding: [usize; 2],
 ) -> Tensor<4> {
-    match Operand::<Flex>::try_from(x) {
-        Ok(x) => convolved(x, weight, bias, stride, padding),
-        Err(x) => meaning::conv2d_with(x, weight, bias, stride, padding),
-    }
+    on_engine!(x, |x| convolved(x, weight, bias, stride, padding), |x| meaning::conv2d_with(
+        x, weight, bias, stride, padding
+    ))
 }
 
 fn convolved<E: Convolve>(
@@ -157,6 +161,49 @@ impl Convolve for Flex {
     fn bias_gradient(linear: Linear, gradient: &Array) -> Array {
         let k = linear.k();
         Array::build([k], |db| dense::column_sums(gradient.values(), k, db))
+    }
+}
+
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+impl Convolve for Cube {
+    fn forward(
+        linear: Linear,
+        x: &Self::Array,
+        weight: &Self::Array,
+        bias: Option<&Self::Array>,
+    ) -> Self::Array {
+        let (x, weight, bias) = (x.clone(), weight.clone(), bias.cloned());
+        match linear {
+            Linear::Convolution(e) => gpu::forward(x, weight, bias, e.windows()),
+            Linear::Dense { .. } => gpu_dense::forward(x, weight, bias),
+        }
+    }
+
+    fn input_gradient(linear: Linear, gradient: &Self::Array, weight: &Self::Array) -> Self::Array {
+        let (gradient, weight) = (gradient.clone(), weight.clone());
+        match linear {
+            Linear::Convolution(e) => gpu::input_gradient(gradient, weight, e.x, e.windows()),
+            Linear::Dense { .. } => gpu_dense::input_gradient(gradient, weight),
+        }
+    }
+
+    fn weight_gradient(linear: Linear, x: &Self::Array, gradient: &Self::Array) -> Self::Array {
+        let (x, gradient) = (x.clone(), gradient.clone());
+        match linear {
+            Linear::Convolution(e) => gpu::weight_gradient(x, gradient, e.kernel, e.windows()),
+            Linear::Dense { .. } => gpu_dense::weight_gradient(x, gradient),
+        }
+    }
+
+    fn bias_gradient(_: Linear, gradient: &Self::Array) -> Self::Array {
+        column_sums(gradient.clone())
+    }
+}
+
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+impl Convolution {
+    fn windows(self) -> gpu::Windows {
+        gpu::Windows { stride: self.stride, padding: self.padding }
     }
 }
 

@@ -1,19 +1,17 @@
 //! Dense layers.
 
-use burn::{backend::Flex, tensor::Tensor};
+use burn::tensor::Tensor;
 
 use super::{
     conv::{Convolve, Linear, apply},
+    engine::on_engine,
     meaning,
     tape::Operand,
 };
 
 /// A dense layer. x `[m, c]`, weight `[k, c]`, bias `[k]` => `[m, k]`
 pub fn dense(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
-    match Operand::<Flex>::try_from(x) {
-        Ok(x) => layer(x, weight, bias),
-        Err(x) => meaning::dense(x, weight, bias),
-    }
+    on_engine!(x, |x| layer(x, weight, bias), |x| meaning::dense(x, weight, bias))
 }
 
 fn layer<E: Convolve>(x: Operand<E>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {

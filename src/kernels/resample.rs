@@ -5,27 +5,23 @@ use burn::{backend::Flex, tensor::Tensor};
 use super::{
     array::Array,
     cpu::resample::Resampling,
-    engine::Engine,
+    engine::{Engine, on_engine},
     meaning,
     tape::{Operand, record},
 };
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+use super::{engine::Cube, gpu::resample as gpu};
 
 /// Halves the resolution with a separable depthwise filter: outer product over sum squared, padding
 /// `(len - 1) / 2`, stride 2. x `[n, h, w, c]` => `[n, h / 2, w / 2, c]`
 pub fn downsample(x: Tensor<4>, filter: &[f32]) -> Tensor<4> {
-    match Operand::<Flex>::try_from(x) {
-        Ok(x) => resampled(x, filter, true),
-        Err(x) => meaning::downsample(x, filter),
-    }
+    on_engine!(x, |x| resampled(x, filter, true), |x| meaning::downsample(x, filter))
 }
 
 /// Doubles the resolution with a separable depthwise filter, transposed, times 4.
 /// x `[n, h, w, c]` => `[n, 2 h, 2 w, c]`
 pub fn upsample(x: Tensor<4>, filter: &[f32]) -> Tensor<4> {
-    match Operand::<Flex>::try_from(x) {
-        Ok(x) => resampled(x, filter, false),
-        Err(x) => meaning::upsample(x, filter),
-    }
+    on_engine!(x, |x| resampled(x, filter, false), |x| meaning::upsample(x, filter))
 }
 
 fn resampled<E: Resampler>(x: Operand<E>, filter: &[f32], down: bool) -> Tensor<4> {
@@ -77,5 +73,14 @@ impl Resampler for Flex {
                 if down { resampling.down(x, gain, y) } else { resampling.up(x, gain, y) }
             },
         )
+    }
+}
+
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+impl Resampler for Cube {
+    fn resample(resample: &Resample, x: &Self::Array, down: bool) -> Self::Array {
+        let Resample { large, small, ref taps, padding, gain, .. } = *resample;
+        let filter = gpu::Filter { taps, padding, gain };
+        if down { gpu::down(x.clone(), filter, small) } else { gpu::up(x.clone(), filter, large) }
     }
 }

@@ -8,7 +8,7 @@ use burn::{
 use super::{
     denoiser::Dropout,
     edm2_config::Edm2Config,
-    layers::{Resample, attention, cast},
+    layers::{Resample, cast},
     masks::drop_activations,
     mp_layers::{EPS, MpConv, MpDense, mp_sum, pixel_norm},
     registry::{Init, Registry},
@@ -110,7 +110,7 @@ impl Edm2Block {
         match (&self.attn_qkv, &self.attn_proj) {
             (Some(qkv), Some(proj)) => {
                 let x = mp_sum(x, y, settings.res_balance, None);
-                let y = proj.forward(attention(qkv.forward(x.clone()), settings.heads, Some(EPS)));
+                let y = proj.forward(kernels::attention(qkv.forward(x.clone()), settings.heads, Some(EPS)));
                 mp_sum(x, y, settings.attn_balance, settings.clip_act)
             }
             _ => mp_sum(x, y, settings.res_balance, settings.clip_act),

@@ -227,12 +227,6 @@ impl GroupNorm {
     }
 }
 
-/// Self-attention in float32 whatever the activation's type, as EDM weighs keys.
-pub(crate) fn attention(qkv: Tensor<4>, heads: usize, normalize_eps: Option<f64>) -> Tensor<4> {
-    let dtype = qkv.dtype();
-    cast(kernels::attention(cast(qkv, DType::F32), heads, normalize_eps), dtype)
-}
-
 /// A cast that costs nothing where there is nothing to do.
 pub(crate) fn cast<const D: usize>(x: Tensor<D>, dtype: DType) -> Tensor<D> {
     if x.dtype() == dtype { x } else { x.cast(dtype) }

@@ -4,6 +4,7 @@ pub mod activations;
 mod adm_config;
 mod check;
 mod config;
+mod constants;
 pub mod denoiser;
 mod dhariwal_unet;
 mod edm2_block;

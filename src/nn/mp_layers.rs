@@ -7,6 +7,7 @@ use burn::{
 };
 
 use super::{
+    constants::Constants,
     layers::cast,
     registry::{Init, Registry},
 };
@@ -130,9 +131,9 @@ pub(crate) fn mp_cat(a: Tensor<4>, b: Tensor<4>, t: f64) -> Tensor<4> {
 pub(crate) struct MpFourier {
     /// Angles per unit of the noise label; two pi is inside.
     #[module(skip)]
-    freqs: Vec<f32>,
+    freqs: Constants,
     #[module(skip)]
-    phases: Vec<f32>,
+    phases: Constants,
 }
 
 impl MpFourier {
@@ -140,15 +141,15 @@ impl MpFourier {
     pub(crate) fn new(registry: &mut Registry, channels: usize) -> Result<Self> {
         use std::f64::consts::PI;
         Ok(Self {
-            freqs: registry.values("freqs", &[channels], Init::Normal(2.0 * PI))?,
+            freqs: Constants::new(registry.values("freqs", &[channels], Init::Normal(2.0 * PI))?),
             // A full turn; where it begins makes no difference to a cosine.
-            phases: registry.values("phases", &[channels], Init::Uniform(PI))?,
+            phases: Constants::new(registry.values("phases", &[channels], Init::Uniform(PI))?),
         })
     }
 
     /// `c_noise` `[n]` => `[n, channels]`
     pub(crate) fn forward(&self, c_noise: Tensor<1>) -> Tensor<2> {
-        let row = |values: &[f32]| Tensor::<1>::from_floats(values, &c_noise.device()).unsqueeze::<2>();
+        let row = |constants: &Constants| constants.on(&c_noise.device()).unsqueeze::<2>();
         let angles = c_noise.clone().unsqueeze_dim::<2>(1) * row(&self.freqs) + row(&self.phases);
         angles.cos() * 2f64.sqrt()
     }

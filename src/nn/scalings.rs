@@ -2,7 +2,7 @@
 
 use burn::tensor::{Int, Tensor};
 
-use super::{preconditioning::Preconditioning, registry::Registry};
+use super::{constants::Constants, preconditioning::Preconditioning, registry::Registry};
 use crate::Result;
 
 /// The constants of the scalings.
@@ -11,7 +11,7 @@ pub(crate) struct Scalings {
     preconditioning: Preconditioning,
     sigma_data: f64,
     /// Improved DDPM's noise levels; empty elsewhere.
-    table: Vec<f32>,
+    table: Constants,
 }
 
 /// The scalings at given noise levels, each `[n, 1, 1, 1]` but `c_noise` `[n]`.
@@ -57,13 +57,14 @@ impl Scalings {
             table = iddpm.table();
             registry.derived("u", &[table.len()], table.clone())?;
         }
-        Ok(Self { preconditioning, sigma_data, table })
+        Ok(Self { preconditioning, sigma_data, table: Constants::new(table) })
     }
 
     /// The noise level that the network really knows: the nearest of improved DDPM's, any elsewhere.
     pub(crate) fn round_sigma(&self, sigma: f64) -> f64 {
         let distance = |u: f32| (sigma as f32 - u).abs();
-        let nearest = self.table.iter().copied().min_by(|a, b| distance(*a).total_cmp(&distance(*b)));
+        let nearest =
+            self.table.values().iter().copied().min_by(|a, b| distance(*a).total_cmp(&distance(*b)));
         nearest.map_or(sigma, f64::from)
     }
 
@@ -96,7 +97,7 @@ impl Scalings {
                 Scaled { c_skip: None, c_in: None, c_out: sigma, c_noise: (level * 0.5).log() }
             }
             Preconditioning::Iddpm(iddpm) => {
-                let table = Tensor::<1>::from_floats(self.table.as_slice(), &sigma.device());
+                let table = self.table.on(&sigma.device());
                 let distance = (level.unsqueeze_dim::<2>(1) - table.unsqueeze_dim::<2>(0)).abs();
                 let index: Tensor<1, Int> = distance.argmin(1).reshape([n]);
                 Scaled {

@@ -177,7 +177,7 @@ impl UNetBlock {
         };
         let x = kernels::weighted_sum(x, scale, h, scale, None);
         let (Some(norm2), Some(qkv), Some(proj)) = (&self.norm2, &self.qkv, &self.proj) else { return x };
-        let attended = layers::attention(qkv.forward(norm2.forward(x.clone(), false)), self.heads, None);
+        let attended = kernels::attention(qkv.forward(norm2.forward(x.clone(), false)), self.heads, None);
         kernels::weighted_sum(x, scale, proj.forward(attended), scale, None)
     }
 }

@@ -4,11 +4,18 @@
 //! Values are f32, f16 or bf16; sums are always f32. Tensors are taken in any layout and made contiguous where a
 //! kernel needs rows.
 #![deny(clippy::undocumented_unsafe_blocks)]
+#![allow(
+    clippy::used_underscore_binding,
+    reason = "a kernel is told its types by arguments that its body does not name"
+)]
 
 pub mod adam;
+pub mod attention;
 mod box_muller;
 pub mod column_sums;
 pub mod concat;
+pub mod conv;
+pub mod dense;
 pub mod elementwise;
 pub mod flat;
 pub mod group_norm;
@@ -17,7 +24,9 @@ pub mod mp_silu;
 pub mod normalized_rows;
 pub mod pixel_norm;
 pub mod pooling;
+mod product;
 pub mod random;
+pub mod resample;
 mod silu;
 mod sum;
 pub mod upload;

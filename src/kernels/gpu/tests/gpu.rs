@@ -3,8 +3,12 @@
 //! `SIDA_DEVICE=cuda:0` or `wgpu` names the device; by default any. On a machine without a GPU, Mesa's lavapipe
 //! (`mesa-vulkan-drivers`) is one.
 
+#[path = "gpu/attention.rs"]
+mod attention;
 #[path = "gpu/column_sums.rs"]
 mod column_sums;
+#[path = "gpu/conv.rs"]
+mod conv;
 #[path = "gpu/edm2.rs"]
 mod edm2;
 #[path = "gpu/elementwise.rs"]
@@ -19,6 +23,8 @@ mod pixel_norm;
 mod pooling;
 #[path = "gpu/random.rs"]
 mod random;
+#[path = "gpu/resample.rs"]
+mod resample;
 #[path = "gpu/support.rs"]
 mod support;
 #[path = "gpu/upload.rs"]

@@ -6,7 +6,7 @@ use burn_backend::{Backend, DType, TensorData, ops::FloatTensorOps};
 use burn_cubecl::{CubeBackend, CubeDevice, kernel::cast, ops::into_data_sync, tensor::CubeTensor};
 
 /// The device, or `None` with a line that says so.
-pub fn device() -> Option<CubeDevice> {
+pub(crate) fn device() -> Option<CubeDevice> {
     static DEVICE: OnceLock<Option<CubeDevice>> = OnceLock::new();
     DEVICE
         .get_or_init(|| {
@@ -24,7 +24,7 @@ pub fn device() -> Option<CubeDevice> {
 }
 
 /// Values of about -1 to 1 that repeat nowhere soon.
-pub fn values(seed: u32, count: usize) -> Vec<f32> {
+pub(crate) fn values(seed: u32, count: usize) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9E37_79B9) | 1;
     let mut next = || {
         state ^= state << 13;
@@ -36,18 +36,18 @@ pub fn values(seed: u32, count: usize) -> Vec<f32> {
 }
 
 /// These values on the device, in this type.
-pub fn tensor(values: &[f32], shape: &[usize], dtype: DType, device: &CubeDevice) -> CubeTensor {
+pub(crate) fn tensor(values: &[f32], shape: &[usize], dtype: DType, device: &CubeDevice) -> CubeTensor {
     let data = TensorData::new(values.to_vec(), shape.to_vec());
     cast(CubeBackend::float_from_data(data, device), dtype)
 }
 
 /// The values, back on the host.
-pub fn host(tensor: CubeTensor) -> Vec<f32> {
+pub(crate) fn host(tensor: CubeTensor) -> Vec<f32> {
     into_data_sync(cast(tensor, DType::F32)).try_to_vec().expect("f32 after the cast")
 }
 
 /// The types that the device computes in, and what their rounding allows, of the largest value.
-pub fn types(device: &CubeDevice) -> Vec<(DType, f32)> {
+pub(crate) fn types(device: &CubeDevice) -> Vec<(DType, f32)> {
     [(DType::F32, 2e-6), (DType::F16, 2e-3), (DType::BF16, 1.6e-2)]
         .into_iter()
         .filter(|(dtype, _)| CubeBackend::supports_dtype(device, *dtype))
@@ -55,7 +55,7 @@ pub fn types(device: &CubeDevice) -> Vec<(DType, f32)> {
 }
 
 /// Panics where values are further apart than `tolerance`, of the largest.
-pub fn close(what: &str, found: &[f32], truth: &[f32], tolerance: f32) {
+pub(crate) fn close(what: &str, found: &[f32], truth: &[f32], tolerance: f32) {
     assert_eq!(found.len(), truth.len(), "{what}");
     let largest = truth.iter().fold(1e-6f32, |largest, v| largest.max(v.abs()));
     let gap = found.iter().zip(truth).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / largest;
@@ -65,7 +65,7 @@ pub fn close(what: &str, found: &[f32], truth: &[f32], tolerance: f32) {
 }
 
 /// What a type keeps of a value: what the device sees of an input.
-pub fn rounded(values: &[f32], dtype: DType) -> Vec<f32> {
+pub(crate) fn rounded(values: &[f32], dtype: DType) -> Vec<f32> {
     match dtype {
         DType::F16 => values.iter().map(|v| half::f16::from_f32(*v).to_f32()).collect(),
         DType::BF16 => values.iter().map(|v| half::bf16::from_f32(*v).to_f32()).collect(),

@@ -1,0 +1,94 @@
+//! Convolutions, NHWC; dense layers are convolutions of one pixel.
+//!
+//! On tensor cores they are Burn's; elsewhere three kernels of ours, one launch each: products of matrices whose
+//! entries are looked up in the images, so that nothing is copied and weights may have any layout.
+
+mod forward;
+mod input_gradient;
+mod tensor_cores;
+mod weight_gradient;
+
+use burn_cubecl::{
+    kernel::into_contiguous,
+    ops::{permute, permute_nchw_to_nhwc},
+    tensor::CubeTensor,
+};
+
+/// Rows and columns of the product that each unit sums, and the sides of a cube's tile.
+const EACH: usize = 4;
+const TILE: usize = EACH * crate::product::SIDE;
+
+/// Stride and zero padding `[top and bottom, left and right]` of a convolution.
+#[derive(Clone, Copy, Debug)]
+pub struct Windows {
+    /// Pixels from one window to the next.
+    pub stride: usize,
+    /// Zeros on each side.
+    pub padding: [usize; 2],
+}
+
+/// What a kernel is compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Shape {
+    kernel: [usize; 2],
+    stride: usize,
+    padding: [usize; 2],
+}
+
+impl Windows {
+    fn shape(self, kernel: [usize; 2]) -> Shape {
+        Shape { kernel, stride: self.stride, padding: self.padding }
+    }
+}
+
+impl Shape {
+    /// What becomes of an image of so many rows and columns.
+    fn output(self, image: [usize; 2]) -> [usize; 2] {
+        [0, 1].map(|i| (image[i] + 2 * self.padding[i] - self.kernel[i]) / self.stride + 1)
+    }
+}
+
+/// x `[n, h, w, c]`, weight `[k, c, kh, kw]`, bias `[k]` => `[n, h', w', k]`. Any layouts; a weight that is not in
+/// that of [`channels_last`] is slower.
+pub fn forward(x: CubeTensor, weight: CubeTensor, bias: Option<CubeTensor>, windows: Windows) -> CubeTensor {
+    let weight = permute_nchw_to_nhwc(weight);
+    match tensor_cores::forward(&x, &weight, bias.as_ref(), windows) {
+        Some(y) => y,
+        None => forward::forward(x, weight, bias, windows),
+    }
+}
+
+/// The gradient to x `[n, h, w, c]`, from that to y `[n, h', w', k]` and the weight `[k, c, kh, kw]`.
+pub fn input_gradient(
+    gradient: CubeTensor,
+    weight: CubeTensor,
+    x: [usize; 4],
+    windows: Windows,
+) -> CubeTensor {
+    let weight = permute_nchw_to_nhwc(weight);
+    match tensor_cores::input_gradient(&gradient, &weight, x, windows) {
+        Some(dx) => dx,
+        None => input_gradient::input_gradient(gradient, weight, x, windows),
+    }
+}
+
+/// The gradient to a weight `[k, c, kh, kw]` of this kernel, in the layout of [`channels_last`], from x
+/// `[n, h, w, c]` and the gradient to y `[n, h', w', k]`.
+pub fn weight_gradient(
+    x: CubeTensor,
+    gradient: CubeTensor,
+    kernel: [usize; 2],
+    windows: Windows,
+) -> CubeTensor {
+    let dw = match tensor_cores::weight_gradient(&x, &gradient, kernel, windows) {
+        Some(dw) => dw,
+        None => weight_gradient::weight_gradient(x, gradient, kernel, windows),
+    };
+    permute(dw, &[0, 3, 1, 2])
+}
+
+/// The same weight `[k, c, kh, kw]` in the layout that convolutions want: `[k, kh, kw, c]`, seen from aside. One
+/// copy, or none where it is so already.
+pub fn channels_last(weight: CubeTensor) -> CubeTensor {
+    permute(into_contiguous(permute_nchw_to_nhwc(weight)), &[0, 3, 1, 2])
+}
