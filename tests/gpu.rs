@@ -16,6 +16,9 @@ use sida::{
 /// Of the largest value.
 const TOLERANCE: f32 = 5e-3;
 
+/// What is tried on a GPU.
+type Test = Box<dyn FnOnce(&Device) -> Result<(), Failed> + Send>;
+
 type Operation = fn(Tensor<4>, Tensor<4>) -> Tensor<4>;
 
 /// Operations on x `[2, 16, 16, 24]` and a weight `[24, 24, 3, 3]`.
@@ -68,7 +71,7 @@ fn main() {
         Ok((_, name)) => println!("on {name}"),
         Err(why) => println!("skipped: {why}"),
     }
-    let trial = |name: &'static str, test: Box<dyn FnOnce(&Device) -> Result<(), Failed> + Send>| match &gpu {
+    let trial = |name: &'static str, test: Test| match &gpu {
         Ok((gpu, _)) => {
             let gpu = gpu.clone();
             Trial::test(name, move || test(&gpu))
