@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn whole_numbers_below_an_end_are_even() {
-        let drawn = Seed(7).at(Phase::Sample, 0).below(3, &[5; 10_000]);
+        let drawn = Seed(7).at(Phase::Sample, 0).below(3, &[5].repeat(10_000));
         for value in 0..5 {
             let count = drawn.iter().filter(|v| **v == value).count() as f64;
             // Four standard deviations of a share of 10,000 trials.
