@@ -6,7 +6,7 @@ use sida_gpu_kernels::{
     dense,
 };
 
-use super::support::{close, device, host, rounded, tensor, types, values};
+use super::support::{close, device, host, rounded, tensor, types_of_products, values};
 
 /// x, outputs, kernel, stride, padding.
 type Case = ([usize; 4], usize, [usize; 2], usize, [usize; 2]);
@@ -26,7 +26,7 @@ const CASES: [Case; 9] = [
 #[test]
 fn convolutions_and_their_gradients() {
     let Some(device) = device() else { return };
-    for (dtype, tolerance) in types(&device) {
+    for (dtype, tolerance) in types_of_products(&device) {
         for (x_dims @ [n, h, w, c], k, kernel @ [kh, kw], stride, padding) in CASES {
             let what = format!("{x_dims:?} to {k}, {kernel:?} by {stride}, {dtype:?}");
             let out = [h + 2 * padding[0] - kh, w + 2 * padding[1] - kw].map(|span| span / stride + 1);
@@ -67,7 +67,7 @@ fn convolutions_and_their_gradients() {
 fn dense_layers_and_their_gradients() {
     let Some(device) = device() else { return };
     let [m, c, k] = [37, 19, 70];
-    for (dtype, tolerance) in types(&device) {
+    for (dtype, tolerance) in types_of_products(&device) {
         let [x, weight, bias, dy] =
             [m * c, k * c, k, m * k].map(|len| rounded(&values(len as u32, len), dtype));
         let on = |values: &[f32], shape: &[usize]| tensor(values, shape, dtype, &device);

@@ -54,6 +54,17 @@ pub(crate) fn types(device: &CubeDevice) -> Vec<(DType, f32)> {
         .collect()
 }
 
+/// The same for convolutions and products: on tensor cores f32 keeps as many bits as f16 (TF32).
+pub(crate) fn types_of_products(device: &CubeDevice) -> Vec<(DType, f32)> {
+    let probe = tensor(&[0.0], &[1], DType::F32, device);
+    let tensor_cores = !probe.client.properties().features.matmul.cmma.is_empty();
+    let rounded = |(dtype, tolerance)| match dtype {
+        DType::F32 if tensor_cores => (dtype, 2e-3),
+        _ => (dtype, tolerance),
+    };
+    types(device).into_iter().map(rounded).collect()
+}
+
 /// Panics where values are further apart than `tolerance`, of the largest.
 pub(crate) fn close(what: &str, found: &[f32], truth: &[f32], tolerance: f32) {
     assert_eq!(found.len(), truth.len(), "{what}");
