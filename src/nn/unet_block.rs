@@ -6,7 +6,7 @@ use super::{
     adm_config::CHANNELS_PER_HEAD,
     denoiser::Dropout,
     encoded::Encoded,
-    layers::{self, Conv2d, Dense, GroupNorm, LayerInit, Resample},
+    layers::{Conv2d, Dense, GroupNorm, LayerInit, Resample},
     masks::drop_activations,
     registry::Registry,
     skeleton::{Kind, Layer},

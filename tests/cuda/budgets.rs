@@ -1,0 +1,188 @@
+//! What one iteration may ask of a GPU, and what it does ask.
+
+use std::{env, fs, path::Path, process::Command, sync::Mutex};
+
+use indexmap::IndexMap;
+use libtest_mimic::{Failed, Trial};
+use serde::{Deserialize, Serialize};
+use sida::cli::device;
+
+use crate::{
+    ptxas,
+    trace::{self, Trace},
+    work::{self, Work},
+};
+
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cuda/budgets.json");
+/// Where the launches of each piece of work are listed by kernel.
+const LISTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/cuda/launches");
+const ASKED: &str = "TEST_CUDA_WORK";
+const UPDATE: &str = "UPDATE_BUDGETS";
+
+/// One part in so many may be more: when a tensor is dropped by another thread decides where the next one lies.
+const ALLOWANCE: u64 = 50;
+
+/// Iterations before the one that is counted: the adversarial term takes part from the second on, and Adam's moments
+/// and the pools of memory are there.
+const WARM_UP: usize = 2;
+
+/// What is asked of the GPU: at most so much of each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Budget {
+    launches: u64,
+    /// Copies from the host to the device.
+    uploads: u64,
+    upload_bytes: u64,
+    /// Copies from the device to the host.
+    reads: u64,
+    read_bytes: u64,
+    /// Most memory that was allocated at a time, from the first iteration on.
+    peak_bytes: u64,
+}
+
+impl Budget {
+    fn of(trace: &Trace, whole: &Trace) -> Self {
+        Self {
+            launches: trace.launches() as u64,
+            uploads: trace.uploads.len() as u64,
+            upload_bytes: trace.uploads.iter().sum(),
+            reads: trace.reads.len() as u64,
+            read_bytes: trace.reads.iter().sum(),
+            peak_bytes: whole.peak,
+        }
+    }
+
+    fn each(&self) -> [(&'static str, u64); 6] {
+        [
+            ("launches", self.launches),
+            ("uploads", self.uploads),
+            ("upload_bytes", self.upload_bytes),
+            ("reads", self.reads),
+            ("read_bytes", self.read_bytes),
+            ("peak_bytes", self.peak_bytes),
+        ]
+    }
+}
+
+/// By network, then by work.
+type Budgets = IndexMap<String, IndexMap<String, Budget>>;
+
+/// The work that this process is to do for another one.
+pub(crate) fn asked() -> Option<String> {
+    env::var(ASKED).ok()
+}
+
+/// Does the work `NETWORK WORK`, and says where in the trace its last iteration begins and ends.
+pub(crate) fn work(asked: &str) {
+    let (network, work) = asked.split_once(' ').expect("a network and a work");
+    let (_, batch, config) =
+        work::counted().into_iter().find(|(name, _, _)| *name == network).expect("a network that is counted");
+    let (device, _) = device::choose("cuda:0").unwrap_or_else(|error| panic!("{error}"));
+    let trace = env::var(trace::VARIABLE).expect("a trace");
+    // Launches are submitted by a thread of the device: wait until it has nothing left.
+    let mark = || {
+        device.sync().expect("the device goes on");
+        println!("mark {}", fs::metadata(&trace).map_or(0, |file| file.len()));
+    };
+    let mut work = Work::new(work, batch, &config, &device);
+    (0..WARM_UP).for_each(|_| drop(work.step()));
+    mark();
+    work.step();
+    mark();
+}
+
+/// Each piece of work of each network.
+pub(crate) fn trials() -> Vec<Trial> {
+    let pairs =
+        work::counted().into_iter().flat_map(|(network, _, _)| work::WORKS.map(|work| (network, work)));
+    pairs
+        .map(|(network, work)| Trial::test(format!("{network} {work}"), move || trial(network, work)))
+        .collect()
+}
+
+fn trial(network: &str, work: &str) -> Result<(), Failed> {
+    let (counted, whole) = measure(network, work)?;
+    let found = Budget::of(&counted, &whole);
+    let list: Vec<_> = counted.by_kind().iter().map(|(kernel, n)| format!("{n:7} {kernel}")).collect();
+    fs::write(Path::new(LISTS).join(format!("{network}-{work}.txt")), list.join("\n") + "\n")?;
+    let (mut wrong, spilling) = ptxas::judge(&whole.compiled)?;
+    println!(
+        "{network:<8} {work:<8} {:>6} launches, {} uploads of {} bytes, {} reads of {} bytes, {} copies, {} MiB at most; \
+         {} kernels compiled and assembled, {spilling} of Burn's spill registers",
+        found.launches,
+        found.uploads,
+        found.upload_bytes,
+        found.reads,
+        found.read_bytes,
+        counted.copies,
+        found.peak_bytes >> 20,
+        whole.compiled.len(),
+    );
+    if env::var_os(UPDATE).is_some() {
+        update(network, work, found)?;
+    }
+    wrong.extend(judge(network, work, found)?);
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n").into()) }
+}
+
+/// Runs one piece of work in a process of its own. => the trace of its last iteration, and of all
+fn measure(network: &str, work: &str) -> Result<(Trace, Trace), Failed> {
+    fs::create_dir_all(LISTS)?;
+    let path = Path::new(LISTS).join(format!("{network}-{work}.trace"));
+    fs::write(&path, "")?;
+    let child = Command::new(env::current_exe()?)
+        .env(ASKED, format!("{network} {work}"))
+        .env(trace::VARIABLE, &path)
+        .output()?;
+    let text = fs::read_to_string(&path)?;
+    fs::remove_file(&path)?;
+    let whole = Trace::read(&text);
+    if !whole.refused.is_empty() {
+        return Err(format!("NVRTC refuses {}", whole.refused.join(", ")).into());
+    }
+    let said = String::from_utf8_lossy(&child.stdout);
+    let marks: Vec<usize> =
+        said.lines().filter_map(|line| line.strip_prefix("mark ")?.parse().ok()).collect();
+    match (&marks[..], child.status.success()) {
+        ([begin, end], true) => Ok((Trace::read(&text[*begin..*end]), whole)),
+        _ => Err(format!("{}\n{}", child.status, String::from_utf8_lossy(&child.stderr)).into()),
+    }
+}
+
+/// One trial at a time has the file.
+static HELD: Mutex<()> = Mutex::new(());
+
+fn budgets() -> Result<Budgets, Failed> {
+    Ok(serde_json::from_str(&fs::read_to_string(FILE)?)?)
+}
+
+fn update(network: &str, work: &str, found: Budget) -> Result<(), Failed> {
+    let _held = HELD.lock();
+    let mut all = budgets()?;
+    all.entry(network.to_owned()).or_default().insert(work.to_owned(), found);
+    all.sort_keys();
+    all.values_mut().for_each(IndexMap::sort_keys);
+    Ok(fs::write(FILE, serde_json::to_string_pretty(&all)? + "\n")?)
+}
+
+/// What goes beyond its budget; what is far below one is printed.
+fn judge(network: &str, work: &str, found: Budget) -> Result<Vec<String>, Failed> {
+    let held = HELD.lock();
+    let all = budgets()?;
+    drop(held);
+    let Some(budget) = all.get(network).and_then(|works| works.get(work)) else {
+        return Err(format!("it has no budget: {UPDATE}=1 writes {FILE} anew").into());
+    };
+    let mut wrong = Vec::new();
+    for ((what, found), (_, budget)) in found.each().into_iter().zip(budget.each()) {
+        if found * ALLOWANCE > budget * (ALLOWANCE + 1) {
+            wrong.push(format!("{what} are {found}, the budget is {budget}; {LISTS}/{network}-{work}.txt lists launches by kernel"));
+        } else if found * 11 < budget * 10 {
+            println!(
+                "{network} {work}: {what} are {found}, the budget of {budget} could be tighter: {UPDATE}=1"
+            );
+        }
+    }
+    Ok(wrong)
+}

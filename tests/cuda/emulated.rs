@@ -1,0 +1,68 @@
+//! Tiny networks of every family learn one iteration on the emulated GPU, and on the CPU.
+
+use burn::tensor::Device;
+use libtest_mimic::{Failed, Trial};
+use sida::{cli::device, state_dict::StateDict};
+
+use crate::work::{self, Work};
+
+/// Of the largest value of a tensor. Products and convolutions round to TF32 (2^-11 of each factor).
+const TOLERANCE: f64 = 2e-2;
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let pairs =
+        work::emulated().into_iter().flat_map(|network| work::WORKS.map(|work| (network.clone(), work)));
+    pairs
+        .map(|((name, batch, config), work)| {
+            Trial::test(format!("{name} {work}"), move || {
+                let (gpu, _) = device::choose("cuda:0")?;
+                let run = |device: &Device| {
+                    let mut work = Work::new(work, batch, &config, device);
+                    let numbers = work.step();
+                    (numbers, work.state())
+                };
+                let ((found, state), (wanted, reference)) = (run(&gpu), run(&Device::flex()));
+                let gap = numbers(&found, &wanted)?.max(states(&state, &reference)?);
+                println!("{name} {work}: within {gap:.1e}");
+                Ok(())
+            })
+        })
+        .collect()
+}
+
+fn numbers(found: &[f64], wanted: &[f64]) -> Result<f64, Failed> {
+    let gap = found.iter().zip(wanted).map(|(a, b)| (a - b).abs() / b.abs().max(1e-6)).fold(0.0, f64::max);
+    if found.len() != wanted.len() || gap.is_nan() || gap > TOLERANCE || found.iter().any(|v| v.is_nan()) {
+        return Err(format!("{found:?} instead of {wanted:?}").into());
+    }
+    Ok(gap)
+}
+
+/// Weights, averages and moments: after one iteration the first moments are the gradients.
+fn states(found: &StateDict, reference: &StateDict) -> Result<f64, Failed> {
+    let mut widest = 0f64;
+    if found.len() != reference.len() {
+        return Err(format!("{} tensors instead of {}", found.len(), reference.len()).into());
+    }
+    for (name, wanted) in reference {
+        let values = |data: &burn::tensor::TensorData| data.iter::<f64>().collect::<Vec<_>>();
+        let found = values(found.get(name).ok_or_else(|| format!("there is no {name}"))?);
+        let wanted = values(wanted);
+        // A single number may be a sum of what cancels: the largest of its kind in that network is its measure.
+        let kind = |name: &str| {
+            let (network, parameter) = (name.split('/').next(), name.rsplit('.').next());
+            (network.map(str::to_owned), parameter.map(str::to_owned))
+        };
+        let alike = reference.iter().filter(|(other, data)| {
+            wanted.len() == 1 && data.shape().num_elements() == 1 && kind(other) == kind(name)
+        });
+        let alike = alike.flat_map(|(_, data)| values(data));
+        let largest = wanted.iter().copied().chain(alike).fold(1e-6f64, |largest, v| largest.max(v.abs()));
+        let gap = found.iter().zip(&wanted).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max) / largest;
+        if found.len() != wanted.len() || found.iter().any(|v| v.is_nan()) || gap > TOLERANCE {
+            return Err(format!("{name} is off by {gap:.1e} of its largest value, {largest:.1e}").into());
+        }
+        widest = widest.max(gap);
+    }
+    Ok(widest)
+}

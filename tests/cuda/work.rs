@@ -1,0 +1,213 @@
+//! Pieces of work as the product does them, over small networks of every family: iterations of the trainings with
+//! dropout, augmentation and classes, and a sampling run.
+
+use std::ops::Range;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use serde_json::{Value, json};
+use sida::{
+    Result,
+    diffusion::{Codec, Sampler, heun::Drawing},
+    distill::{Distill, DistillSupply, Networks, Objective, Trainer},
+    kernels,
+    nn::{Condition, Entry, Network, NetworkConfig},
+    seed::{Phase, Seed},
+    state_dict::StateDict,
+    teach::{TeacherObjective, TeacherSupply, TeacherTrainer, TrainTeacher},
+    training::{Alone, Batch, Draws, Request},
+};
+
+const SEED: Seed = Seed(3);
+
+/// What can be done with a network. Each is one iteration of one micro-batch, or one batch of images.
+pub(crate) const WORKS: [&str; 4] = ["teacher", "sid", "sida", "heun"];
+
+/// The networks that are counted, with their batch: CIFAR-10's as it was released, and a small one of every other family.
+pub(crate) fn counted() -> Vec<(&'static str, usize, Value)> {
+    vec![
+        (
+            "cifar10",
+            8,
+            json!({ "ddpmpp": { "img_resolution": 32, "channel_mult": [2, 2, 2], "augment_dim": 9, "dropout": 0.13 } }),
+        ),
+        ("ncsnpp", 4, json!({ "ncsnpp": small(32, 32) })),
+        ("adm", 4, json!({ "adm": small(32, 64) })),
+        (
+            "edm2",
+            4,
+            json!({ "edm2": { "img_resolution": 32, "model_channels": 64, "num_blocks": 1, "label_dim": 10, "dropout": 0.1 } }),
+        ),
+    ]
+}
+
+/// The networks that are emulated, with their batch: a tiny one of every family.
+pub(crate) fn emulated() -> Vec<(&'static str, usize, Value)> {
+    let edm2 = json!({ "img_resolution": 8, "model_channels": 16, "channel_mult": [1, 2], "num_blocks": 1, "attn_resolutions": [4],
+        "channels_per_head": 16, "logvar_channels": 16, "label_dim": 10, "dropout": 0.1 });
+    vec![
+        ("ddpmpp", 2, json!({ "ddpmpp": small(8, 16) })),
+        ("ncsnpp", 2, json!({ "ncsnpp": small(8, 16) })),
+        ("adm", 2, json!({ "adm": small(8, 16) })),
+        ("edm2", 2, json!({ "edm2": edm2 })),
+    ]
+}
+
+fn small(resolution: usize, channels: usize) -> Value {
+    json!({ "img_resolution": resolution, "model_channels": channels, "channel_mult": [1, 2], "num_blocks": 1,
+        "attn_resolutions": [resolution / 2], "augment_dim": 9, "label_dim": 10, "dropout": 0.1 })
+}
+
+/// A piece of work under way.
+pub(crate) struct Work {
+    config: NetworkConfig,
+    batch: usize,
+    device: Device,
+    kind: Kind,
+}
+
+enum Kind {
+    Teacher(Box<(TrainTeacher, TeacherTrainer<Network>)>),
+    Distill(Box<(Distill, Trainer<Network>)>),
+    Heun(Box<(Sampler, Network)>),
+}
+
+impl Work {
+    pub(crate) fn new(work: &str, batch: usize, config: &Value, device: &Device) -> Self {
+        let network = config;
+        let config: NetworkConfig = serde_json::from_value(network.clone()).expect("settings of a network");
+        let drawn =
+            |who: &str| config.load(&lively(&config, who), who, device).expect("settings that make sense");
+        let kind = match work {
+            "teacher" => {
+                let recipe: TrainTeacher =
+                    from(json!({ "dataset": "data", "network": network, "batch_size": batch, "lr": 1e-3,
+                    "lr_rampup_kimg": 0, "ema": { "half_life_kimg": 0.1 } }));
+                let trainer =
+                    TeacherTrainer::new(recipe.clone(), TeacherObjective::new(&config), drawn("teacher"));
+                Kind::Teacher(Box::new((recipe, trainer)))
+            }
+            "heun" => Kind::Heun(Box::new((from(json!({ "edm": { "num_steps": 4 } })), drawn("teacher")))),
+            method => {
+                let method = match method {
+                    // The adversarial term takes part from the second iteration on.
+                    "sida" => {
+                        json!({ "sida": { "adversarial": { "generator_starts_at_kimg": 0, "starts_at_kimg": 0 } } })
+                    }
+                    method => json!({ method: {} }),
+                };
+                let recipe: Distill =
+                    from(json!({ "teacher": "teacher", "dataset": "data", "method": method,
+                    "batch_size": batch, "ema": { "half_life_kimg": 0.1 } }));
+                let objective = Objective::new(&recipe, &config);
+                // Each its own: where the fake score is still the teacher's, the losses are differences of equals.
+                let generator = drawn("generator");
+                let networks = Networks {
+                    teacher: drawn("teacher"),
+                    fake_score: drawn("fake score"),
+                    generator_ema: generator.clone(),
+                    generator,
+                };
+                let trainer = Trainer::new(recipe.clone(), objective, networks);
+                Kind::Distill(Box::new((recipe, trainer)))
+            }
+        };
+        Self { config, batch, device: device.clone(), kind }
+    }
+
+    /// One iteration, or one batch of images. => the losses, or the mean of the images' squares
+    pub(crate) fn step(&mut self) -> Vec<f64> {
+        let shape = [self.config.img_channels(), self.config.img_resolution(), self.config.img_resolution()];
+        match &mut self.kind {
+            Kind::Teacher(work) => {
+                let (recipe, trainer) = work.as_mut();
+                let draws = draws(recipe.augment, &self.config, &self.device);
+                let done = trainer.step(&mut TeacherSupply { recipe, draws }, &Alone).expect("draws");
+                vec![done.loss, done.error]
+            }
+            Kind::Distill(work) => {
+                let (recipe, trainer) = work.as_mut();
+                let draws = draws(recipe.augment, &self.config, &self.device);
+                let mut supply = DistillSupply { recipe, image_shape: shape, draws };
+                let done = trainer.step(&mut supply, &Alone).expect("draws");
+                vec![done.fake_score.loss, done.generator.loss]
+            }
+            Kind::Heun(work) => {
+                let (sampler, network) = work.as_ref();
+                let classes = self.config.label_dim();
+                let condition = Condition {
+                    class_labels: (classes > 0).then(|| labels(0..self.batch as u64, classes, &self.device)),
+                    ..Condition::default()
+                };
+                let latents = images(0..self.batch as u64, shape, &self.device);
+                let mut noise = |_| unreachable!("without churn nothing is drawn");
+                let images = sampler.sample(network, &condition, latents, &mut noise, Drawing::WhereAdded);
+                let values = images.into_data().convert::<f64>().try_into_vec::<f64>().expect("numbers");
+                vec![values.iter().map(|v| v * v).sum::<f64>() / values.len() as f64]
+            }
+        }
+    }
+
+    /// Everything that a training has changed.
+    pub(crate) fn state(&self) -> StateDict {
+        match &self.kind {
+            Kind::Teacher(work) => work.1.state(),
+            Kind::Distill(work) => work.1.state(),
+            Kind::Heun(_) => StateDict::new(),
+        }
+    }
+}
+
+/// Weights that leave no path nearly silent, as fresh ones do.
+fn lively(config: &NetworkConfig, whose: &str) -> StateDict {
+    let entry = |entry: Entry| {
+        let fan_in = entry.shape.iter().skip(1).product::<usize>().max(16);
+        let scale = (1.0 / fan_in as f32).sqrt();
+        let centre = if entry.name.contains("norm") && entry.name.ends_with("weight") { 1.0 } else { 0.0 };
+        let drawn = || {
+            let draw = SEED.at(Phase::Init, 0).purpose(whose).purpose(&entry.name);
+            draw.normals(0..1, entry.shape.iter().product()).into_iter().map(|z| centre + scale * z).collect()
+        };
+        let values: Vec<f32> = entry.buffer.unwrap_or_else(drawn);
+        (entry.name, TensorData::new(values, entry.shape))
+    };
+    config.shapes().expect("settings that make sense").into_iter().map(entry).collect()
+}
+
+fn from<T: serde::de::DeserializeOwned>(value: Value) -> T {
+    serde_json::from_value(value).expect("values of a stage")
+}
+
+/// A dataset of normal values, read as the stages read theirs.
+fn draws(
+    augment: f64,
+    network: &NetworkConfig,
+    device: &Device,
+) -> Draws<impl FnMut(Request) -> Result<Batch> + use<>> {
+    let (classes, on) = (network.label_dim(), device.clone());
+    let shape = [network.img_channels(), network.img_resolution(), network.img_resolution()];
+    let answer = move |request: Request| {
+        let samples = request.samples;
+        Ok(Batch {
+            images: request.images.then(|| images(samples.clone(), shape, &on)),
+            class_labels: (classes > 0).then(|| labels(samples, classes, &on)),
+        })
+    };
+    Draws::new(SEED, augment, network, answer, device.clone())
+}
+
+/// Pixels go up as bytes, latents (four channels) as numbers. `[n, c, h, w]`
+fn images(samples: Range<u64>, [c, h, w]: [usize; 3], device: &Device) -> Tensor<4> {
+    let dims = [samples.clone().count(), c, h, w];
+    let values = SEED.at(Phase::Sample, 0).purpose("images").normals(samples, c * h * w);
+    if c == 4 {
+        return Tensor::from_data(TensorData::new(values, dims), device);
+    }
+    let bytes: Vec<u8> = values.iter().map(|z| (128.0 + 64.0 * z) as u8).collect();
+    let raw = kernels::from_bytes(&bytes, dims, device);
+    Codec::Rgb.encode_final(raw, || unreachable!("only latents draw"))
+}
+
+fn labels(samples: Range<u64>, classes: usize, device: &Device) -> Tensor<2> {
+    let chosen: Vec<u32> = samples.map(|i| i as u32 % classes as u32).collect();
+    kernels::one_hot(&chosen, classes, device)
+}
