@@ -32,6 +32,7 @@ mod resample;
 mod tape;
 mod upload;
 mod warp;
+mod weight_order;
 
 pub use adam::{AdamStep, adam, lerp};
 pub use attention::attention;
@@ -52,3 +53,4 @@ pub use recompute::{Block, block};
 pub use resample::{downsample, upsample};
 pub use upload::{from_bytes, one_hot};
 pub use warp::{Pose, Warping, warp};
+pub use weight_order::WeightOrder;

@@ -9,7 +9,10 @@ use super::{
     registry::{Init, Registry},
     skeleton::Kind,
 };
-use crate::{Result, kernels};
+use crate::{
+    Result,
+    kernels::{self, WeightOrder},
+};
 
 /// The initial distribution of a layer's weight and bias, given its fans.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -126,7 +129,8 @@ impl Conv2d {
     /// The convolution alone, with this stride and as many zeros around x.
     pub(crate) fn convolve(&self, x: Tensor<4>, stride: usize, padding: usize) -> Tensor<4> {
         let dtype = x.dtype();
-        let (weight, bias) = (cast(self.weight.val(), dtype), cast(self.bias.val(), dtype));
+        let weight = WeightOrder::of(&x.device()).cast(self.weight.val(), dtype);
+        let bias = cast(self.bias.val(), dtype);
         kernels::conv2d_with(x, weight, Some(bias), stride, [padding; 2])
     }
 

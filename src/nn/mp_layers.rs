@@ -8,10 +8,12 @@ use burn::{
 
 use super::{
     constants::Constants,
-    layers::cast,
     registry::{Init, Registry},
 };
-use crate::{Result, kernels};
+use crate::{
+    Result,
+    kernels::{self, WeightOrder},
+};
 
 /// Added to every magnitude that something is divided by.
 pub(crate) const EPS: f64 = 1e-4;
@@ -36,7 +38,7 @@ impl MpConv {
 
     /// The same, times a learned gain `[1]`.
     pub(crate) fn forward_with(&self, x: Tensor<4>, gain: Option<Tensor<1>>) -> Tensor<4> {
-        let weight = cast(in_use(self.weight.val(), gain), x.dtype());
+        let weight = WeightOrder::of(&x.device()).cast(in_use(self.weight.val(), gain), x.dtype());
         kernels::conv2d(x, weight, None)
     }
 }

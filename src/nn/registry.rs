@@ -12,7 +12,8 @@ use burn::{
 use indexmap::IndexMap;
 
 use crate::{
-    Error, Result, kernels,
+    Error, Result,
+    kernels::{self, WeightOrder},
     seed::Draw,
     state_dict::{self, StateDict},
 };
@@ -152,7 +153,8 @@ impl<'a> Registry<'a> {
         let values = self.filled(&name, &reference_shape, init)?;
         self.entries.push(Entry { name, shape: reference_shape, buffer: None });
         if let Some(values) = values {
-            return Ok(Param::from_data(TensorData::new(values, shape), &self.device));
+            let values = Tensor::from_data(TensorData::new(values, shape), &self.device);
+            return Ok(Param::from_tensor(WeightOrder::of(&self.device).laid(values)));
         }
         // Never made unless somebody looks at it, which nobody does: only the shape is wanted.
         let zeros = move |device: &Device, _| Tensor::zeros(shape, device);

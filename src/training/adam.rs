@@ -100,16 +100,20 @@ impl Adam {
     pub fn state(&self) -> StateDict {
         let Some(moments) = &self.moments else { return StateDict::new() };
         let [first, second] = moments.each_ref().map(layout::values);
-        let places = self.layout.names().iter().zip(self.layout.places().ranges());
-        let entries = |((name, place), step): ((&String, &Range<usize>), &u64)| {
-            let values = |of: &[f32]| TensorData::new(of[place.clone()].to_vec(), [place.len()]);
+        let names = self.layout.names().iter().zip(&self.steps).enumerate();
+        let entries = |(index, (name, step)): (usize, (&String, &u64))| {
+            let values = |of: &[f32]| {
+                let values = self.layout.rows(index, of);
+                let length = values.len();
+                TensorData::new(values, [length])
+            };
             [
                 (format!("{name}/exp_avg"), values(&first)),
                 (format!("{name}/exp_avg_sq"), values(&second)),
                 (format!("{name}/step"), TensorData::new(vec![*step as i64], [1])),
             ]
         };
-        places.zip(&self.steps).filter(|(_, step)| **step > 0).flat_map(entries).collect()
+        names.filter(|(_, (_, step))| **step > 0).flat_map(entries).collect()
     }
 
     /// The optimizer as a saved `state` knows it; `origin` names the file in errors. Its moments lie where `values` do.
@@ -133,7 +137,7 @@ impl Adam {
             steps[index] = step as u64;
             for (moments, part) in moments.iter_mut().zip(["exp_avg", "exp_avg_sq"]) {
                 let read = read_flat(state, &key(part), place.len(), &values.device(), origin)?;
-                moments.push((place.clone(), read));
+                moments.push((place.clone(), self.layout.lying(index, read)));
             }
             known.extend(["step", "exp_avg", "exp_avg_sq"].map(key));
         }

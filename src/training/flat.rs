@@ -82,14 +82,15 @@ impl<D: Denoiser> Flat<D> {
 
 impl<D: Denoiser> Filled<D> {
     fn of(network: &D, layout: &Layout) -> Self {
-        let values = layout.gather(flat_parameters(network));
+        let values = layout.gather(flat_parameters(network, layout.order()));
         Self::with(network.clone(), values, layout)
     }
 
     fn with(network: D, values: Tensor<1>, layout: &Layout) -> Self {
         let mut places = layout.places().ranges().iter();
-        let network =
-            fill(network, || kernels::view(&values, places.next().expect("one place per parameter").clone()));
+        let network = fill(network, layout.order(), || {
+            kernels::view(&values, places.next().expect("one place per parameter").clone())
+        });
         Self { network, values }
     }
 }

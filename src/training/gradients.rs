@@ -9,10 +9,10 @@ use burn::{
 };
 use indexmap::IndexMap;
 
-use super::{layout::Layout, parameters::flat, sanitized::Unread};
-use crate::kernels;
+use super::{layout::Layout, parameters, sanitized::Unread};
+use crate::kernels::{self, WeightOrder};
 
-/// Gradients of one micro-batch by parameter name, flat. A parameter that the loss does not depend on has none, and an
+/// Gradients of one micro-batch by parameter name, flat, their values as the parameters' lie. A parameter that the loss does not depend on has none, and an
 /// optimizer leaves it alone.
 #[derive(Clone, Debug, Default)]
 pub struct Gradients(IndexMap<String, Tensor<1>>);
@@ -24,16 +24,18 @@ impl Gradients {
             names: std::slice::Iter<'a, String>,
             tape: &'a mut burn::tensor::Gradients,
             found: IndexMap<String, Tensor<1>>,
+            order: WeightOrder,
         }
         impl ModuleVisitor for Visitor<'_> {
             fn visit_float<const R: usize>(&mut self, param: &Param<Tensor<R>>) {
                 let name = self.names.next().expect("one name per parameter");
                 if let Some(gradient) = param.val().grad_remove(self.tape) {
-                    self.found.insert(name.clone(), flat(gradient));
+                    self.found.insert(name.clone(), self.order.flatten(gradient));
                 }
             }
         }
-        let mut visitor = Visitor { names: names.iter(), tape, found: IndexMap::new() };
+        let order = parameters::order(network);
+        let mut visitor = Visitor { names: names.iter(), tape, found: IndexMap::new(), order };
         network.visit(&mut visitor);
         Self(visitor.found)
     }

@@ -2,9 +2,9 @@
 
 use burn::tensor::{Tensor, TensorData};
 
-use super::parameters::shapes;
+use super::parameters::{order, shapes};
 use crate::{
-    kernels::{self, Places},
+    kernels::{self, Places, WeightOrder},
     nn::Denoiser,
     state_dict::StateDict,
 };
@@ -15,6 +15,7 @@ pub struct Layout {
     names: Vec<String>,
     shapes: Vec<Vec<usize>>,
     places: Places,
+    order: WeightOrder,
 }
 
 impl Layout {
@@ -22,12 +23,30 @@ impl Layout {
     pub fn of<D: Denoiser>(network: &D) -> Self {
         let shapes = shapes(network);
         let places = Places::new(shapes.iter().map(|shape| shape.iter().product()));
-        Self { names: network.parameter_names(), shapes, places }
+        Self { names: network.parameter_names(), shapes, places, order: order(network) }
     }
 
     /// The parameters' names, in the order of registration.
     pub fn names(&self) -> &[String] {
         &self.names
+    }
+
+    /// In which order the values of each lie.
+    pub fn order(&self) -> WeightOrder {
+        self.order
+    }
+
+    /// A tensor of the parameter of this number, its values as the shape says, as it lies. `[length]` => `[length]`
+    pub fn lying(&self, index: usize, tensor: Tensor<1>) -> Tensor<1> {
+        match self.shapes[index][..] {
+            [k, c, kh, kw] => self.order.flatten(tensor.reshape([k, c, kh, kw])),
+            _ => tensor,
+        }
+    }
+
+    /// The values of the parameter of this number, of all that lie in a flat tensor, as its shape says.
+    pub fn rows(&self, index: usize, all: &[f32]) -> Vec<f32> {
+        self.order.rows(&all[self.places.ranges()[index].clone()], &self.shapes[index])
     }
 
     /// Where they lie.
@@ -44,10 +63,10 @@ impl Layout {
     /// The parameters on the host, by name, in one read.
     pub fn state(&self, flat: &Tensor<1>) -> StateDict {
         let values = values(flat);
-        let parameter = |((name, shape), place): ((&String, &Vec<usize>), &std::ops::Range<usize>)| {
-            (name.clone(), TensorData::new(values[place.clone()].to_vec(), shape.clone()))
+        let parameter = |(index, (name, shape)): (usize, (&String, &Vec<usize>))| {
+            (name.clone(), TensorData::new(self.rows(index, &values), shape.clone()))
         };
-        self.names.iter().zip(&self.shapes).zip(self.places.ranges()).map(parameter).collect()
+        self.names.iter().zip(&self.shapes).enumerate().map(parameter).collect()
     }
 }
 

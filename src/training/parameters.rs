@@ -7,6 +7,7 @@ use burn::{
 
 use crate::{
     Error, Result,
+    kernels::WeightOrder,
     nn::Denoiser,
     state_dict::{self, StateDict},
 };
@@ -17,17 +18,17 @@ pub fn flat<const R: usize>(tensor: Tensor<R>) -> Tensor<1> {
     tensor.reshape([length])
 }
 
-/// All parameters in the order of registration, flat.
-pub fn flat_parameters<M: Module>(network: &M) -> Vec<Tensor<1>> {
-    struct Visitor(Vec<Tensor<1>>);
+/// All parameters in the order of registration, flat, their values in this order.
+pub fn flat_parameters<M: Module>(network: &M, order: WeightOrder) -> Vec<Tensor<1>> {
+    struct Visitor(WeightOrder, Vec<Tensor<1>>);
     impl ModuleVisitor for Visitor {
         fn visit_float<const R: usize>(&mut self, param: &Param<Tensor<R>>) {
-            self.0.push(flat(param.val()));
+            self.1.push(self.0.flatten(param.val()));
         }
     }
-    let mut visitor = Visitor(Vec::new());
+    let mut visitor = Visitor(order, Vec::new());
     network.visit(&mut visitor);
-    visitor.0
+    visitor.1
 }
 
 /// Replaces every parameter in the order of registration; both ways flat. Without a tape.
@@ -44,15 +45,16 @@ pub fn map_flat<M: Module>(network: M, replace: impl FnMut(Tensor<1>) -> Tensor<
     network.map(&mut Mapper(replace))
 }
 
-/// Puts `next`, flat, in the place of every parameter in the order of registration, whatever that held. Without a tape.
-pub fn fill<M: Module>(network: M, next: impl FnMut() -> Tensor<1>) -> M {
-    struct Mapper<F>(F);
+/// Puts `next`, flat and with its values in this order, in the place of every parameter in the order of registration,
+/// whatever that held. Without a tape.
+pub fn fill<M: Module>(network: M, order: WeightOrder, next: impl FnMut() -> Tensor<1>) -> M {
+    struct Mapper<F>(WeightOrder, F);
     impl<F: FnMut() -> Tensor<1>> ModuleMapper for Mapper<F> {
         fn map_float<const R: usize>(&mut self, param: Param<Tensor<R>>) -> Param<Tensor<R>> {
-            param.map(|tensor| (self.0)().reshape(tensor.shape()))
+            param.map(|tensor| self.0.shaped((self.1)(), tensor.shape()))
         }
     }
-    network.map(&mut Mapper(next))
+    network.map(&mut Mapper(order, next))
 }
 
 /// The shapes of all parameters in the order of registration.
@@ -66,6 +68,11 @@ pub fn shapes<M: Module>(network: &M) -> Vec<Vec<usize>> {
     let mut visitor = Visitor(Vec::new());
     network.visit(&mut visitor);
     visitor.0
+}
+
+/// In which order the device of a network keeps the values of its parameters.
+pub fn order<M: Module>(network: &M) -> WeightOrder {
+    network.devices().first().map_or(WeightOrder::Rows, WeightOrder::of)
 }
 
 /// The network with parameters that keep their shapes but hold no values: one number for all of them.
