@@ -11,7 +11,7 @@ use super::{
     selection::Selection,
 };
 use crate::{
-    BURN_VERSION, Result,
+    BURN_VERSION, Result, kernels,
     report::Invocation,
     seed::Seed,
     stages::{Artifact, Context, Downloads, Stop},
@@ -89,6 +89,7 @@ impl Execute for Stages<'_> {
             stop: &self.stop,
             lease: running.lease,
         };
+        kernels::allow_tf32(stage.spec.stage().tf32());
         stage.spec.stage().run(&mut context)
     }
 

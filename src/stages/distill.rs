@@ -56,6 +56,10 @@ impl Stage for Distill {
         Some(&mut self.guard)
     }
 
+    fn tf32(&self) -> bool {
+        self.tf32
+    }
+
     fn recompute_mut(&mut self) -> Option<&mut bool> {
         Some(&mut self.recompute)
     }

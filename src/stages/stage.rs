@@ -49,6 +49,11 @@ pub trait Stage {
         None
     }
 
+    /// Whether its products of fp32 may be rounded to TF32.
+    fn tf32(&self) -> bool {
+        false
+    }
+
     /// Of a training, whether it makes activations again instead of keeping them, which changes no number: to be taken away.
     fn recompute_mut(&mut self) -> Option<&mut bool> {
         None

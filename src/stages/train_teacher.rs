@@ -49,6 +49,10 @@ impl Stage for TrainTeacher {
         Some(&mut self.guard)
     }
 
+    fn tf32(&self) -> bool {
+        self.tf32
+    }
+
     fn recompute_mut(&mut self) -> Option<&mut bool> {
         Some(&mut self.recompute)
     }

@@ -64,6 +64,10 @@ pub struct TrainTeacher {
     /// Arithmetic of the network; loss, optimizer and EMA are fp32 always.
     #[serde(default)]
     pub precision: Precision,
+    /// Whether products of fp32 may run on a GPU's tensor cores, which round what they multiply to TF32's ten bits. The
+    /// release's training loops forbid it. A CPU never rounds.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tf32: bool,
     /// Whether the activations within blocks are made again in the backward pass instead of being kept: less memory, more
     /// time, the same numbers.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -5,7 +5,7 @@ use std::{env, fs, path::Path, process::Command, sync::Mutex};
 use indexmap::IndexMap;
 use libtest_mimic::{Failed, Trial};
 use serde::{Deserialize, Serialize};
-use sida::cli::device;
+use sida::{cli::device, kernels};
 
 use crate::{
     ptxas,
@@ -85,6 +85,7 @@ pub(crate) fn work(asked: &str) {
         device.sync().expect("the device goes on");
         println!("mark {}", fs::metadata(&trace).map_or(0, |file| file.len()));
     };
+    kernels::allow_tf32(true);
     let mut work = Work::new(work, batch, &config, &device);
     (0..WARM_UP).for_each(|_| drop(work.step()));
     mark();

@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 use libtest_mimic::{Failed, Trial};
-use sida::{cli::device, state_dict::StateDict};
+use sida::{cli::device, kernels, state_dict::StateDict};
 
 use crate::work::{self, Work};
 
@@ -21,6 +21,7 @@ pub(crate) fn trials() -> Vec<Trial> {
                     let numbers = work.step();
                     (numbers, work.state())
                 };
+                kernels::allow_tf32(true);
                 let ((found, state), (wanted, reference)) = (run(&gpu), run(&Device::flex()));
                 let gap = numbers(&found, &wanted)?.max(states(&state, &reference)?);
                 println!("{name} {work}: within {gap:.1e}");

@@ -22,7 +22,7 @@ const NUMBERS: usize = 4;
 /// Cubes that share a place, or a tensor.
 const SHARES: u32 = 32;
 /// No more tensors than this in one launch; some devices bind fewer.
-const TENSORS: usize = 16;
+const TENSORS: usize = 48;
 
 /// The tensor itself where nobody else has its memory, else a copy.
 pub(crate) fn owned(tensor: CubeTensor) -> CubeTensor {

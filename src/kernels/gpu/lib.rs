@@ -29,5 +29,6 @@ pub mod random;
 pub mod resample;
 mod silu;
 mod sum;
+pub mod tf32;
 pub mod upload;
 pub mod warp;

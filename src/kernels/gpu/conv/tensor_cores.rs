@@ -1,7 +1,7 @@
 //! Convolutions on tensor cores, by Burn's kernels: f32 is rounded to TF32 there, sums are f32. With Burn's feature
 //! `autotune` it tries what it has on the first convolution of a kind, and keeps the fastest.
 
-use burn_backend::ops::ConvOptions;
+use burn_backend::{DType, ops::ConvOptions};
 use burn_cubecl::{
     kernel::conv::{ConvStrategy, conv_data_backward, conv_forward_nhwc, conv_weight_backward},
     ops::{permute_nchw_to_nhwc, permute_nhwc_to_nchw},
@@ -9,10 +9,12 @@ use burn_cubecl::{
 };
 
 use super::Windows;
+use crate::tf32;
 
-/// How, where the device has tensor cores.
+/// How, where the device has tensor cores that may be used.
 fn strategy(x: &CubeTensor) -> Option<ConvStrategy> {
-    if x.client.properties().features.matmul.cmma.is_empty() {
+    let rounds = x.dtype == DType::F32;
+    if x.client.properties().features.matmul.cmma.is_empty() || (rounds && !tf32::allowed()) {
         return None;
     }
     // Without autotune Burn's default is a kernel that leaves them idle.

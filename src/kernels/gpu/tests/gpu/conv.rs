@@ -3,7 +3,7 @@
 use sida_cpu_kernels::im2col::{self as cpu, AnyConvolution};
 use sida_gpu_kernels::{
     conv::{self as gpu, Windows},
-    dense,
+    dense, tf32,
 };
 
 use super::support::{close, device, host, rounded, tensor, types_of_products, values};
@@ -26,9 +26,10 @@ const CASES: [Case; 9] = [
 #[test]
 fn convolutions_and_their_gradients() {
     let Some(device) = device() else { return };
-    for (dtype, tolerance) in types_of_products(&device) {
+    for (dtype, tolerance, rounds) in types_of_products(&device) {
+        tf32::allow(rounds);
         for (x_dims @ [n, h, w, c], k, kernel @ [kh, kw], stride, padding) in CASES {
-            let what = format!("{x_dims:?} to {k}, {kernel:?} by {stride}, {dtype:?}");
+            let what = format!("{x_dims:?} to {k}, {kernel:?} by {stride}, {dtype:?}, TF32 {rounds}");
             let out = [h + 2 * padding[0] - kh, w + 2 * padding[1] - kw].map(|span| span / stride + 1);
             let e = AnyConvolution { x: x_dims, out, k, kernel, stride, padding };
             let windows = Windows { stride, padding };
@@ -67,7 +68,8 @@ fn convolutions_and_their_gradients() {
 fn dense_layers_and_their_gradients() {
     let Some(device) = device() else { return };
     let [m, c, k] = [37, 19, 70];
-    for (dtype, tolerance) in types_of_products(&device) {
+    for (dtype, tolerance, rounds) in types_of_products(&device) {
+        tf32::allow(rounds);
         let [x, weight, bias, dy] =
             [m * c, k * c, k, m * k].map(|len| rounded(&values(len as u32, len), dtype));
         let on = |values: &[f32], shape: &[usize]| tensor(values, shape, dtype, &device);

@@ -54,15 +54,13 @@ pub(crate) fn types(device: &CubeDevice) -> Vec<(DType, f32)> {
         .collect()
 }
 
-/// The same for convolutions and products: on tensor cores f32 keeps as many bits as f16 (TF32).
-pub(crate) fn types_of_products(device: &CubeDevice) -> Vec<(DType, f32)> {
+/// The same for convolutions and products, and whether f32 is rounded to TF32, which has as many bits as f16: where the
+/// device has tensor cores, both.
+pub(crate) fn types_of_products(device: &CubeDevice) -> Vec<(DType, f32, bool)> {
     let probe = tensor(&[0.0], &[1], DType::F32, device);
     let tensor_cores = !probe.client.properties().features.matmul.cmma.is_empty();
-    let rounded = |(dtype, tolerance)| match dtype {
-        DType::F32 if tensor_cores => (dtype, 2e-3),
-        _ => (dtype, tolerance),
-    };
-    types(device).into_iter().map(rounded).collect()
+    let rounded = tensor_cores.then_some((DType::F32, 2e-3, true));
+    types(device).into_iter().map(|(dtype, tolerance)| (dtype, tolerance, false)).chain(rounded).collect()
 }
 
 /// Panics where values are further apart than `tolerance`, of the largest.
