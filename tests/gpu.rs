@@ -28,6 +28,9 @@ const TOLERANCE: f32 = 5e-3;
 const TYPES: [(DType, bool, f32); 3] =
     [(DType::F32, false, 2e-5), (DType::F32, true, TOLERANCE), (DType::F16, false, 1e-2)];
 
+/// What is tried on a GPU.
+type Test = fn(&Device) -> Result<(), Failed>;
+
 fn main() {
     let arguments = Arguments::from_args();
     let gpu = chosen();
@@ -51,7 +54,7 @@ fn main() {
         }
     });
     let mut trials: Vec<Trial> = trials.collect();
-    let others: [(&str, fn(&Device) -> Result<(), Failed>); 4] = [
+    let others: [(&str, Test); 4] = [
         ("what was read stays as it was", what_was_read_stays),
         ("a student learns", student::learns),
         ("draws", draws::numbers),
@@ -82,10 +85,10 @@ fn what_was_read_stays(gpu: &Device) -> Result<(), Failed> {
     Ok(())
 }
 
-/// What `SIDA_DEVICE` names; else the first device of any kind.
+/// What `SIDA_DEVICE` names, which has to be there; else the first device of any kind.
 fn chosen() -> sida::Result<(Device, String)> {
     match std::env::var("SIDA_DEVICE") {
-        Ok(asked) => device::choose(&asked),
+        Ok(asked) => Ok(device::choose(&asked).unwrap_or_else(|error| panic!("SIDA_DEVICE: {error}"))),
         Err(_) => device::choose("cuda:0").or_else(|_| device::choose("wgpu:0")),
     }
 }

@@ -18,11 +18,13 @@ const TOLERANCE: f64 = 1e-4;
 
 fn main() {
     let arguments = Arguments::from_args();
-    let asked = std::env::var("SIDA_DEVICE").unwrap_or_else(|_| {
-        let cuda = device::choose("cuda:0").is_ok();
-        if cuda { "cuda:0" } else { "wgpu:0" }.to_owned()
-    });
+    let named = std::env::var("SIDA_DEVICE");
+    let first = || if device::choose("cuda:0").is_ok() { "cuda:0" } else { "wgpu:0" }.to_owned();
+    let asked = named.clone().unwrap_or_else(|_| first());
     let found = device::choose(&asked);
+    if let (Ok(_), Err(error)) = (&named, &found) {
+        panic!("SIDA_DEVICE: {error}");
+    }
     match &found {
         Ok((_, name)) => println!("on {name}"),
         Err(why) => println!("skipped: {why}"),

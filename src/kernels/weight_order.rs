@@ -17,7 +17,7 @@ pub enum WeightOrder {
 
 impl WeightOrder {
     /// The order on this device.
-    #[allow(unreachable_patterns, reason = "features add devices")]
+    #[allow(clippy::match_wildcard_for_single_variants, reason = "features add devices")]
     pub fn of(device: &Device) -> Self {
         match device.clone().inner().as_dispatch() {
             DispatchDevice::Flex(_) => Self::Rows,

@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use burn::{module::Module, tensor::DType};
+use burn::{
+    module::Module,
+    tensor::{DType, Device},
+};
 
 use super::{
     artifact::{Artifact, NetworkArtifact},
@@ -15,6 +18,7 @@ use crate::{
     Error, Result,
     diffusion::{Codec, Encoder, Precision},
     formats::safetensors::{self, Metadata},
+    kernels::WeightOrder,
     nn::{Network, NetworkConfig},
     stage_name::StageName,
     terminal,
@@ -57,16 +61,43 @@ pub(super) fn load(context: &Context<'_>, name: &StageName, precision: Precision
     let path: PathBuf = finished.dir.join(&artifact.weights);
     let (state, _) = safetensors::read(&path)?;
     let network = artifact.network.load(&state, &format!("`{}`", terminal::path(&path)), &context.device)?;
-    Ok(network.with_compute(compute(precision)).valid())
+    Ok(network.with_compute(compute(precision, &context.device)?).valid())
 }
 
 /// The type of activations.
-pub(super) fn compute(precision: Precision) -> DType {
-    match precision {
-        Precision::Fp32 => DType::F32,
-        Precision::Bf16 => DType::BF16,
-        Precision::Fp16 => DType::F16,
+///
+/// # Errors
+/// The device does not compute in it.
+pub(super) fn compute(precision: Precision, device: &Device) -> Result<DType> {
+    let (dtype, name) = match precision {
+        Precision::Fp32 => (DType::F32, "fp32"),
+        Precision::Bf16 => (DType::BF16, "bf16"),
+        Precision::Fp16 => (DType::F16, "fp16"),
+    };
+    if device.supports_dtype(dtype) {
+        return Ok(dtype);
     }
+    Err(Error::Unusable(format!(
+        "`precision: {name}`: this device does not compute in it; `sida run --device` chooses another, and `precision: fp32` \
+         is computed on every device"
+    )))
+}
+
+/// The same for a training.
+///
+/// # Errors
+/// As `compute`; and in fp16 on a GPU where kernels are chosen by trying them: Burn's trials fail there
+/// (tracel-ai/burn#4949).
+pub(super) fn compute_training(precision: Precision, device: &Device) -> Result<DType> {
+    let tries = cfg!(feature = "autotune") && WeightOrder::of(device) == WeightOrder::ChannelsLast;
+    if precision == Precision::Fp16 && tries {
+        return Err(Error::Unusable(
+            "`precision: fp16`: on a GPU this sida tries which kernels are fastest (feature `autotune`), and Burn's fail in \
+             fp16 trainings; set `precision: bf16`, or build without `autotune`"
+                .to_owned(),
+        ));
+    }
+    compute(precision, device)
 }
 
 /// What a network's images are, ready for use.

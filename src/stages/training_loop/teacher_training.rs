@@ -47,7 +47,8 @@ impl<'a> TeacherTraining<'a> {
         fits(recipe, &dataset)?;
         let config = &recipe.network;
         let network = config.init(context.seed.at(Phase::Init, 0), &context.device)?;
-        let network = network.with_compute(network_file::compute(recipe.precision));
+        let network =
+            network.with_compute(network_file::compute_training(recipe.precision, &context.device)?);
         let network = network.with_recompute(recipe.recompute).valid();
         let snapshooter = recipe
             .snapshots

@@ -11,7 +11,7 @@ use super::support::{close, device, host, rounded, tensor, types_of_products, va
 /// x, outputs, kernel, stride, padding.
 type Case = ([usize; 4], usize, [usize; 2], usize, [usize; 2]);
 
-const CASES: [Case; 9] = [
+const CASES: [Case; 11] = [
     ([2, 7, 5, 24], 40, [3, 3], 1, [1, 1]),
     ([1, 16, 16, 3], 80, [3, 3], 1, [1, 1]),
     ([2, 8, 8, 70], 3, [3, 3], 1, [0, 0]),
@@ -21,6 +21,8 @@ const CASES: [Case; 9] = [
     ([1, 8, 8, 6], 5, [1, 1], 2, [0, 0]),
     ([3, 32, 33, 5], 7, [3, 3], 1, [1, 1]),
     ([70, 1, 1, 19], 30, [1, 1], 1, [0, 0]),
+    ([2, 1, 1, 10], 16, [1, 1], 1, [0, 0]),
+    ([2, 1, 1, 9], 32, [1, 1], 1, [0, 0]),
 ];
 
 #[test]
@@ -89,5 +91,33 @@ fn dense_layers_and_their_gradients() {
         sida_cpu_kernels::dense::weight_gradient([m, c, k], &x, &dy, &mut truth);
         let found = host(dense::weight_gradient(gpu_x, gpu_dy));
         close(&format!("dense, gradient to the weight, {dtype:?}"), &found, &truth, tolerance);
+    }
+}
+
+/// As few rows as the largest networks have in a micro-batch, and as few channels as images have.
+#[test]
+fn small_products() {
+    let Some(device) = device() else { return };
+    for (dtype, tolerance, rounds) in types_of_products(&device) {
+        tf32::allow(rounds);
+        for m in [2, 17] {
+            for (c, k) in [(1, 16), (3, 5), (10, 16), (16, 1), (64, 3)] {
+                let what = format!("{m} rows, {c} to {k}, {dtype:?}, TF32 {rounds}");
+                let [x, w, dy] = [m * c, k * c, m * k].map(|len| rounded(&values(len as u32, len), dtype));
+                let on = |values: &[f32], shape: &[usize]| tensor(values, shape, dtype, &device);
+                let [gpu_x, gpu_w, gpu_dy] = [on(&x, &[m, c]), on(&w, &[k, c]), on(&dy, &[m, k])];
+                let mut truth = vec![0.0; m * k];
+                sida_cpu_kernels::dense::forward([m, c, k], &x, &w, None, &mut truth);
+                close(&what, &host(dense::forward(gpu_x.clone(), gpu_w.clone(), None)), &truth, tolerance);
+                let mut truth = vec![0.0; m * c];
+                sida_cpu_kernels::dense::input_gradient([m, c, k], &dy, &w, &mut truth);
+                let found = host(dense::input_gradient(gpu_dy.clone(), gpu_w));
+                close(&format!("{what}, gradient to x"), &found, &truth, tolerance);
+                let mut truth = vec![0.0; k * c];
+                sida_cpu_kernels::dense::weight_gradient([m, c, k], &x, &dy, &mut truth);
+                let found = host(dense::weight_gradient(gpu_x, gpu_dy));
+                close(&format!("{what}, gradient to the weight"), &found, &truth, tolerance);
+            }
+        }
     }
 }

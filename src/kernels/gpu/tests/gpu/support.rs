@@ -11,9 +11,12 @@ pub(crate) fn device() -> Option<CubeDevice> {
     DEVICE
         .get_or_init(|| {
             let found = std::panic::catch_unwind(CubeDevice::enumerate_all).unwrap_or_default();
-            let wanted = std::env::var("SIDA_DEVICE").unwrap_or_default();
-            let named = |device: &CubeDevice| format!("{device:?}").to_lowercase().starts_with(&wanted);
+            let asked = std::env::var("SIDA_DEVICE");
+            let wanted = asked.clone().unwrap_or_default();
+            let kind = wanted.split(':').next().unwrap_or_default();
+            let named = |device: &CubeDevice| format!("{device:?}").to_lowercase().starts_with(kind);
             let device = found.into_iter().find(named);
+            assert!(asked.is_err() || device.is_some(), "SIDA_DEVICE: there is no `{wanted}`");
             match &device {
                 Some(device) => println!("on {device:?}"),
                 None => println!("skipped: no GPU and no driver that stands in for one was found"),
