@@ -80,10 +80,7 @@ pub fn weight_gradient(
     kernel: [usize; 2],
     windows: Windows,
 ) -> CubeTensor {
-    let dw = match tensor_cores::weight_gradient(&x, &gradient, kernel, windows) {
-        Some(dw) => dw,
-        None => weight_gradient::weight_gradient(x, gradient, kernel, windows),
-    };
+    let dw = weight_gradient::weight_gradient(x, gradient, kernel, windows);
     permute(dw, &[0, 3, 1, 2])
 }
 
