@@ -168,7 +168,7 @@ fn wrong_commands_say_what_is_right() {
     let bench = Bench::new();
     let run = |more: &[&str]| bench.sida(&[&["run", SMALL][..], more].concat()).exits(2);
     if cfg!(not(feature = "cuda")) {
-        run(&["--device", "cuda:0"]).complains(&["cuda:0", "built without CUDA", "--features cuda"]);
+        run(&["--device", "cuda:0"]).complains(&["cuda:0", "built without it", "--features cuda"]);
     }
     run(&["--device", "gpu"]).complains(&["`gpu`", "auto"]);
     for (setting, suggestion) in

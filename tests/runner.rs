@@ -287,7 +287,7 @@ fn a_folder_of_a_newer_program_is_refused() {
     let plan = bench.plan(&[]);
     let record = plan.stages[0].dir.join("stage.json");
     let text = fs::read_to_string(&record).unwrap();
-    fs::write(&record, text.replacen("\"format\": 2", "\"format\": 99", 1)).unwrap();
+    fs::write(&record, text.replacen("\"format\": 3", "\"format\": 99", 1)).unwrap();
     let source = Source::read(&bench.file()).unwrap();
     let Parsed::Pipeline(pipeline) = source.parse(&[]).unwrap() else { panic!("a pipeline") };
     let error = Plan::new(&pipeline, "p", bench.places().home("p"), &bench.places()).unwrap_err();

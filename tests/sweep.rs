@@ -158,7 +158,7 @@ fn results(bench: &Bench) -> Vec<(String, Vec<Vec<u8>>)> {
 #[test]
 fn a_search_stops_the_worse_half_and_goes_on_with_the_better_whoever_runs_it() {
     let axes =
-        "  lr: { paths: [stages.teacher.train_teacher.lr], values: [1.0e-6, 1.0e-5, 1.0e-4, 1.0e-3, 1.0] }";
+        "  lr: { paths: [stages.teacher.train_teacher.lr], values: [1.0e-6, 1.0e-5, 1.0e-4, 1.0e-3, 0.3] }";
     // Three statuses in all.
     let guard = "set: { stages.teacher.train_teacher.guard: { patience: 2 } }";
     let rest =
