@@ -15,8 +15,8 @@
 //! 0  error.rs  terminal.rs  secret.rs  location.rs  stage_name.rs  seed.rs  kimg.rs  ...     for everyone
 //! ```
 //!
-//! In the cellar, `kernels/cpu/` is a crate of its own, for slices of numbers and nothing of this house: all
-//! `unsafe` code is there, and forbidden here.
+//! In the cellar are two crates of their own, which know nothing of this house: `kernels/cpu/`, for slices of numbers, where
+//! all `unsafe` code is, which is forbidden here; and `kernels/gpu/`, kernels in CubeCL for every make of GPU.
 #![forbid(unsafe_code)]
 
 pub mod checkpoint;

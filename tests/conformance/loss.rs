@@ -6,6 +6,7 @@ use burn::tensor::{Tensor, TensorData};
 use serde::Deserialize;
 use sida::{
     distill::{Kept, Learning, MicroBatch, Objective, frozen},
+    kernels::WeightOrder,
     nn::{Denoiser, Network},
     seed::Phase,
     training::{GradientSum, Gradients, Layout},
@@ -137,8 +138,11 @@ fn gradients(case: &mut Case, phase: &str, network: &Network, found: Gradients) 
             none_found.push(name);
             continue;
         };
-        let gradient = reshaped(gradient.into_data(), &shapes[&name]);
         let listed = format!("{phase}.grad.{name}");
+        // As they lie on the device, and then as the shape says.
+        let lying = gradient.into_data().try_to_vec::<f32>().map_err(|e| format!("{listed}: {e:?}"))?;
+        let order = WeightOrder::of(&crate::case::device());
+        let gradient = TensorData::new(order.rows(&lying, &shapes[&name]), shapes[&name].clone());
         let recorded = to_f64(&case.tensor(&listed)?);
         for (a, b) in to_f64(&gradient).iter().zip(&recorded) {
             distance += (a - b).powi(2);

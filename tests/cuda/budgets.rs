@@ -26,6 +26,9 @@ const ALLOWANCE: u64 = 50;
 /// and the pools of memory are there.
 const WARM_UP: usize = 2;
 
+/// The share of the memory that `plan` says, within which the peak has to be.
+const PLANNED: std::ops::RangeInclusive<f64> = 0.85..=1.15;
+
 /// What is asked of the GPU: at most so much of each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -88,6 +91,9 @@ pub(crate) fn work(asked: &str) {
     kernels::allow_tf32(true);
     let mut work = Work::new(work, batch, &config, &device);
     (0..WARM_UP).for_each(|_| drop(work.step()));
+    if let Some(planned) = work.planned_bytes().filter(|_| network == "cifar10") {
+        println!("planned {planned}");
+    }
     mark();
     work.step();
     mark();
@@ -103,7 +109,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 fn trial(network: &str, work: &str) -> Result<(), Failed> {
-    let (counted, whole) = measure(network, work)?;
+    let (counted, whole, planned) = measure(network, work)?;
     let found = Budget::of(&counted, &whole);
     let list: Vec<_> = counted.by_kind().iter().map(|(kernel, n)| format!("{n:7} {kernel}")).collect();
     fs::write(Path::new(LISTS).join(format!("{network}-{work}.txt")), list.join("\n") + "\n")?;
@@ -124,11 +130,19 @@ fn trial(network: &str, work: &str) -> Result<(), Failed> {
         update(network, work, found)?;
     }
     wrong.extend(judge(network, work, found)?);
+    if let Some(planned) = planned {
+        let share = found.peak_bytes as f64 / planned as f64;
+        println!("{network} {work}: {share:.2} of the memory that `plan` says");
+        if !PLANNED.contains(&share) {
+            wrong.push(format!("memory is {} bytes, `plan` says {planned}", found.peak_bytes));
+        }
+    }
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n").into()) }
 }
 
-/// Runs one piece of work in a process of its own. => the trace of its last iteration, and of all
-fn measure(network: &str, work: &str) -> Result<(Trace, Trace), Failed> {
+/// Runs one piece of work in a process of its own. => the trace of its last iteration, and of all; the memory that `plan`
+/// says it needs, where the network is a released one
+fn measure(network: &str, work: &str) -> Result<(Trace, Trace, Option<u64>), Failed> {
     fs::create_dir_all(LISTS)?;
     let path = Path::new(LISTS).join(format!("{network}-{work}.trace"));
     fs::write(&path, "")?;
@@ -146,7 +160,10 @@ fn measure(network: &str, work: &str) -> Result<(Trace, Trace), Failed> {
     let marks: Vec<usize> =
         said.lines().filter_map(|line| line.strip_prefix("mark ")?.parse().ok()).collect();
     match (&marks[..], child.status.success()) {
-        ([begin, end], true) => Ok((Trace::read(&text[*begin..*end]), whole)),
+        ([begin, end], true) => {
+            let planned = said.lines().find_map(|line| line.strip_prefix("planned ")?.parse().ok());
+            Ok((Trace::read(&text[*begin..*end]), whole, planned))
+        }
         _ => Err(format!("{}\n{}", child.status, String::from_utf8_lossy(&child.stderr)).into()),
     }
 }

@@ -147,6 +147,18 @@ impl Work {
         }
     }
 
+    /// The bytes of memory that `plan` says a training needs.
+    pub(crate) fn planned_bytes(&self) -> Option<u64> {
+        let entries = self.config.shapes().expect("settings that make sense");
+        let size = |entry: &Entry| entry.shape.iter().product::<usize>() as u64;
+        let parameters = entries.iter().filter(|entry| entry.is_parameter()).map(size).sum();
+        match &self.kind {
+            Kind::Teacher(work) => Some(work.0.memory_bytes(parameters)),
+            Kind::Distill(work) => Some(work.0.memory_bytes(&self.config, parameters)),
+            Kind::Heun(_) => None,
+        }
+    }
+
     /// Everything that a training has changed.
     pub(crate) fn state(&self) -> StateDict {
         match &self.kind {
