@@ -71,7 +71,7 @@ fn normalized_rows_and_their_gradients() {
                             values[row * len + channel * 9 + y * 3 + x]
                         })
                         .collect();
-                    permute(tensor(&moved, &[k, 3, 3, c], dtype, &device), &[0, 3, 1, 2])
+                    permute(into_contiguous(tensor(&moved, &[k, 3, 3, c], dtype, &device)), &[0, 3, 1, 2])
                 };
                 // Some devices pad rows when they are put there.
                 let put = |values: &[f32]| into_contiguous(put(values));
