@@ -15,7 +15,10 @@ pub fn choose(asked: &str) -> Result<(Device, String)> {
     match asked {
         "cpu" => Ok(cpu()),
         // A program that stands in for a card is slower than the CPU alone.
-        "auto" => Ok(gpus().into_iter().find(|gpu| gpu.card).map_or_else(cpu, |gpu| (gpu.device, gpu.name))),
+        "auto" => {
+            let mut gpus = Interface::ALL.into_iter().flat_map(Interface::gpus);
+            Ok(gpus.find(|gpu| gpu.card).map_or_else(cpu, |gpu| (gpu.device, gpu.name)))
+        }
         _ => gpu(asked),
     }
 }
@@ -61,20 +64,22 @@ impl Interface {
         }
     }
 
-    /// All its devices: cards first, then what stands in for one, such as Mesa's lavapipe.
+    /// All its devices: cards first, then what stands in for one, such as Mesa's lavapipe. CUDA's are not opened for
+    /// that: each would be given a context.
     #[cfg(any(feature = "cuda", feature = "wgpu"))]
-    fn devices(self) -> Vec<Gpu> {
+    fn devices(self) -> Vec<Device> {
         // Without a driver there are none; whatever else may happen, it is not worth ending a run on the CPU.
-        let found = std::panic::catch_unwind(|| self.enumerate()).unwrap_or_default();
-        let mut devices: Vec<Gpu> = found.into_iter().filter_map(|device| self.opened(device)).collect();
-        devices.sort_by_key(|gpu| !gpu.card);
+        let mut devices = std::panic::catch_unwind(|| self.enumerate()).unwrap_or_default();
+        if self == Self::Wgpu {
+            devices.sort_by_cached_key(|device| !self.opened(device.clone()).is_some_and(|gpu| gpu.card));
+        }
         devices
     }
 
     /// There are none in a build for the CPU alone.
     #[cfg(not(any(feature = "cuda", feature = "wgpu")))]
     #[allow(clippy::unused_self, reason = "the other one needs it")]
-    fn devices(self) -> Vec<Gpu> {
+    fn devices(self) -> Vec<Device> {
         Vec::new()
     }
 
@@ -95,6 +100,17 @@ impl Interface {
         let identity = std::panic::catch_unwind(|| device.identity()).ok()??;
         let card = self == Self::Cuda || identity.physical.is_some();
         Some(Gpu { device, name: format!("{}, {}", identity.name, self.word()), card })
+    }
+
+    #[cfg(not(any(feature = "cuda", feature = "wgpu")))]
+    #[allow(clippy::unused_self, reason = "the other one needs it")]
+    fn opened(self, _: Device) -> Option<Gpu> {
+        None
+    }
+
+    /// All its devices, opened: those that can be.
+    fn gpus(self) -> impl Iterator<Item = Gpu> {
+        self.devices().into_iter().filter_map(move |device| self.opened(device))
     }
 }
 
@@ -137,12 +153,15 @@ fn gpu(asked: &str) -> Result<(Device, String)> {
             n => format!("there are {n}, `{word}:0` to `{word}:{}`", n - 1),
         })
     })?;
-    Ok((chosen.device, chosen.name))
+    let gpu = interface.opened(chosen);
+    let gpu =
+        gpu.ok_or_else(|| refuse("it is there, but cannot be opened; `sida doctor` says more".to_owned()))?;
+    Ok((gpu.device, gpu.name))
 }
 
 /// All devices that are not the CPU.
 pub(super) fn gpus() -> Vec<Gpu> {
-    Interface::ALL.into_iter().flat_map(Interface::devices).collect()
+    Interface::ALL.into_iter().flat_map(Interface::gpus).collect()
 }
 
 #[cfg(test)]

@@ -84,12 +84,13 @@ impl Augment {
         let chosen: Vec<Chosen> = draws.iter().map(|draw| self.choose(draw)).collect();
         let labels: Vec<f32> = chosen.iter().flat_map(|chosen| self.labels(chosen)).collect();
         let labels = Tensor::from_data(TensorData::new(labels, [n, self.label_dim()]), &device);
-        let images = match self.apply_there(images.detach(), &chosen) {
+        let maps: Vec<Affine> = chosen.iter().map(|chosen| self.map(chosen, w, h)).collect();
+        let images = match self.apply_there(images.detach(), &chosen, &maps) {
             Ok(images) => images,
             Err(images) => {
                 let data = images.into_data().convert::<f32>();
                 let mut pixels = data.try_into_vec::<f32>().expect("f32 after conversion");
-                self.apply_host(&mut pixels, [n, c, h, w], &chosen);
+                self.apply_host(&mut pixels, [n, c, h, w], &chosen, &maps);
                 Tensor::from_data(TensorData::new(pixels, [n, c, h, w]), &device)
             }
         };
@@ -98,16 +99,20 @@ impl Augment {
 
     /// On the GPU where the images are; gives images back that are the host's.
     #[allow(clippy::result_large_err, reason = "a tensor given back is not an error but the other path")]
-    fn apply_there(&self, images: Tensor<4>, chosen: &[Chosen]) -> Result<Tensor<4>, Tensor<4>> {
+    fn apply_there(
+        &self,
+        images: Tensor<4>,
+        chosen: &[Chosen],
+        maps: &[Affine],
+    ) -> Result<Tensor<4>, Tensor<4>> {
         let [_, c, h, w] = images.dims();
-        let maps: Vec<Affine> = chosen.iter().map(|chosen| self.map(chosen, w, h)).collect();
         // Flips alone change no pixel.
-        let Some(warp) = self.warp(&maps, [c, h, w]) else { return Err(images) };
+        let Some(warp) = self.warp(maps, [c, h, w]) else { return Err(images) };
         let pose = |(chosen, map): (&Chosen, &Affine)| Pose {
             map: warp.between_pixels(map).rows(),
             flips: [chosen.xflip, chosen.yflip],
         };
-        let poses: Vec<Pose> = chosen.iter().zip(&maps).map(pose).collect();
+        let poses: Vec<Pose> = chosen.iter().zip(maps).map(pose).collect();
         kernels::warp(images, &Warping { filter: &SYM6, margin: warp.margin.sides(), poses: &poses })
     }
 
@@ -118,15 +123,14 @@ impl Augment {
     }
 
     /// In place on host memory.
-    fn apply_host(&self, images: &mut [f32], shape: [usize; 4], chosen: &[Chosen]) {
+    fn apply_host(&self, images: &mut [f32], shape: [usize; 4], chosen: &[Chosen], maps: &[Affine]) {
         let [n, c, h, w] = shape;
         assert_eq!(images.len(), n * c * h * w, "images fill their shape");
         if images.is_empty() {
             return;
         }
-        let maps: Vec<Affine> = chosen.iter().map(|chosen| self.map(chosen, w, h)).collect();
-        let warp = self.warp(&maps, [c, h, w]);
-        images.par_chunks_mut(c * h * w).zip(chosen.par_iter().zip(&maps)).for_each(
+        let warp = self.warp(maps, [c, h, w]);
+        images.par_chunks_mut(c * h * w).zip(chosen.par_iter().zip(maps)).for_each(
             |(image, (chosen, map))| {
                 // A plane turned by half is one flipped both ways.
                 if chosen.yflip {

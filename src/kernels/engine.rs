@@ -148,6 +148,18 @@ macro_rules! on_engine {
 }
 pub(crate) use on_engine;
 
+/// `on_device!(device, |there| over any engine)`: what is made on a device; `there` is an operand that says where.
+macro_rules! on_device {
+    ($device:expr, |$there:pat_param| $ours:expr) => {{
+        let there = burn::tensor::Tensor::<1>::empty([1], ($device, burn::tensor::DType::F32));
+        $crate::kernels::engine::on_engine!(there, |$there| $ours, |there| unreachable!(
+            "{:?} has no kernels for f32",
+            there.device()
+        ))
+    }};
+}
+pub(crate) use on_device;
+
 /// Of a tensor that is on the tape or not, what its backend calls it.
 pub(super) fn on_tape<E: Engine>(tracked: Tracked<E>) -> DispatchTensorKind {
     DispatchTensorKind::Autodiff(Box::new(E::wrap(BackendTensor::Autodiff(tracked))))

@@ -2,13 +2,13 @@
 
 use burn::{
     backend::Flex,
-    tensor::{DType, Device, Tensor},
+    tensor::{Device, Tensor},
 };
 
 use super::{
     array::Array,
     cpu::random::{self as cpu, Dropping},
-    engine::{Engine, on_engine},
+    engine::{Engine, on_device, on_engine},
     meaning,
     tape::{Operand, record},
 };
@@ -48,11 +48,7 @@ enum Kind {
 }
 
 fn drawn<const D: usize>(kind: Kind, draw: Draw, first: u64, dims: [usize; D], device: &Device) -> Tensor<D> {
-    // Says where the device is.
-    let there = Tensor::<1>::empty([1], (device, DType::F32));
-    on_engine!(there, |there| drawn_at(there, kind, draw, first, dims), |there| {
-        unreachable!("{:?} has no kernels for f32", there.device())
-    })
+    on_device!(device, |there| drawn_at(there, kind, draw, first, dims))
 }
 
 fn drawn_at<E: Random, const D: usize>(

@@ -2,12 +2,12 @@
 
 use burn::{
     backend::Flex,
-    tensor::{DType, Device, Tensor},
+    tensor::{Device, Tensor},
 };
 
 use super::{
     array::Array,
-    engine::{Engine, on_engine},
+    engine::{Engine, on_device},
     tape::Operand,
 };
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
@@ -31,11 +31,7 @@ enum Values<'a> {
 }
 
 fn placed<const D: usize>(device: &Device, values: Values, dims: [usize; D]) -> Tensor<D> {
-    // Says where the device is.
-    let there = Tensor::<1>::empty([1], (device, DType::F32));
-    on_engine!(there, |there| upload(there, values, dims), |there| {
-        unreachable!("{:?} has no kernels for f32", there.device())
-    })
+    on_device!(device, |there| upload(there, values, dims))
 }
 
 fn upload<E: Upload, const D: usize>(there: Operand<E>, values: Values, dims: [usize; D]) -> Tensor<D> {

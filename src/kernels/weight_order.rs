@@ -32,7 +32,7 @@ impl WeightOrder {
     /// A parameter's values as they lie; nothing is copied where they lie in this order.
     pub fn flatten<const D: usize>(self, parameter: Tensor<D>) -> Tensor<1> {
         let length = parameter.shape().num_elements();
-        let lying = if self.moves(D) { parameter.swap_dims(1, 2).swap_dims(2, 3) } else { parameter };
+        let lying = if self.moves(D) { last(parameter) } else { parameter };
         lying.reshape([length])
     }
 
@@ -42,7 +42,7 @@ impl WeightOrder {
             return flat.reshape(shape);
         }
         let [k, c, kh, kw] = shape.dims();
-        flat.reshape::<D, _>(Shape::from(vec![k, kh, kw, c])).swap_dims(2, 3).swap_dims(1, 2)
+        first(flat.reshape::<D, _>(Shape::from(vec![k, kh, kw, c])))
     }
 
     /// A parameter in this order, whatever order it was in.
@@ -62,7 +62,7 @@ impl WeightOrder {
         if !self.moves(D) {
             return parameter.cast(dtype);
         }
-        parameter.swap_dims(1, 2).swap_dims(2, 3).cast(dtype).swap_dims(2, 3).swap_dims(1, 2)
+        first(last(parameter).cast(dtype))
     }
 
     /// Values of a parameter of this shape, as the shape says, from those that lie in this order.
@@ -78,6 +78,16 @@ impl WeightOrder {
         };
         (0..k * c * area).map(at).collect()
     }
+}
+
+/// `[k, c, kh, kw]` => `[k, kh, kw, c]`, a view
+fn last<const D: usize>(weight: Tensor<D>) -> Tensor<D> {
+    weight.swap_dims(1, 2).swap_dims(2, 3)
+}
+
+/// `[k, kh, kw, c]` => `[k, c, kh, kw]`, a view
+fn first<const D: usize>(weight: Tensor<D>) -> Tensor<D> {
+    weight.swap_dims(2, 3).swap_dims(1, 2)
 }
 
 #[cfg(test)]
