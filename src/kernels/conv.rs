@@ -12,7 +12,7 @@ use super::{
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 use super::{
     engine::Cube,
-    gpu::{column_sums::column_sums, conv as gpu, dense as gpu_dense},
+    gpu::{conv as gpu, dense as gpu_dense},
 };
 
 /// A convolution of stride 1 with "same" zero padding. x `[n, h, w, c]`, weight `[k, c, kh, kw]` with odd
@@ -62,13 +62,14 @@ pub(super) fn apply<E: Convolve, const D: usize>(
     let bias = bias.map(Operand::of);
     let output = E::forward(linear, &x.array, &weight.array, bias.as_ref().map(|bias| &bias.array));
     let (x_tracked, weight_tracked) = (x.is_tracked(), weight.is_tracked());
+    let bias_tracked = bias.as_ref().is_some_and(Operand::is_tracked);
     record([Some(x), Some(weight), bias], output, |[x, weight, _]| {
         // Each gradient needs the other operand.
-        let (x, weight) = (x.filter(|_| weight_tracked), weight.filter(|_| x_tracked));
-        move |gradient: E::Array, wanted: [bool; 3]| {
-            let dx = weight.filter(|_| wanted[0]).map(|w| E::input_gradient(linear, &gradient, &w));
-            let dw = x.filter(|_| wanted[1]).map(|x| E::weight_gradient(linear, &x, &gradient));
-            let db = wanted[2].then(|| E::bias_gradient(linear, &gradient));
+        let (x, weight) = (x.filter(|_| weight_tracked || bias_tracked), weight.filter(|_| x_tracked));
+        move |gradient: E::Array, [to_x, to_weight, to_bias]: [bool; 3]| {
+            let dx = weight.filter(|_| to_x).map(|w| E::input_gradient(linear, &gradient, &w));
+            let wanted = [to_weight, to_bias];
+            let [dw, db] = x.map_or([None, None], |x| E::parameter_gradients(linear, &x, &gradient, wanted));
             [dx, dw, db]
         }
     })
@@ -116,10 +117,13 @@ pub(super) trait Convolve: Engine {
 
     fn input_gradient(linear: Linear, gradient: &Self::Array, weight: &Self::Array) -> Self::Array;
 
-    fn weight_gradient(linear: Linear, x: &Self::Array, gradient: &Self::Array) -> Self::Array;
-
-    /// `[k]`
-    fn bias_gradient(linear: Linear, gradient: &Self::Array) -> Self::Array;
+    /// Those to weight and bias that are wanted.
+    fn parameter_gradients(
+        linear: Linear,
+        x: &Self::Array,
+        gradient: &Self::Array,
+        wanted: [bool; 2],
+    ) -> [Option<Self::Array>; 2];
 }
 
 impl Convolve for Flex {
@@ -145,22 +149,23 @@ impl Convolve for Flex {
         }
     }
 
-    fn weight_gradient(linear: Linear, x: &Array, gradient: &Array) -> Array {
-        let (x, gradient) = (x.values(), gradient.values());
+    fn parameter_gradients(
+        linear: Linear,
+        x: &Array,
+        gradient: &Array,
+        [to_weight, to_bias]: [bool; 2],
+    ) -> [Option<Array>; 2] {
+        let (x, gradient, k) = (x.values(), gradient.values(), linear.k());
         let fill = |dw: &mut [f32]| match Way::of(linear) {
             Way::Winograd(e) => winograd::weight_gradient(e, x, gradient, dw),
             Way::Dense(extents) => dense::weight_gradient(extents, x, gradient, dw),
             Way::Windows(e) => im2col::weight_gradient(e, x, gradient, dw),
         };
-        match linear {
+        let dw = to_weight.then(|| match linear {
             Linear::Convolution(e) => Array::build([e.k, e.x[3], e.kernel[0], e.kernel[1]], fill),
-            Linear::Dense { c, k, .. } => Array::build([k, c], fill),
-        }
-    }
-
-    fn bias_gradient(linear: Linear, gradient: &Array) -> Array {
-        let k = linear.k();
-        Array::build([k], |db| dense::column_sums(gradient.values(), k, db))
+            Linear::Dense { c, .. } => Array::build([k, c], fill),
+        });
+        [dw, to_bias.then(|| Array::build([k], |db| dense::column_sums(gradient, k, db)))]
     }
 }
 
@@ -187,16 +192,19 @@ impl Convolve for Cube {
         }
     }
 
-    fn weight_gradient(linear: Linear, x: &Self::Array, gradient: &Self::Array) -> Self::Array {
+    /// One kernel adds up both.
+    fn parameter_gradients(
+        linear: Linear,
+        x: &Self::Array,
+        gradient: &Self::Array,
+        _: [bool; 2],
+    ) -> [Option<Self::Array>; 2] {
         let (x, gradient) = (x.clone(), gradient.clone());
         match linear {
             Linear::Convolution(e) => gpu::weight_gradient(x, gradient, e.kernel, e.windows()),
             Linear::Dense { .. } => gpu_dense::weight_gradient(x, gradient),
         }
-    }
-
-    fn bias_gradient(_: Linear, gradient: &Self::Array) -> Self::Array {
-        column_sums(gradient.clone())
+        .map(Some)
     }
 }
 

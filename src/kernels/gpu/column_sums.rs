@@ -1,7 +1,7 @@
-//! Sums over rows: the gradients to biases.
+//! Sums over rows.
 
 use burn_backend::DType;
-use burn_cubecl::{kernel::into_contiguous, tensor::CubeTensor};
+use burn_cubecl::tensor::CubeTensor;
 use cubecl::{ir::ElemType, prelude::*};
 
 use crate::{
@@ -40,24 +40,8 @@ fn column_sums_kernel<F: Float, O: Float, N: Size>(
     }
 }
 
-/// The sum over all axes but the last, in f32 and in an order that depends on the extents alone. `[..., k]` => `[k]`,
-/// of x's type
-pub fn column_sums(x: CubeTensor) -> CubeTensor {
-    let dtype = x.dtype;
-    let x = into_contiguous(x);
-    let k = *x.meta.shape().last().expect("a tensor has an axis");
-    let rows = x.meta.num_elements() / k;
-    // As few rows as one cube adds fast; or slices enough for a whole GPU, whose sums are added in turn.
-    if rows <= 1024 {
-        return add(x, [rows, k], 1, &[k], dtype);
-    }
-    let slices = rows.div_ceil(256).min(256);
-    let parts = add(x, [rows, k], slices, &[slices, k], DType::F32);
-    add(parts, [slices, k], 1, &[k], dtype)
-}
-
 /// The sums of so many slices of the rows of x, in a tensor of this shape.
-pub(crate) fn add<const D: usize>(
+pub(crate) fn column_sums<const D: usize>(
     x: CubeTensor,
     [rows, k]: [usize; 2],
     slices: usize,

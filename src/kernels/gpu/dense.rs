@@ -34,9 +34,9 @@ pub fn input_gradient(gradient: CubeTensor, weight: CubeTensor) -> CubeTensor {
     reshape(dx, [m, c].into())
 }
 
-/// The gradient to the weight `[k, c]`, from x `[m, c]` and the gradient to y `[m, k]`.
-pub fn weight_gradient(x: CubeTensor, gradient: CubeTensor) -> CubeTensor {
+/// The gradients to the weight `[k, c]` and to the bias `[k]`, from x `[m, c]` and the gradient to y `[m, k]`.
+pub fn weight_gradient(x: CubeTensor, gradient: CubeTensor) -> [CubeTensor; 2] {
     let ([_, c], [_, k]) = (dims(&x), dims(&gradient));
-    let dw = conv::weight_gradient(pixels(x), pixels(gradient), [1, 1], WINDOWS);
-    reshape(dw, [k, c].into())
+    let [dw, db] = conv::weight_gradient(pixels(x), pixels(gradient), [1, 1], WINDOWS);
+    [reshape(dw, [k, c].into()), db]
 }

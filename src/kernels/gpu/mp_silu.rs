@@ -5,7 +5,7 @@ use burn_cubecl::{kernel::into_contiguous, tensor::CubeTensor};
 use cubecl::{ir::ElemType, prelude::*};
 
 use crate::{
-    column_sums::{HEIGHT, WIDTH, add},
+    column_sums::{HEIGHT, WIDTH, column_sums},
     launch::{cubes_for, dims, element, empty_like, empty_of, vector},
     silu::{silu, silu_derivative, splat},
     sum::column_sum,
@@ -152,7 +152,7 @@ pub fn mp_silu_gradient(
     );
     let dgain = sums.zip(gain).map(|(sums, gain)| match slices {
         1 => sums,
-        _ => add(sums, [slices, samples * c], 1, &[samples, c], gain.dtype),
+        _ => column_sums(sums, [slices, samples * c], 1, &[samples, c], gain.dtype),
     });
     (dx, dgain)
 }

@@ -5,11 +5,11 @@
 
 mod forward;
 mod input_gradient;
+mod parts;
 mod tensor_cores;
 mod weight_gradient;
 
 use burn_cubecl::{
-    kernel::into_contiguous,
     ops::{permute, permute_nchw_to_nhwc},
     tensor::CubeTensor,
 };
@@ -48,8 +48,8 @@ impl Shape {
     }
 }
 
-/// x `[n, h, w, c]`, weight `[k, c, kh, kw]`, bias `[k]` => `[n, h', w', k]`. Any layouts; a weight that is not in
-/// that of [`channels_last`] is slower.
+/// x `[n, h, w, c]`, weight `[k, c, kh, kw]`, bias `[k]` => `[n, h', w', k]`. Any layouts; a weight whose channels do not
+/// lie last is slower.
 pub fn forward(x: CubeTensor, weight: CubeTensor, bias: Option<CubeTensor>, windows: Windows) -> CubeTensor {
     let weight = permute_nchw_to_nhwc(weight);
     match tensor_cores::forward(&x, &weight, bias.as_ref(), windows) {
@@ -72,20 +72,13 @@ pub fn input_gradient(
     }
 }
 
-/// The gradient to a weight `[k, c, kh, kw]` of this kernel, in the layout of [`channels_last`], from x
-/// `[n, h, w, c]` and the gradient to y `[n, h', w', k]`.
+/// The gradients to a weight `[k, c, kh, kw]` of this kernel, whose channels lie last, and to the bias `[k]`; from x `[n, h, w, c]` and the gradient to y `[n, h', w', k]`.
 pub fn weight_gradient(
     x: CubeTensor,
     gradient: CubeTensor,
     kernel: [usize; 2],
     windows: Windows,
-) -> CubeTensor {
-    let dw = weight_gradient::weight_gradient(x, gradient, kernel, windows);
-    permute(dw, &[0, 3, 1, 2])
-}
-
-/// The same weight `[k, c, kh, kw]` in the layout that convolutions want: `[k, kh, kw, c]`, seen from aside. One
-/// copy, or none where it is so already.
-pub fn channels_last(weight: CubeTensor) -> CubeTensor {
-    permute(into_contiguous(permute_nchw_to_nhwc(weight)), &[0, 3, 1, 2])
+) -> [CubeTensor; 2] {
+    let [dw, db] = weight_gradient::weight_gradient(x, gradient, kernel, windows);
+    [permute(dw, &[0, 3, 1, 2]), db]
 }

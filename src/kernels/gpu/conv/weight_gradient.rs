@@ -1,23 +1,24 @@
-//! The gradient of a convolution to its weight.
+//! The gradients of a convolution to its weight and bias.
 
 use burn_backend::DType;
-use burn_cubecl::{kernel::cast, ops::reshape, tensor::CubeTensor};
+use burn_cubecl::{ops::reshape, tensor::CubeTensor};
 use cubecl::{ir::ElemType, prelude::*};
 
-use super::{EACH, Shape, TILE, Windows};
+use super::{EACH, Shape, TILE, Windows, parts::add_parts};
 use crate::{
-    column_sums::column_sums,
-    launch::{dims, element, empty, empty_of},
+    launch::{dims, element, empty_of},
     product::{DEPTH, SIDE, accumulate, pitch, zeros},
 };
 
 /// Rows of the product are channels of y, columns the taps and channels of x; the sum goes over pixels of y, a part of
-/// them for each cube along z. x `[n, h, w, c]`, gradient `[n, h', w', k]`, dw `[parts, k, kh, kw, c]`
+/// them for each cube along z. The first cube of a row adds up its part of the bias on the way. x `[n, h, w, c]`, gradient
+/// `[n, h', w', k]`, dw `[parts, k, kh, kw, c]`, db `[parts, k]`
 #[cube(launch)]
 fn weight_gradient_kernel<F: Float, O: Float>(
     x: &Tensor<F>,
     gradient: &Tensor<F>,
     dw: &mut [O],
+    db: &mut [O],
     part: usize,
     #[comptime] shape: Shape,
     #[define(F)] _dtype: ElemType,
@@ -43,6 +44,7 @@ fn weight_gradient_kernel<F: Float, O: Float>(
     let mut a = Shared::<[f32]>::new_slice(comptime!(DEPTH * pitch(TILE)));
     let mut b = Shared::<[f32]>::new_slice(comptime!(DEPTH * pitch(TILE)));
     let mut sums = zeros(comptime!(EACH * EACH));
+    let mut of_row = 0.0f32;
     let mut first = begin;
     while first < end {
         #[unroll]
@@ -57,6 +59,7 @@ fn weight_gradient_kernel<F: Float, O: Float>(
                 value = f32::cast_from(gradient[pixel + row * gradient.stride(3)]);
             }
             a[step * comptime!(pitch(TILE)) + line] = value;
+            of_row += value;
 
             let (down, right) = (out_y * shape.stride + tap_y, out_x * shape.stride + tap_x);
             let inside = down >= top && down < h + top && right >= left && right < w + left;
@@ -71,6 +74,18 @@ fn weight_gradient_kernel<F: Float, O: Float>(
         accumulate(&a, 0, &b, &mut sums, 0usize, EACH, EACH);
         sync_cube();
         first += DEPTH;
+    }
+
+    // Units that looked up the same row; all have read the panels.
+    a[UNIT_POS as usize] = of_row;
+    sync_cube();
+    if CUBE_POS_X == 0 && step == 0 && row < k {
+        let mut sum = of_row;
+        #[unroll]
+        for i in 1..EACH {
+            sum += a[line + i * TILE];
+        }
+        db[CUBE_POS_Z as usize * k + row] = O::cast_from(sum);
     }
 
     #[unroll]
@@ -93,31 +108,39 @@ const BUSY: usize = 256;
 /// Pixels that are worth a cube of their own.
 const PIXELS: usize = 1024;
 
-/// x `[n, h, w, c]`, gradient `[n, h', w', k]` => `[k, kh, kw, c]`. A small weight's gradient is summed in parts, which
-/// are then added: two launches, and a third for half precision.
+/// x `[n, h, w, c]`, gradient `[n, h', w', k]` => that to the weight `[k, kh, kw, c]`, to the bias `[k]`. A small weight's
+/// gradient is summed in parts, which are then added: two launches.
 pub(super) fn weight_gradient(
     x: CubeTensor,
     gradient: CubeTensor,
     kernel: [usize; 2],
     windows: Windows,
-) -> CubeTensor {
+) -> [CubeTensor; 2] {
     let ([_, _, _, c], [n, h, w, k]) = (dims(&x), dims(&gradient));
     let shape = [k, kernel[0], kernel[1], c];
     let (columns, pixels, dtype, client) = (kernel[0] * kernel[1] * c, n * h * w, x.dtype, x.client.clone());
     let tiles = [columns.div_ceil(TILE), k.div_ceil(TILE)];
     let parts = (BUSY / (tiles[0] * tiles[1])).min(pixels / PIXELS).max(1);
-    let dw = if parts == 1 { empty(&x, shape) } else { empty_of(&x, [parts, k * columns], DType::F32) };
+    let of_parts = if parts == 1 { dtype } else { DType::F32 };
+    let dw = empty_of(&x, [parts, k, kernel[0], kernel[1], c], of_parts);
+    let db = empty_of(&x, [parts, k], of_parts);
+    let types = [element(&x), element(&dw)];
     weight_gradient_kernel::launch(
         &client,
         CubeCount::new_3d(tiles[0] as u32, tiles[1] as u32, parts as u32),
         CubeDim::new_2d(SIDE as u32, SIDE as u32),
-        x.clone().into_tensor_arg(),
+        x.into_tensor_arg(),
         gradient.into_tensor_arg(),
         dw.clone().into_buffer_arg(),
+        db.clone().into_buffer_arg(),
         pixels.div_ceil(parts),
         windows.shape(kernel),
-        element(&x),
-        element(&dw),
+        types[0],
+        types[1],
     );
-    if parts == 1 { dw } else { reshape(cast(column_sums(dw), dtype), shape.into()) }
+    if parts == 1 {
+        [reshape(dw, shape.into()), reshape(db, [k].into())]
+    } else {
+        add_parts([dw, db], shape, dtype)
+    }
 }

@@ -6,7 +6,7 @@ use cubecl::{ir::ElemType, prelude::*};
 
 use super::{Extents, Order, Rows};
 use crate::{
-    column_sums::add,
+    column_sums::column_sums,
     launch::{element, empty_like, empty_of},
     silu::splat,
     sum::row_sum,
@@ -106,6 +106,7 @@ pub fn normalize_rows_gradient(
         extents.height,
         dtypes,
     );
-    let dgain = to_gain.zip(gain).map(|(parts, gain)| add(parts, [extents.rows, 1], 1, &[1], gain.dtype));
+    let dgain =
+        to_gain.zip(gain).map(|(parts, gain)| column_sums(parts, [extents.rows, 1], 1, &[1], gain.dtype));
     (order.back(dw), dgain)
 }

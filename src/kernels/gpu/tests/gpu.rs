@@ -5,8 +5,6 @@
 
 #[path = "gpu/attention.rs"]
 mod attention;
-#[path = "gpu/column_sums.rs"]
-mod column_sums;
 #[path = "gpu/conv.rs"]
 mod conv;
 #[path = "gpu/edm2.rs"]

@@ -1,6 +1,14 @@
 //! Convolutions and dense layers.
 
-use sida_cpu_kernels::im2col::{self as cpu, AnyConvolution};
+use burn_cubecl::{
+    kernel::into_contiguous,
+    ops::{permute, permute_nchw_to_nhwc},
+    tensor::CubeTensor,
+};
+use sida_cpu_kernels::{
+    dense as sums,
+    im2col::{self as cpu, AnyConvolution},
+};
 use sida_gpu_kernels::{
     conv::{self as gpu, Windows},
     dense, tf32,
@@ -28,6 +36,11 @@ const CASES: [Case; 14] = [
     ([2, 1, 1, 9], 32, [1, 1], 1, [0, 0]),
 ];
 
+/// The same weight `[k, c, kh, kw]` as networks keep it: its channels lie last.
+fn channels_last(weight: CubeTensor) -> CubeTensor {
+    permute(into_contiguous(permute_nchw_to_nhwc(weight)), &[0, 3, 1, 2])
+}
+
 #[test]
 fn convolutions_and_their_gradients() {
     let Some(device) = device() else { return };
@@ -47,7 +60,7 @@ fn convolutions_and_their_gradients() {
 
             let mut truth = vec![0.0; dy.len()];
             cpu::forward(e, &x, &weight, Some(&bias), &mut truth);
-            for weight in [gpu_weight(), gpu::channels_last(gpu_weight())] {
+            for weight in [gpu_weight(), channels_last(gpu_weight())] {
                 let found = gpu::forward(gpu_x(), weight, Some(on(&bias, &[k])), windows);
                 close(&what, &host(found), &truth, tolerance);
             }
@@ -56,15 +69,18 @@ fn convolutions_and_their_gradients() {
 
             let mut truth = vec![0.0; x.len()];
             cpu::input_gradient(e, &dy, &weight, &mut truth);
-            for weight in [gpu_weight(), gpu::channels_last(gpu_weight())] {
+            for weight in [gpu_weight(), channels_last(gpu_weight())] {
                 let found = gpu::input_gradient(gpu_dy(), weight, x_dims, windows);
                 close(&format!("{what}, gradient to x"), &host(found), &truth, tolerance);
             }
 
             let mut truth = vec![0.0; weight.len()];
             cpu::weight_gradient(e, &x, &dy, &mut truth);
-            let found = gpu::weight_gradient(gpu_x(), gpu_dy(), kernel, windows);
+            let [found, to_bias] = gpu::weight_gradient(gpu_x(), gpu_dy(), kernel, windows);
             close(&format!("{what}, gradient to the weight"), &host(found), &truth, tolerance);
+            let mut truth = vec![0.0; k];
+            sums::column_sums(&dy, k, &mut truth);
+            close(&format!("{what}, gradient to the bias"), &host(to_bias), &truth, tolerance);
         }
     }
 }
@@ -92,8 +108,11 @@ fn dense_layers_and_their_gradients() {
 
         let mut truth = vec![0.0; k * c];
         sida_cpu_kernels::dense::weight_gradient([m, c, k], &x, &dy, &mut truth);
-        let found = host(dense::weight_gradient(gpu_x, gpu_dy));
+        let [found, to_bias] = dense::weight_gradient(gpu_x, gpu_dy).map(host);
         close(&format!("dense, gradient to the weight, {dtype:?}"), &found, &truth, tolerance);
+        let mut truth = vec![0.0; k];
+        sums::column_sums(&dy, k, &mut truth);
+        close(&format!("dense, gradient to the bias, {dtype:?}"), &to_bias, &truth, tolerance);
     }
 }
 
@@ -118,8 +137,11 @@ fn small_products() {
                 close(&format!("{what}, gradient to x"), &found, &truth, tolerance);
                 let mut truth = vec![0.0; k * c];
                 sida_cpu_kernels::dense::weight_gradient([m, c, k], &x, &dy, &mut truth);
-                let found = host(dense::weight_gradient(gpu_x, gpu_dy));
+                let [found, to_bias] = dense::weight_gradient(gpu_x, gpu_dy).map(host);
                 close(&format!("{what}, gradient to the weight"), &found, &truth, tolerance);
+                let mut truth = vec![0.0; k];
+                sums::column_sums(&dy, k, &mut truth);
+                close(&format!("{what}, gradient to the bias"), &to_bias, &truth, tolerance);
             }
         }
     }
