@@ -15,7 +15,7 @@ const OURS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/kernels/gpu");
 /// Assembles each kernel, of which `compiled` has name and file. => what is wrong: a kernel of ours that keeps registers in
 /// memory, or any that is no program for that GPU; and how many of Burn's keep registers in memory
 pub(crate) fn judge(compiled: &[(String, PathBuf)]) -> Result<(Vec<String>, usize), Failed> {
-    let ours = ours()?;
+    let ours = kernels_in(Path::new(OURS))?;
     let (mut wrong, mut others) = (Vec::new(), 0);
     for (name, file) in compiled {
         let said = assemble(file)?;
@@ -51,11 +51,14 @@ fn assemble(file: &Path) -> Result<String, Failed> {
     Ok(said)
 }
 
-/// The names of our kernels: of every function that is launched.
-fn ours() -> Result<Vec<String>, Failed> {
+/// The names of our kernels: of every function that is launched, in this folder and those below.
+fn kernels_in(folder: &Path) -> Result<Vec<String>, Failed> {
     let mut names = Vec::new();
-    for entry in fs::read_dir(OURS)? {
+    for entry in fs::read_dir(folder)? {
         let path = entry?.path();
+        if path.is_dir() {
+            names.extend(kernels_in(&path)?);
+        }
         if path.extension().is_none_or(|extension| extension != "rs") {
             continue;
         }

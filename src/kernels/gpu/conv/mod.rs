@@ -5,7 +5,6 @@
 
 mod forward;
 mod input_gradient;
-mod parts;
 mod tensor_cores;
 mod weight_gradient;
 

@@ -19,7 +19,7 @@ use super::support::{close, device, host, rounded, tensor, types_of_products, va
 /// x, outputs, kernel, stride, padding.
 type Case = ([usize; 4], usize, [usize; 2], usize, [usize; 2]);
 
-const CASES: [Case; 14] = [
+const CASES: [Case; 17] = [
     ([2, 7, 5, 24], 40, [3, 3], 1, [1, 1]),
     ([1, 16, 16, 3], 80, [3, 3], 1, [1, 1]),
     ([2, 8, 8, 70], 3, [3, 3], 1, [0, 0]),
@@ -34,6 +34,9 @@ const CASES: [Case; 14] = [
     ([2, 4, 4, 32], 16, [3, 3], 1, [1, 1]),
     ([4, 8, 8, 32], 64, [3, 3], 1, [1, 1]),
     ([2, 1, 1, 9], 32, [1, 1], 1, [0, 0]),
+    ([3, 32, 33, 8], 12, [3, 3], 1, [1, 1]),
+    ([2, 9, 8, 20], 68, [3, 3], 2, [1, 1]),
+    ([1, 12, 12, 68], 132, [3, 3], 1, [1, 1]),
 ];
 
 /// The same weight `[k, c, kh, kw]` as networks keep it: its channels lie last.

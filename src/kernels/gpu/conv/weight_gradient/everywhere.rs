@@ -1,12 +1,14 @@
-//! The gradients of a convolution to its weight and bias.
+//! On any device, of any extents and layouts.
 
-use burn_backend::DType;
-use burn_cubecl::{ops::reshape, tensor::CubeTensor};
+use burn_cubecl::tensor::CubeTensor;
 use cubecl::{ir::ElemType, prelude::*};
 
-use super::{EACH, Shape, TILE, Windows, parts::add_parts};
+use super::{
+    super::{EACH, Shape, TILE},
+    Sums,
+};
 use crate::{
-    launch::{dims, element, empty_of},
+    launch::element,
     product::{DEPTH, SIDE, accumulate, pitch, zeros},
 };
 
@@ -102,45 +104,20 @@ fn weight_gradient_kernel<F: Float, O: Float>(
     }
 }
 
-/// Cubes that keep a GPU busy.
-const BUSY: usize = 256;
-
-/// Pixels that are worth a cube of their own.
-const PIXELS: usize = 1024;
-
-/// x `[n, h, w, c]`, gradient `[n, h', w', k]` => that to the weight `[k, kh, kw, c]`, to the bias `[k]`. A small weight's
-/// gradient is summed in parts, which are then added: two launches.
-pub(super) fn weight_gradient(
-    x: CubeTensor,
-    gradient: CubeTensor,
-    kernel: [usize; 2],
-    windows: Windows,
-) -> [CubeTensor; 2] {
-    let ([_, _, _, c], [n, h, w, k]) = (dims(&x), dims(&gradient));
-    let shape = [k, kernel[0], kernel[1], c];
-    let (columns, pixels, dtype, client) = (kernel[0] * kernel[1] * c, n * h * w, x.dtype, x.client.clone());
-    let tiles = [columns.div_ceil(TILE), k.div_ceil(TILE)];
-    let parts = (BUSY / (tiles[0] * tiles[1])).min(pixels / PIXELS).max(1);
-    let of_parts = if parts == 1 { dtype } else { DType::F32 };
-    let dw = empty_of(&x, [parts, k, kernel[0], kernel[1], c], of_parts);
-    let db = empty_of(&x, [parts, k], of_parts);
-    let types = [element(&x), element(&dw)];
+/// The sums of these parts. x `[n, h, w, c]`, gradient `[n, h', w', k]`
+pub(super) fn sums(x: CubeTensor, gradient: CubeTensor, shape: Shape, sums: &Sums) {
+    let (client, types) = (x.client.clone(), [element(&x), element(&sums.dw)]);
     weight_gradient_kernel::launch(
         &client,
-        CubeCount::new_3d(tiles[0] as u32, tiles[1] as u32, parts as u32),
+        sums.cubes(),
         CubeDim::new_2d(SIDE as u32, SIDE as u32),
         x.into_tensor_arg(),
         gradient.into_tensor_arg(),
-        dw.clone().into_buffer_arg(),
-        db.clone().into_buffer_arg(),
-        pixels.div_ceil(parts),
-        windows.shape(kernel),
+        sums.dw.clone().into_buffer_arg(),
+        sums.db.clone().into_buffer_arg(),
+        sums.part,
+        shape,
         types[0],
         types[1],
     );
-    if parts == 1 {
-        [reshape(dw, shape.into()), reshape(db, [k].into())]
-    } else {
-        add_parts([dw, db], shape, dtype)
-    }
 }
