@@ -84,8 +84,8 @@ pub(crate) fn asked() -> Option<String> {
 /// Does the work `NETWORK WORK`, and says where in the trace its last iteration begins and ends.
 pub(crate) fn work(asked: &str) {
     let (network, work) = asked.split_once(' ').expect("a network and a work");
-    let (_, batch, config) =
-        work::counted().into_iter().find(|(name, _, _)| *name == network).expect("a network that is counted");
+    let subject = work::counted().into_iter().find(|subject| subject.name == network);
+    let subject = subject.expect("a network that is counted");
     let (device, _) = device::choose("cuda:0").unwrap_or_else(|error| panic!("{error}"));
     let trace = env::var(trace::VARIABLE).expect("a trace");
     // Launches are submitted by a thread of the device: wait until it has nothing left.
@@ -94,7 +94,7 @@ pub(crate) fn work(asked: &str) {
         println!("mark {}", fs::metadata(&trace).map_or(0, |file| file.len()));
     };
     kernels::allow_tf32(true);
-    let mut work = Work::new(work, batch, &config, &device);
+    let mut work = Work::new(work, &subject, &device);
     (0..WARM_UP).for_each(|_| drop(work.step()));
     if let Some(planned) = work.planned_bytes().filter(|_| network == "cifar10") {
         println!("planned {planned}");
@@ -106,8 +106,7 @@ pub(crate) fn work(asked: &str) {
 
 /// Each piece of work of each network.
 pub(crate) fn trials() -> Vec<Trial> {
-    let pairs =
-        work::counted().into_iter().flat_map(|(network, _, _)| work::WORKS.map(|work| (network, work)));
+    let pairs = work::counted().into_iter().flat_map(|subject| work::WORKS.map(|work| (subject.name, work)));
     pairs
         .map(|(network, work)| Trial::test(format!("{network} {work}"), move || trial(network, work)))
         .collect()

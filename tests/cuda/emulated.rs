@@ -11,13 +11,14 @@ const TOLERANCE: f64 = 2e-2;
 
 pub(crate) fn trials() -> Vec<Trial> {
     let pairs =
-        work::emulated().into_iter().flat_map(|network| work::WORKS.map(|work| (network.clone(), work)));
+        work::emulated().into_iter().flat_map(|subject| work::WORKS.map(|work| (subject.clone(), work)));
     pairs
-        .map(|((name, batch, config), work)| {
+        .map(|(subject, work)| {
+            let name = subject.name;
             Trial::test(format!("{name} {work}"), move || {
                 let (gpu, _) = device::choose("cuda:0")?;
                 let run = |device: &Device| {
-                    let mut work = Work::new(work, batch, &config, device);
+                    let mut work = Work::new(work, &subject, device);
                     let numbers = work.step();
                     (numbers, work.state())
                 };

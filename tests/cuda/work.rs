@@ -3,11 +3,11 @@
 
 use std::ops::Range;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use serde_json::{Value, json};
 use sida::{
     Result,
-    diffusion::{Codec, Sampler, heun::Drawing},
+    diffusion::{Codec, Precision, Sampler, heun::Drawing},
     distill::{Distill, DistillSupply, Networks, Objective, Trainer},
     kernels,
     nn::{Condition, Entry, Network, NetworkConfig},
@@ -22,33 +22,60 @@ const SEED: Seed = Seed(3);
 /// What can be done with a network. Each is one iteration of one micro-batch, or one batch of images.
 pub(crate) const WORKS: [&str; 4] = ["teacher", "sid", "sida", "heun"];
 
-/// The networks that are counted, with their batch: CIFAR-10's as it was released, and a small one of every other family.
-pub(crate) fn counted() -> Vec<(&'static str, usize, Value)> {
+/// A network that work is done with.
+#[derive(Clone)]
+pub(crate) struct Subject {
+    pub(crate) name: &'static str,
+    pub(crate) batch: usize,
+    pub(crate) network: Value,
+    pub(crate) precision: Precision,
+}
+
+impl Subject {
+    fn new(name: &'static str, batch: usize, network: Value) -> Self {
+        Self { name, batch, network, precision: Precision::Fp32 }
+    }
+
+    fn within(self, name: &'static str, precision: Precision) -> Self {
+        Self { name, precision, ..self }
+    }
+
+    /// The type of activations.
+    fn compute(&self) -> DType {
+        match self.precision {
+            Precision::Fp32 => DType::F32,
+            Precision::Bf16 => DType::BF16,
+            Precision::Fp16 => DType::F16,
+        }
+    }
+}
+
+/// What is counted: CIFAR-10's network as it was released, and a small one of every other family, also in halves.
+pub(crate) fn counted() -> Vec<Subject> {
+    let cifar10 =
+        json!({ "img_resolution": 32, "channel_mult": [2, 2, 2], "augment_dim": 9, "dropout": 0.13 });
+    let edm2 = json!({ "img_resolution": 32, "model_channels": 64, "num_blocks": 1, "label_dim": 10, "dropout": 0.1 });
+    let adm = Subject::new("adm", 4, json!({ "adm": small(32, 64) }));
+    let edm2 = Subject::new("edm2", 4, json!({ "edm2": edm2 }));
     vec![
-        (
-            "cifar10",
-            8,
-            json!({ "ddpmpp": { "img_resolution": 32, "channel_mult": [2, 2, 2], "augment_dim": 9, "dropout": 0.13 } }),
-        ),
-        ("ncsnpp", 4, json!({ "ncsnpp": small(32, 32) })),
-        ("adm", 4, json!({ "adm": small(32, 64) })),
-        (
-            "edm2",
-            4,
-            json!({ "edm2": { "img_resolution": 32, "model_channels": 64, "num_blocks": 1, "label_dim": 10, "dropout": 0.1 } }),
-        ),
+        Subject::new("cifar10", 8, json!({ "ddpmpp": cifar10 })),
+        Subject::new("ncsnpp", 4, json!({ "ncsnpp": small(32, 32) })),
+        adm.clone(),
+        adm.within("adm-fp16", Precision::Fp16),
+        edm2.clone(),
+        edm2.within("edm2-bf16", Precision::Bf16),
     ]
 }
 
-/// The networks that are emulated, with their batch: a tiny one of every family.
-pub(crate) fn emulated() -> Vec<(&'static str, usize, Value)> {
+/// What is emulated: a tiny network of every family.
+pub(crate) fn emulated() -> Vec<Subject> {
     let edm2 = json!({ "img_resolution": 8, "model_channels": 16, "channel_mult": [1, 2], "num_blocks": 1, "attn_resolutions": [4],
         "channels_per_head": 16, "logvar_channels": 16, "label_dim": 10, "dropout": 0.1 });
     vec![
-        ("ddpmpp", 2, json!({ "ddpmpp": small(8, 16) })),
-        ("ncsnpp", 2, json!({ "ncsnpp": small(8, 16) })),
-        ("adm", 2, json!({ "adm": small(8, 16) })),
-        ("edm2", 2, json!({ "edm2": edm2 })),
+        Subject::new("ddpmpp", 2, json!({ "ddpmpp": small(8, 16) })),
+        Subject::new("ncsnpp", 2, json!({ "ncsnpp": small(8, 16) })),
+        Subject::new("adm", 2, json!({ "adm": small(8, 16) })),
+        Subject::new("edm2", 2, json!({ "edm2": edm2 })),
     ]
 }
 
@@ -72,16 +99,19 @@ enum Kind {
 }
 
 impl Work {
-    pub(crate) fn new(work: &str, batch: usize, config: &Value, device: &Device) -> Self {
-        let network = config;
+    pub(crate) fn new(work: &str, subject: &Subject, device: &Device) -> Self {
+        let Subject { batch, network, precision, .. } = subject;
         let config: NetworkConfig = serde_json::from_value(network.clone()).expect("settings of a network");
-        let drawn =
-            |who: &str| config.load(&lively(&config, who), who, device).expect("settings that make sense");
+        let drawn = |who: &str| {
+            let network = config.load(&lively(&config, who), who, device).expect("settings that make sense");
+            network.with_compute(subject.compute())
+        };
         let kind = match work {
             "teacher" => {
-                let recipe: TrainTeacher =
-                    from(json!({ "dataset": "data", "network": network, "batch_size": batch, "lr": 1e-3,
-                    "lr_rampup_kimg": 0, "ema": { "half_life_kimg": 0.1 } }));
+                let recipe: TrainTeacher = from(
+                    json!({ "dataset": "data", "network": network, "batch_size": batch, "precision": precision, "lr": 1e-3,
+                    "lr_rampup_kimg": 0, "ema": { "half_life_kimg": 0.1 } }),
+                );
                 let trainer =
                     TeacherTrainer::new(recipe.clone(), TeacherObjective::new(&config), drawn("teacher"));
                 Kind::Teacher(Box::new((recipe, trainer)))
@@ -97,7 +127,7 @@ impl Work {
                 };
                 let recipe: Distill =
                     from(json!({ "teacher": "teacher", "dataset": "data", "method": method,
-                    "batch_size": batch, "ema": { "half_life_kimg": 0.1 } }));
+                    "batch_size": batch, "precision": precision, "ema": { "half_life_kimg": 0.1 } }));
                 let objective = Objective::new(&recipe, &config);
                 // Each its own: where the fake score is still the teacher's, the losses are differences of equals.
                 let generator = drawn("generator");
@@ -111,7 +141,7 @@ impl Work {
                 Kind::Distill(Box::new((recipe, trainer)))
             }
         };
-        Self { config, batch, device: device.clone(), kind }
+        Self { config, batch: *batch, device: device.clone(), kind }
     }
 
     /// One iteration, or one batch of images. => the losses, or the mean of the images' squares

@@ -9,7 +9,7 @@ use super::{
     tiles::{COLUMNS, EACH_COLUMN, EACH_ROW, Head, Panels, ROWS},
 };
 use crate::{
-    launch::{cubes, element, empty, empty_of},
+    launch::{element, empty, empty_of},
     product::{SIDE, zeros},
 };
 
@@ -29,19 +29,20 @@ fn forward_kernel<F: Float>(
     #[comptime] chunks: usize,
     #[define(F)] _dtype: ElemType,
 ) {
-    let tiles = hw.div_ceil(ROWS);
-    let (head, query) = (CUBE_POS / tiles, CUBE_POS % tiles * ROWS);
+    let (image, of_image, query) = (CUBE_POS_Z as usize, CUBE_POS_Y as usize, CUBE_POS_X as usize * ROWS);
+    let head = image * heads + of_image;
     let part = parts.len() / 3;
     let queries = Head { start: head * hw * d, pitch: d, hw, d };
     let keys = Head { start: part + head * hw * d, pitch: d, hw, d };
     let values = Head { start: 2 * part + head * hw * d, pitch: d, hw, d };
 
     let mut panels = Panels::new();
-    let mut maxima = zeros(EACH_ROW);
-    let mut sums = zeros(EACH_ROW);
-    #[unroll]
-    for i in 0..EACH_ROW {
-        maxima[i] = LOWEST;
+    // Of each row, in shared memory: a unit's registers would not do for these, nor for a number of the head.
+    let mut maxima = Shared::<[f32]>::new_slice(ROWS);
+    let mut sums = Shared::<[f32]>::new_slice(ROWS);
+    if (UNIT_POS as usize) < ROWS {
+        maxima[UNIT_POS as usize] = LOWEST;
+        sums[UNIT_POS as usize] = 0.0f32;
     }
     let mut out = zeros(comptime!(chunks * EACH_ROW * EACH_COLUMN));
     let mut key = 0;
@@ -50,7 +51,7 @@ fn forward_kernel<F: Float>(
         let mut largest = zeros(EACH_ROW);
         #[unroll]
         for i in 0..EACH_ROW {
-            largest[i] = maxima[i];
+            largest[i] = LOWEST;
             #[unroll]
             for j in 0..EACH_COLUMN {
                 let at = comptime!(i * EACH_COLUMN + j);
@@ -60,47 +61,62 @@ fn forward_kernel<F: Float>(
             }
         }
         panels.share(&largest);
+        let mut factors = zeros(EACH_ROW);
+        let mut of_tile = zeros(EACH_ROW);
         #[unroll]
         for i in 0..EACH_ROW {
+            let before = maxima[UNIT_POS_Y as usize + i * SIDE];
+            largest[i] = max(largest[i], before);
             for x in 0..SIDE {
                 largest[i] = max(largest[i], panels.shared(x, i));
             }
             // What was summed so far was less another maximum.
-            let factor = (maxima[i] - largest[i]).exp();
-            maxima[i] = largest[i];
-            sums[i] *= factor;
+            factors[i] = (before - largest[i]).exp();
             #[unroll]
             for at in 0..comptime!(chunks * EACH_COLUMN) {
                 let chunk = comptime!(at / EACH_COLUMN * EACH_ROW * EACH_COLUMN);
-                out[comptime!(chunk + i * EACH_COLUMN + at % EACH_COLUMN)] *= factor;
+                out[comptime!(chunk + i * EACH_COLUMN + at % EACH_COLUMN)] *= factors[i];
             }
             #[unroll]
             for j in 0..EACH_COLUMN {
                 let at = comptime!(i * EACH_COLUMN + j);
                 weights[at] = (weights[at] - largest[i]).exp();
-                sums[i] += weights[at];
+                of_tile[i] += weights[at];
             }
         }
         panels.keep(&weights);
+        panels.share(&of_tile);
+        if UNIT_POS_X == 0 {
+            #[unroll]
+            for i in 0..EACH_ROW {
+                let row = UNIT_POS_Y as usize + i * SIDE;
+                let mut sum = sums[row] * factors[i];
+                for x in 0..SIDE {
+                    sum += panels.shared(x, i);
+                }
+                sums[row] = sum;
+                maxima[row] = largest[i];
+            }
+        }
         panels.add::<F>(parts, &values, key, &mut out, chunks);
         key += COLUMNS;
     }
 
-    let totals = panels.row_sums(&sums);
-    let (image, of_image) = (head / heads, head % heads);
     #[unroll]
     for i in 0..EACH_ROW {
-        let row = query + UNIT_POS_Y as usize + i * SIDE;
+        let of_tile = UNIT_POS_Y as usize + i * SIDE;
+        let row = query + of_tile;
         if row < hw {
             if UNIT_POS_X == 0 {
-                log_sums[head * hw + row] = maxima[i] + totals[i].ln();
+                log_sums[head * hw + row] = maxima[of_tile] + sums[of_tile].ln();
             }
+            let inverse = 1.0f32 / sums[of_tile];
             #[unroll]
             for at in 0..comptime!(chunks * EACH_COLUMN) {
                 let chunk = comptime!(at / EACH_COLUMN * EACH_ROW * EACH_COLUMN);
                 let component = UNIT_POS_X as usize + at * SIDE;
                 if component < d {
-                    let value = out[comptime!(chunk + i * EACH_COLUMN + at % EACH_COLUMN)] / totals[i];
+                    let value = out[comptime!(chunk + i * EACH_COLUMN + at % EACH_COLUMN)] * inverse;
                     y[((image * hw + row) * heads + of_image) * d + component] = F::cast_from(value);
                 }
             }
@@ -115,7 +131,7 @@ pub(super) fn forward(e: SelfAttention, parts: CubeTensor, out: [usize; 4]) -> (
     let (dtype, client) = (element(&parts), parts.client.clone());
     forward_kernel::launch(
         &client,
-        cubes(n * heads * hw.div_ceil(ROWS)),
+        CubeCount::new_3d(hw.div_ceil(ROWS) as u32, heads as u32, n as u32),
         CubeDim::new_2d(SIDE as u32, SIDE as u32),
         parts.into_buffer_arg(),
         y.clone().into_buffer_arg(),
