@@ -1,7 +1,7 @@
 //! Convolutions, NHWC; dense layers are convolutions of one pixel.
 //!
-//! On tensor cores they are Burn's; elsewhere three kernels of ours, one launch each: products of matrices whose
-//! entries are looked up in the images, so that nothing is copied and weights may have any layout.
+//! On tensor cores they are Burn's, but for gradients to weights; elsewhere three kernels of ours: products of matrices
+//! whose entries are looked up in the images, so that nothing is copied and weights may have any layout.
 
 mod forward;
 mod input_gradient;

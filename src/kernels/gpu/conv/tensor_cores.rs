@@ -2,7 +2,7 @@
 //! `autotune` it tries what it has on the first convolution of a kind, and keeps the fastest.
 //!
 //! Gradients to weights are not among them: for some extents, such as 3x3 from 16 to 32 channels of 4x4 pixels, Burn 0.22's
-//! kernel gave other numbers in the emulator (docs/gpu.md), in TF32 and in halves. They are our own until a card clears it.
+//! kernel gave other numbers in the emulator (docs/gpu.md), in TF32 and in halves. They are our own.
 
 use burn_backend::{DType, ops::ConvOptions};
 use burn_cubecl::{
