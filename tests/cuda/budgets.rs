@@ -93,10 +93,10 @@ pub(crate) fn work(asked: &str) {
         device.sync().expect("the device goes on");
         println!("mark {}", fs::metadata(&trace).map_or(0, |file| file.len()));
     };
-    kernels::allow_tf32(true);
+    kernels::allow_tf32(subject.tf32);
     let mut work = Work::new(work, &subject, &device);
     (0..WARM_UP).for_each(|_| drop(work.step()));
-    if let Some(planned) = work.planned_bytes().filter(|_| network == "cifar10") {
+    if let Some(planned) = work.planned_bytes().filter(|_| network.starts_with("cifar10")) {
         println!("planned {planned}");
     }
     mark();

@@ -22,7 +22,7 @@ pub(crate) fn trials() -> Vec<Trial> {
                     let numbers = work.step();
                     (numbers, work.state())
                 };
-                kernels::allow_tf32(true);
+                kernels::allow_tf32(subject.tf32);
                 let ((found, state), (wanted, reference)) = (run(&gpu), run(&Device::flex()));
                 let gap = numbers(&found, &wanted)?.max(states(&state, &reference)?);
                 println!("{name} {work}: within {gap:.1e}");

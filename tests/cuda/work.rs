@@ -29,15 +29,20 @@ pub(crate) struct Subject {
     pub(crate) batch: usize,
     pub(crate) network: Value,
     pub(crate) precision: Precision,
+    pub(crate) tf32: bool,
 }
 
 impl Subject {
     fn new(name: &'static str, batch: usize, network: Value) -> Self {
-        Self { name, batch, network, precision: Precision::Fp32 }
+        Self { name, batch, network, precision: Precision::Fp32, tf32: true }
     }
 
     fn within(self, name: &'static str, precision: Precision) -> Self {
         Self { name, precision, ..self }
+    }
+
+    fn without_tf32(self, name: &'static str) -> Self {
+        Self { name, tf32: false, ..self }
     }
 
     /// The type of activations.
@@ -50,15 +55,18 @@ impl Subject {
     }
 }
 
-/// What is counted: CIFAR-10's network as it was released, and a small one of every other family, also in halves.
+/// What is counted: CIFAR-10's network as it was released, also without TF32 as its recipes have it; and a small one of
+/// every other family, also in halves.
 pub(crate) fn counted() -> Vec<Subject> {
     let cifar10 =
         json!({ "img_resolution": 32, "channel_mult": [2, 2, 2], "augment_dim": 9, "dropout": 0.13 });
     let edm2 = json!({ "img_resolution": 32, "model_channels": 64, "num_blocks": 1, "label_dim": 10, "dropout": 0.1 });
     let adm = Subject::new("adm", 4, json!({ "adm": small(32, 64) }));
     let edm2 = Subject::new("edm2", 4, json!({ "edm2": edm2 }));
+    let cifar10 = Subject::new("cifar10", 8, json!({ "ddpmpp": cifar10 }));
     vec![
-        Subject::new("cifar10", 8, json!({ "ddpmpp": cifar10 })),
+        cifar10.clone().without_tf32("cifar10-fp32"),
+        cifar10,
         Subject::new("ncsnpp", 4, json!({ "ncsnpp": small(32, 32) })),
         adm.clone(),
         adm.within("adm-fp16", Precision::Fp16),

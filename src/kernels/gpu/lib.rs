@@ -24,7 +24,6 @@ pub mod mp_silu;
 pub mod normalized_rows;
 pub mod pixel_norm;
 pub mod pooling;
-mod product;
 pub mod random;
 pub mod resample;
 mod silu;

@@ -6,12 +6,10 @@ use cubecl::{ir::ElemType, prelude::*};
 
 use super::{
     SelfAttention,
+    product::{SIDE, zeros},
     tiles::{COLUMNS, EACH_COLUMN, EACH_ROW, Head, Panels, ROWS},
 };
-use crate::{
-    launch::{cubes, element, empty_of},
-    product::{SIDE, zeros},
-};
+use crate::launch::{cubes, element, empty_of};
 
 /// One head of its part, and where it is in the output.
 #[cube]

@@ -6,12 +6,10 @@ use cubecl::{ir::ElemType, prelude::*};
 
 use super::{
     SelfAttention,
+    product::{SIDE, zeros},
     tiles::{COLUMNS, EACH_COLUMN, EACH_ROW, Head, Panels, ROWS},
 };
-use crate::{
-    launch::{element, empty, empty_of},
-    product::{SIDE, zeros},
-};
+use crate::launch::{element, empty, empty_of};
 
 /// Below every score.
 const LOWEST: f32 = -3e38;

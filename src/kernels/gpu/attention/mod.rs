@@ -9,6 +9,7 @@
 mod backward;
 mod forward;
 mod parts;
+mod product;
 mod tiles;
 
 use burn_cubecl::{kernel::into_contiguous, tensor::CubeTensor};

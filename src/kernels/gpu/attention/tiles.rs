@@ -2,7 +2,7 @@
 
 use cubecl::prelude::*;
 
-use crate::product::{DEPTH, SIDE, accumulate, pitch, zeros};
+use super::product::{DEPTH, SIDE, accumulate, pitch, zeros};
 
 /// Rows and columns that each unit sums.
 pub(super) const EACH_ROW: usize = 2;

@@ -3,18 +3,19 @@
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::{ir::ElemType, prelude::*};
 
-use super::{EACH, Shape, TILE, Windows};
-use crate::{
-    launch::{cubes, dims, element, empty},
-    product::{DEPTH, SIDE, accumulate, pitch, zeros},
+use super::{
+    Shape, Windows,
+    panels::{Along, DEPTH, LANES, Panel, SIDE, TILE, accumulate, no_sums, nothing, with_lanes},
+    whole_vectors,
 };
+use crate::launch::{cubes, dims, element, empty};
 
-/// Rows of the product are pixels of y, columns its channels; the sum goes over taps and channels of x.
-/// x `[n, h, w, c]`, weight `[k, kh, kw, c]`, y `[n, h', w', k]`
+/// Rows of the product are pixels of y, columns its channels; the sum goes over taps and channels of x, which come in
+/// vectors. x `[n, h, w, c]`, weight `[k, kh, kw, c]`, y `[n, h', w', k]`
 #[cube(launch)]
-fn forward_kernel<F: Float>(
-    x: &Tensor<F>,
-    weight: &Tensor<F>,
+fn forward_kernel<F: Float, N: Size>(
+    x: &Tensor<Vector<F, N>>,
+    weight: &Tensor<Vector<F, N>>,
     bias: ComptimeOption<&[F]>,
     y: &mut Tensor<F>,
     #[comptime] shape: Shape,
@@ -30,65 +31,53 @@ fn forward_kernel<F: Float>(
     let column_tiles = k.div_ceil(TILE);
     let first_row = CUBE_POS / column_tiles * TILE;
     let first_column = CUBE_POS % column_tiles * TILE;
-    // Each unit looks up one step of the sum, for every 16th row and column.
-    let (step, line) = (UNIT_POS as usize % DEPTH, UNIT_POS as usize / DEPTH);
-    let mut images = Array::<usize>::new(EACH);
-    let mut ys = Array::<usize>::new(EACH);
-    let mut xs = Array::<usize>::new(EACH);
-    #[unroll]
-    for i in 0..EACH {
-        let row = first_row + line + i * SIDE;
-        images[i] = row / (out_h * out_w) * x.stride(0);
-        ys[i] = row / out_w % out_h * shape.stride;
-        xs[i] = row % out_w * shape.stride;
-    }
+    let (mut a, mut b) = (Panel::new(Along::Steps), Panel::new(Along::Steps));
+    let (row, column) = (first_row + a.line(), first_column + b.line());
+    let image = row / (out_h * out_w) * x.stride(0);
+    let (top_y, left_x) = (row / out_w % out_h * shape.stride, row % out_w * shape.stride);
 
-    let mut a = Shared::<[f32]>::new_slice(comptime!(DEPTH * pitch(TILE)));
-    let mut b = Shared::<[f32]>::new_slice(comptime!(DEPTH * pitch(TILE)));
-    let mut sums = zeros(comptime!(EACH * EACH));
+    let width = N::value();
+    let mut sums = no_sums();
     let mut first = 0;
     while first < depth {
-        let at = first + step;
-        let (tap, channel) = (at / c, at % c);
-        let (tap_y, tap_x) = (tap / kernel_w, tap % kernel_w);
-        let from_x = channel * x.stride(3);
-        let from_weight = tap_y * weight.stride(1) + tap_x * weight.stride(2) + channel * weight.stride(3);
+        let (mut of_x, mut of_weight) = (nothing(), nothing());
         #[unroll]
-        for i in 0..EACH {
-            let row = first_row + line + i * SIDE;
-            let (down, right) = (ys[i] + tap_y, xs[i] + tap_x);
+        for i in 0..comptime!(LANES / width) {
+            let lane = comptime!(i * width);
+            let at = first + a.step() + lane;
+            let (tap, channel) = (at / c, at % c);
+            let (tap_y, tap_x) = (tap / kernel_w, tap % kernel_w);
+            let (down, right) = (top_y + tap_y, left_x + tap_x);
             let inside = down >= top && down < h + top && right >= left && right < w + left;
-            let mut value = 0.0f32;
             if inside && row < rows && at < depth {
-                let pixel = images[i] + (down - top) * x.stride(1) + (right - left) * x.stride(2);
-                value = f32::cast_from(x[pixel + from_x]);
+                let pixel = image + (down - top) * x.stride(1) + (right - left) * x.stride(2);
+                of_x = with_lanes::<F, N>(of_x, x[(pixel + channel * x.stride(3)) / width], lane);
             }
-            a[step * comptime!(pitch(TILE)) + line + i * SIDE] = value;
-
-            let column = first_column + line + i * SIDE;
-            let mut value = 0.0f32;
             if column < k && at < depth {
-                value = f32::cast_from(weight[column * weight.stride(0) + from_weight]);
+                let of_tap = tap_y * weight.stride(1) + tap_x * weight.stride(2);
+                let from = column * weight.stride(0) + of_tap + channel * weight.stride(3);
+                of_weight = with_lanes::<F, N>(of_weight, weight[from / width], lane);
             }
-            b[step * comptime!(pitch(TILE)) + line + i * SIDE] = value;
         }
+        a.put(of_x);
+        b.put(of_weight);
         sync_cube();
-        accumulate(&a, 0, &b, &mut sums, 0usize, EACH, EACH);
+        accumulate(&a, &b, &mut sums);
         sync_cube();
         first += DEPTH;
     }
 
     #[unroll]
-    for j in 0..EACH {
-        let column = first_column + UNIT_POS_X as usize + j * SIDE;
+    for j in 0..LANES {
+        let column = first_column + b.summed(UNIT_POS_X, j);
         if column < k {
             let shift: ComptimeOption<F> = bias.map(|bias| bias[column]);
             let shift = f32::cast_from(shift.unwrap_or_else(|| F::new(0.0)));
             #[unroll]
-            for i in 0..EACH {
-                let row = first_row + UNIT_POS_Y as usize + i * SIDE;
+            for i in 0..LANES {
+                let row = first_row + a.summed(UNIT_POS_Y, i);
                 if row < rows {
-                    y[row * k + column] = F::cast_from(sums[i * EACH + j] + shift);
+                    y[row * k + column] = F::cast_from(sums[i * LANES + j] + shift);
                 }
             }
         }
@@ -110,6 +99,7 @@ pub(super) fn forward(
         &client,
         cubes((n * h * w).div_ceil(TILE) * k.div_ceil(TILE)),
         CubeDim::new_2d(SIDE as u32, SIDE as u32),
+        whole_vectors([&x, &weight]),
         x.into_tensor_arg(),
         weight.into_tensor_arg(),
         bias.map(CubeTensor::into_buffer_arg).into(),

@@ -3,18 +3,19 @@
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::{ir::ElemType, prelude::*};
 
-use super::{EACH, Shape, TILE, Windows};
-use crate::{
-    launch::{cubes, dims, element, empty},
-    product::{DEPTH, SIDE, accumulate, pitch, zeros},
+use super::{
+    Shape, Windows,
+    panels::{Along, DEPTH, LANES, Panel, SIDE, TILE, accumulate, no_sums, nothing, with_lanes},
+    whole_vectors,
 };
+use crate::launch::{cubes, dims, element, empty};
 
-/// Rows of the product are pixels of x, columns its channels; the sum goes over taps and channels of y.
-/// gradient `[n, h', w', k]`, weight `[k, kh, kw, c]`, dx `[n, h, w, c]`
+/// Rows of the product are pixels of x, columns its channels; the sum goes over taps and channels of y. Channels of both
+/// come in vectors. gradient `[n, h', w', k]`, weight `[k, kh, kw, c]`, dx `[n, h, w, c]`
 #[cube(launch)]
-fn input_gradient_kernel<F: Float>(
-    gradient: &Tensor<F>,
-    weight: &Tensor<F>,
+fn input_gradient_kernel<F: Float, N: Size>(
+    gradient: &Tensor<Vector<F, N>>,
+    weight: &Tensor<Vector<F, N>>,
     dx: &mut Tensor<F>,
     #[comptime] shape: Shape,
     #[define(F)] _dtype: ElemType,
@@ -30,69 +31,56 @@ fn input_gradient_kernel<F: Float>(
     let column_tiles = c.div_ceil(TILE);
     let first_row = CUBE_POS / column_tiles * TILE;
     let first_column = CUBE_POS % column_tiles * TILE;
-    // Each unit looks up one step of the sum for every 16th row, and every 4th step for one column.
-    let (step, line) = (UNIT_POS as usize % DEPTH, UNIT_POS as usize / DEPTH);
-    let (column, step_of_weight) = (UNIT_POS as usize % TILE, UNIT_POS as usize / TILE);
-    let mut images = Array::<usize>::new(EACH);
-    let mut ys = Array::<usize>::new(EACH);
-    let mut xs = Array::<usize>::new(EACH);
-    #[unroll]
-    for i in 0..EACH {
-        let row = first_row + line + i * SIDE;
-        images[i] = row / (h * w) * gradient.stride(0);
-        ys[i] = row / w % h + top;
-        xs[i] = row % w + left;
-    }
+    let (mut a, mut b) = (Panel::new(Along::Steps), Panel::new(Along::Lines));
+    let row = first_row + a.line();
+    let image = row / (h * w) * gradient.stride(0);
+    let (y, x) = (row / w % h + top, row % w + left);
 
-    let mut a = Shared::<[f32]>::new_slice(comptime!(DEPTH * pitch(TILE)));
-    let mut b = Shared::<[f32]>::new_slice(comptime!(DEPTH * pitch(TILE)));
-    let mut sums = zeros(comptime!(EACH * EACH));
+    let width = N::value();
+    let mut sums = no_sums();
     let mut first = 0;
     while first < depth {
-        let at = first + step;
-        let (tap, channel) = (at / k, at % k);
-        let (tap_y, tap_x) = (tap / kernel_w, tap % kernel_w);
+        let (mut of_gradient, mut of_weight) = (nothing(), nothing());
+        let step = first + b.step();
+        let (tap, from_channel) = (step / k, step % k * weight.stride(0));
+        let from = from_channel + tap / kernel_w * weight.stride(1) + tap % kernel_w * weight.stride(2);
         #[unroll]
-        for i in 0..EACH {
-            let row = first_row + line + i * SIDE;
-            let mut value = 0.0f32;
-            if row < rows && at < depth && ys[i] >= tap_y && xs[i] >= tap_x {
-                let (down, right) = ((ys[i] - tap_y) / stride, (xs[i] - tap_x) / stride);
-                let hit = down * stride + tap_y == ys[i] && right * stride + tap_x == xs[i];
-                if hit && down < out_h && right < out_w {
-                    let pixel = images[i] + down * gradient.stride(1) + right * gradient.stride(2);
-                    value = f32::cast_from(gradient[pixel + channel * gradient.stride(3)]);
-                }
-            }
-            a[step * comptime!(pitch(TILE)) + line + i * SIDE] = value;
-        }
-        #[unroll]
-        for i in 0..comptime!(DEPTH / EACH) {
-            let step = step_of_weight + i * EACH;
-            let at = first + step;
+        for i in 0..comptime!(LANES / width) {
+            let lane = comptime!(i * width);
+            let at = first + a.step() + lane;
             let (tap, channel) = (at / k, at % k);
             let (tap_y, tap_x) = (tap / kernel_w, tap % kernel_w);
-            let mut value = 0.0f32;
-            if first_column + column < c && at < depth {
-                let from = channel * weight.stride(0) + tap_y * weight.stride(1) + tap_x * weight.stride(2);
-                value = f32::cast_from(weight[from + (first_column + column) * weight.stride(3)]);
+            if row < rows && at < depth && y >= tap_y && x >= tap_x {
+                let (down, right) = ((y - tap_y) / stride, (x - tap_x) / stride);
+                let hit = down * stride + tap_y == y && right * stride + tap_x == x;
+                if hit && down < out_h && right < out_w {
+                    let pixel = image + down * gradient.stride(1) + right * gradient.stride(2);
+                    let at = (pixel + channel * gradient.stride(3)) / width;
+                    of_gradient = with_lanes::<F, N>(of_gradient, gradient[at], lane);
+                }
             }
-            b[step * comptime!(pitch(TILE)) + column] = value;
+            let column = first_column + b.line() + lane;
+            if column < c && step < depth {
+                let at = (from + column * weight.stride(3)) / width;
+                of_weight = with_lanes::<F, N>(of_weight, weight[at], lane);
+            }
         }
+        a.put(of_gradient);
+        b.put(of_weight);
         sync_cube();
-        accumulate(&a, 0, &b, &mut sums, 0usize, EACH, EACH);
+        accumulate(&a, &b, &mut sums);
         sync_cube();
         first += DEPTH;
     }
 
     #[unroll]
-    for i in 0..EACH {
-        let row = first_row + UNIT_POS_Y as usize + i * SIDE;
+    for i in 0..LANES {
+        let row = first_row + a.summed(UNIT_POS_Y, i);
         #[unroll]
-        for j in 0..EACH {
-            let column = first_column + UNIT_POS_X as usize + j * SIDE;
+        for j in 0..LANES {
+            let column = first_column + b.summed(UNIT_POS_X, j);
             if row < rows && column < c {
-                dx[row * c + column] = F::cast_from(sums[i * EACH + j]);
+                dx[row * c + column] = F::cast_from(sums[i * LANES + j]);
             }
         }
     }
@@ -111,6 +99,7 @@ pub(super) fn input_gradient(
         &client,
         cubes((n * h * w).div_ceil(TILE) * c.div_ceil(TILE)),
         CubeDim::new_2d(SIDE as u32, SIDE as u32),
+        whole_vectors([&gradient, &weight]),
         gradient.into_tensor_arg(),
         weight.into_tensor_arg(),
         dx.clone().into_tensor_arg(),

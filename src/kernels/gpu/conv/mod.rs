@@ -5,6 +5,7 @@
 
 mod forward;
 mod input_gradient;
+mod panels;
 mod tensor_cores;
 mod weight_gradient;
 
@@ -13,9 +14,7 @@ use burn_cubecl::{
     tensor::CubeTensor,
 };
 
-/// Rows and columns of the product that each unit sums, and the sides of a cube's tile.
-const EACH: usize = 4;
-const TILE: usize = EACH * crate::product::SIDE;
+use crate::launch::{dims, vector};
 
 /// Stride and zero padding `[top and bottom, left and right]` of a convolution.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +44,14 @@ impl Shape {
     fn output(self, image: [usize; 2]) -> [usize; 2] {
         [0, 1].map(|i| (image[i] + 2 * self.padding[i] - self.kernel[i]) / self.stride + 1)
     }
+}
+
+/// How many channels units look up at once: as many as both tensors have side by side everywhere, four at most.
+fn whole_vectors([x, y]: [&CubeTensor; 2]) -> usize {
+    let of = |tensor: &CubeTensor| {
+        if tensor.is_contiguous() { vector(&[tensor], dims::<4>(tensor)[3]).min(panels::LANES) } else { 1 }
+    };
+    of(x).min(of(y))
 }
 
 /// x `[n, h, w, c]`, weight `[k, c, kh, kw]`, bias `[k]` => `[n, h', w', k]`. Any layouts; a weight whose channels do not

@@ -4,21 +4,22 @@ use burn_cubecl::tensor::CubeTensor;
 use cubecl::{ir::ElemType, prelude::*};
 
 use super::{
-    super::{EACH, Shape, TILE},
+    super::{
+        Shape,
+        panels::{Along, DEPTH, Four, LANES, Panel, SIDE, TILE, accumulate, no_sums, nothing, with_lanes},
+        whole_vectors,
+    },
     Sums,
 };
-use crate::{
-    launch::element,
-    product::{DEPTH, SIDE, accumulate, pitch, zeros},
-};
+use crate::launch::element;
 
 /// Rows of the product are channels of y, columns the taps and channels of x; the sum goes over pixels of y, a part of
-/// them for each cube along z. The first cube of a row adds up its part of the bias on the way. x `[n, h, w, c]`, gradient
-/// `[n, h', w', k]`, dw `[parts, k, kh, kw, c]`, db `[parts, k]`
+/// them for each cube along z. Channels of both come in vectors. The first cube of a row adds up its part of the bias on the
+/// way. x `[n, h, w, c]`, gradient `[n, h', w', k]`, dw `[parts, k, kh, kw, c]`, db `[parts, k]`
 #[cube(launch)]
-fn weight_gradient_kernel<F: Float, O: Float>(
-    x: &Tensor<F>,
-    gradient: &Tensor<F>,
+fn weight_gradient_kernel<F: Float, O: Float, N: Size>(
+    x: &Tensor<Vector<F, N>>,
+    gradient: &Tensor<Vector<F, N>>,
     dw: &mut [O],
     db: &mut [O],
     part: usize,
@@ -37,68 +38,71 @@ fn weight_gradient_kernel<F: Float, O: Float>(
 
     let first_row = CUBE_POS_Y as usize * TILE;
     let first_column = CUBE_POS_X as usize * TILE;
-    // Each unit looks up every 4th step of the sum for one row and one column.
-    let (line, step) = (UNIT_POS as usize % TILE, UNIT_POS as usize / TILE);
-    let (row, column) = (first_row + line, first_column + line);
-    let (tap, channel) = (column / c, column % c);
-    let (tap_y, tap_x) = (tap / kernel_w, tap % kernel_w);
+    let (mut a, mut b) = (Panel::new(Along::Lines), Panel::new(Along::Lines));
+    let (row, column) = (first_row + a.line(), first_column + b.line());
 
-    let mut a = Shared::<[f32]>::new_slice(comptime!(DEPTH * pitch(TILE)));
-    let mut b = Shared::<[f32]>::new_slice(comptime!(DEPTH * pitch(TILE)));
-    let mut sums = zeros(comptime!(EACH * EACH));
-    let mut of_row = 0.0f32;
+    let width = N::value();
+    let mut sums = no_sums();
+    let mut of_rows = nothing();
     let mut first = begin;
     while first < end {
+        let (mut of_gradient, mut of_x) = (nothing(), nothing());
+        let at = first + a.step();
+        let (image, out_y, out_x) = (at / (out_h * out_w), at / out_w % out_h, at % out_w);
+        let from = image * gradient.stride(0) + out_y * gradient.stride(1) + out_x * gradient.stride(2);
         #[unroll]
-        for i in 0..comptime!(DEPTH / EACH) {
-            let step = step + i * EACH;
-            let at = first + step;
-            let (image, out_y, out_x) = (at / (out_h * out_w), at / out_w % out_h, at % out_w);
-            let mut value = 0.0f32;
+        for i in 0..comptime!(LANES / width) {
+            let lane = comptime!(i * width);
+            let row = row + lane;
             if at < end && row < k {
-                let pixel =
-                    image * gradient.stride(0) + out_y * gradient.stride(1) + out_x * gradient.stride(2);
-                value = f32::cast_from(gradient[pixel + row * gradient.stride(3)]);
+                let at = (from + row * gradient.stride(3)) / width;
+                of_gradient = with_lanes::<F, N>(of_gradient, gradient[at], lane);
             }
-            a[step * comptime!(pitch(TILE)) + line] = value;
-            of_row += value;
-
-            let (down, right) = (out_y * shape.stride + tap_y, out_x * shape.stride + tap_x);
+            let column = column + lane;
+            let (tap, channel) = (column / c, column % c);
+            let (down, right) =
+                (out_y * shape.stride + tap / kernel_w, out_x * shape.stride + tap % kernel_w);
             let inside = down >= top && down < h + top && right >= left && right < w + left;
-            let mut value = 0.0f32;
             if inside && at < end && column < columns {
                 let pixel = image * x.stride(0) + (down - top) * x.stride(1) + (right - left) * x.stride(2);
-                value = f32::cast_from(x[pixel + channel * x.stride(3)]);
+                of_x = with_lanes::<F, N>(of_x, x[(pixel + channel * x.stride(3)) / width], lane);
             }
-            b[step * comptime!(pitch(TILE)) + line] = value;
         }
+        of_rows += of_gradient;
+        a.put(of_gradient);
+        b.put(of_x);
         sync_cube();
-        accumulate(&a, 0, &b, &mut sums, 0usize, EACH, EACH);
+        accumulate(&a, &b, &mut sums);
         sync_cube();
         first += DEPTH;
     }
 
-    // Units that looked up the same row; all have read the panels.
-    a[UNIT_POS as usize] = of_row;
+    let mut of_units = Shared::<[Four]>::new_slice(comptime!(SIDE * SIDE));
+    of_units[UNIT_POS as usize] = of_rows;
     sync_cube();
-    if CUBE_POS_X == 0 && step == 0 && row < k {
-        let mut sum = of_row;
+    if CUBE_POS_X == 0 && UNIT_POS_Y == 0 {
+        let mut sum = of_rows;
         #[unroll]
-        for i in 1..EACH {
-            sum += a[line + i * TILE];
+        for i in 1..SIDE {
+            sum += of_units[i * SIDE + UNIT_POS_X as usize];
         }
-        db[CUBE_POS_Z as usize * k + row] = O::cast_from(sum);
+        #[unroll]
+        for i in 0..LANES {
+            if row + i < k {
+                db[CUBE_POS_Z as usize * k + row + i] = O::cast_from(sum.extract(i));
+            }
+        }
     }
 
     #[unroll]
-    for i in 0..EACH {
-        let row = first_row + UNIT_POS_Y as usize + i * SIDE;
+    for i in 0..LANES {
+        let row = first_row + a.summed(UNIT_POS_Y, i);
         #[unroll]
-        for j in 0..EACH {
-            let column = first_column + UNIT_POS_X as usize + j * SIDE;
+        for j in 0..LANES {
+            let column = first_column + b.summed(UNIT_POS_X, j);
             if row < k && column < columns {
                 let at = (CUBE_POS_Z as usize * k + row) * columns + column;
-                dw[at] = O::cast_from(sums[i * EACH + j]);
+                dw[at] = O::cast_from(sums[i * LANES + j]);
             }
         }
     }
@@ -111,6 +115,7 @@ pub(super) fn sums(x: CubeTensor, gradient: CubeTensor, shape: Shape, sums: &Sum
         &client,
         sums.cubes(),
         CubeDim::new_2d(SIDE as u32, SIDE as u32),
+        whole_vectors([&x, &gradient]),
         x.into_tensor_arg(),
         gradient.into_tensor_arg(),
         sums.dw.clone().into_buffer_arg(),

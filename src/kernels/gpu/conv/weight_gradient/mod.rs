@@ -9,7 +9,7 @@ use burn_backend::DType;
 use burn_cubecl::{ops::reshape, tensor::CubeTensor};
 use cubecl::prelude::CubeCount;
 
-use super::{TILE, Windows};
+use super::{Windows, panels::TILE};
 use crate::launch::{dims, empty_of};
 
 /// Cubes that keep a GPU busy.

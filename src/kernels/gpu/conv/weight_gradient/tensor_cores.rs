@@ -10,7 +10,10 @@ use cubecl::{
 };
 
 use super::{
-    super::{Shape, TILE},
+    super::{
+        Shape,
+        panels::{LANES, TILE},
+    },
     Sums,
 };
 use crate::{
@@ -19,9 +22,7 @@ use crate::{
     tf32,
 };
 
-/// Values that a unit moves at once.
-const LANES: usize = 4;
-/// Of these in a tile's row.
+/// Vectors of a tile's row.
 const VECTORS: usize = TILE / LANES;
 /// Units of a plane, and planes of a cube; each plane sums a quarter of the tile, in four fragments.
 const PLANE: usize = 32;

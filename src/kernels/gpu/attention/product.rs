@@ -1,16 +1,16 @@
-//! A tile of a product of two matrices, summed from shared memory: what convolutions and attention are made of.
+//! A tile of a product of two matrices, summed from shared memory.
 
 use cubecl::prelude::*;
 
 /// Units along each side of a cube.
-pub(crate) const SIDE: usize = 16;
+pub(super) const SIDE: usize = 16;
 
 /// How much of the sum is in shared memory at a time.
-pub(crate) const DEPTH: usize = 16;
+pub(super) const DEPTH: usize = 16;
 
 /// From one row of a panel in shared memory to the next: one more than there are values, so that units that write a
 /// column use different banks.
-pub(crate) const fn pitch(width: usize) -> usize {
+pub(super) const fn pitch(width: usize) -> usize {
     width + 1
 }
 
@@ -18,7 +18,7 @@ pub(crate) const fn pitch(width: usize) -> usize {
 /// column `UNIT_POS_X + SIDE * j` of the tile. `a` is `[DEPTH, rows * SIDE]`, `DEPTH` rows of it from row `first` on;
 /// `b` is `[DEPTH, columns * SIDE]`; their rows are a `pitch` apart.
 #[cube]
-pub(crate) fn accumulate(
+pub(super) fn accumulate(
     a: &Shared<[f32]>,
     first: usize,
     b: &Shared<[f32]>,
@@ -52,7 +52,7 @@ pub(crate) fn accumulate(
 
 /// So many zeros.
 #[cube]
-pub(crate) fn zeros(#[comptime] count: usize) -> Array<f32> {
+pub(super) fn zeros(#[comptime] count: usize) -> Array<f32> {
     let mut sums = Array::<f32>::new(count);
     #[unroll]
     for i in 0..count {
