@@ -2,7 +2,8 @@
 
     cargo bench --bench step --no-run          # prints the path of the binary
     python benches/compare.py BINARY [--networks digits,small32,inception] [--works generate,sida] [--rounds 7] [--compile]
-                                     [--threads 2] [--device cpu] [--cpu-time]
+                                     [--threads 2] [--cpu-time]
+                                     [--device cuda:0] [--precision fp32|tf32|bf16|fp16] [--batch 64]
 
 Each side is a process of its own that waits while the other works. A ratio is the median over rounds of our time over
 PyTorch's in the same round; below 1 we are ahead. Absolute times belong to the machine, ratios less so.
@@ -10,6 +11,8 @@ PyTorch's in the same round; below 1 we are ahead. Absolute times belong to the 
 The floor is the time that the products alone take at the peak of our product of matrices, measured first, with
 Winograd's F(4x4, 3x3) for 3x3 convolutions. `inception` needs torchvision and is only asked for `generate`: features
 of 16 images of 32x32 pixels.
+
+On a GPU PyTorch computes NHWC with cuDNN's benchmark, halves by autocast, and memory is not compared.
 """
 
 import argparse
@@ -67,12 +70,14 @@ def peak(args):
 
 def compare(args, network, work, peak):
     threads = str(args.threads)
-    env = {"RAYON_NUM_THREADS": threads, "SIDA_INCEPTION": args.inception or ""}
-    ours = Side([args.binary, "--serve", network, work], env, args.cpu_time)
+    env = {"RAYON_NUM_THREADS": threads, "SIDA_INCEPTION": args.inception or "", "SIDA_DEVICE": args.device}
+    batch = [str(args.batch)] if args.batch else []
+    ours = Side([args.binary, "--serve", network, work, args.precision, *batch], env, args.cpu_time)
     modes = ["eager"] + (["compile"] if args.compile else [])
     twin = [sys.executable, __file__, "--serve", network, work, args.device, threads]
-    theirs = [Side([*twin, mode], {"OMP_NUM_THREADS": threads}, args.cpu_time) for mode in modes]
-    count = subprocess.run([*twin, "count"], capture_output=True, text=True, check=True).stdout
+    how = [args.precision, *batch]
+    theirs = [Side([*twin, mode, *how], {"OMP_NUM_THREADS": threads}, args.cpu_time) for mode in modes]
+    count = subprocess.run([*twin, "count", *how], capture_output=True, text=True, check=True).stdout
     floor = int(count) / peak * 1e3
     for side in theirs:
         # All but the running counts of optimizers is the same; so the twins must be equally large.
@@ -101,22 +106,48 @@ def compare(args, network, work, peak):
         side.close()
 
 
-def serve(network, work, device, threads, mode):
+def arithmetic(precision, device):
+    """Sets what products of fp32 may be rounded to. => the context in which networks compute"""
+    import contextlib
+    import torch
+
+    torch.backends.cudnn.benchmark = True
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+    halves = {"bf16": torch.bfloat16, "fp16": torch.float16}
+    kind = device.split(":")[0]
+    return lambda: torch.autocast(kind, halves[precision]) if precision in halves else contextlib.nullcontext()
+
+
+def serve(network, work, device, threads, mode, precision, batch=None):
     """PyTorch's side."""
     import torch
     from twin import NETWORKS, Preconditioned, inception, weights
 
     torch.manual_seed(0)
     torch.set_num_threads(int(threads))
-    compiled = (lambda net: torch.compile(net)) if mode == "compile" else (lambda net: net)
+    context = arithmetic(precision, device)
+
+    def compiled(net):
+        inner = torch.compile(net) if mode == "compile" else net
+
+        def forward(*args, **kwargs):
+            with context():
+                outputs = inner(*args, **kwargs)
+            wide = lambda y: y.float() if isinstance(y, torch.Tensor) else y
+            return tuple(map(wide, outputs)) if isinstance(outputs, tuple) else wide(outputs)
+
+        return forward
+
     synchronize = torch.cuda.synchronize if device.startswith("cuda") else lambda: None
     if network == "inception":
         step = prepare_inception(inception(), device, compiled)
         size = sum(tensor.numel() for tensor in weights(inception()).values())
     else:
         n, images, side = NETWORKS[network][:3]
-        make = lambda: Preconditioned(network).to(device)
-        normals = lambda: torch.randn(n, images, side, side, device=device)
+        n = int(batch or n)
+        layout = dict(memory_format=torch.channels_last) if device.startswith("cuda") else {}
+        make = lambda: Preconditioned(network).to(device, **layout)
+        normals = lambda: torch.randn(n, images, side, side, device=device).to(**layout)
         step, size = prepare(work, make, compiled, normals), sum(p.numel() for p in make().parameters())
     if mode == "count":
         return print(operations(step))
@@ -302,7 +333,9 @@ def main():
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=0.5, help="of each side in a round, roughly")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--device", default="cpu", help="PyTorch's; ours is what the binary was built for")
+    parser.add_argument("--device", default="cpu", help="cpu, or cuda:N with a binary that was built for it")
+    parser.add_argument("--precision", default="fp32", choices=["fp32", "tf32", "bf16", "fp16"])
+    parser.add_argument("--batch", type=int, help="instead of what the network is usually given")
     parser.add_argument("--compile", action="store_true", help="against torch.compile too")
     parser.add_argument(
         "--cpu-time", action="store_true", help="compare processor time: for busy machines, with --threads 1 (Linux)"

@@ -1,10 +1,10 @@
 //! Times of whole steps with everything that belongs to them: networks, tape, losses, Adam, EMA; of generation in one
 //! step, and of Heun's method with 4 steps (7 evaluations).
 //!
-//! `cargo bench --bench step [-- NETWORK] [WORK]` prints medians. `--serve NETWORK WORK` waits for numbers on stdin and
-//! answers each with the seconds that so many steps took, so that `compare.py` can take turns with PyTorch; its
-//! first line is the number of parameters. `--peak` prints the operations per second of a product of large matrices.
-//! The network `inception` is served only, with the weights that `SIDA_INCEPTION` names.
+//! `cargo bench --bench step [-- NETWORK] [WORK]` prints medians. `--serve NETWORK WORK PRECISION [BATCH]` waits for
+//! numbers on stdin and answers each with the seconds that so many steps took, so that `compare.py` can take turns with
+//! PyTorch; its first line is the number of parameters. `--peak` prints the operations per second of a product of large
+//! matrices. The network `inception` is served only, with the weights that `SIDA_INCEPTION` names.
 
 use std::{
     io::{BufRead, Write},
@@ -14,12 +14,12 @@ use std::{
 
 use burn::{
     module::Module,
-    tensor::{Device, Distribution, Tensor, TensorData},
+    tensor::{DType, Device, Distribution, Tensor, TensorData},
 };
 use serde_json::{Value, json};
 use sida::{
     Result,
-    diffusion::{Sampler, heun::Drawing},
+    diffusion::{Precision, Sampler, heun::Drawing},
     distill::{Distill, MicroBatch, Networks, Objective, Trainer},
     formats::safetensors,
     kernels::{self, InstructionSet, Recycler},
@@ -78,7 +78,10 @@ fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     InstructionSet::force_by_environment();
     match args.first().map(String::as_str) {
-        Some("--serve") => return serve(&args[1], &args[2]),
+        Some("--serve") => {
+            let batch = args.get(4).map(|batch| batch.parse().expect("a number of images"));
+            return serve(&args[1], &args[2], Arithmetic::named(&args[3]), batch);
+        }
         Some("--peak") => return println!("{}", peak()),
         _ => {}
     }
@@ -92,7 +95,7 @@ fn main() {
             if !wanted(name, 0) || !wanted(work, 1) {
                 continue;
             }
-            let mut step = prepare(name, work);
+            let mut step = prepare(name, work, Arithmetic::default(), None);
             step();
             let mut times: Vec<f64> = (0..5).map(|_| seconds(&mut step, 1)).collect();
             times.sort_by(f64::total_cmp);
@@ -101,8 +104,37 @@ fn main() {
     }
 }
 
-fn serve(name: &str, work: &str) {
-    let mut step = prepare(name, work);
+/// What the products are computed in.
+#[derive(Clone, Copy, Default)]
+struct Arithmetic {
+    precision: Precision,
+    tf32: bool,
+}
+
+impl Arithmetic {
+    fn named(name: &str) -> Self {
+        let (precision, tf32) = match name {
+            "fp32" => (Precision::Fp32, false),
+            "tf32" => (Precision::Fp32, true),
+            "bf16" => (Precision::Bf16, false),
+            "fp16" => (Precision::Fp16, false),
+            _ => panic!("no precision `{name}`"),
+        };
+        Self { precision, tf32 }
+    }
+
+    /// The type of activations.
+    fn compute(self) -> DType {
+        match self.precision {
+            Precision::Fp32 => DType::F32,
+            Precision::Bf16 => DType::BF16,
+            Precision::Fp16 => DType::F16,
+        }
+    }
+}
+
+fn serve(name: &str, work: &str, arithmetic: Arithmetic, batch: Option<usize>) {
+    let mut step = prepare(name, work, arithmetic, batch);
     // The twin must be as large.
     println!("{}", parameters(name));
     for line in std::io::stdin().lock().lines() {
@@ -139,11 +171,13 @@ fn parameters(name: &str) -> usize {
 fn seconds(step: &mut impl FnMut(), count: usize) -> f64 {
     let start = Instant::now();
     (0..count).for_each(|_| step());
+    device().sync().expect("the device goes on");
     start.elapsed().as_secs_f64()
 }
 
 /// One step of `work` on the network called `name`, ready to run.
-fn prepare(name: &str, work: &str) -> Box<dyn FnMut()> {
+fn prepare(name: &str, work: &str, arithmetic: Arithmetic, batch: Option<usize>) -> Box<dyn FnMut()> {
+    kernels::allow_tf32(arithmetic.tf32);
     if name == "inception" {
         let network =
             InceptionV3::load(&inception(), "the file", &device()).expect("weights of FID's network");
@@ -152,18 +186,20 @@ fn prepare(name: &str, work: &str) -> Box<dyn FnMut()> {
             drop(network.outputs(images.clone(), InceptionInput::Tensorflow).features_2048.into_data());
         });
     }
-    let (_, batch, config) =
+    let (_, usual, config) =
         networks().into_iter().find(|(n, _, _)| *n == name).unwrap_or_else(|| panic!("no network `{name}`"));
+    let batch = batch.unwrap_or(usual);
     let config: NetworkConfig = serde_json::from_value(config).expect("settings of a network");
     let draw = Seed(0).at(Phase::Sample, 0);
     let network = config.init(draw, &device()).expect("settings that make sense");
+    let network = network.with_compute(arithmetic.compute());
     let mut supply = Constant { shape: [batch, config.img_channels(), config.img_resolution()], draw };
     match work {
         "generate" => {
             let latents = supply.normals("z") * 2.5;
             Box::new(move || drop(denoise(&network, latents.clone(), 2.5).into_data()))
         }
-        "teacher" => Box::new(teacher_step(network, &config, batch, &supply)),
+        "teacher" => Box::new(teacher_step(network, &config, batch, arithmetic, &supply)),
         "heun" => {
             let sampler: Sampler =
                 serde_json::from_value(json!({ "edm": { "num_steps": 4 } })).expect("a sampler");
@@ -176,7 +212,7 @@ fn prepare(name: &str, work: &str) -> Box<dyn FnMut()> {
             })
         }
         _ => {
-            let recipe = recipe(work, batch);
+            let recipe = recipe(work, batch, arithmetic);
             let objective = Objective::new(&recipe, &config);
             let mut trainer = Trainer::new(recipe, objective, Networks::of(network, None));
             Box::new(move || drop(trainer.step(&mut supply, &Alone).expect("constant draws")))
@@ -184,7 +220,7 @@ fn prepare(name: &str, work: &str) -> Box<dyn FnMut()> {
     }
 }
 
-fn recipe(work: &str, batch: usize) -> Distill {
+fn recipe(work: &str, batch: usize, arithmetic: Arithmetic) -> Distill {
     let method = match work {
         "sid" => json!({ "sid": {} }),
         // The adversarial term takes part from the second step on.
@@ -194,7 +230,8 @@ fn recipe(work: &str, batch: usize) -> Distill {
         _ => panic!("no work `{work}`"),
     };
     serde_json::from_value(
-        json!({ "teacher": "teacher", "method": method, "batch_size": batch, "augment": 0.0 }),
+        json!({ "teacher": "teacher", "method": method, "batch_size": batch, "augment": 0.0,
+        "precision": arithmetic.precision }),
     )
     .expect("a recipe")
 }
@@ -209,11 +246,12 @@ fn teacher_step(
     network: Network,
     config: &NetworkConfig,
     batch: usize,
+    arithmetic: Arithmetic,
     supply: &Constant,
 ) -> impl FnMut() + use<> {
     let recipe: TrainTeacher = serde_json::from_value(json!({
         "dataset": "none", "network": config, "batch_size": batch, "lr": 1e-4, "lr_rampup_kimg": 0,
-        "ema": { "half_life_kimg": 500, "rampup_ratio": null }, "augment": 0.0,
+        "ema": { "half_life_kimg": 500, "rampup_ratio": null }, "augment": 0.0, "precision": arithmetic.precision,
     }))
     .expect("a recipe");
     let objective =
