@@ -17,8 +17,9 @@ use super::{
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 use super::{engine::Cube, gpu::flat as gpu};
 
-/// Every tensor begins at a multiple of so many values: 256 bytes, which is what a GPU wants of the memory it is given.
-const ALIGNMENT: usize = 64;
+/// Every tensor begins at a multiple of so many values: 512 bytes, the most that a GPU wants of the memory it is given. Where
+/// one began between, each update would copy it to look at it.
+const ALIGNMENT: usize = 128;
 
 /// Where each of several tensors lies within a flat one. Nobody reads what is between them; `gather` makes it zero.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ fn places() -> (Vec<Range<usize>>, usize) {
     let mut total = 0usize;
     let places = (0..40).map(|i| {
         let (start, length) = (total, [1, 17, 64, 70_003, 300][i % 5]);
-        total = (start + length).next_multiple_of(64);
+        total = (start + length).next_multiple_of(128);
         start..start + length
     });
     let places = places.collect();
