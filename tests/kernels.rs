@@ -222,17 +222,16 @@ proptest! {
         // As above, of the gradients to weight and bias.
         prop_assume!(c >= 8);
         let _set = force(set);
-        let inputs: Vec<Input> = [vec![n, h, w, c], vec![c], vec![c], vec![n, c], vec![n, c], vec![n, c]]
+        let inputs: Vec<Input> = [vec![n, h, w, c], vec![c], vec![c], vec![n, c], vec![n, 2 * c]]
             .iter().enumerate().map(|(i, dims)| input(dims, seed ^ i as u64)).collect();
         let run = |f: fn(Tensor<4>, GroupNorm) -> Tensor<4>| move |t: &[Tensor<1>]| {
-            let per_sample = |i: usize| shaped(&t[i], [n, c]);
             let norm = GroupNorm {
                 groups, eps: 1e-3, weight: t[1].clone(), bias: t[2].clone(), silu,
-                shift_before: before.then(|| per_sample(3)),
-                scale_shift: scale_shift.then(|| (per_sample(4), per_sample(5))),
+                shift_before: before.then(|| shaped(&t[3], [n, c])),
+                scale_shift: scale_shift.then(|| shaped(&t[4], [n, 2 * c])),
             };
             // Unused inputs get a gradient too, so that all can be compared.
-            let unused = t[3].clone().sum() + t[4].clone().sum() + t[5].clone().sum();
+            let unused = t[3].clone().sum() + t[4].clone().sum();
             f(shaped(&t[0], [n, h, w, c]) * 3.0 + 5.0, norm) + unused.reshape([1, 1, 1, 1])
         };
         check(1e-4, &inputs, run(kernels::group_norm), run(meaning::group_norm))?;

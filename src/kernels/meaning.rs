@@ -51,7 +51,7 @@ pub fn group_norm(x: Tensor<4>, norm: GroupNorm) -> Tensor<4> {
     let x = (x * (variance + norm.eps).sqrt().recip()).reshape([n, h, w, c]);
     let y = x * norm.weight.reshape([1, 1, 1, c]) + norm.bias.reshape([1, 1, 1, c]);
     let y = match norm.scale_shift {
-        Some((scale, shift)) => y * (per_sample(scale) + 1.0) + per_sample(shift),
+        Some(both) => y * (per_sample(both.clone().narrow(1, 0, c)) + 1.0) + per_sample(both.narrow(1, c, c)),
         None => y,
     };
     if norm.silu { silu(y) } else { y }

@@ -32,8 +32,8 @@ pub struct GroupNorm {
     pub bias: Tensor<1>,
     /// Added to x before the normalisation, one value per sample and channel (DDPM++). `[n, c]`
     pub shift_before: Option<Tensor<2>>,
-    /// `(scale, shift)` of the normalised values, per sample and channel (ADM). Each `[n, c]`
-    pub scale_shift: Option<(Tensor<2>, Tensor<2>)>,
+    /// Scale and shift of the normalised values, one after the other, per sample and channel (ADM). `[n, 2 c]`
+    pub scale_shift: Option<Tensor<2>>,
     /// Whether a SiLU follows.
     pub silu: bool,
 }
@@ -50,22 +50,20 @@ pub fn group_norm(x: Tensor<4>, norm: GroupNorm) -> Tensor<4> {
 fn normalized<E: Norm>(x: Operand<E>, norm: GroupNorm) -> Tensor<4> {
     let [n, h, w, c] = x.dims();
     let e = Normalization { n, hw: h * w, c, groups: norm.groups, eps: norm.eps as f32, silu: norm.silu };
-    let (scale, shift) = norm.scale_shift.unzip();
     let [weight, bias]: [Operand<E>; 2] = [norm.weight, norm.bias].map(Operand::of);
-    let [before, scale, shift] = [norm.shift_before, scale, shift].map(|part| part.map(Operand::of));
+    let [before, scale_shift] = [norm.shift_before, norm.scale_shift].map(|part| part.map(Operand::of));
     let values = |part: &Option<Operand<E>>| part.as_ref().map(|part| part.array.clone());
     let parts = Parts {
         weight: weight.array.clone(),
         bias: bias.array.clone(),
         before: values(&before),
-        scale: values(&scale),
-        shift: values(&shift),
+        scale_shift: values(&scale_shift),
     };
     let (output, stats) = E::group_norm(e, &x.array, &parts);
-    let operands = [Some(x), Some(weight), Some(bias), before, scale, shift];
+    let operands = [Some(x), Some(weight), Some(bias), before, scale_shift];
     record(operands, output, |[x, ..]| {
         let x = x.expect("always given");
-        move |gradient: E::Array, wanted: [bool; 6]| {
+        move |gradient: E::Array, wanted: [bool; 5]| {
             E::group_norm_gradients(e, &x, &parts, &stats, &gradient, wanted)
         }
     })
@@ -77,8 +75,7 @@ struct Parts<A> {
     weight: A,
     bias: A,
     before: Option<A>,
-    scale: Option<A>,
-    shift: Option<A>,
+    scale_shift: Option<A>,
 }
 
 /// What an engine computes.
@@ -92,15 +89,15 @@ trait Norm: Engine {
         parts: &Parts<Self::Array>,
     ) -> (Self::Array, Self::Stats);
 
-    /// The gradients to x, weight, bias, shift before, scale and shift: those that are `wanted`, and maybe others.
+    /// The gradients to x, weight, bias, shift before, scale with shift: those that are `wanted`, and maybe others.
     fn group_norm_gradients(
         e: Normalization,
         x: &Self::Array,
         parts: &Parts<Self::Array>,
         stats: &Self::Stats,
         gradient: &Self::Array,
-        wanted: [bool; 6],
-    ) -> [Option<Self::Array>; 6];
+        wanted: [bool; 5],
+    ) -> [Option<Self::Array>; 5];
 }
 
 impl Parts<Array> {
@@ -109,7 +106,7 @@ impl Parts<Array> {
             weight: self.weight.values(),
             bias: self.bias.values(),
             shift_before: self.before.as_ref().map(Array::values),
-            scale_shift: self.scale.as_ref().map(Array::values).zip(self.shift.as_ref().map(Array::values)),
+            scale_shift: self.scale_shift.as_ref().map(Array::values),
         }
     }
 }
@@ -131,11 +128,12 @@ impl Norm for Flex {
         parts: &Parts<Array>,
         stats: &Vec<f32>,
         gradient: &Array,
-        _: [bool; 6],
-    ) -> [Option<Array>; 6] {
+        _: [bool; 5],
+    ) -> [Option<Array>; 5] {
         let (n, c) = (e.n, e.c);
-        let per_sample = |part: &Option<Array>| vec![0.0; if part.is_some() { n * c } else { 0 }];
-        let [mut before, mut scale, mut shift] = [&parts.before, &parts.scale, &parts.shift].map(per_sample);
+        let zeros = |part: &Option<Array>, len: usize| vec![0.0; if part.is_some() { len } else { 0 }];
+        let (mut before, mut scale_shift) =
+            (zeros(&parts.before, n * c), zeros(&parts.scale_shift, n * 2 * c));
         let (mut weight, mut bias) = (vec![0.0; c], vec![0.0; c]);
         let dx = Array::build(x.dims::<4>(), |dx| {
             let to = Gradients {
@@ -143,14 +141,15 @@ impl Norm for Flex {
                 weight: &mut weight,
                 bias: &mut bias,
                 shift_before: &mut before,
-                scale: &mut scale,
-                shift: &mut shift,
+                scale_shift: &mut scale_shift,
             };
             norm_gradient::backward(e, x.values(), parts.parameters(), stats, gradient.values(), to);
         });
         let array = |values: Vec<f32>| Some(Array::from_values(values, [c]));
-        let per_sample = |values: Vec<f32>| (!values.is_empty()).then(|| Array::from_values(values, [n, c]));
-        [Some(dx), array(weight), array(bias), per_sample(before), per_sample(scale), per_sample(shift)]
+        let per_sample = |values: Vec<f32>, channels: usize| {
+            (!values.is_empty()).then(|| Array::from_values(values, [n, channels]))
+        };
+        [Some(dx), array(weight), array(bias), per_sample(before, c), per_sample(scale_shift, 2 * c)]
     }
 }
 
@@ -161,7 +160,7 @@ impl From<&Parts<<Cube as Engine>::Array>> for gpu::Parameters {
             weight: parts.weight.clone(),
             bias: parts.bias.clone(),
             shift_before: parts.before.clone(),
-            scale_shift: parts.scale.clone().zip(parts.shift.clone()),
+            scale_shift: parts.scale_shift.clone(),
         }
     }
 }
@@ -184,8 +183,8 @@ impl Norm for Cube {
         parts: &Parts<Self::Array>,
         stats: &Self::Array,
         gradient: &Self::Array,
-        wanted: [bool; 6],
-    ) -> [Option<Self::Array>; 6] {
+        wanted: [bool; 5],
+    ) -> [Option<Self::Array>; 5] {
         let (x, stats, gradient) = (x.clone(), stats.clone(), gradient.clone());
         gpu::group_norm_gradients(x, e.groups, e.silu, parts.into(), stats, gradient, wanted)
     }

@@ -163,11 +163,7 @@ impl UNetBlock {
         let norm1 = kernels::GroupNorm { silu: true, ..self.norm1.settings() };
         let norm1 = match self.style {
             Style::Song => kernels::GroupNorm { shift_before: Some(condition), ..norm1 },
-            Style::Adm => {
-                let c = condition.dims()[1] / 2;
-                let halves = (condition.clone().narrow(1, 0, c), condition.narrow(1, c, c));
-                kernels::GroupNorm { scale_shift: Some(halves), ..norm1 }
-            }
+            Style::Adm => kernels::GroupNorm { scale_shift: Some(condition), ..norm1 },
         };
         let h = kernels::group_norm(h, norm1);
         let h = self.conv1.forward(drop_activations(h, self.dropout, &self.name, dropout));

@@ -25,7 +25,7 @@ pub(crate) const OPERATIONS: [(&str, Operation); 27] = [
         kernels::group_norm(x, GroupNorm { shift_before: Some(pair(&w, 2)), silu: true, ..norm(&w) })
     }),
     ("group norm with scale and shift", |x, w| {
-        let scale_shift = Some((pair(&w, 4), pair(&w, 6)));
+        let scale_shift = Some(Tensor::cat(vec![pair(&w, 4), pair(&w, 6)], 1));
         kernels::group_norm(x, GroupNorm { scale_shift, silu: true, ..norm(&w) })
     }),
     ("attention", |x, _| kernels::attention(x, 2, Some(1e-4))),

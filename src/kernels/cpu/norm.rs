@@ -32,8 +32,8 @@ pub struct Parameters<'a> {
     pub bias: &'a [f32],
     /// Added to x. `[n, c]`
     pub shift_before: Option<&'a [f32]>,
-    /// The normalised values times one plus the first, plus the second. `[n, c]` each
-    pub scale_shift: Option<(&'a [f32], &'a [f32])>,
+    /// The normalised values times one plus the first half of the channels, plus the second. `[n, 2 c]`
+    pub scale_shift: Option<&'a [f32]>,
 }
 
 impl Parameters<'_> {
@@ -41,15 +41,16 @@ impl Parameters<'_> {
         assert!(e.groups > 0 && e.c.is_multiple_of(e.groups), "{} groups of {} channels", e.groups, e.c);
         assert!(self.weight.len() == e.c && self.bias.len() == e.c);
         assert!(self.shift_before.is_none_or(|shift| shift.len() == e.n * e.c));
-        assert!(self.scale_shift.is_none_or(|(a, b)| a.len() == e.n * e.c && b.len() == e.n * e.c));
+        assert!(self.scale_shift.is_none_or(|both| both.len() == e.n * 2 * e.c));
     }
 
     /// The weight and bias that channel `i` of an image sees, scale and shift included.
     pub(super) fn effective(&self, e: &Normalization, image: usize, i: usize) -> (f32, f32) {
         match self.scale_shift {
-            Some((scale, shift)) => {
-                let factor = 1.0 + scale[image * e.c + i];
-                (self.weight[i] * factor, self.bias[i] * factor + shift[image * e.c + i])
+            Some(both) => {
+                let (scale, shift) = both[image * 2 * e.c..].split_at(e.c);
+                let factor = 1.0 + scale[i];
+                (self.weight[i] * factor, self.bias[i] * factor + shift[i])
             }
             None => (self.weight[i], self.bias[i]),
         }

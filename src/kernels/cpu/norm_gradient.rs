@@ -17,10 +17,8 @@ pub struct Gradients<'a> {
     pub bias: &'a mut [f32],
     /// `[n, c]`; empty where the normalisation had none.
     pub shift_before: &'a mut [f32],
-    /// Likewise.
-    pub scale: &'a mut [f32],
-    /// Likewise.
-    pub shift: &'a mut [f32],
+    /// `[n, 2 c]`, likewise.
+    pub scale_shift: &'a mut [f32],
 }
 
 /// The gradients from x, the output gradient and what `forward` kept.
@@ -87,12 +85,9 @@ pub fn backward(e: Normalization, x: &[f32], p: Parameters, stats: &[f32], gradi
         });
         let (d, rest) = sums.split_at(e.n * e.c);
         let (dn, shift_before) = rest.split_at(e.n * e.c);
-        parameter_gradients(&e, &p, d, dn, to.weight, to.bias, to.scale);
+        parameter_gradients(&e, &p, d, dn, to.weight, to.bias, to.scale_shift);
         if !to.shift_before.is_empty() {
             to.shift_before.copy_from_slice(shift_before);
-        }
-        if !to.shift.is_empty() {
-            to.shift.copy_from_slice(d);
         }
     });
 }
@@ -105,18 +100,20 @@ fn parameter_gradients(
     dn: &[f32],
     weight: &mut [f32],
     bias: &mut [f32],
-    scale: &mut [f32],
+    scale_shift: &mut [f32],
 ) {
     weight.fill(0.0);
     bias.fill(0.0);
     for image in 0..e.n {
         for i in 0..e.c {
             let at = image * e.c + i;
-            let factor = p.scale_shift.map_or(1.0, |(scale, _)| 1.0 + scale[at]);
+            let of_scale = image * 2 * e.c + i;
+            let factor = p.scale_shift.map_or(1.0, |both| 1.0 + both[of_scale]);
             weight[i] += dn[at] * factor;
             bias[i] += d[at] * factor;
-            if !scale.is_empty() {
-                scale[at] = dn[at] * p.weight[i] + d[at] * p.bias[i];
+            if !scale_shift.is_empty() {
+                scale_shift[of_scale] = dn[at] * p.weight[i] + d[at] * p.bias[i];
+                scale_shift[of_scale + e.c] = d[at];
             }
         }
     }

@@ -18,8 +18,7 @@ fn group_norm_kernel<F: Float, P: Float, S: Float, N: Size>(
     weight: &[Vector<P, N>],
     bias: &[Vector<P, N>],
     before: ComptimeOption<&[Vector<S, N>]>,
-    scale: ComptimeOption<&[Vector<S, N>]>,
-    shift: ComptimeOption<&[Vector<S, N>]>,
+    scale_shift: ComptimeOption<&[Vector<S, N>]>,
     y: &mut [Vector<F, N>],
     stats: &mut [f32],
     hw: usize,
@@ -92,7 +91,7 @@ fn group_norm_kernel<F: Float, P: Float, S: Float, N: Size>(
         }
     }
 
-    let (gain, constant) = effective::<P, S, N>(weight, bias, &scale, &shift, column, of_sample);
+    let (gain, constant) = effective::<P, S, N>(weight, bias, &scale_shift, column, columns, sample);
     let factor = gain * r;
     let offset = (shift_before - mu) * factor + constant;
     let mut position = UNIT_POS_Y as usize;
@@ -121,7 +120,6 @@ pub fn group_norm(
     let tiling = Tiling::of(&x, groups, &p);
     let (y, stats) = (empty_like(&x), empty_of(&x, [n, groups, 2], DType::F32));
     let (client, dtypes) = (x.client.clone(), [element(&x), element(&p.weight), element(p.per_sample())]);
-    let (scale, shift) = p.scale_shift.unzip();
     group_norm_kernel::launch(
         &client,
         tiling.count(),
@@ -131,8 +129,7 @@ pub fn group_norm(
         p.weight.into_buffer_arg(),
         p.bias.into_buffer_arg(),
         p.shift_before.map(CubeTensor::into_buffer_arg).into(),
-        scale.map(CubeTensor::into_buffer_arg).into(),
-        shift.map(CubeTensor::into_buffer_arg).into(),
+        p.scale_shift.map(CubeTensor::into_buffer_arg).into(),
         y.clone().into_buffer_arg(),
         stats.clone().into_buffer_arg(),
         h * w,

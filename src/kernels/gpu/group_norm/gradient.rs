@@ -20,14 +20,12 @@ fn group_norm_gradient_kernel<F: Float, P: Float, S: Float, N: Size>(
     weight: &[Vector<P, N>],
     bias: &[Vector<P, N>],
     before: ComptimeOption<&[Vector<S, N>]>,
-    scale: ComptimeOption<&[Vector<S, N>]>,
-    shift: ComptimeOption<&[Vector<S, N>]>,
+    scale_shift: ComptimeOption<&[Vector<S, N>]>,
     stats: &[f32],
     dx: &mut [Vector<F, N>],
     parts: ComptimeOption<&mut [Vector<f32, N>]>,
     dbefore: ComptimeOption<&mut [Vector<S, N>]>,
-    dscale: ComptimeOption<&mut [Vector<S, N>]>,
-    dshift: ComptimeOption<&mut [Vector<S, N>]>,
+    dscale_shift: ComptimeOption<&mut [Vector<S, N>]>,
     hw: usize,
     columns: usize,
     group: usize,
@@ -39,6 +37,7 @@ fn group_norm_gradient_kernel<F: Float, P: Float, S: Float, N: Size>(
     let column = (CUBE_POS_X * width + UNIT_POS_X) as usize;
     let sample = CUBE_POS_Y as usize;
     let of_sample = sample * columns + column;
+    let of_scale = sample * 2 * columns + column;
     let start = sample * hw * columns + column;
     let lanes = N::value();
 
@@ -52,7 +51,7 @@ fn group_norm_gradient_kernel<F: Float, P: Float, S: Float, N: Size>(
         r.insert(i, stats[at + 1]);
     }
     let from_mean = or_zero::<S, N>(&before, of_sample) - mu;
-    let (gain, constant) = effective::<P, S, N>(weight, bias, &scale, &shift, column, of_sample);
+    let (gain, constant) = effective::<P, S, N>(weight, bias, &scale_shift, column, columns, sample);
     let factor = gain * r;
     let offset = from_mean * factor + constant;
     let centre = from_mean * r;
@@ -134,23 +133,19 @@ fn group_norm_gradient_kernel<F: Float, P: Float, S: Float, N: Size>(
     }
     if UNIT_POS_Y == 0 {
         #[comptime]
-        match dscale {
-            ComptimeOption::Some(dscale) => {
+        match dscale_shift {
+            ComptimeOption::Some(both) => {
                 let weight = Vector::<f32, N>::cast_from(weight[column]);
                 let bias = Vector::<f32, N>::cast_from(bias[column]);
-                dscale[of_sample] = Vector::cast_from(dn_sum * weight + d_sum * bias);
+                both[of_scale] = Vector::cast_from(dn_sum * weight + d_sum * bias);
+                both[of_scale + columns] = Vector::cast_from(d_sum);
             }
-            ComptimeOption::None => {}
-        }
-        #[comptime]
-        match dshift {
-            ComptimeOption::Some(dshift) => dshift[of_sample] = Vector::cast_from(d_sum),
             ComptimeOption::None => {}
         }
         #[comptime]
         match parts {
             ComptimeOption::Some(parts) => {
-                let scale = splat::<N>(1.0f32) + or_zero::<S, N>(&scale, of_sample);
+                let scale = splat::<N>(1.0f32) + or_zero::<S, N>(&scale_shift, of_scale);
                 parts[of_sample] = dn_sum * scale;
                 parts[CUBE_COUNT_Y as usize * columns + of_sample] = d_sum * scale;
             }
@@ -159,7 +154,7 @@ fn group_norm_gradient_kernel<F: Float, P: Float, S: Float, N: Size>(
     }
 }
 
-/// The gradients to x, weight, bias, shift before, scale and shift: x's, and of the others those that are `wanted`.
+/// The gradients to x, weight, bias, shift before, scale with shift: x's, and of the others those that are `wanted`.
 pub fn group_norm_gradients(
     x: CubeTensor,
     groups: usize,
@@ -167,8 +162,8 @@ pub fn group_norm_gradients(
     parameters: Parameters,
     stats: CubeTensor,
     gradient: CubeTensor,
-    wanted: [bool; 6],
-) -> [Option<CubeTensor>; 6] {
+    wanted: [bool; 5],
+) -> [Option<CubeTensor>; 5] {
     let ([x, gradient], p) = ([x, gradient].map(into_contiguous), parameters.contiguous());
     let [n, h, w, c] = dims(&x);
     let tiling = Tiling::of(&x, groups, &p);
@@ -176,13 +171,9 @@ pub fn group_norm_gradients(
     let parts = (wanted[1] || wanted[2]).then(|| empty_of(&x, [2, n, c], DType::F32));
     let (client, per_sample) = (x.client.clone(), p.per_sample().clone());
     let dtypes = [element(&x), element(&p.weight), element(&per_sample)];
-    let rows = |wanted: bool| wanted.then(|| empty(&per_sample, [n, c]));
-    let [dbefore, dscale, dshift] = [
-        rows(wanted[3] && p.shift_before.is_some()),
-        rows(wanted[4] && p.scale_shift.is_some()),
-        rows(wanted[5] && p.scale_shift.is_some()),
-    ];
-    let (scale, shift) = p.scale_shift.unzip();
+    let rows = |wanted: bool, channels: usize| wanted.then(|| empty(&per_sample, [n, channels]));
+    let dbefore = rows(wanted[3] && p.shift_before.is_some(), c);
+    let dscale_shift = rows(wanted[4] && p.scale_shift.is_some(), 2 * c);
     let argument = |tensor: &Option<CubeTensor>| tensor.clone().map(CubeTensor::into_buffer_arg);
     group_norm_gradient_kernel::launch(
         &client,
@@ -194,14 +185,12 @@ pub fn group_norm_gradients(
         p.weight.clone().into_buffer_arg(),
         p.bias.into_buffer_arg(),
         argument(&p.shift_before).into(),
-        argument(&scale).into(),
-        argument(&shift).into(),
+        argument(&p.scale_shift).into(),
         stats.into_buffer_arg(),
         dx.clone().into_buffer_arg(),
         argument(&parts).into(),
         argument(&dbefore).into(),
-        argument(&dscale).into(),
-        argument(&dshift).into(),
+        argument(&dscale_shift).into(),
         h * w,
         c / tiling.vector,
         c / groups,
@@ -211,5 +200,5 @@ pub fn group_norm_gradients(
         dtypes,
     );
     let (dweight, dbias) = parts.map(|parts| over_samples(parts, &p.weight)).unzip();
-    [Some(dx), dweight, dbias, dbefore, dscale, dshift]
+    [Some(dx), dweight, dbias, dbefore, dscale_shift]
 }

@@ -24,8 +24,8 @@ pub struct Parameters {
     pub bias: CubeTensor,
     /// Added to x. `[n, c]`
     pub shift_before: Option<CubeTensor>,
-    /// The normalised values times one plus the first, plus the second. `[n, c]` each
-    pub scale_shift: Option<(CubeTensor, CubeTensor)>,
+    /// The normalised values times one plus the first half of the channels, plus the second. `[n, 2 c]`
+    pub scale_shift: Option<CubeTensor>,
 }
 
 impl Parameters {
@@ -34,14 +34,13 @@ impl Parameters {
             weight: into_contiguous(self.weight),
             bias: into_contiguous(self.bias),
             shift_before: self.shift_before.map(into_contiguous),
-            scale_shift: self.scale_shift.map(|(a, b)| (into_contiguous(a), into_contiguous(b))),
+            scale_shift: self.scale_shift.map(into_contiguous),
         }
     }
 
     /// What has one row per sample, or else the weight: whose type counts.
     fn per_sample(&self) -> &CubeTensor {
-        let scale = self.scale_shift.as_ref().map(|(scale, _)| scale);
-        self.shift_before.as_ref().or(scale).unwrap_or(&self.weight)
+        self.shift_before.as_ref().or(self.scale_shift.as_ref()).unwrap_or(&self.weight)
     }
 }
 
@@ -83,30 +82,26 @@ impl Tiling {
     }
 }
 
-/// The weight and bias that some channels of a sample see, scale and shift included.
+/// The weight and bias that some channels of a sample see, scale and shift included. Rows have so many `columns`.
 #[cube]
 fn effective<P: Float, S: Float, N: Size>(
     weight: &[Vector<P, N>],
     bias: &[Vector<P, N>],
-    scale: &ComptimeOption<&[Vector<S, N>]>,
-    shift: &ComptimeOption<&[Vector<S, N>]>,
+    scale_shift: &ComptimeOption<&[Vector<S, N>]>,
     column: usize,
-    of_sample: usize,
+    columns: usize,
+    sample: usize,
 ) -> (Vector<f32, N>, Vector<f32, N>) {
     let mut factor = Vector::<f32, N>::cast_from(weight[column]);
     let mut offset = Vector::<f32, N>::cast_from(bias[column]);
     #[comptime]
-    match scale {
-        ComptimeOption::Some(scale) => {
-            let scale = splat::<N>(1.0f32) + Vector::cast_from(scale[of_sample]);
+    match scale_shift {
+        ComptimeOption::Some(both) => {
+            let at = sample * 2 * columns + column;
+            let scale = splat::<N>(1.0f32) + Vector::cast_from(both[at]);
             factor *= scale;
-            offset *= scale;
+            offset = offset * scale + Vector::cast_from(both[at + columns]);
         }
-        ComptimeOption::None => {}
-    }
-    #[comptime]
-    match shift {
-        ComptimeOption::Some(shift) => offset += Vector::cast_from(shift[of_sample]),
         ComptimeOption::None => {}
     }
     (factor, offset)
