@@ -8,6 +8,8 @@
 mod draws;
 #[path = "gpu/operations.rs"]
 mod operations;
+#[path = "gpu/sampler.rs"]
+mod sampler;
 #[path = "gpu/student.rs"]
 mod student;
 
@@ -54,9 +56,10 @@ fn main() {
         }
     });
     let mut trials: Vec<Trial> = trials.collect();
-    let others: [(&str, Test); 4] = [
+    let others: [(&str, Test); 5] = [
         ("what was read stays as it was", what_was_read_stays),
         ("a student learns", student::learns),
+        ("a sampler at home on the host", sampler::at_home_on_the_host),
         ("draws", draws::numbers),
         ("augmentation", draws::augmentation),
     ];
