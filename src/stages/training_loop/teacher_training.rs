@@ -57,7 +57,7 @@ impl<'a> TeacherTraining<'a> {
         let values_per_image = dataset.shape().iter().product();
         let dataset = Some(dataset);
         Ok(Self {
-            trainer: TeacherTrainer::new(recipe.clone(), TeacherObjective::new(config), network),
+            trainer: TeacherTrainer::new(recipe.clone(), TeacherObjective::new(recipe), network),
             batches: DatasetBatches::new(context, dataset, Codec::Rgb, config, recipe.pace(), PHASES),
             recipe,
             snapshooter: snapshooter.transpose()?,
