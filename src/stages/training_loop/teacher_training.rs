@@ -46,9 +46,8 @@ impl<'a> TeacherTraining<'a> {
         let dataset = dataset_file::open(context, &recipe.dataset)?;
         fits(recipe, &dataset)?;
         let config = &recipe.network;
-        let network = config.init(context.seed.at(Phase::Init, 0), &context.device)?;
-        let network =
-            network.with_compute(network_file::compute_training(recipe.precision, &context.device)?);
+        let compute = network_file::compute_training(recipe.precision, config, &context.device)?;
+        let network = config.init(context.seed.at(Phase::Init, 0), &context.device)?.with_compute(compute);
         let network = network.with_recompute(recipe.recompute).valid();
         let snapshooter = recipe
             .snapshots
