@@ -255,7 +255,7 @@ fn teacher_step(
     }))
     .expect("a recipe");
     let objective =
-        TeacherObjective { sigma_data: 0.5, learns_uncertainty: false, ..TeacherObjective::new(config) };
+        TeacherObjective { sigma_data: 0.5, learns_uncertainty: false, ..TeacherObjective::new(&recipe) };
     let mut trainer = TeacherTrainer::new(recipe, objective, network);
     let real = Real { images: supply.normals("clean"), augment_labels: None };
     let mut supply = ConstantTeacher(TeacherBatch { real, pass: supply.pass() });

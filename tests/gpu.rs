@@ -8,6 +8,8 @@
 mod draws;
 #[path = "gpu/operations.rs"]
 mod operations;
+#[path = "gpu/sampler.rs"]
+mod sampler;
 #[path = "gpu/student.rs"]
 mod student;
 
@@ -54,9 +56,11 @@ fn main() {
         }
     });
     let mut trials: Vec<Trial> = trials.collect();
-    let others: [(&str, Test); 4] = [
+    let others: [(&str, Test); 6] = [
         ("what was read stays as it was", what_was_read_stays),
+        ("the largest tensor", a_tensor_has_a_limit),
         ("a student learns", student::learns),
+        ("a sampler at home on the host", sampler::at_home_on_the_host),
         ("draws", draws::numbers),
         ("augmentation", draws::augmentation),
     ];
@@ -83,6 +87,16 @@ fn what_was_read_stays(gpu: &Device) -> Result<(), Failed> {
         return Err(format!("read {}, then changed to {}", read[0], changed[0]).into());
     }
     Ok(())
+}
+
+/// No GPU takes less than WebGPU promises.
+fn a_tensor_has_a_limit(gpu: &Device) -> Result<(), Failed> {
+    let limits = [gpu, &Device::flex()].map(kernels::largest_tensor);
+    println!("the largest tensor: {limits:?}");
+    match limits {
+        [Some(bytes), None] if bytes >= 128 << 20 => Ok(()),
+        _ => Err(format!("{limits:?}").into()),
+    }
 }
 
 /// What `SIDA_DEVICE` names, which has to be there; else the first device of any kind.

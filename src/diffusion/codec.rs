@@ -121,7 +121,8 @@ impl Codec {
         }
     }
 
-    /// Images as bytes, from what networks make; fractions are cut off. `[n, c, h, w]` => u8 `[n, c, h', w']`
+    /// Images as bytes, from what networks make, in any precision and anywhere; fractions are cut off.
+    /// `[n, c, h, w]` => u8 `[n, c, h', w']`
     ///
     /// # Errors
     /// `NotImages` where a value is not finite: as bytes it would be black, or anything.
@@ -133,6 +134,8 @@ impl Codec {
         match self {
             Self::Rgb => Ok(to_uint8(latents, Rounding::Truncate)),
             Self::StabilityVae(vae, statistics) => {
+                // A sampler may have kept them elsewhere, and in more bits.
+                let latents = latents.cast(DType::F32).to_device(vae.device());
                 let pixels = in_chunks(latents, |latents| vae.decode(statistics.unfinish(latents)));
                 if !is_finite(&pixels) {
                     let advice = "its weights, or the network's latents, are not what they should be";
@@ -162,6 +165,7 @@ fn in_chunks(batch: Tensor<4>, f: impl Fn(Tensor<4>) -> Tensor<4>) -> Tensor<4> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nn::Entry;
 
     #[test]
     fn rgb_keeps_every_byte() {
@@ -199,6 +203,19 @@ mod tests {
             }
             let back = statistics.unfinish(latents) - (mean.clone() + std.clone() * eps);
             assert!(back.abs().max().into_scalar::<f32>() < 1e-5);
+        }
+    }
+    /// EDM's sampler ends in f64, and the autoencoder takes what it was trained with.
+    #[test]
+    fn latents_of_any_precision_are_decoded() {
+        let config = VaeConfig { block_out_channels: vec![32; 4], ..VaeConfig::default() };
+        let zeros = |entry: Entry| (entry.name, TensorData::zeros::<f32, _>(entry.shape));
+        let weights: StateDict = config.shapes().into_iter().map(zeros).collect();
+        let device = Device::flex();
+        let codec = Codec::stability_vae(&StabilityVae::default(), &weights, "zeros", &device).unwrap();
+        for dtype in [DType::F32, DType::F64] {
+            let images = codec.decode(Tensor::ones([9, 4, 1, 1], (&device, dtype))).unwrap();
+            assert_eq!(images.shape().to_vec(), [9, 3, 8, 8], "{dtype:?}");
         }
     }
 }

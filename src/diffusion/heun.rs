@@ -1,12 +1,12 @@
 //! Heun's method over EDM's noise schedule, deterministic or with churn (EDM, Algorithm 2).
 
-use burn::tensor::{DType, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 use super::{noise_level::RhoSchedule, sampler_settings::EdmSampler};
 
-/// What a sampler asks of a network: D(x; sigma), in the precision of x.
+/// What a sampler asks of a network: D(x; sigma), in the precision of x and where x is.
 pub type Denoise<'a> = dyn FnMut(Tensor<4>, f64) -> Tensor<4> + 'a;
-/// Fresh standard normals for a step, counted from 0. => `[n, c, h, w]`
+/// Fresh standard normals for a step, counted from 0, wherever they are. => `[n, c, h, w]`
 pub type FreshNoise<'a> = dyn FnMut(usize) -> Tensor<4> + 'a;
 
 impl EdmSampler {
@@ -35,10 +35,19 @@ pub struct Heun<'a> {
     pub settings: &'a EdmSampler,
     /// Precision of everything but the network: f64 in EDM, f32 in EDM2.
     pub precision: DType,
+    /// Where everything but the network is.
+    pub home: Device,
     /// The nearest noise level that the network knows.
     pub round_sigma: &'a dyn Fn(f64) -> f64,
     /// Which steps draw.
     pub drawing: Drawing,
+}
+
+/// Where a sampler of this precision is at home: beside the network, or on the host where the network's device does
+/// not compute in it, as Apple's GPUs and others do not in f64. The numbers are the same; an evaluation then takes one
+/// tensor down and one up, in the network's f32.
+pub fn home(precision: DType, device: &Device) -> Device {
+    if device.supports_dtype(precision) { device.clone() } else { Device::flex() }
 }
 
 impl Heun<'_> {
@@ -53,11 +62,15 @@ impl Heun<'_> {
         let mut steps = RhoSchedule { sigma_min, sigma_max, rho }.time_steps(num_steps as usize);
         let last = steps.len() - 1;
         steps[..last].iter_mut().for_each(|t| *t = (self.round_sigma)(*t));
-        let mut x = latents.cast(self.precision) * steps[0];
+        let mut x = self.at_home(latents) * steps[0];
         for (i, pair) in steps.windows(2).enumerate() {
             x = self.step(i, x, [pair[0], pair[1]], denoise, noise);
         }
         x
+    }
+
+    fn at_home(&self, x: Tensor<4>) -> Tensor<4> {
+        x.to_device(&self.home).cast(self.precision)
     }
 
     fn step(
@@ -75,7 +88,7 @@ impl Heun<'_> {
             Some(fresh) if added => {
                 let t_hat = (self.round_sigma)(t + gamma * t);
                 let std = (t_hat * t_hat - t * t).sqrt() * self.settings.s_noise;
-                (t_hat, x + fresh.cast(self.precision) * std)
+                (t_hat, x + self.at_home(fresh) * std)
             }
             _ => (t, x),
         };
@@ -91,12 +104,13 @@ impl Heun<'_> {
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::{Device, TensorData};
+    use burn::tensor::TensorData;
 
     use super::*;
 
     fn heun(settings: &EdmSampler) -> Heun<'_> {
-        Heun { settings, precision: DType::F64, round_sigma: &|t| t, drawing: Drawing::WhereAdded }
+        let (precision, home) = (DType::F64, Device::flex());
+        Heun { settings, precision, home, round_sigma: &|t| t, drawing: Drawing::WhereAdded }
     }
 
     fn steps(num_steps: u32) -> EdmSampler {

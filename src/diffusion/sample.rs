@@ -1,16 +1,16 @@
 //! Sampling: noise becomes images by any of the samplers.
 
-use burn::tensor::{DType, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 use super::{
-    heun::{Denoise, Drawing, FreshNoise, Heun},
+    heun::{Denoise, Drawing, FreshNoise, Heun, home},
     sampler_settings::{EdmSampler, MultiStep, Sampler},
 };
 use crate::nn::{Condition, Denoiser, Dropout, Network};
 
 impl Sampler {
-    /// Images of unit noise; in f64 where the sampler works in that (EDM). The network has no tape.
-    /// latents, noise and images `[n, c, h, w]`
+    /// Images of unit noise; in f64 where the sampler works in that (EDM), and then where `home` says. The network has
+    /// no tape and is where the latents are. latents, noise and images `[n, c, h, w]`
     pub fn sample(
         &self,
         network: &Network,
@@ -19,7 +19,8 @@ impl Sampler {
         noise: &mut FreshNoise<'_>,
         drawing: Drawing,
     ) -> Tensor<4> {
-        let mut denoise = |x: Tensor<4>, sigma: f64| ask(network, condition, x, sigma);
+        let device = latents.device();
+        let mut denoise = |x: Tensor<4>, sigma: f64| ask(network, &device, condition, x, sigma);
         self.walk(network, latents, &mut denoise, noise, drawing)
     }
 
@@ -40,26 +41,27 @@ impl Sampler {
                 let (low, high) = network.config().sigma_range();
                 let (sigma_min, sigma_max) = (settings.sigma_min.max(low), settings.sigma_max.min(high));
                 let within = EdmSampler { sigma_min, sigma_max, ..settings.clone() };
-                let heun =
-                    Heun { settings: &within, precision: DType::F64, round_sigma: &round_sigma, drawing };
+                let (precision, home) = (DType::F64, home(DType::F64, &latents.device()));
+                let heun = Heun { settings: &within, precision, home, round_sigma: &round_sigma, drawing };
                 heun.sample(latents, denoise, noise)
             }
             // In f32, without rounding, drawing only where noise is added.
             Self::Edm2(settings) => {
-                let drawing = Drawing::WhereAdded;
-                let heun = Heun { settings, precision: DType::F32, round_sigma: &|sigma| sigma, drawing };
+                let (precision, home) = (DType::F32, latents.device());
+                let (round_sigma, drawing) = (&|sigma| sigma, Drawing::WhereAdded);
+                let heun = Heun { settings, precision, home, round_sigma, drawing };
                 heun.sample(latents, denoise, noise)
             }
         }
     }
 }
 
-/// D(x; sigma) in the precision of x; the network works in its own.
-fn ask(network: &Network, condition: &Condition, x: Tensor<4>, sigma: f64) -> Tensor<4> {
-    let precision = x.dtype();
-    let n = x.dims()[0];
-    let sigma = Tensor::full([n, 1, 1, 1], sigma, (&x.device(), DType::F32));
-    network.denoise(x.cast(DType::F32), sigma, condition, Dropout::Off).images.cast(precision)
+/// D(x; sigma) in the precision of x and where x is; the network, on `device`, works in its own. Only f32 travels.
+pub fn ask(network: &Network, device: &Device, condition: &Condition, x: Tensor<4>, sigma: f64) -> Tensor<4> {
+    let (precision, home, n) = (x.dtype(), x.device(), x.dims()[0]);
+    let x = x.cast(DType::F32).to_device(device);
+    let sigma = Tensor::full([n, 1, 1, 1], sigma, (device, DType::F32));
+    network.denoise(x, sigma, condition, Dropout::Off).images.to_device(&home).cast(precision)
 }
 
 /// A distilled generator, each step from the last image with fresh noise, at level `init_sigma` (n - k) / n.

@@ -111,6 +111,7 @@ pub struct Vae {
     decoder: Half,
     quant_conv: Conv2d,
     post_quant_conv: Conv2d,
+    device: Device,
 }
 
 impl Vae {
@@ -135,7 +136,12 @@ impl Vae {
         let decoder = registry.within("decoder", |r| Half::load(r, config, Way::Up, decoder))?;
         let quant_conv = conv(registry, "quant_conv", [2 * latents, 2 * latents], 1)?;
         let post_quant_conv = conv(registry, "post_quant_conv", [latents, latents], 1)?;
-        Ok(Self { encoder, decoder, quant_conv, post_quant_conv })
+        Ok(Self { encoder, decoder, quant_conv, post_quant_conv, device: registry.device().clone() })
+    }
+
+    /// Where its weights are, and what it works on has to be.
+    pub fn device(&self) -> &Device {
+        &self.device
     }
 
     /// Mean and log-variance of the latents, concatenated. pixels in [0, 1] (as EDM2 feeds them),

@@ -13,12 +13,13 @@ use burn::{
 use super::{
     artifact::{Artifact, NetworkArtifact},
     context::{Context, Finished},
+    work,
 };
 use crate::{
     Error, Result,
     diffusion::{Codec, Encoder, Precision},
     formats::safetensors::{self, Metadata},
-    kernels::WeightOrder,
+    kernels::{self, WeightOrder},
     nn::{Network, NetworkConfig},
     stage_name::StageName,
     terminal,
@@ -83,12 +84,16 @@ pub(super) fn compute(precision: Precision, device: &Device) -> Result<DType> {
     )))
 }
 
-/// The same for a training.
+/// The same for a training of such a network.
 ///
 /// # Errors
-/// As `compute`; and in fp16 on a GPU where kernels are chosen by trying them: Burn's trials fail there
-/// (tracel-ai/burn#4949).
-pub(super) fn compute_training(precision: Precision, device: &Device) -> Result<DType> {
+/// As `compute`; in fp16 on a GPU where kernels are chosen by trying them: Burn's trials fail there
+/// (tracel-ai/burn#4949); and where the device has no place for all parameters at once.
+pub(super) fn compute_training(
+    precision: Precision,
+    network: &NetworkConfig,
+    device: &Device,
+) -> Result<DType> {
     let tries = cfg!(feature = "autotune") && WeightOrder::of(device) == WeightOrder::ChannelsLast;
     if precision == Precision::Fp16 && tries {
         return Err(Error::Unusable(
@@ -97,7 +102,23 @@ pub(super) fn compute_training(precision: Precision, device: &Device) -> Result<
                 .to_owned(),
         ));
     }
+    fits(work::parameters(network).unwrap_or(0), kernels::largest_tensor(device))?;
     compute(precision, device)
+}
+
+/// A network that learns has its parameters in one tensor, in f32.
+fn fits(parameters: u64, largest: Option<u64>) -> Result<()> {
+    let bytes = 4 * parameters;
+    let gigabytes = |bytes: u64| bytes as f64 / 1e9;
+    match largest {
+        Some(largest) if bytes > largest => Err(Error::Unusable(format!(
+            "the parameters of the network that is trained are one tensor of {:.2} GB, and this device takes {:.2} GB at once; \
+             `sida run --device` chooses another: a card by `cuda` takes a quarter of its memory, a CPU all",
+            gigabytes(bytes),
+            gigabytes(largest)
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// What a network's images are, ready for use.
@@ -116,4 +137,27 @@ pub(super) fn codec(context: &Context<'_>, encoder: &Encoder) -> Result<Codec> {
 pub(super) fn copy(from: &Path, to: &Path) -> Result<()> {
     let bytes = fs::read(from).map_err(Error::io("read", from))?;
     crate::checkpoint::atomic::write(to, &bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_has_to_fit_into_a_tensor_of_the_device() {
+        let gib = 1 << 30;
+        assert!(fits(gib / 2, Some(2 * gib)).is_ok() && fits(u64::MAX / 4, None).is_ok());
+        let error = fits(gib / 2 + 1, Some(2 * gib)).unwrap_err();
+        assert!(error.to_string().contains("2.15 GB at once"), "{error}");
+    }
+
+    #[test]
+    fn a_cpu_takes_any_network() {
+        let network: NetworkConfig = serde_json::from_value(serde_json::json!({ "edm2": {
+            "img_resolution": 64, "img_channels": 4, "label_dim": 1000, "model_channels": 448
+        } }))
+        .unwrap();
+        assert!(work::parameters(&network).unwrap() > 1 << 30, "the largest of EDM2");
+        assert!(compute_training(Precision::Fp32, &network, &Device::flex()).is_ok());
+    }
 }

@@ -49,7 +49,8 @@ impl Noise {
         }
     }
 
-    /// Standard normals for step `step` of a sampler; torch draws others for one that works in f64. => `[n, c, h, w]`
+    /// Standard normals for step `step` of a sampler; torch draws others for one that works in f64, which stay on the
+    /// host: not every device has that. => `[n, c, h, w]`
     pub(super) fn step(
         &mut self,
         step: usize,
@@ -65,7 +66,7 @@ impl Noise {
         };
         let [c, h, w] = shape;
         let data = TensorData::new(values.concat(), [values.len(), c, h, w]);
-        Tensor::from_data(data, (device, DType::F64))
+        Tensor::from_data(data, (&Device::flex(), DType::F64))
     }
 
     fn normals(&mut self, purpose: &str, [c, h, w]: [usize; 3], device: &Device) -> Tensor<4> {

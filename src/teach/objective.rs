@@ -2,10 +2,10 @@
 
 use burn::tensor::Tensor;
 
-use super::batch::TeacherBatch;
+use super::{batch::TeacherBatch, recipe::TrainTeacher};
 use crate::{
     diffusion::denoising_loss::{denoising_loss, weight},
-    nn::{Denoiser, NetworkConfig},
+    nn::Denoiser,
     training::Gradients,
 };
 
@@ -18,20 +18,24 @@ pub struct TeacherObjective {
     pub learns_uncertainty: bool,
     /// Whether weights are normalised in place before every training pass (EDM2).
     pub forced_normalization: bool,
+    /// Factor of the loss whose gradients are taken.
+    pub loss_scale: f64,
 }
 
 impl TeacherObjective {
-    /// What a family of networks asks for.
-    pub fn new(network: &NetworkConfig) -> Self {
+    /// What a recipe and its family of networks ask for.
+    pub fn new(recipe: &TrainTeacher) -> Self {
+        let network = &recipe.network;
         Self {
             sigma_data: network.sigma_data(),
             learns_uncertainty: network.is_edm2(),
             forced_normalization: network.is_edm2(),
+            loss_scale: recipe.loss_scale,
         }
     }
 
-    /// One round: the loss and the same without EDM2's weight, and the gradients by the network's parameters. The
-    /// network without a tape; `batch_size` divides the sums. => losses `[2]`
+    /// One round: the loss and the same without EDM2's weight, and the gradients of the scaled loss by the network's
+    /// parameters. The network without a tape; `batch_size` divides the sums. => losses `[2]`
     pub fn round<D: Denoiser>(
         &self,
         network: &D,
@@ -48,10 +52,58 @@ impl TeacherObjective {
         let error = logvar.is_some().then(|| {
             denoising_loss(clean.clone().inner(), denoised.clone().inner(), weight.clone().inner(), None)
         });
-        let loss = denoising_loss(clean, denoised, weight, logvar).sum() / batch_size;
-        let gradients = Gradients::collect(&student, &student.parameter_names(), &mut loss.backward());
-        let loss = loss.inner();
+        let sum = denoising_loss(clean, denoised, weight, logvar).sum();
+        let mut tape = (sum.clone() * (self.loss_scale / batch_size)).backward();
+        let gradients = Gradients::collect(&student, &student.parameter_names(), &mut tape);
+        let loss = sum.inner() / batch_size;
         let error = error.map_or_else(|| loss.clone(), |error| error.sum() / batch_size);
         (Tensor::cat(vec![loss, error], 0), gradients)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+    use crate::{
+        nn::gaussian::Gaussian,
+        seed::Seed,
+        teach::{TeacherIteration, TeacherSupply, TeacherTrainer},
+        training::{Alone, Batch, Draws, Request},
+    };
+
+    /// Three iterations, and the network that they end with: its mean and standard deviation.
+    fn learnt(loss_scale: f64) -> (Vec<TeacherIteration>, [f32; 2]) {
+        let recipe: TrainTeacher = serde_json::from_value(serde_json::json!({
+            "dataset": "normal", "network": { "ddpmpp": { "img_resolution": 8, "augment_dim": 0 } },
+            "batch_size": 24, "microbatch_size": 8, "lr": 0.02, "lr_rampup_kimg": 0.0,
+            "ema": { "half_life_kimg": 0.01, "rampup_ratio": null }, "augment": 0.0, "loss_scale": loss_scale,
+        }))
+        .unwrap();
+        let batches = |request: Request| Ok(Batch::of_normals(request));
+        let draws = Draws::new(Seed(5), recipe.augment, &recipe.network, batches, Device::flex());
+        let mut supply = TeacherSupply { recipe: &recipe, draws };
+        let network = Gaussian::new(-0.3, 1.0);
+        let mut trainer = TeacherTrainer::new(recipe.clone(), TeacherObjective::new(&recipe), network);
+        let iterations = (0..3).map(|_| trainer.step(&mut supply, &Alone).unwrap()).collect();
+        (iterations, [trainer.ema().mean(), trainer.ema().std()])
+    }
+
+    #[test]
+    fn the_loss_scale_multiplies_gradients_and_neither_the_loss_nor_adams_steps() {
+        let near = |a: f64, b: f64| (a - b).abs() < 1e-5 * b.abs();
+        let ((plain, by_plain), (scaled, by_scaled)) = (learnt(1.0), learnt(100.0));
+        assert_eq!(scaled[0].loss.to_bits(), plain[0].loss.to_bits());
+        for (scaled, plain) in scaled.iter().zip(&plain) {
+            assert!(near(scaled.gradients.norm, 100.0 * plain.gradients.norm), "{scaled:?} {plain:?}");
+            assert!(near(scaled.loss, plain.loss) && near(scaled.error, plain.error), "{scaled:?} {plain:?}");
+        }
+        assert!((by_plain[0] + 0.3).abs() > 0.01, "nothing was learnt");
+        for (scaled, plain) in by_scaled.into_iter().zip(by_plain) {
+            assert!(near(scaled.into(), plain.into()), "{scaled} {plain}");
+        }
+        let (nothing, network) = learnt(0.0);
+        assert!(nothing.iter().all(|of| of.gradients.norm == 0.0) && network == [-0.3, 1.0]);
     }
 }

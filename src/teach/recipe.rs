@@ -47,6 +47,13 @@ pub struct TrainTeacher {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub epsilon: Option<f64>,
+    /// Factor of the loss whose gradients are taken: so much larger they are, and less of them is lost in fp16. Adam's steps
+    /// are the same but for its epsilon, and the loss is reported without it. The release trains ADM in fp16 with 100.
+    /// Default: 1.
+    #[serde_inline_default(1.0)]
+    #[serde(skip_serializing_if = "is_one")]
+    #[schemars(range(min = 0.0))]
+    pub loss_scale: f64,
     /// Mean of ln(sigma) of the training noise.
     #[serde_inline_default(-1.2)]
     pub p_mean: f64,
@@ -87,6 +94,11 @@ pub struct TrainTeacher {
     /// How the trained network makes images. Default: EDM's sampler with 18 steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sampler: Option<Sampler>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_one(value: &f64) -> bool {
+    *value == 1.0
 }
 
 impl TrainTeacher {

@@ -139,7 +139,7 @@ mod tests {
     }
 
     fn trainer(recipe: &TrainTeacher, network: Gaussian) -> TeacherTrainer<Gaussian> {
-        TeacherTrainer::new(recipe.clone(), TeacherObjective::new(&recipe.network), network)
+        TeacherTrainer::new(recipe.clone(), TeacherObjective::new(recipe), network)
     }
 
     fn supply(recipe: &TrainTeacher) -> impl Supply<MicroBatch = TeacherBatch> + use<'_> {
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn uncertainty_settles_at_the_log_of_the_loss() {
         let recipe = recipe();
-        let plain = TeacherObjective::new(&recipe.network);
+        let plain = TeacherObjective::new(&recipe);
         let objective = TeacherObjective { learns_uncertainty: true, ..plain.clone() };
         let mut trainer = trainer(&recipe, Gaussian::with_logvar(0.5, 0.25, 1.0));
         trainer.objective = objective;

@@ -7,10 +7,11 @@ use sida::{
     checkpoint::ReferenceSnapshot,
     diffusion::{
         EdmSampler, MultiStep, OneStep, Rounding, Sampler,
-        heun::{Denoise, Drawing},
+        heun::{Denoise, Drawing, home},
         quantize::to_uint8,
+        sample::ask,
     },
-    nn::{Condition, Denoiser, Dropout, Network},
+    nn::Condition,
     rng::TorchCpu,
 };
 
@@ -172,7 +173,7 @@ fn sample(case: &mut Case) -> Result<(), String> {
     let mut calls = Vec::new();
     let mut denoise = |x: Tensor<4>, sigma: f64| {
         calls.push((x.clone(), sigma));
-        ask(&network, &condition, x, sigma)
+        ask(&network, &device, &condition, x, sigma)
     };
     let denoise: &mut Denoise<'_> = &mut denoise;
     let mut fresh = |_: usize| recorded.next(&device);
@@ -197,13 +198,6 @@ fn sample(case: &mut Case) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-/// D(x; sigma) in the precision of x.
-fn ask(network: &Network, condition: &Condition, x: Tensor<4>, sigma: f64) -> Tensor<4> {
-    let precision = x.dtype();
-    let sigma = Tensor::full([x.dims()[0], 1, 1, 1], sigma, (&x.device(), DType::F32));
-    network.denoise(x.cast(DType::F32), sigma, condition, Dropout::Off).images.cast(precision)
 }
 
 /// The recorded draws, handed out in their order.
@@ -235,7 +229,7 @@ impl Recorded {
     fn next(&mut self, device: &Device) -> Tensor<4> {
         let data = self.draws.next().expect("a recorded draw for every draw");
         let dtype = data.dtype();
-        Tensor::from_data(data, (device, dtype))
+        Tensor::from_data(data, (&home(dtype, device), dtype))
     }
 }
 

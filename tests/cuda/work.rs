@@ -121,7 +121,7 @@ impl Work {
                     "lr_rampup_kimg": 0, "ema": { "half_life_kimg": 0.1 } }),
                 );
                 let trainer =
-                    TeacherTrainer::new(recipe.clone(), TeacherObjective::new(&config), drawn("teacher"));
+                    TeacherTrainer::new(recipe.clone(), TeacherObjective::new(&recipe), drawn("teacher"));
                 Kind::Teacher(Box::new((recipe, trainer)))
             }
             "heun" => Kind::Heun(Box::new((from(json!({ "edm": { "num_steps": 4 } })), drawn("teacher")))),

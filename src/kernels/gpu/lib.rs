@@ -19,6 +19,7 @@ pub mod dense;
 pub mod elementwise;
 pub mod flat;
 pub mod group_norm;
+pub mod largest;
 mod launch;
 pub mod mp_silu;
 pub mod normalized_rows;

@@ -40,7 +40,7 @@ impl<'a> Distillation<'a> {
     pub(in crate::stages) fn new(recipe: &'a Distill, context: &'a Context<'_>) -> Result<Self> {
         let (_, artifact) = network_file::artifact(context, &recipe.teacher)?;
         let network = &artifact.network;
-        network_file::compute_training(recipe.precision, &context.device)?;
+        network_file::compute_training(recipe.precision, network, &context.device)?;
         let teacher = network_file::load(context, &recipe.teacher, recipe.precision)?;
         let teacher = teacher.with_recompute(recipe.recompute);
         let terms = recipe.method.terms();
@@ -103,8 +103,8 @@ fn initial_generator(
         // It brings its weights; what else it is, such as its dropout, the recipe says with its teacher.
         let config = teacher.config().clone().without_logvar();
         let generator = config.load(&generator.state_dict(), &format!("`{name}`"), &context.device)?;
-        let generator =
-            generator.with_compute(network_file::compute_training(recipe.precision, &context.device)?);
+        let compute = network_file::compute(recipe.precision, &context.device)?;
+        let generator = generator.with_compute(compute);
         return Ok(generator.with_recompute(recipe.recompute).valid());
     }
     let (side, channels, classes) = shape(&generator);

@@ -46,9 +46,8 @@ impl<'a> TeacherTraining<'a> {
         let dataset = dataset_file::open(context, &recipe.dataset)?;
         fits(recipe, &dataset)?;
         let config = &recipe.network;
-        let network = config.init(context.seed.at(Phase::Init, 0), &context.device)?;
-        let network =
-            network.with_compute(network_file::compute_training(recipe.precision, &context.device)?);
+        let compute = network_file::compute_training(recipe.precision, config, &context.device)?;
+        let network = config.init(context.seed.at(Phase::Init, 0), &context.device)?.with_compute(compute);
         let network = network.with_recompute(recipe.recompute).valid();
         let snapshooter = recipe
             .snapshots
@@ -57,7 +56,7 @@ impl<'a> TeacherTraining<'a> {
         let values_per_image = dataset.shape().iter().product();
         let dataset = Some(dataset);
         Ok(Self {
-            trainer: TeacherTrainer::new(recipe.clone(), TeacherObjective::new(config), network),
+            trainer: TeacherTrainer::new(recipe.clone(), TeacherObjective::new(recipe), network),
             batches: DatasetBatches::new(context, dataset, Codec::Rgb, config, recipe.pace(), PHASES),
             recipe,
             snapshooter: snapshooter.transpose()?,

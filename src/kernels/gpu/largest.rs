@@ -1,0 +1,9 @@
+//! How large one tensor may be.
+
+use burn_cubecl::tensor::CubeTensor;
+
+/// The most bytes that one tensor may have on the device of `there`: what it allocates at once, and what a kernel may be
+/// given of it (2 GiB through Vulkan and `DirectX`, a quarter of the memory on CUDA).
+pub fn tensor(there: &CubeTensor) -> u64 {
+    there.client.properties().memory.max_page_size
+}
