@@ -5,6 +5,7 @@
 
 mod program;
 
+use burn::tensor::DType;
 use libtest_mimic::{Arguments, Trial};
 use program::{Bench, folder, lines};
 use sida::cli::device;
@@ -29,6 +30,17 @@ fn main() {
         Ok((_, name)) => println!("on {name}"),
         Err(why) => println!("skipped: {why}"),
     }
+    let takes_bf16 = found.as_ref().is_ok_and(|(device, _)| device.supports_dtype(DType::BF16));
+    let on = asked.clone();
+    let name = "what the device does not compute in is refused before anything runs";
+    let refusal = Trial::test(name, move || {
+        let bench = Bench::new();
+        let settings = ["--set", "stages.sid2a_scores.evaluate.precision=bf16"];
+        let said = bench.sida(&[&["run", PIPELINE, "--device", &on], &settings[..]].concat()).exits(1);
+        assert!(said.err.contains("stage `sid2a_scores`: `precision: bf16`: this device"), "{}", said.err);
+        assert!(!said.err.contains("digits: finished"), "{}", said.err);
+        Ok(())
+    });
     let name = "the quickstart ends as on the CPU, by way of the same losses";
     let trial = Trial::test(name, move || {
         let [ours, theirs] = [asked.as_str(), "cpu"].map(losses_on);
@@ -43,7 +55,11 @@ fn main() {
         }
         Ok(())
     });
-    libtest_mimic::run(&arguments, vec![trial.with_ignored_flag(found.is_err())]).exit();
+    let trials = vec![
+        refusal.with_ignored_flag(found.is_err() || takes_bf16),
+        trial.with_ignored_flag(found.is_err()),
+    ];
+    libtest_mimic::run(&arguments, trials).exit();
 }
 
 /// The losses of all trainings on this device, one a line of their statistics.

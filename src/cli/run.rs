@@ -112,7 +112,7 @@ fn pipeline_of(
         tracing::warn!("nothing can be written in `{}`: what is finished is shown", terminal::path(&dir));
         done
     } else {
-        if executor.fetch_unknown(&plan, &selection).inspect_err(refused)? {
+        if executor.prepare(&plan, &selection).inspect_err(refused)? {
             (plan, selection) = make()?;
         }
         summary::leaves_out(&plan, &selection, choice);

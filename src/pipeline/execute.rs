@@ -11,7 +11,7 @@ use super::{
     selection::Selection,
 };
 use crate::{
-    BURN_VERSION, Result, kernels,
+    BURN_VERSION, Error, Result, kernels,
     report::Invocation,
     seed::Seed,
     stages::{Artifact, Context, Downloads, Stop},
@@ -37,17 +37,23 @@ pub struct Stages<'a> {
 }
 
 impl Stages<'_> {
-    /// Downloads what the stages that will run read from addresses that nothing came from yet: keys depend on that. Says
-    /// whether there was any; the plan is an old one then.
+    /// Judges the device by the stages that will run, before the first of them does. Then downloads what they read from
+    /// addresses that nothing came from yet: keys depend on that. Says whether there was any; the plan is an old one then.
     ///
     /// # Errors
-    /// What a download can do; `Interrupted`.
-    pub fn fetch_unknown(&self, plan: &Plan, selection: &Selection) -> Result<bool> {
+    /// The device cannot do what a stage says; what a download can do; `Interrupted`.
+    pub fn prepare(&self, plan: &Plan, selection: &Selection) -> Result<bool> {
         let addresses = self.places.addresses();
         let mut any = false;
-        for (_, stage) in plan.stages.iter().enumerate().filter(|(i, stage)| {
+        let runs = |(i, stage): &(usize, &PlannedStage)| {
             selection.wants(*i) && (stage.status != Status::Done || selection.force.contains(i))
-        }) {
+        };
+        let stages = || plan.stages.iter().enumerate().filter(runs).map(|(_, stage)| stage);
+        for stage in stages() {
+            let refused = |error| Error::Unusable(format!("stage `{}`: {error}", stage.name));
+            stage.spec.stage().runs_on(&self.device).map_err(refused)?;
+        }
+        for stage in stages() {
             let Places { cache, search, .. } = self.places;
             let downloads =
                 Downloads { name: &stage.name, cache, addresses: &addresses, search, stop: &self.stop };
@@ -60,7 +66,7 @@ impl Stages<'_> {
 impl Execute for Stages<'_> {
     fn execute(&mut self, stage: &PlannedStage, running: &Running<'_>) -> Result<Artifact> {
         if self.stop.requested() {
-            return Err(crate::Error::Interrupted);
+            return Err(Error::Interrupted);
         }
         let report_name = running.plan.stages.iter().position(|s| s.name == stage.name);
         let report_name = report_name.and_then(|i| running.plan.report_name(i)).unwrap_or_default();

@@ -90,7 +90,7 @@ impl Round<'_> {
         };
         let (mut plan, mut selection) = make()?;
         keep(&record(&point.pipeline, self.source, self.settings)?, &home)?;
-        if executor.fetch_unknown(&plan, &selection)? {
+        if executor.prepare(&plan, &selection)? {
             (plan, selection) = make()?;
         }
         selection.force.retain(|stage| self.forced.insert(plan.stages[*stage].key.clone()));

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use burn::tensor::Device;
+
 use super::{
     artifact::{Artifact, NetworkArtifact},
     context::Context,
@@ -54,6 +56,10 @@ impl Stage for Distill {
 
     fn guard_mut(&mut self) -> Option<&mut Guard> {
         Some(&mut self.guard)
+    }
+
+    fn runs_on(&self, device: &Device) -> Result<()> {
+        network_file::trains_in(self.precision, device).map(drop)
     }
 
     fn tf32(&self) -> bool {

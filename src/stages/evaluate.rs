@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_inline_default::serde_inline_default;
 
+use burn::tensor::Device;
+
 use super::{
     artifact::{Artifact, ScoresArtifact},
     context::Context,
@@ -165,6 +167,10 @@ impl Stage for Evaluate {
         let network = self.network.iter().map(|name| Input::new("network", name, Kind::Network));
         let reference = self.reference.iter().map(|name| Input::new("reference", name, Kind::Dataset));
         network.chain(reference).collect()
+    }
+
+    fn runs_on(&self, device: &Device) -> Result<()> {
+        network_file::compute(self.precision, device).map(drop)
     }
 
     fn check(&self) -> Vec<Objection> {

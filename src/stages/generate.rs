@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_inline_default::serde_inline_default;
 
+use burn::tensor::Device;
+
 use super::{
     artifact::{Artifact, ImagesArtifact},
     context::Context,
@@ -77,6 +79,10 @@ impl Verb for Generate {
 impl Stage for Generate {
     fn inputs(&self) -> Vec<Input<'_>> {
         vec![Input::new("network", &self.network, Kind::Network)]
+    }
+
+    fn runs_on(&self, device: &Device) -> Result<()> {
+        network_file::compute(self.precision, device).map(drop)
     }
 
     fn check(&self) -> Vec<Objection> {

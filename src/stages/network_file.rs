@@ -87,13 +87,22 @@ pub(super) fn compute(precision: Precision, device: &Device) -> Result<DType> {
 /// The same for a training of such a network.
 ///
 /// # Errors
-/// As `compute`; in fp16 on a GPU where kernels are chosen by trying them: Burn's trials fail there
-/// (tracel-ai/burn#4949); and where the device has no place for all parameters at once.
+/// As `trains_in`; and where the device has no place for all parameters at once.
 pub(super) fn compute_training(
     precision: Precision,
     network: &NetworkConfig,
     device: &Device,
 ) -> Result<DType> {
+    fits(work::parameters(network).unwrap_or(0), kernels::largest_tensor(device))?;
+    trains_in(precision, device)
+}
+
+/// The same for any training.
+///
+/// # Errors
+/// As `compute`; and in fp16 on a GPU where kernels are chosen by trying them: Burn's trials fail there
+/// (tracel-ai/burn#4949).
+pub(super) fn trains_in(precision: Precision, device: &Device) -> Result<DType> {
     let tries = cfg!(feature = "autotune") && WeightOrder::of(device) == WeightOrder::ChannelsLast;
     if precision == Precision::Fp16 && tries {
         return Err(Error::Unusable(
@@ -102,7 +111,6 @@ pub(super) fn compute_training(
                 .to_owned(),
         ));
     }
-    fits(work::parameters(network).unwrap_or(0), kernels::largest_tensor(device))?;
     compute(precision, device)
 }
 

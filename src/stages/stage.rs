@@ -4,6 +4,8 @@ use std::{fmt, path::Path};
 
 use serde::{Deserialize, Serialize};
 
+use burn::tensor::Device;
+
 use super::{artifact::Artifact, context::Context, facts::Facts, work::Work, world::World};
 use crate::{
     Result, diffusion::Encoder, kimg::Kimg, location::Location, nn::NetworkConfig, report::Expectation,
@@ -47,6 +49,14 @@ pub trait Stage {
     /// The same, to be taken away.
     fn guard_mut(&mut self) -> Option<&mut Guard> {
         None
+    }
+
+    /// Whether this device can do what the stage says, as far as that is known before anything runs.
+    ///
+    /// # Errors
+    /// It does not compute in the stage's precision, or has no place for its network.
+    fn runs_on(&self, _device: &Device) -> Result<()> {
+        Ok(())
     }
 
     /// Whether its products of fp32 may be rounded to TF32.

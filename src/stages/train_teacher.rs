@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use burn::tensor::Device;
+
 use super::{
     artifact::{Artifact, NetworkArtifact},
     context::Context,
@@ -47,6 +49,10 @@ impl Stage for TrainTeacher {
 
     fn guard_mut(&mut self) -> Option<&mut Guard> {
         Some(&mut self.guard)
+    }
+
+    fn runs_on(&self, device: &Device) -> Result<()> {
+        network_file::compute_training(self.precision, &self.network, device).map(drop)
     }
 
     fn tf32(&self) -> bool {
