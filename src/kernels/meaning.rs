@@ -120,8 +120,12 @@ pub fn concat(a: Tensor<4>, weight_a: f64, b: Tensor<4>, weight_b: f64) -> Tenso
 }
 
 pub fn downsample(x: Tensor<4>, filter: &[f32]) -> Tensor<4> {
+    downsample_with(x, filter, (filter.len() - 1) / 2)
+}
+
+pub fn downsample_with(x: Tensor<4>, filter: &[f32], padding: usize) -> Tensor<4> {
     let c = x.dims()[3];
-    let options = ConvOptions::new([2, 2], [(filter.len() - 1) / 2; 2], [1, 1], c);
+    let options = ConvOptions::new([2, 2], [padding; 2], [1, 1], c);
     to_nhwc(module::conv2d(to_nchw(x.clone()), depthwise(filter, 1.0, c, &x), None, options))
 }
 

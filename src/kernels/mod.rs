@@ -51,7 +51,7 @@ pub use pixel_norm::pixel_norm;
 pub use pooling::{average_pool, max_pool};
 pub use random::{drop_activations, normals, uniforms};
 pub use recompute::{Block, block};
-pub use resample::{downsample, upsample};
+pub use resample::{downsample, downsample_with, upsample};
 pub use tf32::allow_tf32;
 pub use upload::{from_bytes, one_hot};
 pub use warp::{Pose, Warping, warp};

@@ -138,7 +138,9 @@ impl Work {
                     class_labels: (classes > 0).then(|| labels(0..self.batch as u64, classes, &self.device)),
                     ..Condition::default()
                 };
-                let latents = images(0..self.batch as u64, shape, &self.device);
+                let [c, h, w] = shape;
+                let draw = SEED.at(Phase::Sample, 0).purpose("latents");
+                let latents = kernels::normals(draw, 0, [self.batch, c, h, w], &self.device);
                 let mut noise = |_| unreachable!("without churn nothing is drawn");
                 let images = sampler.sample(network, &condition, latents, &mut noise, Drawing::WhereAdded);
                 let values = images.into_data().convert::<f64>().try_into_vec::<f64>().expect("numbers");
