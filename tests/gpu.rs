@@ -54,10 +54,11 @@ fn main() {
         }
     });
     let mut trials: Vec<Trial> = trials.collect();
-    let others: [(&str, Test); 4] = [
+    let others: [(&str, Test); 5] = [
         ("what was read stays as it was", what_was_read_stays),
         ("a student learns", student::learns),
         ("draws", draws::numbers),
+        ("noise levels", draws::levels),
         ("augmentation", draws::augmentation),
     ];
     for (title, test) in others {

@@ -65,6 +65,14 @@ pub fn relu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     activation::relu(x)
 }
 
+pub fn exponential<const D: usize>(x: Tensor<D>, slope: f64, offset: f64) -> Tensor<D> {
+    (x.detach() * slope + offset).exp()
+}
+
+pub fn power<const D: usize>(x: Tensor<D>, slope: f64, offset: f64, exponent: u32) -> Tensor<D> {
+    (x.detach() * slope + offset).powi_scalar(exponent)
+}
+
 pub fn mp_silu(x: Tensor<4>, gain: Option<Tensor<2>>) -> Tensor<4> {
     let [n, _, _, c] = x.dims();
     let x = match gain {

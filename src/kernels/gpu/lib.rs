@@ -15,6 +15,7 @@ mod box_muller;
 pub mod column_sums;
 pub mod concat;
 pub mod conv;
+pub mod curve;
 pub mod dense;
 pub mod elementwise;
 pub mod flat;
