@@ -46,7 +46,7 @@ pub use dense::dense;
 pub use edm2::{mp_silu, normalize_rows};
 pub use elementwise::{relu, silu, weighted_sum};
 pub use flat::{Places, add_gathered, clean, gather, view};
-pub use host::host;
+pub use host::{Reading, host, read};
 pub use layout::{to_nchw, to_nhwc};
 pub use norm::{GroupNorm, group_norm};
 pub use pixel_norm::pixel_norm;

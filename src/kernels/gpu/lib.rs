@@ -27,6 +27,7 @@ pub mod pixel_norm;
 pub mod pooling;
 mod product;
 pub mod random;
+pub mod read;
 pub mod resample;
 mod silu;
 mod sum;
