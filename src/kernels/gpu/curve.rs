@@ -67,7 +67,6 @@ pub fn power(x: CubeTensor, slope: f64, offset: f64, exponent: u32) -> CubeTenso
 
 /// y = 2^(direction slope x + offset), both with `bits` behind the point, slope with as many more as x lacks to 32.
 #[cube(launch)]
-#[expect(clippy::too_many_arguments, reason = "a kernel's arguments are plain numbers")]
 fn exponential_kernel<F: Float>(
     x: &[F],
     y: &mut [F],
@@ -95,7 +94,7 @@ fn exponential_kernel<F: Float>(
         p = p * r + 0.009_618_129f32;
         p = p * r + 0.055_504_11f32;
         p = p * r + 0.240_226_5f32;
-        p = p * r + 0.693_147_2f32;
+        p = p * r + comptime!(std::f32::consts::LN_2);
         let power = u32::cast_from(min(max(whole, -126i32), 127i32) + 127i32) << 23u32;
         y[ABSOLUTE_POS] = F::cast_from((p * r + 1.0f32) * f32::reinterpret(power));
     }
@@ -103,7 +102,6 @@ fn exponential_kernel<F: Float>(
 
 /// y = (slope x + offset)^exponent, slope and offset in multiples of `unit`.
 #[cube(launch)]
-#[expect(clippy::too_many_arguments, reason = "a kernel's arguments are plain numbers")]
 fn power_kernel<F: Float>(
     x: &[F],
     y: &mut [F],

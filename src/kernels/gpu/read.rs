@@ -14,10 +14,12 @@ use cubecl::{
     zspace::Shape,
 };
 
+type Copied = Result<Bytes, ServerError>;
+
 /// A copy to the host that has begun.
 #[must_use]
 pub struct Reading {
-    copy: Option<Pin<Box<dyn Future<Output = Result<Bytes, ServerError>> + Send>>>,
+    copy: Option<Pin<Box<dyn Future<Output = Copied> + Send>>>,
     shape: Shape,
     dtype: DType,
 }

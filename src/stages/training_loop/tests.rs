@@ -1,3 +1,5 @@
+//! When the loop reads what iterations come to.
+
 use std::sync::{Arc, Mutex};
 
 use burn::tensor::{Device, Tensor, TensorData};
