@@ -215,7 +215,7 @@ fn prepare(name: &str, work: &str, arithmetic: Arithmetic, batch: Option<usize>)
             let recipe = recipe(work, batch, arithmetic);
             let objective = Objective::new(&recipe, &config);
             let mut trainer = Trainer::new(recipe, objective, Networks::of(network, None));
-            Box::new(move || drop(trainer.step(&mut supply, &Alone).expect("constant draws")))
+            Box::new(move || drop(trainer.step(&mut supply, &Alone).expect("constant draws").wait()))
         }
     }
 }
@@ -259,7 +259,7 @@ fn teacher_step(
     let mut trainer = TeacherTrainer::new(recipe, objective, network);
     let real = Real { images: supply.normals("clean"), augment_labels: None };
     let mut supply = ConstantTeacher(TeacherBatch { real, pass: supply.pass() });
-    move || drop(trainer.step(&mut supply, &Alone).expect("constant draws"))
+    move || drop(trainer.step(&mut supply, &Alone).expect("constant draws").wait())
 }
 
 /// The same draws for every iteration: what is timed is what follows.

@@ -56,12 +56,13 @@ fn main() {
         }
     });
     let mut trials: Vec<Trial> = trials.collect();
-    let others: [(&str, Test); 6] = [
+    let others: [(&str, Test); 7] = [
         ("what was read stays as it was", what_was_read_stays),
         ("the largest tensor", a_tensor_has_a_limit),
         ("a student learns", student::learns),
         ("a sampler at home on the host", sampler::at_home_on_the_host),
         ("draws", draws::numbers),
+        ("noise levels", draws::levels),
         ("augmentation", draws::augmentation),
     ];
     for (title, test) in others {

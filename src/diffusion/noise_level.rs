@@ -1,6 +1,8 @@
 //! Noise levels: how sigma is drawn while training, and the schedule that samplers and the generator's loss walk.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Tensor;
+
+use crate::kernels;
 
 /// The log-normal distribution of noise levels in denoising training (EDM, Table 1).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,6 +17,11 @@ impl LogNormal {
     /// The noise level that a standard normal stands for.
     pub fn sigma(&self, normal: f64) -> f64 {
         (normal * self.p_std + self.p_mean).exp()
+    }
+
+    /// The noise levels that standard normals stand for, where these are; devices agree to a millionth. `[n, 1, 1, 1]`
+    pub fn levels(&self, normals: Tensor<4>) -> Tensor<4> {
+        kernels::exponential(normals, self.p_std, self.p_mean)
     }
 }
 
@@ -49,16 +56,18 @@ impl RhoSchedule {
     pub fn up_to(&self, tmax: u32, uniform: f64) -> f64 {
         self.at(1.0 - uniform * f64::from(tmax) / 1000.0)
     }
-}
 
-/// One noise level per sample, from one unit draw per sample. => `[n, 1, 1, 1]`
-pub fn per_sample(draws: &[f32], level: impl Fn(f64) -> f64, device: &Device) -> Tensor<4> {
-    let levels: Vec<f32> = draws.iter().map(|&draw| level(f64::from(draw)) as f32).collect();
-    Tensor::from_data(TensorData::new(levels, [draws.len(), 1, 1, 1]), device)
+    /// The same for many uniforms, where these are; devices agree to a millionth. The exponent has to be whole. `[n, 1, 1, 1]`
+    pub fn levels_up_to(&self, tmax: u32, uniforms: Tensor<4>) -> Tensor<4> {
+        let [low, high] = [0.0, 1.0].map(|uniform| self.up_to(tmax, uniform).powf(1.0 / self.rho));
+        kernels::power(uniforms, high - low, low, self.rho as u32)
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::{Device, TensorData};
+
     use super::*;
 
     fn close(a: f64, b: f64) {
@@ -90,10 +99,26 @@ mod tests {
         close(levels.sigma(1.0) / levels.sigma(0.0), 1.2f64.exp());
     }
 
+    /// Levels of many draws, from one end to the other, against those of each.
+    fn right(ends: [f64; 2], levels: impl Fn(Tensor<4>) -> Tensor<4>, level: impl Fn(f64) -> f64) {
+        const COUNT: usize = 10_000;
+        let draw = |i: usize| (ends[0] + (ends[1] - ends[0]) * i as f64 / COUNT as f64) as f32;
+        let draws: Vec<f32> = (0..COUNT).map(draw).collect();
+        let tensor = Tensor::from_data(TensorData::new(draws.clone(), [COUNT, 1, 1, 1]), &Device::flex());
+        let found = levels(tensor).into_data().try_into_vec::<f32>().unwrap();
+        for (found, draw) in found.into_iter().zip(draws) {
+            let level = level(f64::from(draw));
+            assert!((f64::from(found) / level - 1.0).abs() < 1e-6, "{draw}: {found}, not {level}");
+        }
+    }
+
     #[test]
-    fn levels_become_a_column() {
-        let sigma = per_sample(&[0.0, 1.0, 2.0], |x| 2.0 * x, &Device::flex());
-        assert_eq!(sigma.dims(), [3, 1, 1, 1]);
-        assert_eq!(sigma.into_data().try_to_vec::<f32>().unwrap(), [0.0, 2.0, 4.0]);
+    fn levels_of_many_draws_are_those_of_each() {
+        for levels in [LogNormal { p_mean: -1.2, p_std: 1.2 }, LogNormal { p_mean: -0.4, p_std: 1.0 }] {
+            right([-6.7, 6.7], |z| levels.levels(z), |z| levels.sigma(z));
+        }
+        for tmax in [0, 1, 700, 800, 1000] {
+            right([0.0, 1.0], |u| JUDGED.levels_up_to(tmax, u), |u| JUDGED.up_to(tmax, u));
+        }
     }
 }

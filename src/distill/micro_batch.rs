@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 use super::recipe::Distill;
 use crate::{
     Result,
-    diffusion::{LogNormal, noise_level::JUDGED},
+    diffusion::LogNormal,
     seed::Phase,
     training::{Augmentation, Batch, Draws, Pass, Real, Request, Supply},
 };
@@ -48,11 +48,7 @@ impl<B: FnMut(Request) -> Result<Batch>> Supply for DistillSupply<'_, B> {
         let learns_score = phase == Phase::FakeScore;
         let images = learns_score && terms.adversarial.is_some();
         let (batch, draws) = self.draws.round(phase, nimg, samples, images)?;
-        let sigma = if learns_score {
-            draws.normal_levels(|z| levels.sigma(z))
-        } else {
-            draws.uniform_levels(|u| JUDGED.up_to(terms.tmax, u))
-        };
+        let sigma = if learns_score { draws.levels(levels) } else { draws.judged_levels(terms.tmax) };
         let augmentation = |purpose| draws.augmentation(purpose).filter(|_| learns_score);
         let steps = 1..recipe.generator.num_steps;
         Ok(MicroBatch {

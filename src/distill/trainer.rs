@@ -15,7 +15,7 @@ use crate::{
     seed::Phase,
     state_dict::StateDict,
     training::{
-        AdamSettings, Average, Replicas, Sanitized, Student, Sums, Supply, Unread,
+        AdamSettings, Average, Pending, Replicas, Sanitized, Student, Sums, Supply, Unread,
         replicas::read,
         state::{join, nimg},
         student::Names,
@@ -85,7 +85,8 @@ impl<D: Denoiser> Trainer<D> {
         }
     }
 
-    /// One iteration: the fake score network learns, then the generator, and the average follows it.
+    /// One iteration: the fake score network learns, then the generator, and the average follows it. What they learnt is
+    /// in the networks; the numbers may still be on their way.
     ///
     /// # Errors
     /// The dataset cannot be read.
@@ -93,7 +94,7 @@ impl<D: Denoiser> Trainer<D> {
         &mut self,
         supply: &mut impl Supply<MicroBatch = MicroBatch>,
         replicas: &impl Replicas,
-    ) -> Result<Iteration> {
+    ) -> Result<Pending<Iteration>> {
         let (nimg, learning) = (self.nimg, self.learning());
         let samples = self.recipe.pace().samples(replicas.share(u64::from(self.recipe.batch_size)));
         let batches = samples.clone().map(|samples| supply.micro_batch(Phase::FakeScore, nimg, samples));
@@ -118,25 +119,27 @@ impl<D: Denoiser> Trainer<D> {
         let mut reports = vec![fake_score.report, generator.report];
         reports.extend(fake_score.reports.into_iter().chain(generator.reports));
         let met = [&fake_score_met, &generator_met].into_iter().flatten().map(Unread::numbers).collect();
-        let mut numbers = read(reports, met, replicas).into_iter();
+        let numbers = read(reports, met, replicas);
         let adversarial = self.objective.generator.adversarial;
-        let mut rounds = phases.map(|phase| Round::next(phase, &mut numbers, adversarial));
-        let mut next = || rounds.next().expect("a report of each phase");
-        let (fake_score, generator) = (next(), next());
-        let rounds = rounds.collect();
-        let fake_score_gradients =
-            fake_score_met.map_or_else(Sanitized::default, |met| met.sanitized(&mut numbers));
-        let generator_gradients = generator_met.map(|met| met.sanitized(&mut numbers));
-        Ok(Iteration {
-            nimg,
-            fake_score,
-            generator,
-            fake_score_gradients,
-            generator_gradients,
-            adversarial_active: learning == Learning::ScoreAndAdversarial,
-            ema_beta,
-            rounds,
-        })
+        Ok(Pending::new(numbers, move |mut numbers| {
+            let mut rounds = phases.map(|phase| Round::next(phase, &mut numbers, adversarial));
+            let mut next = || rounds.next().expect("a report of each phase");
+            let (fake_score, generator) = (next(), next());
+            let rounds = rounds.collect();
+            let fake_score_gradients =
+                fake_score_met.map_or_else(Sanitized::default, |met| met.sanitized(&mut numbers));
+            let generator_gradients = generator_met.map(|met| met.sanitized(&mut numbers));
+            Iteration {
+                nimg,
+                fake_score,
+                generator,
+                fake_score_gradients,
+                generator_gradients,
+                adversarial_active: learning == Learning::ScoreAndAdversarial,
+                ema_beta,
+                rounds,
+            }
+        }))
     }
 
     /// What the generator learns from at this time.

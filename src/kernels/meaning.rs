@@ -65,6 +65,14 @@ pub fn relu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     activation::relu(x)
 }
 
+pub fn exponential<const D: usize>(x: Tensor<D>, slope: f64, offset: f64) -> Tensor<D> {
+    (x.detach() * slope + offset).exp()
+}
+
+pub fn power<const D: usize>(x: Tensor<D>, slope: f64, offset: f64, exponent: u32) -> Tensor<D> {
+    (x.detach() * slope + offset).powi_scalar(exponent)
+}
+
 pub fn mp_silu(x: Tensor<4>, gain: Option<Tensor<2>>) -> Tensor<4> {
     let [n, _, _, c] = x.dims();
     let x = match gain {
@@ -120,8 +128,12 @@ pub fn concat(a: Tensor<4>, weight_a: f64, b: Tensor<4>, weight_b: f64) -> Tenso
 }
 
 pub fn downsample(x: Tensor<4>, filter: &[f32]) -> Tensor<4> {
+    downsample_with(x, filter, (filter.len() - 1) / 2)
+}
+
+pub fn downsample_with(x: Tensor<4>, filter: &[f32], padding: usize) -> Tensor<4> {
     let c = x.dims()[3];
-    let options = ConvOptions::new([2, 2], [(filter.len() - 1) / 2; 2], [1, 1], c);
+    let options = ConvOptions::new([2, 2], [padding; 2], [1, 1], c);
     to_nhwc(module::conv2d(to_nchw(x.clone()), depthwise(filter, 1.0, c, &x), None, options))
 }
 

@@ -15,18 +15,29 @@ use super::{engine::Cube, gpu::resample as gpu};
 /// Halves the resolution with a separable depthwise filter: outer product over sum squared, padding
 /// `(len - 1) / 2`, stride 2. x `[n, h, w, c]` => `[n, h / 2, w / 2, c]`
 pub fn downsample(x: Tensor<4>, filter: &[f32]) -> Tensor<4> {
-    on_engine!(x, |x| resampled(x, filter, true), |x| meaning::downsample(x, filter))
+    downsample_with(x, filter, same(filter))
+}
+
+/// The same with so many zeros around x.
+pub fn downsample_with(x: Tensor<4>, filter: &[f32], padding: usize) -> Tensor<4> {
+    on_engine!(x, |x| resampled(x, filter, padding, true), |x| {
+        meaning::downsample_with(x, filter, padding)
+    })
 }
 
 /// Doubles the resolution with a separable depthwise filter, transposed, times 4.
 /// x `[n, h, w, c]` => `[n, 2 h, 2 w, c]`
 pub fn upsample(x: Tensor<4>, filter: &[f32]) -> Tensor<4> {
-    on_engine!(x, |x| resampled(x, filter, false), |x| meaning::upsample(x, filter))
+    on_engine!(x, |x| resampled(x, filter, same(filter), false), |x| meaning::upsample(x, filter))
 }
 
-fn resampled<E: Resampler>(x: Operand<E>, filter: &[f32], down: bool) -> Tensor<4> {
+/// The padding that makes half, or twice, the resolution of it.
+fn same(filter: &[f32]) -> usize {
+    (filter.len() - 1) / 2
+}
+
+fn resampled<E: Resampler>(x: Operand<E>, filter: &[f32], padding: usize, down: bool) -> Tensor<4> {
     let [n, h, w, c] = x.dims();
-    let padding = (filter.len() - 1) / 2;
     let (large, small) = if down {
         ([h, w], [h, w].map(|len| (len + 2 * padding - filter.len()) / 2 + 1))
     } else {

@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 /// How images are warped, beside each one's pose; `data::warp` says what the steps are.
 #[derive(Clone, Debug)]
 pub struct Warping<'a> {
-    /// The low-pass filter of both resamplings.
+    /// The low-pass filter of both resamplings; a GPU's kernels are compiled for it.
     pub filter: &'a [f32],
     /// Pixels by which images are continued: left, top, right, bottom.
     pub margin: [usize; 4],
@@ -40,7 +40,7 @@ pub fn warp(images: Tensor<4>, warping: &Warping<'_>) -> Result<Tensor<4>, Tenso
 
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 mod gpu {
-    use burn::tensor::{DType, Device, Tensor, TensorData};
+    use burn::tensor::{DType, Tensor, TensorData};
 
     use super::{
         super::{engine::Cube, gpu::warp as gpu, tape::Operand},
@@ -59,17 +59,8 @@ mod gpu {
             [map[0], map[1], map[2], map[3], map[4], map[5], x, y]
         };
         let poses: Vec<f32> = warping.poses.iter().flat_map(numbers).collect();
-        let poses = upload(poses, [warping.poses.len(), gpu::POSE], &device);
-        let filter = upload(warping.filter.to_vec(), [warping.filter.len()], &device);
-        Ok(context.constant::<Cube, 4>(gpu::warp(images, poses, filter, warping.margin)))
-    }
-
-    fn upload<const D: usize>(
-        values: Vec<f32>,
-        dims: [usize; D],
-        device: &Device,
-    ) -> <Cube as super::super::engine::Engine>::Array {
-        let tensor = Tensor::<D>::from_data(TensorData::new(values, dims), device);
-        Operand::<Cube>::of(tensor).into_array()
+        let poses = Tensor::<2>::from_data(TensorData::new(poses, [warping.poses.len(), gpu::POSE]), &device);
+        let poses = Operand::<Cube>::of(poses).into_array();
+        Ok(context.constant::<Cube, 4>(gpu::warp(images, poses, warping.filter, warping.margin)))
     }
 }

@@ -140,16 +140,8 @@ impl Conv2d {
         let Resample::Down(filter) = &self.resample else { return self.forward(x) };
         let [_, _, kernel, _] = self.weight.dims();
         let margin = (filter.len() - 1) / 2;
-        let [_, h, w, _] = x.dims();
         // The bias may come before the filter: its taps sum to one and meet no padding.
-        let y = self.convolve(x, 1, kernel / 2 + margin);
-        if margin == 0 {
-            return kernels::downsample(y, filter);
-        }
-        // `downsample` pads by the margin; as many more zeros in front keep its windows in step, and the
-        // outputs that see them are cut off.
-        let y = y.pad([(0, 0), (margin, 0), (margin, 0), (0, 0)], 0.0);
-        kernels::downsample(y, filter).narrow(1, margin, h / 2).narrow(2, margin, w / 2)
+        kernels::downsample_with(self.convolve(x, 1, kernel / 2 + margin), filter, 0)
     }
 }
 

@@ -38,7 +38,7 @@ impl<B: FnMut(Request) -> Result<Batch>> Supply for TeacherSupply<'_, B> {
             Error::Unusable("the dataset holds labels only: there is nothing to learn from".into())
         })?;
         let [_, c, h, w] = images.dims();
-        let pass = draws.pass(draws.normal_levels(|z| levels.sigma(z)), [c, h, w], class_labels);
+        let pass = draws.pass(draws.levels(levels), [c, h, w], class_labels);
         Ok(TeacherBatch { real: Real::new(images, draws.augmentation("augment")), pass })
     }
 }

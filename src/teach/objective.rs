@@ -86,7 +86,7 @@ mod tests {
         let mut supply = TeacherSupply { recipe: &recipe, draws };
         let network = Gaussian::new(-0.3, 1.0);
         let mut trainer = TeacherTrainer::new(recipe.clone(), TeacherObjective::new(&recipe), network);
-        let iterations = (0..3).map(|_| trainer.step(&mut supply, &Alone).unwrap()).collect();
+        let iterations = (0..3).map(|_| trainer.step(&mut supply, &Alone).unwrap().wait()).collect();
         (iterations, [trainer.ema().mean(), trainer.ema().std()])
     }
 

@@ -7,7 +7,7 @@ use crate::{
     seed::Phase,
     state_dict::StateDict,
     training::{
-        AdamSettings, Average, Replicas, Sanitized, Student, Supply, Unread,
+        AdamSettings, Average, Pending, Replicas, Sanitized, Student, Supply, Unread,
         replicas::read,
         state::{join, nimg},
         student::Names,
@@ -55,7 +55,8 @@ impl<D: Denoiser> TeacherTrainer<D> {
         }
     }
 
-    /// One iteration: the student learns, and the average follows it.
+    /// One iteration: the student learns, and the average follows it. What they learnt is in the networks; the numbers may
+    /// still be on their way.
     ///
     /// # Errors
     /// The dataset cannot be read.
@@ -63,7 +64,7 @@ impl<D: Denoiser> TeacherTrainer<D> {
         &mut self,
         supply: &mut impl Supply<MicroBatch = TeacherBatch>,
         replicas: &impl Replicas,
-    ) -> Result<TeacherIteration> {
+    ) -> Result<Pending<TeacherIteration>> {
         let (nimg, batch_size, objective) = (self.nimg, self.recipe.batch_size, &self.objective);
         let rounds = self.recipe.pace().samples(replicas.share(u64::from(batch_size)));
         let batches = rounds.map(|samples| supply.micro_batch(Phase::Teacher, nimg, samples));
@@ -82,10 +83,11 @@ impl<D: Denoiser> TeacherTrainer<D> {
         self.nimg += u64::from(batch_size);
 
         let numbers = met.iter().map(Unread::numbers).collect();
-        let mut numbers = read(vec![sums.report], numbers, replicas).into_iter();
-        let [loss, error] = std::array::from_fn(|_| numbers.next().expect("a report is two numbers"));
-        let gradients = met.map_or_else(Sanitized::default, |met| met.sanitized(&mut numbers));
-        Ok(TeacherIteration { nimg, loss, error, gradients, lr, ema_beta })
+        Ok(Pending::new(read(vec![sums.report], numbers, replicas), move |mut numbers| {
+            let [loss, error] = std::array::from_fn(|_| numbers.next().expect("a report is two numbers"));
+            let gradients = met.map_or_else(Sanitized::default, |met| met.sanitized(&mut numbers));
+            TeacherIteration { nimg, loss, error, gradients, lr, ema_beta }
+        }))
     }
 
     /// Images seen so far.
@@ -154,7 +156,7 @@ mod tests {
         let mut trainer = trainer(&recipe, Gaussian::new(-0.3, 1.0));
         let mut supply = supply(&recipe);
         for _ in 0..400 {
-            trainer.step(&mut supply, &Alone).unwrap();
+            trainer.step(&mut supply, &Alone).unwrap().wait();
         }
         let (mean, std) = (trainer.ema().mean(), trainer.ema().std());
         assert!((mean - 0.5).abs() < 0.02, "mean {mean}");
@@ -171,12 +173,12 @@ mod tests {
         let mut supply = supply(&recipe);
         let mut loss = 0.0;
         for i in 0..300u32 {
-            trainer.step(&mut supply, &Alone).unwrap();
+            trainer.step(&mut supply, &Alone).unwrap().wait();
             if i >= 200 {
                 let recipe = TrainTeacher { lr: 0.0, ..recipe.clone() };
                 let mut judge = TeacherTrainer::new(recipe, plain.clone(), trainer.ema().clone());
                 judge.nimg = trainer.nimg();
-                loss += judge.step(&mut supply, &Alone).unwrap().loss / 64.0 / 100.0;
+                loss += judge.step(&mut supply, &Alone).unwrap().wait().loss / 64.0 / 100.0;
             }
         }
         let logvar = f64::from(trainer.ema().logvar());
@@ -188,7 +190,7 @@ mod tests {
         let recipe = recipe();
         let mut trainer = trainer(&recipe, Gaussian::new(0.1, 1.0));
         let mut supply = supply(&recipe);
-        let rates: Vec<f64> = (0..40).map(|_| trainer.step(&mut supply, &Alone).unwrap().lr).collect();
+        let rates: Vec<f64> = (0..40).map(|_| trainer.step(&mut supply, &Alone).unwrap().wait().lr).collect();
         assert_eq!(rates[0].to_bits(), 0f64.to_bits());
         assert!((rates[10] - 0.02 * 0.32).abs() < 1e-12);
         assert!((rates[39] - 0.02).abs() < 1e-12);
@@ -199,12 +201,12 @@ mod tests {
         let recipe = recipe();
         let mut supply = supply(&recipe);
         let mut uninterrupted = trainer(&recipe, Gaussian::new(-0.3, 1.0));
-        (0..3).for_each(|_| drop(uninterrupted.step(&mut supply, &Alone).unwrap()));
+        (0..3).for_each(|_| drop(uninterrupted.step(&mut supply, &Alone).unwrap().wait()));
         let mut resumed = trainer(&recipe, Gaussian::new(7.0, 7.0));
         resumed.restore(&uninterrupted.state(), "a checkpoint").unwrap();
         for _ in 0..3 {
-            let found = resumed.step(&mut supply, &Alone).unwrap();
-            assert_eq!(found, uninterrupted.step(&mut supply, &Alone).unwrap());
+            let found = resumed.step(&mut supply, &Alone).unwrap().wait();
+            assert_eq!(found, uninterrupted.step(&mut supply, &Alone).unwrap().wait());
         }
         assert_eq!(resumed.state(), uninterrupted.state());
     }

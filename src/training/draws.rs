@@ -8,7 +8,7 @@ use super::supply::{Augmentation, Batch, Pass, Request};
 use crate::{
     Result,
     data::{Augment, AugmentDraw},
-    diffusion::noise_level::per_sample,
+    diffusion::{LogNormal, noise_level::JUDGED},
     kernels,
     nn::NetworkConfig,
     seed::{Draw, Phase, Seed},
@@ -65,14 +65,16 @@ impl RoundDraws<'_> {
         kernels::normals(self.draw.purpose(purpose), self.samples.start, [n, c, h, w], self.device)
     }
 
-    /// Noise levels that standard normals stand for. => `[n, 1, 1, 1]`
-    pub fn normal_levels(&self, sigma: impl Fn(f64) -> f64) -> Tensor<4> {
-        per_sample(&self.draw.purpose("sigma").normals(self.samples.clone(), 1), sigma, self.device)
+    /// Noise levels of denoising. => `[n, 1, 1, 1]`
+    pub fn levels(&self, levels: LogNormal) -> Tensor<4> {
+        levels.levels(self.normals("sigma", [1, 1, 1]))
     }
 
-    /// Noise levels that uniforms in [0, 1) stand for. => `[n, 1, 1, 1]`
-    pub fn uniform_levels(&self, sigma: impl Fn(f64) -> f64) -> Tensor<4> {
-        per_sample(&self.draw.purpose("sigma").uniforms(self.samples.clone(), 1), sigma, self.device)
+    /// Noise levels at which a generator is judged. => `[n, 1, 1, 1]`
+    pub fn judged_levels(&self, tmax: u32) -> Tensor<4> {
+        let dims = [self.samples.clone().count(), 1, 1, 1];
+        let uniforms = kernels::uniforms(self.draw.purpose("sigma"), self.samples.start, dims, self.device);
+        JUDGED.levels_up_to(tmax, uniforms)
     }
 
     /// What the passes over images of the shape `[c, h, w]` need.

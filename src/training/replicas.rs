@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use burn::tensor::Tensor;
 
-use crate::kernels;
+use crate::kernels::{self, Reading};
 
 /// The replicas of a training, as one of them sees the others.
 ///
@@ -37,10 +37,10 @@ pub trait Replicas {
 
 /// Numbers in the order given, in one read: the sums over all replicas of this one's `own`, then those `shared` ones that
 /// all replicas have alike.
-pub fn read(own: Vec<Tensor<1>>, shared: Vec<Tensor<1>>, replicas: &impl Replicas) -> Vec<f64> {
+pub fn read(own: Vec<Tensor<1>>, shared: Vec<Tensor<1>>, replicas: &impl Replicas) -> Reading {
     let mut all = vec![replicas.reduce(Tensor::cat(own, 0))];
     all.extend(shared);
-    kernels::host(Tensor::cat(all, 0)).iter::<f64>().collect()
+    kernels::read(Tensor::cat(all, 0))
 }
 
 /// The only replica: every batch is its own, and what it has is the sum.

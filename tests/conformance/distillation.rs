@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sida::{
     data::{Augment, AugmentDraw},
     diffusion::LatentStatistics,
-    diffusion::noise_level::{JUDGED, per_sample},
+    diffusion::{LogNormal, noise_level::JUDGED},
     distill::{Distill, MicroBatch, Objective},
     nn::Network,
     seed::{Phase, Seed},
@@ -192,6 +192,10 @@ impl Shared {
         for drawn in draws {
             let data = case.tensor(&drawn.name)?;
             let values: Vec<f32> = to_f64(&data).into_iter().map(|v| v as f32).collect();
+            let column = || {
+                let data = TensorData::new(values.clone(), [values.len(), 1, 1, 1]);
+                Tensor::<4>::from_data(data, device)
+            };
             let image = |data: TensorData| Some(Tensor::<4>::from_data(data, device));
             match (drawn.what.as_str(), drawn.function.as_str()) {
                 ("z_unit", "randn") => latents = image(data),
@@ -199,11 +203,10 @@ impl Shared {
                 ("noise_unit", "randn") => noise = image(data),
                 ("rnd_normal", "randn") if phase == Phase::FakeScore => {
                     let (p_mean, p_std) = (self.loss.p_mean, self.loss.p_std);
-                    let levels = sida::diffusion::LogNormal { p_mean, p_std };
-                    sigma = Some(per_sample(&values, |z| levels.sigma(z), device));
+                    sigma = Some(LogNormal { p_mean, p_std }.levels(column()));
                 }
                 ("rnd_t", "rand") if phase == Phase::Generator => {
-                    sigma = Some(per_sample(&values, |u| JUDGED.up_to(self.tmax, u), device));
+                    sigma = Some(JUDGED.levels_up_to(self.tmax, column()));
                 }
                 (what, _) => {
                     let (side, quantity) = match what.split_once('.') {

@@ -98,7 +98,7 @@ pub fn run(case: &mut Case) -> Result<(), String> {
         trainer.set_nimg(nimg);
         let mut recorded =
             Recorded { case, shared: &shared, iteration: k, batch_gpu: own.batch_gpu, device: &device };
-        let iteration = trainer.step(&mut recorded, &Alone).map_err(|e| e.to_string())?;
+        let iteration = trainer.step(&mut recorded, &Alone).map_err(|e| e.to_string())?.wait();
         for (i, round) in iteration.rounds.into_iter().enumerate() {
             let r = i % own.num_accumulation_rounds as usize;
             let (phase, adversarial) =

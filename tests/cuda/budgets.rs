@@ -81,7 +81,8 @@ pub(crate) fn asked() -> Option<String> {
     env::var(ASKED).ok()
 }
 
-/// Does the work `NETWORK WORK`, and says where in the trace its last iteration begins and ends.
+/// Does the work `NETWORK WORK`, and says where in the trace the iteration that is counted begins and ends; and where two
+/// end of which the second was queued before anybody waited for the first.
 pub(crate) fn work(asked: &str) {
     let (network, work) = asked.split_once(' ').expect("a network and a work");
     let subject = work::counted().into_iter().find(|subject| subject.name == network);
@@ -102,6 +103,10 @@ pub(crate) fn work(asked: &str) {
     mark();
     work.step();
     mark();
+    let [first, second] = [work.begin(), work.begin()];
+    first();
+    second();
+    mark();
 }
 
 /// Each piece of work of each network.
@@ -113,7 +118,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 fn trial(network: &str, work: &str) -> Result<(), Failed> {
-    let (counted, whole, planned) = measure(network, work)?;
+    let Measured { counted, two, whole, planned } = measure(network, work)?;
     let found = Budget::of(&counted, &whole);
     let list: Vec<_> = counted.by_kind().iter().map(|(kernel, n)| format!("{n:7} {kernel}")).collect();
     fs::write(Path::new(LISTS).join(format!("{network}-{work}.txt")), list.join("\n") + "\n")?;
@@ -134,6 +139,13 @@ fn trial(network: &str, work: &str) -> Result<(), Failed> {
         update(network, work, found)?;
     }
     wrong.extend(judge(network, work, found)?);
+    // Images are read when somebody wants them. The numbers of an iteration are copied as soon as they are there, not
+    // after all that is queued behind them.
+    let behind = two.split_once("\nread ").and_then(|(_, behind)| behind.split_once('\n'));
+    let behind = behind.map_or(0, |(_, behind)| Trace::read(behind).launches());
+    if work != "heun" && behind < counted.launches() {
+        wrong.push(format!("only {behind} launches are queued behind the read of the iteration before"));
+    }
     if let Some(planned) = planned {
         let share = found.peak_bytes as f64 / planned as f64;
         println!("{network} {work}: {share:.2} of the memory that `plan` says");
@@ -144,9 +156,20 @@ fn trial(network: &str, work: &str) -> Result<(), Failed> {
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n").into()) }
 }
 
-/// Runs one piece of work in a process of its own. => the trace of its last iteration, and of all; the memory that `plan`
-/// says it needs, where the network is a released one
-fn measure(network: &str, work: &str) -> Result<(Trace, Trace, Option<u64>), Failed> {
+/// What a piece of work asked of the driver.
+struct Measured {
+    /// An iteration.
+    counted: Trace,
+    /// The lines of two, both queued before anybody waited.
+    two: String,
+    /// Everything from the beginning.
+    whole: Trace,
+    /// The memory that `plan` says the work needs, where the network is a released one.
+    planned: Option<u64>,
+}
+
+/// Runs one piece of work in a process of its own.
+fn measure(network: &str, work: &str) -> Result<Measured, Failed> {
     fs::create_dir_all(LISTS)?;
     let path = Path::new(LISTS).join(format!("{network}-{work}.trace"));
     fs::write(&path, "")?;
@@ -164,9 +187,10 @@ fn measure(network: &str, work: &str) -> Result<(Trace, Trace, Option<u64>), Fai
     let marks: Vec<usize> =
         said.lines().filter_map(|line| line.strip_prefix("mark ")?.parse().ok()).collect();
     match (&marks[..], child.status.success()) {
-        ([begin, end], true) => {
+        ([begin, end, both], true) => {
             let planned = said.lines().find_map(|line| line.strip_prefix("planned ")?.parse().ok());
-            Ok((Trace::read(&text[*begin..*end]), whole, planned))
+            let two = format!("\n{}", &text[*end..*both]);
+            Ok(Measured { counted: Trace::read(&text[*begin..*end]), two, whole, planned })
         }
         _ => Err(format!("{}\n{}", child.status, String::from_utf8_lossy(&child.stderr)).into()),
     }

@@ -154,20 +154,31 @@ impl Work {
 
     /// One iteration, or one batch of images. => the losses, or the mean of the images' squares
     pub(crate) fn step(&mut self) -> Vec<f64> {
+        self.begin()()
+    }
+
+    /// The same, of which the device is only told; what is returned waits for it.
+    pub(crate) fn begin(&mut self) -> Box<dyn FnOnce() -> Vec<f64>> {
         let shape = [self.config.img_channels(), self.config.img_resolution(), self.config.img_resolution()];
         match &mut self.kind {
             Kind::Teacher(work) => {
                 let (recipe, trainer) = work.as_mut();
                 let draws = draws(recipe.augment, &self.config, &self.device);
                 let done = trainer.step(&mut TeacherSupply { recipe, draws }, &Alone).expect("draws");
-                vec![done.loss, done.error]
+                Box::new(|| {
+                    let done = done.wait();
+                    vec![done.loss, done.error]
+                })
             }
             Kind::Distill(work) => {
                 let (recipe, trainer) = work.as_mut();
                 let draws = draws(recipe.augment, &self.config, &self.device);
                 let mut supply = DistillSupply { recipe, image_shape: shape, draws };
                 let done = trainer.step(&mut supply, &Alone).expect("draws");
-                vec![done.fake_score.loss, done.generator.loss]
+                Box::new(|| {
+                    let done = done.wait();
+                    vec![done.fake_score.loss, done.generator.loss]
+                })
             }
             Kind::Heun(work) => {
                 let (sampler, network) = work.as_ref();
@@ -176,11 +187,15 @@ impl Work {
                     class_labels: (classes > 0).then(|| labels(0..self.batch as u64, classes, &self.device)),
                     ..Condition::default()
                 };
-                let latents = images(0..self.batch as u64, shape, &self.device);
+                let [c, h, w] = shape;
+                let draw = SEED.at(Phase::Sample, 0).purpose("latents");
+                let latents = kernels::normals(draw, 0, [self.batch, c, h, w], &self.device);
                 let mut noise = |_| unreachable!("without churn nothing is drawn");
                 let images = sampler.sample(network, &condition, latents, &mut noise, Drawing::WhereAdded);
-                let values = images.into_data().convert::<f64>().try_into_vec::<f64>().expect("numbers");
-                vec![values.iter().map(|v| v * v).sum::<f64>() / values.len() as f64]
+                Box::new(|| {
+                    let values = images.into_data().convert::<f64>().try_into_vec::<f64>().expect("numbers");
+                    vec![values.iter().map(|v| v * v).sum::<f64>() / values.len() as f64]
+                })
             }
         }
     }

@@ -4,6 +4,7 @@ use burn::tensor::{Device, Tensor};
 use libtest_mimic::Failed;
 use sida::{
     data::{Augment, AugmentDraw},
+    diffusion::{LogNormal, noise_level::JUDGED},
     kernels,
     seed::{Phase, Seed},
 };
@@ -27,6 +28,31 @@ pub(crate) fn numbers(gpu: &Device) -> Result<(), Failed> {
         return Err("uniforms differ".into());
     }
     near("normals", &ours.1, &theirs.1, 1e-6)
+}
+
+/// Noise levels of a million samples: of denoising, and those at which a generator is judged.
+pub(crate) fn levels(gpu: &Device) -> Result<(), Failed> {
+    let draw = Seed(5).at(Phase::FakeScore, 64).purpose("sigma");
+    let host = |t: Tensor<4>| t.into_data().try_to_vec::<f32>().expect("f32");
+    let drawn = |device: &Device| {
+        let dims = [1 << 20, 1, 1, 1];
+        (kernels::normals(draw, 0, dims, device), kernels::uniforms(draw, 0, dims, device))
+    };
+    let (ours, theirs) = (drawn(gpu), drawn(&Device::flex()));
+    let agree = |what: &str, ours: Tensor<4>, theirs: Tensor<4>| {
+        let (ours, theirs) = (host(ours), host(theirs));
+        let shares: Vec<f32> = ours.iter().zip(&theirs).map(|(a, b)| a / b).collect();
+        near(&format!("{what}, a share"), &shares, &vec![1.0; theirs.len()], 1e-6)
+    };
+    for levels in [LogNormal { p_mean: -1.2, p_std: 1.2 }, LogNormal { p_mean: -0.4, p_std: 1.0 }] {
+        let [ours, theirs] = [&ours.0, &theirs.0].map(|z| levels.levels(z.clone()));
+        agree(&format!("{levels:?}"), ours, theirs)?;
+    }
+    for tmax in [800, 1000] {
+        let [ours, theirs] = [&ours.1, &theirs.1].map(|u| JUDGED.levels_up_to(tmax, u.clone()));
+        agree(&format!("judged up to {tmax}"), ours, theirs)?;
+    }
+    Ok(())
 }
 
 /// EDM's, of images that are not square and whose flips matter, with all transforms and with none.

@@ -10,7 +10,7 @@ use sida::{
 pub(crate) type Operation = fn(Tensor<4>, Tensor<4>) -> Tensor<4>;
 
 /// All, by name.
-pub(crate) const OPERATIONS: [(&str, Operation); 27] = [
+pub(crate) const OPERATIONS: [(&str, Operation); 28] = [
     ("convolution 3x3", |x, w| kernels::conv2d(x, w.clone(), Some(values(&w, 0, 1)))),
     ("convolution 3x3 without padding", |x, w| kernels::conv2d_with(x, w, None, 1, [0, 0])),
     ("convolution 3x3 of stride 2", |x, w| kernels::conv2d_with(x, w, None, 2, [1, 1])),
@@ -48,6 +48,7 @@ pub(crate) const OPERATIONS: [(&str, Operation); 27] = [
     ("relu", |x, _| kernels::relu(x)),
     ("concatenation", |x, w| kernels::concat(x, 0.7, like_x(&w).narrow(3, 0, 8), 1.3)),
     ("down", |x, _| kernels::downsample(x, &[1.0, 3.0, 3.0, 1.0])),
+    ("down without padding", |x, _| kernels::downsample_with(x, &[1.0, 3.0, 3.0, 1.0], 0)),
     ("maximum pool", |x, _| kernels::max_pool(x, 2, 1)),
     ("average pool", |x, _| kernels::average_pool(x)),
     ("maximum pool, no gradient", |x, _| kernels::max_pool(x.clone().detach(), 1, 1) + x),

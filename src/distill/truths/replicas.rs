@@ -33,7 +33,7 @@ impl Replicas for OneOfTwo<'_> {
 fn four_iterations(recipe: &Distill, replicas: &impl Replicas) -> (Vec<Iteration>, StateDict) {
     let mut trainer = trainer(recipe, Gaussian::new(0.1, 0.9));
     let mut supply = supply(recipe);
-    let iterations = (0..4).map(|_| trainer.step(&mut supply, replicas).unwrap()).collect();
+    let iterations = (0..4).map(|_| trainer.step(&mut supply, replicas).unwrap().wait()).collect();
     (iterations, trainer.state())
 }
 

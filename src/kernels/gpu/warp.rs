@@ -6,6 +6,9 @@ use cubecl::prelude::*;
 
 use crate::launch::{cubes_for, dims, empty};
 
+/// The bits of a filter's taps: kernels are compiled for it.
+type Filter = Vec<u32>;
+
 /// Numbers of an image's pose: an affine map and two flips.
 pub const POSE: usize = 8;
 /// Source pixels along an axis that two neighbours of the upsampled image are made of, and one more.
@@ -14,9 +17,10 @@ const TAPS: i32 = 8;
 /// Warps f32 images `[n, c, h, w]`. Every pose `[n, 8]` is a map from pixels of the sampled image, `2 (w + filter / 2)` wide, to
 /// those of the continued and upsampled one (six numbers, x first), then whether the image is flipped along x, along y
 /// before that (1 or 0). `margin`: pixels by which images are continued: left, top, right, bottom. `filter`: low-pass, even.
-pub fn warp(images: CubeTensor, poses: CubeTensor, filter: CubeTensor, margin: [usize; 4]) -> CubeTensor {
+pub fn warp(images: CubeTensor, poses: CubeTensor, filter: &[f32], margin: [usize; 4]) -> CubeTensor {
     let images = into_contiguous(images);
-    let ([n, c, h, w], [taps]) = (dims(&images), dims(&filter));
+    let ([n, c, h, w], taps) = (dims(&images), filter.len());
+    let filter: Filter = filter.iter().map(|tap| tap.to_bits()).collect();
     let [left, top, right, bottom] = margin;
     let (sampled_h, sampled_w) = (2 * h + taps, 2 * w + taps);
     let client = images.client.clone();
@@ -32,7 +36,6 @@ pub fn warp(images: CubeTensor, poses: CubeTensor, filter: CubeTensor, margin: [
         units,
         images.into_buffer_arg(),
         into_contiguous(poses).into_buffer_arg(),
-        filter.clone().into_buffer_arg(),
         sampled.clone().into_buffer_arg(),
         c,
         h as i32,
@@ -41,7 +44,7 @@ pub fn warp(images: CubeTensor, poses: CubeTensor, filter: CubeTensor, margin: [
         top as i32,
         (w + left + right) as i32,
         (h + top + bottom) as i32,
-        taps as i32,
+        filter.clone(),
     );
     let (cubes, units) = cubes_for(n * c * h * w);
     shrink_kernel::launch(
@@ -49,11 +52,10 @@ pub fn warp(images: CubeTensor, poses: CubeTensor, filter: CubeTensor, margin: [
         cubes,
         units,
         sampled.into_buffer_arg(),
-        filter.into_buffer_arg(),
         out.clone().into_buffer_arg(),
         h,
         w,
-        taps,
+        filter,
     );
     out
 }
@@ -64,7 +66,6 @@ pub fn warp(images: CubeTensor, poses: CubeTensor, filter: CubeTensor, margin: [
 fn sample_kernel(
     images: &[f32],
     poses: &[f32],
-    filter: &[f32],
     sampled: &mut [f32],
     c: usize,
     h: i32,
@@ -73,9 +74,10 @@ fn sample_kernel(
     top: i32,
     continued_w: i32,
     continued_h: i32,
-    taps: i32,
+    #[comptime] filter: Filter,
 ) {
     if ABSOLUTE_POS < sampled.len() {
+        let taps = comptime!(filter.len() as i32);
         let (sampled_w, sampled_h) = ((2 * w + taps) as usize, (2 * h + taps) as usize);
         let column = f32::cast_from(ABSOLUTE_POS % sampled_w);
         let row = f32::cast_from(ABSOLUTE_POS / sampled_w % sampled_h);
@@ -95,16 +97,17 @@ fn sample_kernel(
         let x_flip = poses[pose + 6] != 0.0f32;
         let y_flip = poses[pose + 7] != 0.0f32;
         let mut sum = 0.0f32;
+        #[unroll]
         for i in 0..TAPS {
-            let at_y = y_start + i;
-            let weight_y = weight(filter, y_low, y - y_floor, at_y, continued_h, taps);
+            let weight_y = weight(y_low, y - y_floor, continued_h, comptime!(filter.clone()), i);
             if weight_y != 0.0f32 {
-                let source_y = source(at_y, top, h, y_flip);
+                let source_y = source(y_start + i, top, h, y_flip);
                 let line = plane * (h * w) as usize + (source_y * w) as usize;
                 let mut across = 0.0f32;
+                #[unroll]
                 for j in 0..TAPS {
                     let at_x = x_start + j;
-                    let weight_x = weight(filter, x_low, x - x_floor, at_x, continued_w, taps);
+                    let weight_x = weight(x_low, x - x_floor, continued_w, comptime!(filter.clone()), j);
                     if weight_x != 0.0f32 {
                         across += weight_x * images[line + source(at_x, left, w, x_flip) as usize];
                     }
@@ -122,20 +125,26 @@ fn first_source(low: i32) -> i32 {
     (low + 4) / 2 - 5
 }
 
-/// What a source pixel contributes to the point that lies `way` between the upsampled pixels `low` and `low + 1`.
+/// What the source pixel `i`, counted from the first one, contributes to the point that lies `way` between the upsampled
+/// pixels `low` and `low + 1`.
 #[cube]
-fn weight(filter: &[f32], low: i32, way: f32, source: i32, size: i32, taps: i32) -> f32 {
-    let mut sum = 0.0f32;
-    if source >= 0 && source < size {
-        let tap = taps / 2 - 1 + low - 2 * source;
-        if low >= 0 && low < 2 * size && tap >= 0 && tap < taps {
-            sum += filter[tap as usize] * (1.0f32 - way);
-        }
-        if low + 1 >= 0 && low + 1 < 2 * size && tap + 1 >= 0 && tap + 1 < taps {
-            sum += filter[(tap + 1) as usize] * way;
-        }
-    }
-    sum
+fn weight(low: i32, way: f32, size: i32, #[comptime] filter: Filter, #[comptime] i: i32) -> f32 {
+    let source = first_source(low) + i;
+    // Of a pixel of even number; that of an odd one is the next.
+    let first = comptime!(filter.len() as i32 / 2 + 5 - 2 * i);
+    let odd = low % 2 != 0;
+    let to_low =
+        select(odd, tap(comptime!(filter.clone()), first + 1), tap(comptime!(filter.clone()), first));
+    let to_next = select(odd, tap(comptime!(filter.clone()), first + 2), tap(filter, first + 1));
+    let from_low = select(low >= 0 && low < 2 * size, to_low * (1.0f32 - way), 0.0f32);
+    let from_next = select(low + 1 >= 0 && low + 1 < 2 * size, to_next * way, 0.0f32);
+    select(source >= 0 && source < size, from_low + from_next, 0.0f32)
+}
+
+/// A tap; beyond the filter's ends, zero.
+#[cube]
+fn tap(#[comptime] filter: Filter, #[comptime] at: i32) -> f32 {
+    comptime!(usize::try_from(at).ok().and_then(|at| filter.get(at)).map_or(0.0, |tap| f32::from_bits(*tap)))
 }
 
 /// The pixel of an image that stands at a position of the continued one.
@@ -149,19 +158,22 @@ fn source(position: i32, margin: i32, size: i32, flipped: bool) -> i32 {
 
 /// sampled `[planes, 2 h + taps, 2 w + taps]`, out `[planes, h, w]`
 #[cube(launch)]
-fn shrink_kernel(sampled: &[f32], filter: &[f32], out: &mut [f32], h: usize, w: usize, taps: usize) {
+fn shrink_kernel(sampled: &[f32], out: &mut [f32], h: usize, w: usize, #[comptime] filter: Filter) {
     if ABSOLUTE_POS < out.len() {
+        let taps = comptime!(filter.len());
         let (sampled_w, sampled_h) = (2 * w + taps, 2 * h + taps);
         let column = ABSOLUTE_POS % w;
         let row = ABSOLUTE_POS / w % h;
         let corner = (ABSOLUTE_POS / (w * h) * sampled_h + 2 * row + 1) * sampled_w + 2 * column + 1;
         let mut sum = 0.0f32;
+        #[unroll]
         for i in 0..taps {
             let mut across = 0.0f32;
+            #[unroll]
             for j in 0..taps {
-                across += filter[j] * sampled[corner + i * sampled_w + j];
+                across += comptime!(f32::from_bits(filter[j])) * sampled[corner + i * sampled_w + j];
             }
-            sum += filter[i] * across;
+            sum += comptime!(f32::from_bits(filter[i])) * across;
         }
         out[ABSOLUTE_POS] = sum;
     }

@@ -20,7 +20,7 @@ use crate::{
     },
     state_dict::StateDict,
     terminal,
-    training::Alone,
+    training::{Alone, Pending},
 };
 
 /// Both phases of an iteration read a batch.
@@ -115,15 +115,20 @@ fn initial_generator(
 }
 
 impl Training for Distillation<'_> {
+    type Iteration = Iteration;
+
     fn nimg(&self) -> u64 {
         self.trainer.nimg()
     }
 
-    fn step(&mut self) -> Result<Vec<(&'static str, Quantity)>> {
+    fn step(&mut self) -> Result<Pending<Iteration>> {
         let draws = self.batches.draws(self.recipe.augment, self.network);
         let mut supply = DistillSupply { recipe: self.recipe, image_shape: self.image_shape, draws };
-        let iteration = self.trainer.step(&mut supply, &Alone)?;
-        Ok(quantities(&iteration, self.recipe))
+        self.trainer.step(&mut supply, &Alone)
+    }
+
+    fn quantities(&self, iteration: &Iteration) -> Vec<(&'static str, Quantity)> {
+        quantities(iteration, self.recipe)
     }
 
     fn vitals(&self, period: &Period) -> Vitals {

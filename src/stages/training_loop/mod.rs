@@ -21,15 +21,20 @@ use crate::{
     kimg::Kimg,
     state_dict::{StateDict, not_finite},
     terminal,
-    training::{Guard, Pace, Snapshots},
+    training::{Guard, Pace, Pending, Snapshots},
 };
 
 /// What the loop asks of a training.
 pub(super) trait Training {
+    /// What an iteration comes to.
+    type Iteration;
+
     /// Images seen so far.
     fn nimg(&self) -> u64;
-    /// One iteration.
-    fn step(&mut self) -> Result<Vec<(&'static str, Quantity)>>;
+    /// One iteration. A GPU is only told of it.
+    fn step(&mut self) -> Result<Pending<Self::Iteration>>;
+    /// The quantities of an iteration.
+    fn quantities(&self, iteration: &Self::Iteration) -> Vec<(&'static str, Quantity)>;
     /// What the guard looks at, from a status period.
     fn vitals(&self, period: &Period) -> Vitals;
     /// The denoising error of a period.
@@ -129,8 +134,11 @@ pub(super) fn run(
     if training.nimg() == 0 && cadence.snapshots.is_some() {
         snapshot(training, &mut memory, &mut metrics, context)?;
     }
+    // The last iteration, which is read when the next one is queued: a GPU never waits for the host to read.
+    let mut unread = None;
     while training.nimg() < cadence.duration {
         if context.stop.requested() {
+            note(training, unread.take(), &mut memory, &mut progress);
             progress.finish();
             memory.seconds += clock.since_counted();
             // A state that may be about to diverge must not take the place of a good one.
@@ -140,19 +148,22 @@ pub(super) fn run(
             return Err(Error::Interrupted);
         }
         let before = training.nimg();
-        let quantities = training.step()?;
+        let numbers = training.step()?;
         context.still_ours()?;
-        memory.period.add(quantities);
         let nimg = training.nimg();
-        if memory.guard.has_just_begun()
-            && memory.period.iterations() * (nimg - before) >= guard::FIRST_IMAGES
-        {
-            memory.guard.first_error(training.error(&memory.period));
-        }
+        let earlier = unread.replace(Unread { nimg, images: nimg - before, numbers });
+        note(training, earlier, &mut memory, &mut progress);
         let last = nimg >= cadence.duration;
-        progress.at(nimg, &headline(training, &memory.period));
+        let [status, checkpoint] =
+            [cadence.status, cadence.checkpoint].map(|every| last || passed(every, before, nimg));
+        let due = cadence.snapshots.map(|snapshots| snapshots.due(before, nimg));
+        let due = due.filter(|due| last || *due);
+        // Whatever looks at the networks looks at this iteration, and no further one is queued before.
+        if status || checkpoint || due.is_some() {
+            note(training, unread.take(), &mut memory, &mut progress);
+        }
 
-        if last || passed(cadence.status, before, nimg) {
+        if status {
             memory.seconds += clock.since_counted();
             let vitals = training.vitals(&memory.period);
             let mut line = clock.status(nimg, memory.seconds);
@@ -164,12 +175,11 @@ pub(super) fn run(
             }
             memory.period = Period::default();
         }
-        let due = cadence.snapshots.map(|snapshots| snapshots.due(before, nimg));
-        if let Some(due) = due.filter(|due| last || *due) {
+        if let Some(due) = due {
             memory.best_but_last = memory.best.filter(|_| !due);
             snapshot(training, &mut memory, &mut metrics, context)?;
         }
-        if (last || passed(cadence.checkpoint, before, nimg)) && healthy(training, &memory, cadence) {
+        if checkpoint && healthy(training, &memory, cadence) {
             memory.seconds += clock.since_counted();
             save(training, &memory, context)?;
         }
@@ -177,6 +187,30 @@ pub(super) fn run(
     CheckpointStore::new(context.dir).keep(1);
     progress.finish();
     Ok(memory)
+}
+
+/// An iteration whose numbers nobody has read.
+struct Unread<T> {
+    /// Images seen at its end.
+    nimg: u64,
+    /// Images of its own.
+    images: u64,
+    numbers: Pending<T>,
+}
+
+/// Reads an iteration, where there is one to be read: waits for it, and takes note of what it came to.
+fn note<T: Training>(
+    training: &T,
+    unread: Option<Unread<T::Iteration>>,
+    memory: &mut Memory,
+    progress: &mut Progress,
+) {
+    let Some(Unread { nimg, images, numbers }) = unread else { return };
+    memory.period.add(training.quantities(&numbers.wait()));
+    if memory.guard.has_just_begun() && memory.period.iterations() * images >= guard::FIRST_IMAGES {
+        memory.guard.first_error(training.error(&memory.period));
+    }
+    progress.at(nimg, &headline(training, &memory.period));
 }
 
 /// Whether the state may become a checkpoint.
@@ -316,15 +350,4 @@ impl Clock {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_multiple_is_passed_once() {
-        let steps: Vec<u64> = (0..20).map(|i| i * 64).collect();
-        let hits = steps.windows(2).filter(|w| passed(500, w[0], w[1])).count();
-        assert_eq!(hits, 2);
-        assert!(passed(64, 0, 64));
-        assert!(!passed(64, 64, 100));
-    }
-}
+mod tests;

@@ -21,7 +21,7 @@ use crate::{
     },
     state_dict::StateDict,
     teach::{TeacherIteration, TeacherObjective, TeacherSupply, TeacherTrainer, TrainTeacher},
-    training::Alone,
+    training::{Alone, Pending},
 };
 
 /// An iteration reads one batch.
@@ -87,15 +87,20 @@ fn fits(recipe: &TrainTeacher, dataset: &ImageDataset) -> Result<()> {
 }
 
 impl Training for TeacherTraining<'_> {
+    type Iteration = TeacherIteration;
+
     fn nimg(&self) -> u64 {
         self.trainer.nimg()
     }
 
-    fn step(&mut self) -> Result<Vec<(&'static str, Quantity)>> {
+    fn step(&mut self) -> Result<Pending<TeacherIteration>> {
         let draws = self.batches.draws(self.recipe.augment, &self.recipe.network);
         let mut supply = TeacherSupply { recipe: self.recipe, draws };
-        let iteration = self.trainer.step(&mut supply, &Alone)?;
-        Ok(quantities(&iteration))
+        self.trainer.step(&mut supply, &Alone)
+    }
+
+    fn quantities(&self, iteration: &TeacherIteration) -> Vec<(&'static str, Quantity)> {
+        quantities(iteration)
     }
 
     fn vitals(&self, period: &Period) -> Vitals {

@@ -21,6 +21,8 @@ mod pixel_norm;
 mod pooling;
 #[path = "gpu/random.rs"]
 mod random;
+#[path = "gpu/read.rs"]
+mod read;
 #[path = "gpu/resample.rs"]
 mod resample;
 #[path = "gpu/support.rs"]

@@ -5,6 +5,7 @@ use burn_cubecl::tensor::CubeTensor;
 use sida_cpu_kernels::elementwise::{self as cpu, Columns};
 use sida_gpu_kernels::{
     concat::{concat, split},
+    curve::{exponential, power},
     elementwise::{Activation, activation, activation_gradient, weighted_sum, weighted_sum_gradients},
 };
 
@@ -121,5 +122,46 @@ fn activations_and_their_gradients() {
                 close(&format!("gradient of {what}"), &found, &truth, tolerance);
             }
         }
+    }
+}
+
+/// Of everything that noise levels may be drawn from.
+#[test]
+fn exponentials() {
+    let Some(device) = device() else { return };
+    let x: Vec<f32> = (0..200_001).map(|i| (i - 100_000) as f32 * 6.7e-5).collect();
+    for (slope, offset) in [(1.2, -1.2), (1.0, -0.4), (2.3, 1.7), (-11.0, 3.0), (0.0, -0.0), (1e-4, 0.3)] {
+        let found = host(exponential(tensor(&x, &[x.len()], DType::F32, &device), slope, offset));
+        let truth = x.iter().map(|x| (slope * f64::from(*x) + offset).exp());
+        let gap = found.iter().zip(truth).map(|(found, truth)| (f64::from(*found) / truth - 1.0).abs());
+        let gap = gap.fold(0.0, f64::max);
+        println!("exp({slope} x + {offset}): off by {gap:.1e}");
+        assert!(
+            gap < 5e-7 && found.iter().all(|v| v.is_finite()),
+            "exp({slope} x + {offset}): off by {gap:.1e}"
+        );
+    }
+}
+
+#[test]
+fn powers() {
+    let Some(device) = device() else { return };
+    let x: Vec<f32> = (0..1 << 18).map(|i| (i * 63 + i % 63) as f32 / 16_777_216.0).collect();
+    for (slope, offset, exponent) in
+        [(1.4586, 0.4116, 7), (0.0, 0.4116, 7), (0.7, 700.0, 2), (3.0, 0.5, 3), (1.0, 1.0, 1)]
+    {
+        let found = host(power(tensor(&x, &[x.len()], DType::F32, &device), slope, offset, exponent));
+        let truth: Vec<f64> =
+            x.iter().map(|x| (slope * f64::from(*x) + offset).powi(exponent as i32)).collect();
+        let gap = found
+            .iter()
+            .zip(truth)
+            .map(|(found, truth)| (f64::from(*found) - truth).abs() / truth.abs().max(1e-30));
+        let gap = gap.fold(0.0, f64::max);
+        println!("({slope} x + {offset})^{exponent}: off by {gap:.1e}");
+        assert!(
+            gap < 6e-7 && found.iter().all(|v| v.is_finite()),
+            "({slope} x + {offset})^{exponent}: off by {gap:.1e}"
+        );
     }
 }
