@@ -2,9 +2,10 @@
 
 use burn::tensor::Device;
 
+use super::args::cache;
 use crate::{
     Error, Result,
-    kernels::{InstructionSet, threads},
+    kernels::{self, InstructionSet, threads},
 };
 
 /// The device that `--device` names, and what it is in words.
@@ -17,7 +18,7 @@ pub fn choose(asked: &str) -> Result<(Device, String)> {
         // A program that stands in for a card is slower than the CPU alone.
         "auto" => {
             let mut gpus = Interface::ALL.into_iter().flat_map(Interface::gpus);
-            Ok(gpus.find(|gpu| gpu.card).map_or_else(cpu, |gpu| (gpu.device, gpu.name)))
+            Ok(gpus.find(|gpu| gpu.card).map_or_else(cpu, Gpu::chosen))
         }
         _ => gpu(asked),
     }
@@ -123,6 +124,14 @@ pub(super) struct Gpu {
     card: bool,
 }
 
+impl Gpu {
+    /// The device to work on, and what it is in words.
+    fn chosen(self) -> (Device, String) {
+        kernels::keep_choices(&cache().join("autotune"), &self.name);
+        (self.device, self.name)
+    }
+}
+
 fn gpu(asked: &str) -> Result<(Device, String)> {
     let refuse = |reason: String| Error::NoDevice { asked: asked.to_owned(), reason };
     let (word, number) = asked.split_once(':').map_or((asked, None), |(word, number)| (word, Some(number)));
@@ -156,7 +165,7 @@ fn gpu(asked: &str) -> Result<(Device, String)> {
     let gpu = interface.opened(chosen);
     let gpu =
         gpu.ok_or_else(|| refuse("it is there, but cannot be opened; `sida doctor` says more".to_owned()))?;
-    Ok((gpu.device, gpu.name))
+    Ok(gpu.chosen())
 }
 
 /// All devices that are not the CPU.

@@ -32,5 +32,6 @@ pub mod resample;
 mod silu;
 mod sum;
 pub mod tf32;
+pub mod tuning;
 pub mod upload;
 pub mod warp;

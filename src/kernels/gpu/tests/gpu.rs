@@ -27,6 +27,8 @@ mod read;
 mod resample;
 #[path = "gpu/support.rs"]
 mod support;
+#[path = "gpu/tuning.rs"]
+mod tuning;
 #[path = "gpu/upload.rs"]
 mod upload;
 #[path = "gpu/warp.rs"]
