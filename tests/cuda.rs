@@ -1,5 +1,5 @@
-//! The CUDA path without a GPU. `tests/cuda/tools/with.sh null|emulator cargo test --features cuda --test cuda` puts a driver
-//! in place; without one these tests say so and skip themselves. `docs/gpu.md` says what this proves, and what not.
+//! The CUDA path without a GPU. `tests/cuda/tools/with.sh null|emulator`, as cargo's runner, puts a driver in place; without
+//! one these tests say so and skip themselves. `docs/gpu.md` says how, what this proves, and what not.
 //!
 //! With the null driver: iterations of every training, and sampling, by every family of networks; what they ask of the
 //! driver stays within `budgets.json`, and NVIDIA's compilers take every kernel. `UPDATE_BUDGETS=1` writes the budgets anew.
