@@ -2,6 +2,7 @@
 //! images, over all pixels. Small weights are summed in parts of the pixels, which are then added.
 
 mod everywhere;
+mod fragments;
 mod parts;
 mod tensor_cores;
 
@@ -57,7 +58,7 @@ pub(super) fn weight_gradient(
         part: pixels.div_ceil(parts),
         tiles,
     };
-    match tensor_cores::Fragments::of(&x, &gradient) {
+    match fragments::Fragments::of(&x, &gradient) {
         Some(fragments) => tensor_cores::sums(x, gradient, windows.shape(kernel), &sums, fragments),
         None => everywhere::sums(x, gradient, windows.shape(kernel), &sums),
     }

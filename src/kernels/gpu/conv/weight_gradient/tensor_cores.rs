@@ -1,11 +1,9 @@
 //! On tensor cores: f32 is rounded to TF32, sums are f32.
 
-use burn_backend::DType;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::{
     cmma::{self, Matrix, MatrixIdent, MatrixLayout},
-    features::MmaConfig,
-    ir::{ElemType, FloatKind},
+    ir::ElemType,
     prelude::*,
 };
 
@@ -15,68 +13,21 @@ use super::{
         panels::{LANES, TILE},
     },
     Sums,
+    fragments::{Fragments, PITCH, PLANE, SIDE, fragment},
 };
 use crate::{
     launch::{dims, element},
     silu::splat,
-    tf32,
 };
 
 /// Vectors of a tile's row.
 const VECTORS: usize = TILE / LANES;
-/// Units of a plane, and planes of a cube; each plane sums a quarter of the tile, in four fragments.
-const PLANE: usize = 32;
+/// Planes of a cube; each sums a quarter of the tile, in four fragments.
 const PLANES: usize = 4;
-/// Rows and columns of a fragment.
-const SIDE: usize = 16;
 /// How much of the sum is in shared memory at a time.
 const DEPTH: usize = 32;
 /// Steps of the sum that the units look up at once.
 const STEPS: usize = PLANE * PLANES / VECTORS;
-/// From one row of a panel in shared memory to the next: fragments begin at multiples of 32 bytes, rows at other banks.
-const PITCH: usize = TILE + 8;
-
-/// What tensor cores multiply at once.
-#[derive(Clone, Copy)]
-pub(super) struct Fragments {
-    /// What the values are rounded to.
-    operand: ElemType,
-    depth: usize,
-}
-
-impl Fragments {
-    /// Where the device has tensor cores that may be used, and channels lie in rows of whole vectors.
-    pub(super) fn of(x: &CubeTensor, gradient: &CubeTensor) -> Option<Self> {
-        let (operand, depth) = match x.dtype {
-            DType::F32 if tf32::allowed() => (ElemType::Float(FloatKind::TF32), 8),
-            DType::F16 | DType::BF16 => (element(x), 16),
-            _ => return None,
-        };
-        let (properties, side) = (x.client.properties(), SIDE as u32);
-        let cd_type = ElemType::Float(FloatKind::F32);
-        let has = MmaConfig { a_type: operand, b_type: operand, cd_type, m: side, n: side, k: depth as u32 };
-        let fits = |tensor: &CubeTensor| tensor.is_contiguous() && dims::<4>(tensor)[3].is_multiple_of(LANES);
-        let planes = &properties.hardware;
-        let usable = properties.features.matmul.cmma.contains(&has)
-            && [planes.plane_size_min, planes.plane_size_max] == [PLANE as u32; 2];
-        (usable && fits(x) && fits(gradient)).then_some(Self { operand, depth })
-    }
-}
-
-/// A fragment of a panel, from this value on. Rows of A, and columns of B, lie side by side.
-#[cube]
-fn fragment<S: Float>(
-    panel: &Shared<[S]>,
-    from: usize,
-    #[comptime] which: MatrixIdent,
-    #[comptime] depth: usize,
-) -> Matrix<S> {
-    let layout = comptime!(match which {
-        MatrixIdent::A => MatrixLayout::ColMajor,
-        _ => MatrixLayout::RowMajor,
-    });
-    Matrix::from_slice(which, SIDE, SIDE, depth, layout, &panel[from..], PITCH as u32)
-}
 
 /// As `everywhere`. The extents are those of x `[n, h, w, c]` and the gradient `[n, out_h, out_w, k]`, with `c` and `k`
 /// in vectors, and of the kernel.
