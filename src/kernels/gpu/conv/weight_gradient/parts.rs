@@ -19,7 +19,7 @@ fn add_parts_kernel<F: Float, N: Size>(
     parts: usize,
     #[define(F)] _dtype: ElemType,
 ) {
-    let at = (CUBE_POS as usize) * comptime!(UNITS as usize) + UNIT_POS as usize;
+    let at = CUBE_POS * comptime!(UNITS as usize) + UNIT_POS as usize;
     let (weights, biases) = (dw.len(), db.len());
     let mut sum = splat::<N>(0.0f32);
     if at < weights {
