@@ -46,7 +46,10 @@ fn assemble(file: &Path) -> Result<String, Failed> {
     let done = Command::new(assembler).args(["-v", ARCHITECTURE, "-o", "/dev/null"]).arg(file).output()?;
     let said = String::from_utf8_lossy(&done.stderr).into_owned();
     if done.status.success() {
-        fs::write(kept, &said)?;
+        // At once whole: another trial may be reading it.
+        let half = tempfile::NamedTempFile::new_in(file.parent().unwrap_or(Path::new(".")))?;
+        fs::write(&half, &said)?;
+        half.persist(kept)?;
     }
     Ok(said)
 }
