@@ -9,12 +9,13 @@
 use std::{
     io::{BufRead, Write},
     ops::Range,
+    sync::LazyLock,
     time::Instant,
 };
 
 use burn::{
     module::Module,
-    tensor::{DType, Device, Distribution, Tensor, TensorData},
+    tensor::{Device, Distribution, Tensor, TensorData},
 };
 use serde_json::{Value, json};
 use sida::{
@@ -122,15 +123,6 @@ impl Arithmetic {
         };
         Self { precision, tf32 }
     }
-
-    /// The type of activations.
-    fn compute(self) -> DType {
-        match self.precision {
-            Precision::Fp32 => DType::F32,
-            Precision::Bf16 => DType::BF16,
-            Precision::Fp16 => DType::F16,
-        }
-    }
 }
 
 fn serve(name: &str, work: &str, arithmetic: Arithmetic, batch: Option<usize>) {
@@ -192,7 +184,7 @@ fn prepare(name: &str, work: &str, arithmetic: Arithmetic, batch: Option<usize>)
     let config: NetworkConfig = serde_json::from_value(config).expect("settings of a network");
     let draw = Seed(0).at(Phase::Sample, 0);
     let network = config.init(draw, &device()).expect("settings that make sense");
-    let network = network.with_compute(arithmetic.compute());
+    let network = network.with_compute(arithmetic.precision.dtype());
     let mut supply = Constant { shape: [batch, config.img_channels(), config.img_resolution()], draw };
     match work {
         "generate" => {
@@ -306,8 +298,11 @@ impl Supply for ConstantTeacher {
     }
 }
 
-/// The CPU, or what `SIDA_DEVICE` says (`cuda:0`, in a build with that feature).
+/// The CPU, or what `SIDA_DEVICE` says (`cuda:0`, in a build with that feature). It is looked for once: not while a clock runs.
 fn device() -> Device {
-    let asked = std::env::var("SIDA_DEVICE").unwrap_or_else(|_| "cpu".to_owned());
-    sida::cli::device::choose(&asked).unwrap_or_else(|error| panic!("SIDA_DEVICE: {error}")).0
+    static DEVICE: LazyLock<Device> = LazyLock::new(|| {
+        let asked = std::env::var("SIDA_DEVICE").unwrap_or_else(|_| "cpu".to_owned());
+        sida::cli::device::choose(&asked).unwrap_or_else(|error| panic!("SIDA_DEVICE: {error}")).0
+    });
+    DEVICE.clone()
 }

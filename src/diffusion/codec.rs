@@ -205,6 +205,7 @@ mod tests {
             assert!(back.abs().max().into_scalar::<f32>() < 1e-5);
         }
     }
+
     /// EDM's sampler ends in f64, and the autoencoder takes what it was trained with.
     #[test]
     fn latents_of_any_precision_are_decoded() {

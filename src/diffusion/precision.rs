@@ -1,5 +1,6 @@
 //! `Precision`: the arithmetic of a network's passes.
 
+use burn::tensor::DType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -14,4 +15,15 @@ pub enum Precision {
     Bf16,
     /// 16-bit floats.
     Fp16,
+}
+
+impl Precision {
+    /// The type of activations.
+    pub fn dtype(self) -> DType {
+        match self {
+            Self::Fp32 => DType::F32,
+            Self::Bf16 => DType::BF16,
+            Self::Fp16 => DType::F16,
+        }
+    }
 }

@@ -64,7 +64,7 @@ pub(super) fn apply<E: Convolve, const D: usize>(
     let (x_tracked, weight_tracked) = (x.is_tracked(), weight.is_tracked());
     let bias_tracked = bias.as_ref().is_some_and(Operand::is_tracked);
     record([Some(x), Some(weight), bias], output, |[x, weight, _]| {
-        // Each gradient needs the other operand.
+        // Each gradient needs the other operand; those to weight and bias come together.
         let (x, weight) = (x.filter(|_| weight_tracked || bias_tracked), weight.filter(|_| x_tracked));
         move |gradient: E::Array, [to_x, to_weight, to_bias]: [bool; 3]| {
             let dx = weight.filter(|_| to_x).map(|w| E::input_gradient(linear, &gradient, &w));

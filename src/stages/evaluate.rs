@@ -2,12 +2,11 @@
 
 use std::path::Path;
 
+use burn::tensor::Device;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_inline_default::serde_inline_default;
-
-use burn::tensor::Device;
 
 use super::{
     artifact::{Artifact, ScoresArtifact},

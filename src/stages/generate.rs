@@ -2,11 +2,10 @@
 
 use std::{fs, path::Path};
 
+use burn::tensor::Device;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_inline_default::serde_inline_default;
-
-use burn::tensor::Device;
 
 use super::{
     artifact::{Artifact, ImagesArtifact},

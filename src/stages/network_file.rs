@@ -70,14 +70,15 @@ pub(super) fn load(context: &Context<'_>, name: &StageName, precision: Precision
 /// # Errors
 /// The device does not compute in it.
 pub(super) fn compute(precision: Precision, device: &Device) -> Result<DType> {
-    let (dtype, name) = match precision {
-        Precision::Fp32 => (DType::F32, "fp32"),
-        Precision::Bf16 => (DType::BF16, "bf16"),
-        Precision::Fp16 => (DType::F16, "fp16"),
-    };
+    let dtype = precision.dtype();
     if device.supports_dtype(dtype) {
         return Ok(dtype);
     }
+    let name = match precision {
+        Precision::Fp32 => "fp32",
+        Precision::Bf16 => "bf16",
+        Precision::Fp16 => "fp16",
+    };
     Err(Error::Unusable(format!(
         "`precision: {name}`: this device does not compute in it; `sida run --device` chooses another, and `precision: fp32` \
          is computed on every device"

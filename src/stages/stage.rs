@@ -2,9 +2,8 @@
 
 use std::{fmt, path::Path};
 
-use serde::{Deserialize, Serialize};
-
 use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
 
 use super::{artifact::Artifact, context::Context, facts::Facts, work::Work, world::World};
 use crate::{

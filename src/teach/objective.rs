@@ -63,29 +63,21 @@ impl TeacherObjective {
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::Device;
-
     use super::*;
     use crate::{
+        kimg::Kimg,
         nn::gaussian::Gaussian,
-        seed::Seed,
-        teach::{TeacherIteration, TeacherSupply, TeacherTrainer},
-        training::{Alone, Batch, Draws, Request},
+        teach::{
+            TeacherIteration,
+            trainer::tests::{recipe, supply, trainer},
+        },
+        training::Alone,
     };
 
     /// Three iterations, and the network that they end with: its mean and standard deviation.
     fn learnt(loss_scale: f64) -> (Vec<TeacherIteration>, [f32; 2]) {
-        let recipe: TrainTeacher = serde_json::from_value(serde_json::json!({
-            "dataset": "normal", "network": { "ddpmpp": { "img_resolution": 8, "augment_dim": 0 } },
-            "batch_size": 24, "microbatch_size": 8, "lr": 0.02, "lr_rampup_kimg": 0.0,
-            "ema": { "half_life_kimg": 0.01, "rampup_ratio": null }, "augment": 0.0, "loss_scale": loss_scale,
-        }))
-        .unwrap();
-        let batches = |request: Request| Ok(Batch::of_normals(request));
-        let draws = Draws::new(Seed(5), recipe.augment, &recipe.network, batches, Device::flex());
-        let mut supply = TeacherSupply { recipe: &recipe, draws };
-        let network = Gaussian::new(-0.3, 1.0);
-        let mut trainer = TeacherTrainer::new(recipe.clone(), TeacherObjective::new(&recipe), network);
+        let recipe = TrainTeacher { loss_scale, lr_rampup_kimg: Kimg(0.0), ..recipe() };
+        let (mut trainer, mut supply) = (trainer(&recipe, Gaussian::new(-0.3, 1.0)), supply(&recipe));
         let iterations = (0..3).map(|_| trainer.step(&mut supply, &Alone).unwrap().wait()).collect();
         (iterations, [trainer.ema().mean(), trainer.ema().std()])
     }

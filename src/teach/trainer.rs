@@ -120,7 +120,7 @@ impl<D: Denoiser> TeacherTrainer<D> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use burn::tensor::Device;
 
     use super::*;
@@ -131,7 +131,7 @@ mod tests {
         training::{Alone, Batch, Draws, Request},
     };
 
-    fn recipe() -> TrainTeacher {
+    pub(crate) fn recipe() -> TrainTeacher {
         serde_json::from_value(serde_json::json!({
             "dataset": "normal", "network": { "ddpmpp": { "img_resolution": 8, "augment_dim": 0 } },
             "batch_size": 32, "microbatch_size": 16, "lr": 0.02, "lr_rampup_kimg": 1.0,
@@ -140,11 +140,11 @@ mod tests {
         .unwrap()
     }
 
-    fn trainer(recipe: &TrainTeacher, network: Gaussian) -> TeacherTrainer<Gaussian> {
+    pub(crate) fn trainer(recipe: &TrainTeacher, network: Gaussian) -> TeacherTrainer<Gaussian> {
         TeacherTrainer::new(recipe.clone(), TeacherObjective::new(recipe), network)
     }
 
-    fn supply(recipe: &TrainTeacher) -> impl Supply<MicroBatch = TeacherBatch> + use<'_> {
+    pub(crate) fn supply(recipe: &TrainTeacher) -> impl Supply<MicroBatch = TeacherBatch> + use<'_> {
         let batches = |request: Request| Ok(Batch::of_normals(request));
         let draws = Draws::new(Seed(5), recipe.augment, &recipe.network, batches, Device::flex());
         TeacherSupply { recipe, draws }

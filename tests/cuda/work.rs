@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use serde_json::{Value, json};
 use sida::{
     Result,
@@ -43,15 +43,6 @@ impl Subject {
 
     fn without_tf32(self, name: &'static str) -> Self {
         Self { name, tf32: false, ..self }
-    }
-
-    /// The type of activations.
-    fn compute(&self) -> DType {
-        match self.precision {
-            Precision::Fp32 => DType::F32,
-            Precision::Bf16 => DType::BF16,
-            Precision::Fp16 => DType::F16,
-        }
     }
 }
 
@@ -112,7 +103,7 @@ impl Work {
         let config: NetworkConfig = serde_json::from_value(network.clone()).expect("settings of a network");
         let drawn = |who: &str| {
             let network = config.load(&lively(&config, who), who, device).expect("settings that make sense");
-            network.with_compute(subject.compute())
+            network.with_compute(precision.dtype())
         };
         let kind = match work {
             "teacher" => {

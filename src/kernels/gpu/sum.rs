@@ -51,3 +51,14 @@ pub(crate) fn column_sum<N: Size>(
     sync_cube();
     sum
 }
+
+/// So many sums of a unit, that begin at zero.
+#[cube]
+pub(crate) fn zeros(#[comptime] count: usize) -> Array<f32> {
+    let mut sums = Array::<f32>::new(count);
+    #[unroll]
+    for i in 0..count {
+        sums[i] = 0.0f32;
+    }
+    sums
+}

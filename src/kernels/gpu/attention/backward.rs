@@ -6,10 +6,13 @@ use cubecl::{ir::ElemType, prelude::*};
 
 use super::{
     SelfAttention,
-    product::{SIDE, zeros},
+    product::SIDE,
     tiles::{COLUMNS, EACH_COLUMN, EACH_ROW, Head, Panels, ROWS},
 };
-use crate::launch::{cubes, element, empty_of};
+use crate::{
+    launch::{cubes, element, empty_of},
+    sum::zeros,
+};
 
 /// One head of its part, and where it is in the output.
 #[cube]

@@ -6,10 +6,13 @@ use cubecl::{ir::ElemType, prelude::*};
 
 use super::{
     SelfAttention,
-    product::{SIDE, zeros},
+    product::SIDE,
     tiles::{COLUMNS, EACH_COLUMN, EACH_ROW, Head, Panels, ROWS},
 };
-use crate::launch::{element, empty, empty_of};
+use crate::{
+    launch::{element, empty, empty_of},
+    sum::zeros,
+};
 
 /// Below every score.
 const LOWEST: f32 = -3e38;

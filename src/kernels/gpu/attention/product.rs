@@ -49,14 +49,3 @@ pub(super) fn accumulate(
         }
     }
 }
-
-/// So many zeros.
-#[cube]
-pub(super) fn zeros(#[comptime] count: usize) -> Array<f32> {
-    let mut sums = Array::<f32>::new(count);
-    #[unroll]
-    for i in 0..count {
-        sums[i] = 0.0f32;
-    }
-    sums
-}

@@ -2,7 +2,8 @@
 
 use cubecl::prelude::*;
 
-use super::product::{DEPTH, SIDE, accumulate, pitch, zeros};
+use super::product::{DEPTH, SIDE, accumulate, pitch};
+use crate::sum::zeros;
 
 /// Rows and columns that each unit sums.
 pub(super) const EACH_ROW: usize = 2;

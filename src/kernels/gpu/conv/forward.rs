@@ -5,10 +5,13 @@ use cubecl::{ir::ElemType, prelude::*};
 
 use super::{
     Shape, Windows,
-    panels::{Along, DEPTH, LANES, Panel, SIDE, TILE, accumulate, no_sums, nothing, with_lanes},
+    panels::{Along, DEPTH, LANES, Panel, SIDE, TILE, accumulate, nothing, with_lanes},
     whole_vectors,
 };
-use crate::launch::{cubes, dims, element, empty};
+use crate::{
+    launch::{cubes, dims, element, empty},
+    sum::zeros,
+};
 
 /// Rows of the product are pixels of y, columns its channels; the sum goes over taps and channels of x, which come in
 /// vectors. x `[n, h, w, c]`, weight `[k, kh, kw, c]`, y `[n, h', w', k]`
@@ -37,7 +40,7 @@ fn forward_kernel<F: Float, N: Size>(
     let (top_y, left_x) = (row / out_w % out_h * shape.stride, row % out_w * shape.stride);
 
     let width = N::value();
-    let mut sums = no_sums();
+    let mut sums = zeros(comptime!(LANES * LANES));
     let mut first = 0;
     while first < depth {
         let (mut of_x, mut of_weight) = (nothing(), nothing());

@@ -5,10 +5,13 @@ use cubecl::{ir::ElemType, prelude::*};
 
 use super::{
     Shape, Windows,
-    panels::{Along, DEPTH, LANES, Panel, SIDE, TILE, accumulate, no_sums, nothing, with_lanes},
+    panels::{Along, DEPTH, LANES, Panel, SIDE, TILE, accumulate, nothing, with_lanes},
     whole_vectors,
 };
-use crate::launch::{cubes, dims, element, empty};
+use crate::{
+    launch::{cubes, dims, element, empty},
+    sum::zeros,
+};
 
 /// Rows of the product are pixels of x, columns its channels; the sum goes over taps and channels of y. Channels of both
 /// come in vectors. gradient `[n, h', w', k]`, weight `[k, kh, kw, c]`, dx `[n, h, w, c]`
@@ -37,7 +40,7 @@ fn input_gradient_kernel<F: Float, N: Size>(
     let (y, x) = (row / w % h + top, row % w + left);
 
     let width = N::value();
-    let mut sums = no_sums();
+    let mut sums = zeros(comptime!(LANES * LANES));
     let mut first = 0;
     while first < depth {
         let (mut of_gradient, mut of_weight) = (nothing(), nothing());

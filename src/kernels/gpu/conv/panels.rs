@@ -100,18 +100,7 @@ impl Panel {
     }
 }
 
-/// So many zeros: the sums of a unit.
-#[cube]
-pub(super) fn no_sums() -> Array<f32> {
-    let mut sums = Array::<f32>::new(comptime!(LANES * LANES));
-    #[unroll]
-    for i in 0..comptime!(LANES * LANES) {
-        sums[i] = 0.0f32;
-    }
-    sums
-}
-
-/// Adds the products of these panels to the sums of this unit, `[row, column]`.
+/// Adds the products of these panels to the `LANES * LANES` sums of this unit, `[row, column]`.
 #[cube]
 pub(super) fn accumulate(rows: &Panel, columns: &Panel, sums: &mut Array<f32>) {
     for chunk in 0..comptime!(DEPTH / LANES) {

@@ -6,12 +6,12 @@ use cubecl::{ir::ElemType, prelude::*};
 use super::{
     super::{
         Shape,
-        panels::{Along, DEPTH, Four, LANES, Panel, SIDE, TILE, accumulate, no_sums, nothing, with_lanes},
+        panels::{Along, DEPTH, Four, LANES, Panel, SIDE, TILE, accumulate, nothing, with_lanes},
         whole_vectors,
     },
     Sums,
 };
-use crate::launch::element;
+use crate::{launch::element, sum::zeros};
 
 /// Rows of the product are channels of y, columns the taps and channels of x; the sum goes over pixels of y, a part of
 /// them for each cube along z. Channels of both come in vectors. The first cube of a row adds up its part of the bias on the
@@ -42,7 +42,7 @@ fn weight_gradient_kernel<F: Float, O: Float, N: Size>(
     let (row, column) = (first_row + a.line(), first_column + b.line());
 
     let width = N::value();
-    let mut sums = no_sums();
+    let mut sums = zeros(comptime!(LANES * LANES));
     let mut of_rows = nothing();
     let mut first = begin;
     while first < end {

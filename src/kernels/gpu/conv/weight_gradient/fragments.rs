@@ -9,11 +9,11 @@ use cubecl::{
     prelude::*,
 };
 
-use super::super::panels::{LANES, TILE};
-use crate::{
-    launch::{dims, element},
-    tf32,
+use super::super::{
+    panels::{LANES, TILE},
+    whole_vectors,
 };
+use crate::{launch::element, tf32};
 
 /// Units of a plane.
 pub(super) const PLANE: usize = 32;
@@ -42,11 +42,10 @@ impl Fragments {
         let (properties, side) = (x.client.properties(), SIDE as u32);
         let cd_type = ElemType::Float(FloatKind::F32);
         let has = MmaConfig { a_type: operand, b_type: operand, cd_type, m: side, n: side, k: depth as u32 };
-        let fits = |tensor: &CubeTensor| tensor.is_contiguous() && dims::<4>(tensor)[3].is_multiple_of(LANES);
         let planes = &properties.hardware;
         let usable = properties.features.matmul.cmma.contains(&has)
             && [planes.plane_size_min, planes.plane_size_max] == [PLANE as u32; 2];
-        (usable && fits(x) && fits(gradient)).then_some(Self { operand, depth })
+        (usable && whole_vectors([x, gradient]) == LANES).then_some(Self { operand, depth })
     }
 }
 
