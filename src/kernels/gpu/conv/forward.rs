@@ -5,7 +5,7 @@ use cubecl::{ir::ElemType, prelude::*};
 
 use super::{
     Shape, Windows,
-    panels::{Along, DEPTH, LANES, Panel, SIDE, TILE, accumulate, nothing, with_lanes},
+    panels::{Along, DEPTH, LANES, Panel, SIDE, TILE, accumulate, nothing, side, with_lanes},
     whole_vectors,
 };
 use crate::{
@@ -22,6 +22,7 @@ fn forward_kernel<F: Float, N: Size>(
     bias: ComptimeOption<&[F]>,
     y: &mut Tensor<F>,
     #[comptime] shape: Shape,
+    #[comptime] side: usize,
     #[define(F)] _dtype: ElemType,
 ) {
     let (h, w, c) = (x.shape(1), x.shape(2), x.shape(3));
@@ -34,36 +35,53 @@ fn forward_kernel<F: Float, N: Size>(
     let column_tiles = k.div_ceil(TILE);
     let first_row = CUBE_POS / column_tiles * TILE;
     let first_column = CUBE_POS % column_tiles * TILE;
-    let (mut a, mut b) = (Panel::new(Along::Steps), Panel::new(Along::Steps));
-    let (row, column) = (first_row + a.line(), first_column + b.line());
-    let image = row / (out_h * out_w) * x.stride(0);
-    let (top_y, left_x) = (row / out_w % out_h * shape.stride, row % out_w * shape.stride);
+    let mut a = Panel::new(Along::Steps, SIDE, side);
+    let mut b = Panel::new(Along::Steps, side, SIDE);
+    let column = first_column + b.line(0usize);
+    // Of the pixels that this unit looks up: the image, if there is one, and where its window begins.
+    let mut pixels = Sequence::<(usize, usize, usize, bool)>::new();
+    #[unroll]
+    for round in 0..a.rounds {
+        let row = first_row + a.line(round);
+        let image = row / (out_h * out_w) * x.stride(0);
+        pixels.push((image, row / out_w % out_h * shape.stride, row % out_w * shape.stride, row < rows));
+    }
 
     let width = N::value();
     let mut sums = zeros(comptime!(LANES * LANES));
     let mut first = 0;
     while first < depth {
-        let (mut of_x, mut of_weight) = (nothing(), nothing());
+        #[unroll]
+        for round in 0..a.rounds {
+            let (image, top_y, left_x, there) = pixels[round];
+            let mut of_x = nothing();
+            #[unroll]
+            for i in 0..comptime!(LANES / width) {
+                let lane = comptime!(i * width);
+                let at = first + a.step(round) + lane;
+                let (tap, channel) = (at / c, at % c);
+                let (down, right) = (top_y + tap / kernel_w, left_x + tap % kernel_w);
+                let inside = down >= top && down < h + top && right >= left && right < w + left;
+                if inside && there && at < depth {
+                    let pixel = image + (down - top) * x.stride(1) + (right - left) * x.stride(2);
+                    of_x = with_lanes::<F, N>(of_x, x[(pixel + channel * x.stride(3)) / width], lane);
+                }
+            }
+            a.put(round, of_x);
+        }
+        let mut of_weight = nothing();
         #[unroll]
         for i in 0..comptime!(LANES / width) {
             let lane = comptime!(i * width);
-            let at = first + a.step() + lane;
+            let at = first + b.step(0usize) + lane;
             let (tap, channel) = (at / c, at % c);
-            let (tap_y, tap_x) = (tap / kernel_w, tap % kernel_w);
-            let (down, right) = (top_y + tap_y, left_x + tap_x);
-            let inside = down >= top && down < h + top && right >= left && right < w + left;
-            if inside && row < rows && at < depth {
-                let pixel = image + (down - top) * x.stride(1) + (right - left) * x.stride(2);
-                of_x = with_lanes::<F, N>(of_x, x[(pixel + channel * x.stride(3)) / width], lane);
-            }
             if column < k && at < depth {
-                let of_tap = tap_y * weight.stride(1) + tap_x * weight.stride(2);
+                let of_tap = tap / kernel_w * weight.stride(1) + tap % kernel_w * weight.stride(2);
                 let from = column * weight.stride(0) + of_tap + channel * weight.stride(3);
                 of_weight = with_lanes::<F, N>(of_weight, weight[from / width], lane);
             }
         }
-        a.put(of_x);
-        b.put(of_weight);
+        b.put(0usize, of_weight);
         sync_cube();
         accumulate(&a, &b, &mut sums);
         sync_cube();
@@ -98,16 +116,18 @@ pub(super) fn forward(
     let shape = windows.shape([kernel_h, kernel_w]);
     let [h, w] = shape.output([h, w]);
     let (y, dtype, client) = (empty(&x, [n, h, w, k]), element(&x), x.client.clone());
+    let side = side(k);
     forward_kernel::launch(
         &client,
         cubes((n * h * w).div_ceil(TILE) * k.div_ceil(TILE)),
-        CubeDim::new_2d(SIDE as u32, SIDE as u32),
+        CubeDim::new_2d(side as u32, SIDE as u32),
         whole_vectors([&x, &weight]),
         x.into_tensor_arg(),
         weight.into_tensor_arg(),
         bias.map(CubeTensor::into_buffer_arg).into(),
         y.clone().into_tensor_arg(),
         shape,
+        side,
         dtype,
     );
     y

@@ -5,7 +5,7 @@ use cubecl::{ir::ElemType, prelude::*};
 
 use super::{
     Shape, Windows,
-    panels::{Along, DEPTH, LANES, Panel, SIDE, TILE, accumulate, nothing, with_lanes},
+    panels::{Along, DEPTH, LANES, Panel, SIDE, TILE, accumulate, nothing, side, with_lanes},
     whole_vectors,
 };
 use crate::{
@@ -21,6 +21,7 @@ fn input_gradient_kernel<F: Float, N: Size>(
     weight: &Tensor<Vector<F, N>>,
     dx: &mut Tensor<F>,
     #[comptime] shape: Shape,
+    #[comptime] side: usize,
     #[define(F)] _dtype: ElemType,
 ) {
     let (h, w, c) = (dx.shape(1), dx.shape(2), dx.shape(3));
@@ -34,42 +35,57 @@ fn input_gradient_kernel<F: Float, N: Size>(
     let column_tiles = c.div_ceil(TILE);
     let first_row = CUBE_POS / column_tiles * TILE;
     let first_column = CUBE_POS % column_tiles * TILE;
-    let (mut a, mut b) = (Panel::new(Along::Steps), Panel::new(Along::Lines));
-    let row = first_row + a.line();
-    let image = row / (h * w) * gradient.stride(0);
-    let (y, x) = (row / w % h + top, row % w + left);
+    let mut a = Panel::new(Along::Steps, SIDE, side);
+    let mut b = Panel::new(Along::Lines, side, SIDE);
+    // Of the pixels whose gradients this unit looks up: the image, where in it, and if there is one.
+    let mut pixels = Sequence::<(usize, usize, usize, bool)>::new();
+    #[unroll]
+    for round in 0..a.rounds {
+        let row = first_row + a.line(round);
+        let image = row / (h * w) * gradient.stride(0);
+        pixels.push((image, row / w % h + top, row % w + left, row < rows));
+    }
 
     let width = N::value();
     let mut sums = zeros(comptime!(LANES * LANES));
     let mut first = 0;
     while first < depth {
-        let (mut of_gradient, mut of_weight) = (nothing(), nothing());
-        let step = first + b.step();
+        #[unroll]
+        for round in 0..a.rounds {
+            let (image, y, x, there) = pixels[round];
+            let mut of_gradient = nothing();
+            #[unroll]
+            for i in 0..comptime!(LANES / width) {
+                let lane = comptime!(i * width);
+                let at = first + a.step(round) + lane;
+                let (tap, channel) = (at / k, at % k);
+                let (tap_y, tap_x) = (tap / kernel_w, tap % kernel_w);
+                if there && at < depth && y >= tap_y && x >= tap_x {
+                    let (down, right) = ((y - tap_y) / stride, (x - tap_x) / stride);
+                    let hit = down * stride + tap_y == y && right * stride + tap_x == x;
+                    if hit && down < out_h && right < out_w {
+                        let pixel = image + down * gradient.stride(1) + right * gradient.stride(2);
+                        let at = (pixel + channel * gradient.stride(3)) / width;
+                        of_gradient = with_lanes::<F, N>(of_gradient, gradient[at], lane);
+                    }
+                }
+            }
+            a.put(round, of_gradient);
+        }
+        let mut of_weight = nothing();
+        let step = first + b.step(0usize);
         let (tap, from_channel) = (step / k, step % k * weight.stride(0));
         let from = from_channel + tap / kernel_w * weight.stride(1) + tap % kernel_w * weight.stride(2);
         #[unroll]
         for i in 0..comptime!(LANES / width) {
             let lane = comptime!(i * width);
-            let at = first + a.step() + lane;
-            let (tap, channel) = (at / k, at % k);
-            let (tap_y, tap_x) = (tap / kernel_w, tap % kernel_w);
-            if row < rows && at < depth && y >= tap_y && x >= tap_x {
-                let (down, right) = ((y - tap_y) / stride, (x - tap_x) / stride);
-                let hit = down * stride + tap_y == y && right * stride + tap_x == x;
-                if hit && down < out_h && right < out_w {
-                    let pixel = image + down * gradient.stride(1) + right * gradient.stride(2);
-                    let at = (pixel + channel * gradient.stride(3)) / width;
-                    of_gradient = with_lanes::<F, N>(of_gradient, gradient[at], lane);
-                }
-            }
-            let column = first_column + b.line() + lane;
+            let column = first_column + b.line(0usize) + lane;
             if column < c && step < depth {
                 let at = (from + column * weight.stride(3)) / width;
                 of_weight = with_lanes::<F, N>(of_weight, weight[at], lane);
             }
         }
-        a.put(of_gradient);
-        b.put(of_weight);
+        b.put(0usize, of_weight);
         sync_cube();
         accumulate(&a, &b, &mut sums);
         sync_cube();
@@ -98,15 +114,17 @@ pub(super) fn input_gradient(
 ) -> CubeTensor {
     let ([n, h, w, c], [_, kernel_h, kernel_w, _]) = (x, dims(&weight));
     let (dx, dtype, client) = (empty(&gradient, x), element(&gradient), gradient.client.clone());
+    let side = side(c);
     input_gradient_kernel::launch(
         &client,
         cubes((n * h * w).div_ceil(TILE) * c.div_ceil(TILE)),
-        CubeDim::new_2d(SIDE as u32, SIDE as u32),
+        CubeDim::new_2d(side as u32, SIDE as u32),
         whole_vectors([&gradient, &weight]),
         gradient.into_tensor_arg(),
         weight.into_tensor_arg(),
         dx.clone().into_tensor_arg(),
         windows.shape([kernel_h, kernel_w]),
+        side,
         dtype,
     );
     dx

@@ -4,14 +4,20 @@ use cubecl::prelude::*;
 
 use crate::silu::splat;
 
-/// Units along each side of a cube.
+/// Units along each side of a cube, but for sides of few lines.
 pub(super) const SIDE: usize = 16;
 /// Values of a vector; lines of each panel that a unit sums.
 pub(super) const LANES: usize = 4;
 /// Lines of a panel: the sides of a cube's tile.
 pub(super) const TILE: usize = LANES * SIDE;
-/// How much of the sum is in shared memory at a time. A panel has a vector for each unit.
+/// How much of the sum is in shared memory at a time. A panel has a vector for each unit, where the cube's other side has
+/// as many units as this.
 pub(super) const DEPTH: usize = 16;
+
+/// Units along the side of a tile for so many lines: where they are few, a narrow tile wastes less.
+pub(super) fn side(lines: usize) -> usize {
+    lines.div_ceil(LANES).next_power_of_two().clamp(SIDE / 4, SIDE)
+}
 
 pub(super) type Four = Vector<f32, Const<LANES>>;
 
@@ -26,57 +32,70 @@ pub(super) enum Along {
 
 impl Along {
     /// From one row of vectors to the next: such that units that read at once use different banks.
-    const fn pitch(self) -> usize {
+    const fn pitch(self, side: usize) -> usize {
         match self {
             Self::Steps => DEPTH / LANES + 1,
-            Self::Lines => TILE / LANES,
+            Self::Lines => side,
         }
     }
 
-    const fn vectors(self) -> usize {
+    const fn vectors(self, side: usize) -> usize {
         match self {
-            Self::Steps => TILE * self.pitch(),
-            Self::Lines => DEPTH * self.pitch(),
+            Self::Steps => LANES * side * self.pitch(side),
+            Self::Lines => DEPTH * self.pitch(side),
         }
     }
 }
 
-/// One side's factors of a tile: `TILE` lines, `DEPTH` steps.
+/// One side's factors of a tile: `LANES * side` lines, `DEPTH` steps.
 #[derive(CubeType)]
 pub(super) struct Panel {
     values: Shared<[Four]>,
     #[cube(comptime)]
     along: Along,
+    /// Units along it.
+    #[cube(comptime)]
+    side: usize,
+    /// Vectors that each unit puts; those after the first are of other lines (`Steps`) or other steps (`Lines`).
+    #[cube(comptime)]
+    pub(super) rounds: usize,
 }
 
 #[cube]
 impl Panel {
-    pub(super) fn new(#[comptime] along: Along) -> Panel {
-        Panel { values: Shared::<[Four]>::new_slice(comptime!(along.vectors())), along }
+    /// Of a cube with so many units along this side and along the other one.
+    pub(super) fn new(#[comptime] along: Along, #[comptime] side: usize, #[comptime] other: usize) -> Panel {
+        let values = Shared::<[Four]>::new_slice(comptime!(along.vectors(side)));
+        Panel { values, along, side, rounds: comptime!(DEPTH / other) }
+    }
+
+    /// Which of the panel's vectors this unit puts in a round.
+    fn place(&self, #[comptime] round: usize) -> usize {
+        UNIT_POS as usize + comptime!(round * self.side * DEPTH / self.rounds)
     }
 
     /// The line of this unit's vector, or its first one.
-    pub(super) fn line(&self) -> usize {
+    pub(super) fn line(&self, #[comptime] round: usize) -> usize {
         match comptime!(self.along) {
-            Along::Steps => UNIT_POS as usize / comptime!(DEPTH / LANES),
-            Along::Lines => UNIT_POS as usize % SIDE * LANES,
+            Along::Steps => self.place(round) / comptime!(DEPTH / LANES),
+            Along::Lines => self.place(round) % comptime!(self.side) * LANES,
         }
     }
 
     /// The step of this unit's vector, or its first one.
-    pub(super) fn step(&self) -> usize {
+    pub(super) fn step(&self, #[comptime] round: usize) -> usize {
         match comptime!(self.along) {
-            Along::Steps => UNIT_POS as usize % comptime!(DEPTH / LANES) * LANES,
-            Along::Lines => UNIT_POS as usize / SIDE,
+            Along::Steps => self.place(round) % comptime!(DEPTH / LANES) * LANES,
+            Along::Lines => self.place(round) / comptime!(self.side),
         }
     }
 
     /// Puts this unit's vector.
-    pub(super) fn put(&mut self, value: Four) {
-        let pitch = comptime!(self.along.pitch());
+    pub(super) fn put(&mut self, #[comptime] round: usize, value: Four) {
+        let pitch = comptime!(self.along.pitch(self.side));
         let at = match comptime!(self.along) {
-            Along::Steps => self.line() * pitch + self.step() / LANES,
-            Along::Lines => self.step() * pitch + self.line() / LANES,
+            Along::Steps => self.line(round) * pitch + self.step(round) / LANES,
+            Along::Lines => self.step(round) * pitch + self.line(round) / LANES,
         };
         self.values[at] = value;
     }
@@ -84,7 +103,7 @@ impl Panel {
     /// The `i`th line that a unit at this place along the panel sums.
     pub(super) fn summed(&self, unit: u32, #[comptime] i: usize) -> usize {
         match comptime!(self.along) {
-            Along::Steps => unit as usize + i * SIDE,
+            Along::Steps => unit as usize + comptime!(i * self.side),
             Along::Lines => unit as usize * LANES + i,
         }
     }
@@ -92,9 +111,9 @@ impl Panel {
     /// Of the four steps from step `LANES * chunk` on, and of the four lines that a unit at this place sums: those of line
     /// `i`, or those of step `i`.
     fn vector(&self, unit: u32, chunk: usize, #[comptime] i: usize) -> Four {
-        let pitch = comptime!(self.along.pitch());
+        let pitch = comptime!(self.along.pitch(self.side));
         match comptime!(self.along) {
-            Along::Steps => self.values[(unit as usize + i * SIDE) * pitch + chunk],
+            Along::Steps => self.values[self.summed(unit, i) * pitch + chunk],
             Along::Lines => self.values[(chunk * LANES + i) * pitch + unit as usize],
         }
     }

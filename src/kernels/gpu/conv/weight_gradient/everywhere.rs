@@ -6,12 +6,15 @@ use cubecl::{ir::ElemType, prelude::*};
 use super::{
     super::{
         Shape,
-        panels::{Along, DEPTH, Four, LANES, Panel, SIDE, TILE, accumulate, nothing, with_lanes},
+        panels::{Along, DEPTH, Four, LANES, Panel, SIDE, TILE, accumulate, nothing, side, with_lanes},
         whole_vectors,
     },
     Sums,
 };
-use crate::{launch::element, sum::zeros};
+use crate::{
+    launch::{dims, element},
+    sum::zeros,
+};
 
 /// Rows of the product are channels of y, columns the taps and channels of x; the sum goes over pixels of y, a part of
 /// them for each cube along z. Channels of both come in vectors. The first cube of a row adds up its part of the bias on the
@@ -24,6 +27,7 @@ fn weight_gradient_kernel<F: Float, O: Float, N: Size>(
     db: &mut [O],
     part: usize,
     #[comptime] shape: Shape,
+    #[comptime] side: usize,
     #[define(F)] _dtype: ElemType,
     #[define(O)] _out: ElemType,
 ) {
@@ -38,16 +42,17 @@ fn weight_gradient_kernel<F: Float, O: Float, N: Size>(
 
     let first_row = CUBE_POS_Y as usize * TILE;
     let first_column = CUBE_POS_X as usize * TILE;
-    let (mut a, mut b) = (Panel::new(Along::Lines), Panel::new(Along::Lines));
-    let (row, column) = (first_row + a.line(), first_column + b.line());
+    let mut a = Panel::new(Along::Lines, side, SIDE);
+    let mut b = Panel::new(Along::Lines, SIDE, side);
+    let (row, column) = (first_row + a.line(0usize), first_column + b.line(0usize));
 
     let width = N::value();
     let mut sums = zeros(comptime!(LANES * LANES));
     let mut of_rows = nothing();
     let mut first = begin;
     while first < end {
-        let (mut of_gradient, mut of_x) = (nothing(), nothing());
-        let at = first + a.step();
+        let mut of_gradient = nothing();
+        let at = first + a.step(0usize);
         let (image, out_y, out_x) = (at / (out_h * out_w), at / out_w % out_h, at % out_w);
         let from = image * gradient.stride(0) + out_y * gradient.stride(1) + out_x * gradient.stride(2);
         #[unroll]
@@ -58,33 +63,44 @@ fn weight_gradient_kernel<F: Float, O: Float, N: Size>(
                 let at = (from + row * gradient.stride(3)) / width;
                 of_gradient = with_lanes::<F, N>(of_gradient, gradient[at], lane);
             }
-            let column = column + lane;
-            let (tap, channel) = (column / c, column % c);
-            let (down, right) =
-                (out_y * shape.stride + tap / kernel_w, out_x * shape.stride + tap % kernel_w);
-            let inside = down >= top && down < h + top && right >= left && right < w + left;
-            if inside && at < end && column < columns {
-                let pixel = image * x.stride(0) + (down - top) * x.stride(1) + (right - left) * x.stride(2);
-                of_x = with_lanes::<F, N>(of_x, x[(pixel + channel * x.stride(3)) / width], lane);
-            }
         }
         of_rows += of_gradient;
-        a.put(of_gradient);
-        b.put(of_x);
+        a.put(0usize, of_gradient);
+        #[unroll]
+        for round in 0..b.rounds {
+            let mut of_x = nothing();
+            let at = first + b.step(round);
+            let (image, out_y, out_x) = (at / (out_h * out_w), at / out_w % out_h, at % out_w);
+            #[unroll]
+            for i in 0..comptime!(LANES / width) {
+                let lane = comptime!(i * width);
+                let column = column + lane;
+                let (tap, channel) = (column / c, column % c);
+                let (down, right) =
+                    (out_y * shape.stride + tap / kernel_w, out_x * shape.stride + tap % kernel_w);
+                let inside = down >= top && down < h + top && right >= left && right < w + left;
+                if inside && at < end && column < columns {
+                    let pixel =
+                        image * x.stride(0) + (down - top) * x.stride(1) + (right - left) * x.stride(2);
+                    of_x = with_lanes::<F, N>(of_x, x[(pixel + channel * x.stride(3)) / width], lane);
+                }
+            }
+            b.put(round, of_x);
+        }
         sync_cube();
         accumulate(&a, &b, &mut sums);
         sync_cube();
         first += DEPTH;
     }
 
-    let mut of_units = Shared::<[Four]>::new_slice(comptime!(SIDE * SIDE));
+    let mut of_units = Shared::<[Four]>::new_slice(comptime!(DEPTH * side));
     of_units[UNIT_POS as usize] = of_rows;
     sync_cube();
-    if CUBE_POS_X == 0 && UNIT_POS_Y == 0 {
+    if CUBE_POS_X == 0 && (UNIT_POS as usize) < side {
         let mut sum = of_rows;
         #[unroll]
-        for i in 1..SIDE {
-            sum += of_units[i * SIDE + UNIT_POS_X as usize];
+        for i in 1..DEPTH {
+            sum += of_units[i * side + UNIT_POS as usize];
         }
         #[unroll]
         for i in 0..LANES {
@@ -111,10 +127,11 @@ fn weight_gradient_kernel<F: Float, O: Float, N: Size>(
 /// The sums of these parts. x `[n, h, w, c]`, gradient `[n, h', w', k]`
 pub(super) fn sums(x: CubeTensor, gradient: CubeTensor, shape: Shape, sums: &Sums) {
     let (client, types) = (x.client.clone(), [element(&x), element(&sums.dw)]);
+    let side = side(dims::<4>(&gradient)[3]);
     weight_gradient_kernel::launch(
         &client,
         sums.cubes(),
-        CubeDim::new_2d(SIDE as u32, SIDE as u32),
+        CubeDim::new_2d(SIDE as u32, side as u32),
         whole_vectors([&x, &gradient]),
         x.into_tensor_arg(),
         gradient.into_tensor_arg(),
@@ -122,6 +139,7 @@ pub(super) fn sums(x: CubeTensor, gradient: CubeTensor, shape: Shape, sums: &Sum
         sums.db.clone().into_buffer_arg(),
         sums.part,
         shape,
+        side,
         types[0],
         types[1],
     );
