@@ -138,6 +138,16 @@ pub enum Error {
         /// The lease.
         path: PathBuf,
     },
+    /// Another of the processes that work on this run together is gone, or cannot go on.
+    #[error("rank {rank} on `{}` is lost: {}", name(host), name(words))]
+    RankLost {
+        /// Its number.
+        rank: usize,
+        /// Its machine.
+        host: String,
+        /// What it said last, or what is known of it.
+        words: String,
+    },
     /// Trainings of a sweep diverged.
     #[error("{diverged} of {total} sweep points diverged")]
     SweepPointsDiverged {

@@ -11,7 +11,7 @@
 //! 4  training/                          what both trainings share: students, averages, batches, replicas
 //! 3  diffusion/ checkpoint/ metrics/    noise levels, samplers; what lies on disk; FID and its kin
 //! 2  nn/        data/                   networks; images
-//! 1  kernels/   formats/   rng/         tensor operations; file formats; the reference's random streams
+//! 1  kernels/   formats/   rng/  ranks/  tensor operations; file formats; the reference's random streams; other processes
 //! 0  error.rs  terminal.rs  secret.rs  location.rs  stage_name.rs  seed.rs  kimg.rs  ...     for everyone
 //! ```
 //!
@@ -33,6 +33,7 @@ pub mod metrics;
 pub mod nn;
 pub mod pipeline;
 pub mod process;
+pub mod ranks;
 pub mod report;
 pub mod rng;
 pub mod secret;

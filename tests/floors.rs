@@ -15,7 +15,7 @@ const FLOORS: [&[&str]; 9] = [
     &["training"],
     &["diffusion", "checkpoint", "metrics"],
     &["nn", "data"],
-    &["kernels", "formats", "rng"],
+    &["kernels", "formats", "rng", "ranks"],
     &[
         "error",
         "terminal",

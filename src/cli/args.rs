@@ -10,7 +10,7 @@ use super::{
     log::{self, LogArgs},
     plan,
     points::PointArgs,
-    run, schema,
+    ranks, run, schema,
     spread::{self, Format, word},
     verify,
 };
@@ -65,6 +65,10 @@ enum Verb {
         /// `auto` (a GPU if there is one), `cpu`, `cuda:N`, or `wgpu:N`.
         #[arg(long, default_value = "auto")]
         device: String,
+        /// Start so many processes of this machine that work together, each with a GPU or a share of the processors. Those
+        /// that `torchrun`, `srun` or `mpirun` started find each other without it.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+        ranks: Option<u32>,
         /// Run this stage alone; what it reads has to be done.
         #[arg(long, value_name = "STAGE")]
         only: Option<String>,
@@ -160,6 +164,11 @@ enum Verb {
 }
 
 impl Verb {
+    /// Whether several processes may do it together.
+    fn is_run(&self) -> bool {
+        matches!(self, Self::Run { .. })
+    }
+
     /// Whether the result is asked for as JSON.
     fn wants_json(&self) -> bool {
         match self {
@@ -249,10 +258,12 @@ pub fn main() -> ExitCode {
             return refused(&wrong);
         }
     };
-    log::start(cli.log);
+    let is_first =
+        !cli.verb.is_run() || ranks::place().is_ok_and(|place| place.is_none_or(|place| place.rank == 0));
+    log::start(cli.log, is_first);
     let json = cli.verb.wants_json();
     match dispatch(cli.verb) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => ExitCode::from(code),
         Err(error) => {
             let code = error.exit_code();
             github::error(&error, json);
@@ -286,15 +297,16 @@ fn fields(value: &Value) -> Map<String, Value> {
     value.as_object().cloned().unwrap_or_default()
 }
 
-fn dispatch(verb: Verb) -> Result<()> {
+/// With which exit code it ended.
+fn dispatch(verb: Verb) -> Result<u8> {
     match verb {
         Verb::Check { files, json } => check::check(&files, json),
         Verb::Plan { file, places, format: Some(format), .. } => spread::print(&file, &places, format),
         Verb::Plan { file, places, resolved: true, .. } => plan::resolved(&file, &places),
         Verb::Plan { file, places, json, .. } => plan::plan(&file, &places, json),
-        Verb::Run { file, places, device, only, until, force, all, points, record, json } => {
+        Verb::Run { file, places, device, ranks, only, until, force, all, points, record, json } => {
             let choice = run::Choice { only, until, force, points, all, record, json };
-            run::run(&file, &places, &device, &choice)
+            return run::run(&file, &places, &device, ranks, &choice);
         }
         Verb::Compare { left, right, html, json } => compare::compare(&left, &right, html.as_deref(), json),
         Verb::Inspect { file, json } => inspect::inspect(&file, json),
@@ -304,4 +316,5 @@ fn dispatch(verb: Verb) -> Result<()> {
         Verb::Schema { out, json } => schema::write(&out, json),
         Verb::Doctor { device, json } => doctor::doctor(&device, json),
     }
+    .map(|()| 0)
 }

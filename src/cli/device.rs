@@ -13,15 +13,56 @@ use crate::{
 /// # Errors
 /// `NoDevice` for a word that names none, and for a GPU that is not there.
 pub fn choose(asked: &str) -> Result<(Device, String)> {
+    choose_for(None, asked)
+}
+
+/// The same for one of several ranks of this machine, of which each has a GPU of its own, by its number.
+///
+/// # Errors
+/// `NoDevice`, also where there are fewer GPUs than ranks.
+pub(super) fn choose_for(rank: Option<usize>, asked: &str) -> Result<(Device, String)> {
     match asked {
         "cpu" => Ok(cpu()),
         // A program that stands in for a card is slower than the CPU alone.
         "auto" => {
-            let mut gpus = Interface::ALL.into_iter().flat_map(Interface::gpus);
-            Ok(gpus.find(|gpu| gpu.card).map_or_else(cpu, Gpu::chosen))
+            let mut cards = Interface::ALL.into_iter().map(Interface::cards).filter(|all| !all.is_empty());
+            let Some(mut cards) = cards.next() else { return Ok(cpu()) };
+            let own = own(rank, cards.len());
+            if own >= cards.len() {
+                return Err(too_few(asked, own, cards.len()));
+            }
+            Ok(cards.swap_remove(own).chosen())
         }
-        _ => gpu(asked),
+        _ => gpu(asked, rank),
     }
+}
+
+/// Whether so many ranks of this machine have a device each: those of a CPU share it.
+///
+/// # Errors
+/// `NoDevice` where they have not.
+pub(super) fn enough(asked: &str, ranks: usize) -> Result<()> {
+    let word = asked.split_once(':').map_or(asked, |(word, _)| word);
+    let found = match Interface::ALL.into_iter().find(|interface| interface.word() == word) {
+        Some(interface) => interface.devices().len(),
+        None if asked == "auto" => {
+            let cards = Interface::ALL.into_iter().map(|interface| interface.cards().len());
+            cards.into_iter().find(|count| *count > 0).unwrap_or(ranks)
+        }
+        None => ranks,
+    };
+    if found == 0 || found >= ranks { Ok(()) } else { Err(too_few(asked, ranks - 1, found)) }
+}
+
+/// The number of a rank's own device. What starts ranks may show each its own alone.
+fn own(rank: Option<usize>, found: usize) -> usize {
+    rank.filter(|_| found > 1).unwrap_or(0)
+}
+
+fn too_few(asked: &str, rank: usize, found: usize) -> Error {
+    let are = if found == 1 { "there is one GPU".to_owned() } else { format!("there are {found} GPUs") };
+    let reason = format!("each rank takes one, and {are}: rank {rank} of this machine has none");
+    Error::NoDevice { asked: asked.to_owned(), reason }
 }
 
 fn cpu() -> (Device, String) {
@@ -109,6 +150,11 @@ impl Interface {
         None
     }
 
+    /// Its devices that are cards, opened.
+    fn cards(self) -> Vec<Gpu> {
+        self.gpus().filter(|gpu| gpu.card).collect()
+    }
+
     /// All its devices, opened: those that can be.
     fn gpus(self) -> impl Iterator<Item = Gpu> {
         self.devices().into_iter().filter_map(move |device| self.opened(device))
@@ -132,7 +178,7 @@ impl Gpu {
     }
 }
 
-fn gpu(asked: &str) -> Result<(Device, String)> {
+fn gpu(asked: &str, rank: Option<usize>) -> Result<(Device, String)> {
     let refuse = |reason: String| Error::NoDevice { asked: asked.to_owned(), reason };
     let (word, number) = asked.split_once(':').map_or((asked, None), |(word, number)| (word, Some(number)));
     let Some(interface) = Interface::ALL.into_iter().find(|interface| interface.word() == word) else {
@@ -151,6 +197,13 @@ fn gpu(asked: &str) -> Result<(Device, String)> {
     }
     let found = interface.devices();
     let count = found.len();
+    if let (Some(_), Some(_)) = (rank, number) {
+        return Err(refuse(format!("each rank takes a GPU of its own: write `--device {word}`")));
+    }
+    let index = if number.is_none() { own(rank, count) } else { index };
+    if number.is_none() && count > 0 && index >= count {
+        return Err(too_few(asked, index, count));
+    }
     let nothing = match interface {
         Interface::Cuda => "no NVIDIA GPU or no driver was found",
         Interface::Wgpu => "no GPU with a driver for Vulkan, Metal or DirectX was found",

@@ -28,12 +28,13 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts logging; without `-q` and `-v`, `RUST_LOG` chooses what is said.
-pub(super) fn start(args: LogArgs) {
-    let voice = Voice { json: args.log_format == LogFormat::Json, quiet: args.quiet };
+/// Starts logging; without `-q` and `-v`, `RUST_LOG` chooses what is said. Of several ranks, the first one speaks for all.
+pub(super) fn start(args: LogArgs, is_first: bool) {
+    let quiet = args.quiet || !is_first;
+    let voice = Voice { json: args.log_format == LogFormat::Json, quiet };
     terminal::speak(voice);
     let usual = || EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,sida=info"));
-    let filter = match (args.quiet, args.verbose) {
+    let filter = match (quiet, args.verbose) {
         (true, _) => EnvFilter::new("error"),
         (_, true) => EnvFilter::new("warn,sida=debug"),
         _ => usual(),

@@ -21,6 +21,7 @@ mod log;
 mod output;
 mod plan;
 mod points;
+mod ranks;
 mod run;
 mod run_sweep;
 mod schema;

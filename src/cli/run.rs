@@ -14,10 +14,12 @@ use super::{
     args::{PlaceArgs, cache},
     baseline, device, github, invocation,
     points::PointArgs,
+    ranks::Crew,
     run_sweep, show, summary,
 };
 use crate::{
     Error, Result,
+    kernels::with_threads,
     pipeline::{
         Parsed, Pipeline, Places, Plan, Selection, Setting, Source, Stages, finished, outcome,
         record::{keep, record},
@@ -44,7 +46,14 @@ pub(super) struct Choice {
 ///
 /// # Errors
 /// Everything that the exit codes tell apart.
-pub(super) fn run(file: &Path, args: &PlaceArgs, asked: &str, choice: &Choice) -> Result<()> {
+pub(super) fn run(
+    file: &Path,
+    args: &PlaceArgs,
+    asked: &str,
+    ranks: Option<u32>,
+    choice: &Choice,
+) -> Result<u8> {
+    let mut crew = Crew::new(ranks)?;
     let source = Source::read(file)?;
     let settings = args.settings()?;
     let dir = args.runs().join(source.name());
@@ -55,7 +64,13 @@ pub(super) fn run(file: &Path, args: &PlaceArgs, asked: &str, choice: &Choice) -
         source.parse(&settings)
     };
     let parsed = parsed.inspect_err(refused)?;
-    let (device, device_name) = device::choose(asked).inspect_err(refused)?;
+    let stop = stop()?;
+    let ranks = crew.meet(&source, &settings, &parsed, asked, &stop).inspect_err(refused)?;
+    let fail = |error: &Error| {
+        ranks.fail(error);
+        refused(error);
+    };
+    let (device, device_name) = device::choose_for(crew.local_rank(), asked).inspect_err(fail)?;
     let places = Places { runs: args.runs(), cache: cache(), search: source.search.clone() };
     let mut executor = Stages {
         device,
@@ -64,14 +79,38 @@ pub(super) fn run(file: &Path, args: &PlaceArgs, asked: &str, choice: &Choice) -
         date: date(SystemTime::now()),
         invocation: invocation::of(&source),
         point: None,
-        stop: stop()?,
+        stop,
+        ranks: ranks.clone(),
     };
+    let mut work = || {
+        if !ranks.is_first() {
+            return executor.serve(&source.name(), &parsed);
+        }
+        let done = first(&source, &parsed, &settings, choice, &places, &mut executor);
+        executor.dismiss(done.as_ref().err().map_or(0, Error::exit_code));
+        done.map(|()| 0)
+    };
+    match crew.threads() {
+        Some(threads) => with_threads(threads, work),
+        None => work(),
+    }
+}
+
+/// What the only rank does, or the first one.
+fn first(
+    source: &Source,
+    parsed: &Parsed,
+    settings: &[Setting],
+    choice: &Choice,
+    places: &Places,
+    executor: &mut Stages<'_>,
+) -> Result<()> {
     match parsed {
         Parsed::Pipeline(pipeline) => {
             if choice.all || !choice.points.are_all() {
                 return Err(Error::Usage("`--all`, `--point` and `--points` are for sweeps".to_owned()));
             }
-            pipeline_of(&source, &pipeline, &settings, choice, &mut executor)
+            pipeline_of(source, pipeline, settings, choice, executor)
         }
         Parsed::Sweep(sweep, points) => {
             if choice.only.is_some() {
@@ -84,7 +123,7 @@ pub(super) fn run(file: &Path, args: &PlaceArgs, asked: &str, choice: &Choice) -
                     "`--record` is for pipelines: a baseline holds the scores of one".to_owned(),
                 ));
             }
-            run_sweep::run(&source, &sweep, &points, &settings, choice, &places, &mut executor)
+            run_sweep::run(source, sweep, points, settings, choice, places, executor)
         }
     }
 }

@@ -19,7 +19,7 @@ pub struct Iteration {
     pub adversarial_active: bool,
     /// What was kept of the old average.
     pub ema_beta: f64,
-    /// The losses of every round, those of the fake score phase first.
+    /// The losses of every round of this replica, those of the fake score phase first.
     pub rounds: Vec<Round>,
 }
 

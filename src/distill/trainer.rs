@@ -2,6 +2,8 @@
 
 use std::iter::repeat_n;
 
+use burn::tensor::Tensor;
+
 use super::{
     generator_round::{Learning, frozen},
     iteration::{Iteration, Round},
@@ -10,13 +12,12 @@ use super::{
     recipe::Distill,
 };
 use crate::{
-    Result,
+    Result, kernels,
     nn::Denoiser,
     seed::Phase,
     state_dict::StateDict,
     training::{
         AdamSettings, Average, Pending, Replicas, Sanitized, Student, Sums, Supply, Unread,
-        replicas::read,
         state::{join, nimg},
         student::Names,
     },
@@ -89,7 +90,7 @@ impl<D: Denoiser> Trainer<D> {
     /// in the networks; the numbers may still be on their way.
     ///
     /// # Errors
-    /// The dataset cannot be read.
+    /// The dataset cannot be read; another replica is lost.
     pub fn step(
         &mut self,
         supply: &mut impl Supply<MicroBatch = MicroBatch>,
@@ -98,16 +99,14 @@ impl<D: Denoiser> Trainer<D> {
         let (nimg, learning) = (self.nimg, self.learning());
         let samples = self.recipe.pace().samples(replicas.share(u64::from(self.recipe.batch_size)));
         let batches = samples.clone().map(|samples| supply.micro_batch(Phase::FakeScore, nimg, samples));
-        let fake_score = self.fake_score_rounds(batches)?;
+        let fake_score = self.fake_score_rounds(batches)?.reduced(replicas)?;
         let lr = self.recipe.fake_score.lr;
-        let fake_score_met =
-            fake_score.gradients.map(|gradients| self.fake_score.learn(gradients, lr, replicas));
+        let fake_score_met = fake_score.gradients.map(|gradients| self.fake_score.learn(gradients, lr));
 
         let batches = samples.map(|samples| supply.micro_batch(Phase::Generator, nimg, samples));
-        let generator = self.generator_rounds(batches, learning)?;
+        let generator = self.generator_rounds(batches, learning)?.reduced(replicas)?;
         let lr = self.recipe.generator.lr;
-        let generator_met =
-            generator.gradients.map(|gradients| self.generator.learn(gradients, lr, replicas));
+        let generator_met = generator.gradients.map(|gradients| self.generator.learn(gradients, lr));
         let ema_beta = self.generator_ema.follow(self.generator.flat(), nimg, self.recipe.batch_size);
         self.nimg += u64::from(self.recipe.batch_size);
 
@@ -118,8 +117,8 @@ impl<D: Denoiser> Trainer<D> {
         );
         let mut reports = vec![fake_score.report, generator.report];
         reports.extend(fake_score.reports.into_iter().chain(generator.reports));
-        let met = [&fake_score_met, &generator_met].into_iter().flatten().map(Unread::numbers).collect();
-        let numbers = read(reports, met, replicas);
+        reports.extend([&fake_score_met, &generator_met].into_iter().flatten().map(Unread::numbers));
+        let numbers = kernels::read(Tensor::cat(reports, 0));
         let adversarial = self.objective.generator.adversarial;
         Ok(Pending::new(numbers, move |mut numbers| {
             let mut rounds = phases.map(|phase| Round::next(phase, &mut numbers, adversarial));

@@ -21,7 +21,8 @@ use super::{engine::Cube, gpu::flat as gpu};
 /// one began between, each update would copy it to look at it.
 const ALIGNMENT: usize = 128;
 
-/// Where each of several tensors lies within a flat one. Nobody reads what is between them; `gather` makes it zero.
+/// Where each of several tensors lies within a flat one, and a margin at its end for numbers that travel with them. Nobody
+/// reads what is between them; `gather` makes all of that zero.
 #[derive(Debug)]
 pub struct Places {
     ranges: Vec<Range<usize>>,
@@ -43,7 +44,7 @@ impl Places {
         let ranges = lengths.into_iter().map(place).collect();
         Self {
             ranges,
-            len,
+            len: len + ALIGNMENT,
             #[cfg(any(feature = "cuda", feature = "wgpu"))]
             table: OnceLock::new(),
         }
@@ -57,6 +58,12 @@ impl Places {
     /// The length of the flat tensor.
     pub fn total(&self) -> usize {
         self.len
+    }
+
+    /// The first so many values of the margin.
+    pub fn margin(&self, length: usize) -> Range<usize> {
+        assert!(length <= ALIGNMENT, "the margin has {ALIGNMENT} values");
+        self.len - ALIGNMENT..self.len - ALIGNMENT + length
     }
 }
 

@@ -6,12 +6,15 @@ use burn::tensor::Device;
 use serde_json::{Value, json};
 
 use super::{
+    crew::Order,
     plan::{Places, Plan, PlannedStage, Status},
     run::{Begin, Execute, Running},
     selection::Selection,
 };
 use crate::{
     BURN_VERSION, Error, Result, kernels,
+    kimg::Kimg,
+    ranks::Ranks,
     report::Invocation,
     seed::Seed,
     stages::{Artifact, Context, Downloads, Stop},
@@ -31,9 +34,22 @@ pub struct Stages<'a> {
     /// What was asked for.
     pub invocation: Invocation,
     /// Of a sweep, the point that runs.
-    pub point: Option<String>,
+    pub point: Option<PointAt>,
     /// Set by SIGINT, SIGTERM and SIGHUP.
     pub stop: Stop,
+    /// The processes that work on this run together.
+    pub ranks: Ranks,
+}
+
+/// A point of a sweep.
+#[derive(Clone, Debug)]
+pub struct PointAt {
+    /// Its place among the points.
+    pub number: usize,
+    /// What it is called.
+    pub label: String,
+    /// In a search, how long it trains now.
+    pub rung: Option<Kimg>,
 }
 
 impl Stages<'_> {
@@ -61,13 +77,9 @@ impl Stages<'_> {
         }
         Ok(any)
     }
-}
 
-impl Execute for Stages<'_> {
-    fn execute(&mut self, stage: &PlannedStage, running: &Running<'_>) -> Result<Artifact> {
-        if self.stop.requested() {
-            return Err(Error::Interrupted);
-        }
+    /// Makes a stage, together with `ranks`.
+    pub(super) fn work(&self, stage: &PlannedStage, running: &Running<'_>, ranks: Ranks) -> Result<Artifact> {
         let report_name = running.plan.stages.iter().position(|s| s.name == stage.name);
         let report_name = report_name.and_then(|i| running.plan.report_name(i)).unwrap_or_default();
         let addresses = self.places.addresses();
@@ -76,7 +88,7 @@ impl Execute for Stages<'_> {
             seed: Seed(running.plan.seed).stage(&stage.name),
             name: &stage.name,
             pipeline: &running.plan.pipeline,
-            point: self.point.as_deref(),
+            point: self.point.as_ref().map(|point| &*point.label),
             description: &running.plan.description,
             pipeline_seed: running.plan.seed,
             device_name: &self.device_name,
@@ -94,9 +106,26 @@ impl Execute for Stages<'_> {
             elsewhere: stage.elsewhere.clone(),
             stop: &self.stop,
             lease: running.lease,
+            ranks,
         };
         kernels::allow_tf32(stage.spec.stage().tf32());
         stage.spec.stage().run(&mut context)
+    }
+}
+
+impl Execute for Stages<'_> {
+    fn execute(&mut self, stage: &PlannedStage, running: &Running<'_>) -> Result<Artifact> {
+        if self.stop.requested() {
+            return Err(Error::Interrupted);
+        }
+        if self.ranks.are_one() || !stage.spec.stage().is_spread() {
+            return self.work(stage, running, Ranks::alone());
+        }
+        self.ranks.tell(|| Order::make(self.point.as_ref(), stage))?;
+        let made = self.work(stage, running, self.ranks.clone());
+        let together = self.ranks.end_of_stage(made.as_ref().err());
+        let artifact = made?;
+        together.map(|()| artifact)
     }
 
     fn provenance(&self) -> Value {
@@ -106,6 +135,7 @@ impl Execute for Stages<'_> {
             "cuda": cfg!(feature = "cuda"),
             "device": self.device_name,
             "threads": std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            "ranks": self.ranks.count(),
             "system": format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
             "date": self.date,
         })

@@ -54,11 +54,7 @@ impl Stages<'_> {
     }
 
     fn mistake(&self, name: &StageName, spec: &StageSpec, objection: Objection) -> Mistake {
-        let pointer = pointer(name, spec, &objection.field);
-        let whole =
-            self.document.value.pointer(&pointer).is_some_and(|value| value.is_object() || value.is_array());
-        let at = if whole { Mistake::at_key } else { Mistake::at_value };
-        at(self.document, &pointer, objection.problem).help(objection.help)
+        mistake(self.document, name, spec, objection)
     }
 
     // ------------------------------------------------------------------ references
@@ -199,6 +195,19 @@ impl<'a> Names<'a> {
 pub(super) fn pointer(name: &StageName, spec: &StageSpec, field: &str) -> String {
     let stage = format!("/stages/{}/{}", escape(name.as_str()), spec.verb());
     if field.is_empty() { stage } else { format!("{stage}/{field}") }
+}
+
+/// What a stage objects to, at its place in a document.
+pub(super) fn mistake(
+    document: &Document,
+    name: &StageName,
+    spec: &StageSpec,
+    objection: Objection,
+) -> Mistake {
+    let pointer = pointer(name, spec, &objection.field);
+    let whole = document.value.pointer(&pointer).is_some_and(|value| value.is_object() || value.is_array());
+    let at = if whole { Mistake::at_key } else { Mistake::at_value };
+    at(document, &pointer, objection.problem).help(objection.help)
 }
 
 /// The folders in which relative paths are looked for: the working directory, then the file's folder and those above.

@@ -2,6 +2,7 @@
 
 mod baselines;
 mod contents;
+mod crew;
 mod derive;
 mod document;
 mod elsewhere;
@@ -42,7 +43,7 @@ pub mod verify;
 mod violations;
 pub mod walk;
 
-pub use execute::Stages;
+pub use execute::{PointAt, Stages};
 pub use key::StageKey;
 pub use mistake::Mistake;
 pub use overlay::Setting;

@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, path::PathBuf};
 
 use super::{
-    execute::Stages,
+    execute::{PointAt, Stages},
     home,
     key::StageKey,
     overlay::Setting,
@@ -16,7 +16,7 @@ use super::{
     sweep::Point,
     walk::{Pass, Walk},
 };
-use crate::{Error, Result};
+use crate::{Error, Result, kimg::Kimg};
 
 /// How a point ended.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ pub struct Round<'a> {
     pub settings: &'a [Setting],
     /// Where things are on this machine.
     pub places: &'a Places,
+    /// In a search, how long the points train now.
+    pub rung: Option<Kimg>,
     /// Which stages of a plan are asked for.
     pub select: &'a dyn Fn(&Plan) -> Result<Selection>,
     /// Stages that failed before.
@@ -64,7 +66,8 @@ impl Round<'_> {
             // A point that waits for what another process makes lets the next one go on.
             for (numbered, walk) in std::mem::take(&mut open) {
                 let (number, point) = numbered;
-                executor.point = Some(point.label.clone());
+                executor.point =
+                    Some(PointAt { number: *number, label: point.label.clone(), rung: self.rung });
                 let walk = walk.map_or_else(|| self.begin(*number, point, executor), Ok)?;
                 match self.pass(walk, &point.label, executor)? {
                     Err(waiting) => open.push((numbered, Some(*waiting))),

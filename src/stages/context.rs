@@ -22,6 +22,7 @@ use crate::{
     Error, Result,
     checkpoint::Lease,
     location::Location,
+    ranks::Ranks,
     report::{Expectation, Invocation, Verdict},
     seed::Seed,
     stage_name::StageName,
@@ -71,6 +72,8 @@ pub struct Context<'a> {
     pub elsewhere: IndexMap<Elsewhere, Finished>,
     /// Whether to stop at the next safe point, save and return `Interrupted`.
     pub stop: &'a Stop,
+    /// The ranks that make this stage together; this process alone where they do not.
+    pub ranks: Ranks,
     /// To be asked before anything is written: it is lost where this process was stopped for so long that another makes
     /// the stage now.
     pub lease: Option<&'a Lease>,
@@ -119,10 +122,20 @@ impl Context<'_> {
         self.lease.map_or(Ok(()), Lease::check)
     }
 
-    /// The file that a location means, as `Downloads::fetch` says.
+    /// Whether to stop: the same for all ranks.
+    ///
+    /// # Errors
+    /// `RankLost`.
+    pub(super) fn stops(&self) -> Result<bool> {
+        self.ranks.tell(|| self.stop.requested())
+    }
+
+    /// The file that a location means, as `Downloads::fetch` says. Ranks of one machine have one cache: it is filled once.
     pub(super) fn fetch(&self, location: &Location, sha256: Option<&str>) -> Result<PathBuf> {
         let Self { name, cache, addresses, search, stop, .. } = self;
-        Downloads { name, cache, addresses, search, stop }.fetch(location, sha256)
+        let fetch = || Downloads { name, cache, addresses, search, stop }.fetch(location, sha256);
+        let path = self.ranks.first(fetch)?;
+        if self.ranks.is_first() { Ok(path) } else { fetch() }
     }
 
     /// A stage that this one reads.

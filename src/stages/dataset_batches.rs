@@ -12,7 +12,7 @@ use crate::{
     kernels,
     nn::NetworkConfig,
     seed::{Draw, Seed},
-    training::{Batch, Draws, Pace, Request},
+    training::{Batch, Draws, Pace, Replicas as _, Request},
 };
 
 /// A dataset that answers a trainer's requests, one after another.
@@ -24,10 +24,13 @@ pub(super) struct DatasetBatches {
     /// Whether every epoch is shuffled anew, as EDM2 does.
     by_epoch: bool,
     microbatch_size: u32,
+    batch_size: u64,
+    /// The samples of each batch that this rank reads.
+    share: Range<u64>,
     phases: u64,
     seed: Seed,
     device: Device,
-    /// Opened by the first request. Requests follow each other without a gap: this process reads every sample.
+    /// Opened by the first request. Requests follow each other without a gap in this rank's share.
     stream: Option<Batches>,
 }
 
@@ -47,6 +50,8 @@ impl DatasetBatches {
             label_dim: network.label_dim(),
             by_epoch: network.is_edm2(),
             microbatch_size: pace.microbatch_size(),
+            batch_size: u64::from(pace.batch_size),
+            share: context.ranks.share(u64::from(pace.batch_size)),
             phases,
             seed: context.seed,
             device: context.device.clone(),
@@ -97,6 +102,7 @@ impl DatasetBatches {
     fn open(&self, dataset: &Arc<ImageDataset>, nimg: u64) -> Result<Batches> {
         let options = OrderOptions::new(dataset.len(), (self.seed.0 & 0x7fff_ffff) as i64);
         let order = order(self.by_epoch, options, self.phases * nimg)?;
+        let order = of_share(order, self.batch_size, self.share.clone());
         Batches::start(Arc::clone(dataset), order, self.microbatch_size as usize)
     }
 }
@@ -104,6 +110,12 @@ impl DatasetBatches {
 /// The order of images after those that were seen.
 fn order(by_epoch: bool, options: OrderOptions, seen: u64) -> Result<Order> {
     if by_epoch { Order::edm2(options, seen) } else { Ok(Order::edm(options)?.skip_samples(seen)) }
+}
+
+/// Of an order that begins with a batch, what is in this share of every batch.
+fn of_share(order: Order, batch_size: u64, share: Range<u64>) -> impl Iterator<Item = usize> + Send {
+    let mine = move |(place, image): (u64, usize)| share.contains(&(place % batch_size)).then_some(image);
+    (0..).zip(order).filter_map(mine)
 }
 
 /// Classes drawn evenly, for a distillation without any dataset. `[n, classes]`
@@ -116,6 +128,25 @@ fn even_labels(draw: Draw, samples: Range<u64>, classes: usize, device: &Device)
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ranks_read_disjoint_shares_that_make_up_the_batches() {
+        let order = || order(false, OrderOptions::new(50, 3), 24).unwrap();
+        let whole: Vec<usize> = order().take(24).collect();
+        let share = |share: Range<u64>| of_share(order(), 12, share).take(6).collect::<Vec<usize>>();
+        let [first, second, third, fourth] = [0..3, 3..6, 6..9, 9..12].map(share);
+        let rows = [
+            &first[..3],
+            &second[..3],
+            &third[..3],
+            &fourth[..3],
+            &first[3..],
+            &second[3..],
+            &third[3..],
+            &fourth[3..],
+        ];
+        assert_eq!(rows.concat(), whole);
+    }
 
     #[test]
     fn edm2_shows_every_image_once_in_an_epoch_and_a_resumed_run_goes_on() {

@@ -62,6 +62,10 @@ impl Stage for Distill {
         network_file::trains_in(self.precision, device).map(drop)
     }
 
+    fn shared_by(&self, ranks: u32) -> Option<Objection> {
+        rules::shared_by(&self.pace(), ranks)
+    }
+
     fn tf32(&self) -> bool {
         self.tf32
     }
@@ -166,6 +170,10 @@ impl Stage for Distill {
 
     fn network(&self) -> Option<Network<'_>> {
         Some(Network::Of(&self.teacher))
+    }
+
+    fn is_spread(&self) -> bool {
+        true
     }
 
     fn run(&self, context: &mut Context<'_>) -> Result<Artifact> {

@@ -141,7 +141,7 @@ impl Evaluate {
             };
             let each = |done: usize| {
                 progress.at(trial * images + done as u64, &[]);
-                if context.stop.requested() { Err(Error::Interrupted) } else { Ok(()) }
+                if context.stops()? { Err(Error::Interrupted) } else { Ok(()) }
             };
             let draw = context.seed.at(Phase::Sample, trial);
             for (name, value) in scoring.measure(self.batch_size as usize, draw, make, each)? {
@@ -250,6 +250,10 @@ impl Stage for Evaluate {
 
     fn scores(&self) -> Option<Vec<String>> {
         Some(self.metric_names())
+    }
+
+    fn is_spread(&self) -> bool {
+        true
     }
 
     fn run(&self, context: &mut Context<'_>) -> Result<Artifact> {

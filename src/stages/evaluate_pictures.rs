@@ -125,12 +125,12 @@ pub(super) fn run(
     };
     let each = |done: usize| {
         progress.at(done as u64, &[]);
-        if context.stop.requested() { Err(Error::Interrupted) } else { Ok(()) }
+        if context.stops()? { Err(Error::Interrupted) } else { Ok(()) }
     };
     let draw = context.seed.at(Phase::Sample, 0);
     let measured = scoring.measure(stage.batch_size as usize, draw, make, each)?;
     progress.finish();
-    picture::write_set(&context.dir.join(picture::GRID), &pictures, count)?;
+    context.ranks.first(|| picture::write_set(&context.dir.join(picture::GRID), &pictures, count))?;
     let scores: IndexMap<String, Score> =
         measured.into_iter().map(|(name, value)| (name, Score::of_trials(vec![value]))).collect();
     Ok(ScoresArtifact { network: None, nfe: None, scores })

@@ -1,8 +1,9 @@
 //! `generate`: images from a network, one seed each.
 
-use std::{fs, path::Path};
+use std::{fs, ops::Range, path::Path};
 
-use burn::tensor::Device;
+use burn::tensor::{Device, TensorData};
+use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_inline_default::serde_inline_default;
@@ -17,6 +18,7 @@ use super::{
     seeds::{Rng, Seeds},
     snapshots,
     stage::{Input, Kind, Objection, Stage, Verb},
+    turns::Turns,
     work::Work,
     world::World,
 };
@@ -118,6 +120,10 @@ impl Stage for Generate {
         Work { images: self.seeds().list().ok().map(|seeds| seeds.len() as u64), ..Work::default() }
     }
 
+    fn is_spread(&self) -> bool {
+        true
+    }
+
     fn run(&self, context: &mut Context<'_>) -> Result<Artifact> {
         let context = &*context;
         let (_, artifact) = network_file::artifact(context, &self.network)?;
@@ -140,26 +146,24 @@ impl Stage for Generate {
         };
         let seeds = self.seeds().list()?;
         let folder = context.dir.join("images");
-        fs::create_dir_all(&folder).map_err(Error::io("create the folder", &folder))?;
+        let create = || fs::create_dir_all(&folder).map_err(Error::io("create the folder", &folder));
+        context.ranks.first(create)?;
         let mut npz: Option<NpzImageWriter> = None;
         let mut progress = Progress::new(context.name.as_str(), "images", 0, seeds.len() as u64);
-        let mut done = 0;
-        for chunk in seeds.chunks(self.batch_size as usize) {
+        let make = |range: Range<usize>| sampling.images(&seeds[range]);
+        let take = |range: Range<usize>, images: TensorData| {
             context.still_ours()?;
-            if context.stop.requested() {
-                progress.finish();
-                return Err(Error::Interrupted);
-            }
-            let images = sampling.images(chunk)?;
             let [_, c, h, w]: [usize; 4] = std::array::from_fn(|i| images.shape()[i]);
             let pixels: Vec<Pixels> = images
                 .as_bytes()
                 .chunks(c * h * w)
                 .map(|planes| Pixels::from_chw(planes, [c, h, w]))
                 .collect();
-            for (seed, pixels) in chunk.iter().zip(&pixels) {
-                write_png(&folder.join(format!("{seed:06}.png")), pixels)?;
-            }
+            // Compression is what takes long.
+            seeds[range]
+                .par_iter()
+                .zip(&pixels)
+                .try_for_each(|(seed, pixels)| write_png(&folder.join(format!("{seed:06}.png")), pixels))?;
             if self.npz && npz.is_none() {
                 let path = context.dir.join("images.npz");
                 npz = Some(NpzImageWriter::create(&path, [seeds.len(), h, w, c])?);
@@ -167,18 +171,26 @@ impl Stage for Generate {
             if let Some(npz) = &mut npz {
                 pixels.iter().try_for_each(|image| npz.write(&image.data))?;
             }
-            done += chunk.len();
+            Ok(())
+        };
+        let each = |done: usize| {
             progress.at(done as u64, &[]);
-        }
+            if done < seeds.len() && context.stops()? { Err(Error::Interrupted) } else { Ok(()) }
+        };
+        let chunk = self.batch_size as usize;
+        let made = Turns { total: seeds.len(), chunk }.go(&context.ranks, make, take, each);
         progress.finish();
-        let npz = npz.map(NpzImageWriter::finish).transpose()?;
-        let grid = snapshots::picture(&network, &codec, sampler, &context.device)?;
-        write_png(&context.dir.join(GRID), &grid)?;
+        made?;
+        context.ranks.first(|| {
+            let grid = snapshots::picture(&network, &codec, sampler, &context.device)?;
+            npz.map(NpzImageWriter::finish).transpose()?;
+            write_png(&context.dir.join(GRID), &grid)
+        })?;
         Ok(Artifact::Images(ImagesArtifact {
             images: seeds.len() as u64,
             folder: "images".into(),
             grid: GRID.into(),
-            npz: npz.map(|()| "images.npz".into()),
+            npz: (self.npz && !seeds.is_empty()).then(|| "images.npz".into()),
             nfe: sampler.nfe(),
         }))
     }

@@ -8,6 +8,7 @@ pub mod artifact;
 pub mod context;
 mod dataset_batches;
 mod dataset_file;
+mod detections;
 pub mod distill;
 pub mod download;
 pub mod evaluate;
@@ -37,6 +38,7 @@ pub mod stage;
 mod stats_jsonl;
 pub mod train_teacher;
 mod training_loop;
+mod turns;
 pub mod work;
 pub mod world;
 

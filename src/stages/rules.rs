@@ -48,6 +48,32 @@ fn microbatch_divides(batch_size: u32, microbatch_size: Option<u32>) -> Option<O
     Some(Objection::new("microbatch_size", problem).help(help))
 }
 
+/// Ranks have equally many micro-batches each.
+pub(super) fn shared_by(pace: &Pace<'_>, ranks: u32) -> Option<Objection> {
+    let (batch, micro, rounds) = (pace.batch_size, pace.microbatch_size(), pace.rounds());
+    if rounds.is_multiple_of(ranks) {
+        return None;
+    }
+    let falls = match rounds {
+        1 => format!("`batch_size` {batch} is one micro-batch"),
+        _ => format!("`batch_size` {batch} is {rounds} micro-batches of {micro}"),
+    };
+    let fitting = |micro: &u32| batch.is_multiple_of(*micro) && (batch / micro).is_multiple_of(ranks);
+    let fitting: Vec<String> =
+        (1..=micro).rev().filter(fitting).take(3).map(|micro| micro.to_string()).collect();
+    let counts: Vec<String> =
+        (2..=rounds).filter(|n| rounds.is_multiple_of(*n)).map(|n| n.to_string()).collect();
+    let sizes = match fitting.len() {
+        0 => format!("`batch_size` has to be a multiple of {ranks}: {}", batch.next_multiple_of(ranks)),
+        _ => format!("`microbatch_size` could be {}", fitting.join(", ")),
+    };
+    let or =
+        if counts.is_empty() { String::new() } else { format!("; or start {} ranks", counts.join(", ")) };
+    let field = if pace.microbatch_size.is_some() { "microbatch_size" } else { "batch_size" };
+    let problem = format!("{falls}, which {ranks} ranks cannot share equally");
+    Some(Objection::new(field, problem).help(format!("{sizes}{or}")))
+}
+
 /// An interval of zero would never end, one longer than the run never begins.
 fn interval(field: &str, every: Kimg, batch_size: u32) -> Option<Objection> {
     (every.nimg() == 0).then(|| {

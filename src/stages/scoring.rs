@@ -1,16 +1,17 @@
 //! `Scoring`: all metrics of one set of generated images, from one pass over them.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{ops::Range, path::PathBuf, sync::Arc};
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use indexmap::{IndexMap, IndexSet};
 
-use super::{context::Context, dataset_file, inception_weights};
+use super::{context::Context, dataset_file, detections::Detections, inception_weights, turns::Turns};
 use crate::{
     Error, Result,
     data::ImageDataset,
     location::Location,
     metrics::{Detect, DetectorName, Keep, Metric, Needs, Observed, Pixels, RandomConv, Statistics},
+    ranks::Ranks,
     seed::Draw,
     stage_name::StageName,
 };
@@ -60,6 +61,7 @@ pub(super) struct Scoring<'a> {
     real: Views,
     inception: Option<PathBuf>,
     device: Device,
+    ranks: Ranks,
 }
 
 impl<'a> Scoring<'a> {
@@ -75,6 +77,7 @@ impl<'a> Scoring<'a> {
             real: Views::new(),
             inception: inception.transpose()?,
             device: context.device.clone(),
+            ranks: context.ranks.clone(),
         })
     }
 
@@ -84,7 +87,7 @@ impl<'a> Scoring<'a> {
         &mut self,
         batch: usize,
         draw: Draw,
-        mut make: impl FnMut(std::ops::Range<usize>) -> Result<TensorData>,
+        mut make: impl FnMut(Range<usize>) -> Result<TensorData>,
         mut each: impl FnMut(usize) -> Result<()>,
     ) -> Result<IndexMap<String, f64>> {
         let mut keeps: IndexMap<_, Keep> = IndexMap::new();
@@ -93,47 +96,60 @@ impl<'a> Scoring<'a> {
             *keep = keep.or(needs.keep);
         }
         let mut views: Views = keeps.into_iter().map(|(of, keep)| (of, Observed::new(keep))).collect();
-        let total = images(self.metrics);
-        let mut done = 0;
-        while done < total {
-            let end = (done + batch.max(1)).min(total);
-            let images = make(done..end)?.convert::<f32>();
+        let keys: Vec<_> = views.keys().copied().collect();
+        let turns = Turns { total: images(self.metrics), chunk: batch };
+        let ranks = self.ranks.clone();
+        let detect = |range: Range<usize>| {
+            let open = keys.iter().filter(|(_, wanted)| *wanted > range.start);
+            let names: IndexSet<_> = open.map(|(name, _)| *name).collect();
+            let images = make(range)?.convert::<f32>();
             let images = Tensor::from_data(images, (&self.device, DType::F32));
-            self.look(&mut views, &images, done)?;
-            done = end;
-            each(done)?;
-        }
+            self.detections(names, &images)
+        };
+        let add = |range: Range<usize>, seen: Detections| {
+            for (name, seen) in seen.0 {
+                for (of, view) in views.iter_mut().filter(|(of, _)| of.0 == name && of.1 > range.start) {
+                    view.add(seen.first(range.len().min(of.1 - range.start)))?;
+                }
+            }
+            Ok(())
+        };
+        turns.go(&ranks, detect, add, &mut each)?;
         self.values(&views, draw)
     }
 
-    fn look(&mut self, views: &mut Views, images: &Tensor<4>, done: usize) -> Result<()> {
-        let n = images.dims()[0];
-        let open = |(_, wanted): &(DetectorName, usize)| *wanted > done;
-        let names: IndexSet<_> = views.keys().filter(|of| open(of)).map(|(name, _)| *name).collect();
-        for name in names {
-            let seen = self.detector(name, images)?.detect(images.clone())?;
-            for (of, view) in views.iter_mut().filter(|(of, _)| of.0 == name && open(of)) {
-                view.add(seen.first(n.min(of.1 - done)))?;
-            }
-        }
-        Ok(())
+    fn detections(
+        &mut self,
+        names: impl IntoIterator<Item = DetectorName>,
+        images: &Tensor<4>,
+    ) -> Result<Detections> {
+        let seen =
+            names.into_iter().map(|name| Ok((name, self.detector(name, images)?.detect(images.clone())?)));
+        seen.collect::<Result<_>>().map(Detections)
     }
 
     fn values(&mut self, views: &Views, draw: Draw) -> Result<IndexMap<String, f64>> {
-        let mut values = IndexMap::new();
         for metric in self.metrics {
-            let needs = metric.needs();
-            let real = self.real(metric)?;
-            values.extend(metric.measure(&views[&(needs.detector, needs.generated)], real, draw)?);
+            self.look_at_real(&metric.needs(), metric)?;
         }
-        Ok(values)
+        // Bits: what is not finite has no JSON.
+        let measured = self.ranks.first(|| {
+            let mut values: Vec<(String, u64)> = Vec::new();
+            for metric in self.metrics {
+                let needs = metric.needs();
+                let real = self.known(&needs).expect("looked at above");
+                let measured = metric.measure(&views[&(needs.detector, needs.generated)], real, draw)?;
+                values.extend(measured.into_iter().map(|(name, value)| (name, value.to_bits())));
+            }
+            Ok(values)
+        })?;
+        Ok(measured.into_iter().map(|(name, bits)| (name, f64::from_bits(bits))).collect())
     }
 
-    /// What is known of the real images for a metric; they are looked at where nothing is known yet.
-    fn real(&mut self, metric: &Metric) -> Result<&Observed> {
-        let needs = metric.needs();
-        if self.known(&needs).is_none() {
-            let (Some(dataset), Some(key)) = (self.dataset.clone(), self.looked_at(&needs)) else {
+    /// Looks at the real images for a metric, where nothing is known of them yet.
+    fn look_at_real(&mut self, needs: &Needs, metric: &Metric) -> Result<()> {
+        if self.known(needs).is_none() {
+            let (Some(dataset), Some(key)) = (self.dataset.clone(), self.looked_at(needs)) else {
                 return Err(Error::Unusable(format!(
                     "`{}` compares with real images: give `reference` or `statistics`",
                     metric.names()[0]
@@ -145,7 +161,7 @@ impl<'a> Scoring<'a> {
             let observed = self.observe(&dataset, key, keep)?;
             self.real.insert(key, observed);
         }
-        Ok(self.known(&needs).expect("observed above"))
+        Ok(())
     }
 
     /// What is known already of the real images.
@@ -170,17 +186,18 @@ impl<'a> Scoring<'a> {
         (name, count): (DetectorName, usize),
         keep: Keep,
     ) -> Result<Observed> {
-        let mut seen = Observed::new(keep);
-        for start in (0..count).step_by(BATCH) {
-            let indices: Vec<usize> = (start..(start + BATCH).min(count)).collect();
-            let batch = dataset.batch(&indices)?;
+        let mut observed = Observed::new(keep);
+        let ranks = self.ranks.clone();
+        let detect = |range: Range<usize>| {
+            let batch = dataset.batch(&range.collect::<Vec<_>>())?;
             let images = batch.raw(&self.device).ok_or_else(|| {
                 Error::Unusable(format!("`{}` holds no images to compare with", dataset.name()))
             })?;
-            let detected = self.detector(name, &images)?.detect(images.clone())?;
-            seen.add(detected)?;
-        }
-        Ok(seen)
+            self.detections([name], &images)
+        };
+        let add = |_, seen: Detections| seen.0.into_iter().try_for_each(|(_, seen)| observed.add(seen));
+        Turns { total: count, chunk: BATCH }.go(&ranks, detect, add, |_| Ok(()))?;
+        Ok(observed)
     }
 
     fn detector(&mut self, name: DetectorName, images: &Tensor<4>) -> Result<&dyn Detect> {
@@ -239,8 +256,9 @@ mod tests {
             real: Views::new(),
             inception: None,
             device: Device::flex(),
+            ranks: Ranks::alone(),
         };
-        let make = |range: std::ops::Range<usize>| {
+        let make = |range: Range<usize>| {
             let bytes: Vec<u8> =
                 range.clone().flat_map(|i| dataset.image(199 - i).unwrap().to_vec()).collect();
             Ok(TensorData::new(bytes, [range.len(), 1, 8, 8]))

@@ -24,6 +24,7 @@ use crate::{
     diffusion::{Codec, Sampler},
     formats::Digest,
     nn::Network,
+    ranks::Ranks,
     seed::Phase,
     training::{Keep, Snapshots},
 };
@@ -49,6 +50,7 @@ pub(super) struct Snapshooter<'a> {
     labels: Option<Vec<u32>>,
     scoring: Option<Scoring<'a>>,
     seed: crate::seed::Seed,
+    ranks: Ranks,
 }
 
 impl<'a> Snapshooter<'a> {
@@ -77,6 +79,7 @@ impl<'a> Snapshooter<'a> {
             labels: dataset.and_then(|dataset| dataset.classes()),
             scoring,
             seed: context.seed,
+            ranks: context.ranks.clone(),
         })
     }
 
@@ -87,11 +90,13 @@ impl<'a> Snapshooter<'a> {
         nimg: u64,
         memory: &mut Memory,
     ) -> Result<IndexMap<String, f64>> {
-        // Weights that make no images are not kept.
-        let picture = picture(network, &self.codec, &self.sampler, &self.device)?;
-        network_file::save(&weights(self.dir, nimg), network)?;
-        memory.snapshots.insert(nimg, Digest::of(&weights(self.dir, nimg))?);
-        write_png(&of_training(self.dir, nimg), &picture)?;
+        self.ranks.first(|| {
+            // Weights that make no images are not kept.
+            let picture = picture(network, &self.codec, &self.sampler, &self.device)?;
+            network_file::save(&weights(self.dir, nimg), network)?;
+            memory.snapshots.insert(nimg, Digest::of(&weights(self.dir, nimg))?);
+            write_png(&of_training(self.dir, nimg), &picture)
+        })?;
         let measured = self.measure(network, nimg)?;
         let value = measured.values().next().copied().filter(|value| value.is_finite());
         let first = self.settings.metrics.first();
@@ -107,7 +112,7 @@ impl<'a> Snapshooter<'a> {
         for old in old.into_iter().flatten() {
             let is_best = self.settings.keep == Keep::BestAndLast
                 && [memory.best, memory.best_but_last].into_iter().flatten().any(|(best, _)| best == old);
-            if self.settings.keep != Keep::All && old != nimg && !is_best {
+            if self.ranks.is_first() && self.settings.keep != Keep::All && old != nimg && !is_best {
                 // A leftover does no harm.
                 let _ = fs::remove_file(weights(self.dir, old));
                 memory.snapshots.shift_remove(&old);

@@ -58,6 +58,11 @@ pub trait Stage {
         Ok(())
     }
 
+    /// What speaks against so many ranks that share its batches equally.
+    fn shared_by(&self, _ranks: u32) -> Option<Objection> {
+        None
+    }
+
     /// Whether its products of fp32 may be rounded to TF32.
     fn tf32(&self) -> bool {
         false
@@ -111,6 +116,11 @@ pub trait Stage {
     /// The names of the values that it measures.
     fn scores(&self) -> Option<Vec<String>> {
         None
+    }
+
+    /// Whether ranks make it together. Otherwise the first one makes it alone.
+    fn is_spread(&self) -> bool {
+        false
     }
 
     /// Does the work in `context.dir` and describes the result. Continues from what an interrupted run left there.

@@ -55,6 +55,10 @@ impl Stage for TrainTeacher {
         network_file::compute_training(self.precision, &self.network, device).map(drop)
     }
 
+    fn shared_by(&self, ranks: u32) -> Option<Objection> {
+        rules::shared_by(&self.pace(), ranks)
+    }
+
     fn tf32(&self) -> bool {
         self.tf32
     }
@@ -96,6 +100,10 @@ impl Stage for TrainTeacher {
 
     fn network(&self) -> Option<Network<'_>> {
         Some(Network::Own(Some(&self.network), &Encoder::Rgb))
+    }
+
+    fn is_spread(&self) -> bool {
+        true
     }
 
     fn run(&self, context: &mut Context<'_>) -> Result<Artifact> {

@@ -1,14 +1,15 @@
 //! `TeacherTrainer`: a student and its average; and one iteration of teacher training.
 
+use burn::tensor::Tensor;
+
 use super::{batch::TeacherBatch, objective::TeacherObjective, recipe::TrainTeacher};
 use crate::{
-    Result,
+    Result, kernels,
     nn::Denoiser,
     seed::Phase,
     state_dict::StateDict,
     training::{
         AdamSettings, Average, Pending, Replicas, Sanitized, Student, Supply, Unread,
-        replicas::read,
         state::{join, nimg},
         student::Names,
     },
@@ -59,7 +60,7 @@ impl<D: Denoiser> TeacherTrainer<D> {
     /// still be on their way.
     ///
     /// # Errors
-    /// The dataset cannot be read.
+    /// The dataset cannot be read; another replica is lost.
     pub fn step(
         &mut self,
         supply: &mut impl Supply<MicroBatch = TeacherBatch>,
@@ -77,13 +78,14 @@ impl<D: Denoiser> TeacherTrainer<D> {
                 Ok((gradients, losses))
             },
         )?;
+        let sums = sums.reduced(replicas)?;
         let lr = self.recipe.lr_at(nimg);
-        let met = sums.gradients.map(|gradients| self.student.learn(gradients, lr, replicas));
+        let met = sums.gradients.map(|gradients| self.student.learn(gradients, lr));
         let ema_beta = self.ema.follow(self.student.flat(), nimg, batch_size);
         self.nimg += u64::from(batch_size);
 
-        let numbers = met.iter().map(Unread::numbers).collect();
-        Ok(Pending::new(read(vec![sums.report], numbers, replicas), move |mut numbers| {
+        let numbers = [sums.report].into_iter().chain(met.iter().map(Unread::numbers)).collect();
+        Ok(Pending::new(kernels::read(Tensor::cat(numbers, 0)), move |mut numbers| {
             let [loss, error] = std::array::from_fn(|_| numbers.next().expect("a report is two numbers"));
             let gradients = met.map_or_else(Sanitized::default, |met| met.sanitized(&mut numbers));
             TeacherIteration { nimg, loss, error, gradients, lr, ema_beta }

@@ -9,8 +9,11 @@ use burn::{
 };
 use indexmap::IndexMap;
 
-use super::{layout::Layout, parameters, sanitized::Unread};
-use crate::kernels::{self, WeightOrder};
+use super::{layout::Layout, parameters, replicas::Replicas, sanitized::Unread};
+use crate::{
+    Result,
+    kernels::{self, WeightOrder},
+};
 
 /// Gradients of one micro-batch by parameter name, flat, their values as the parameters' lie. A parameter that the loss does not depend on has none, and an
 /// optimizer leaves it alone.
@@ -107,10 +110,13 @@ impl GradientSum {
         Self { values: kernels::add_gathered(self.values, vec![(all, later.values)]), ..self }
     }
 
-    /// What `all` makes of the flat tensor.
-    #[must_use]
-    pub fn map(self, all: impl FnOnce(Tensor<1>) -> Tensor<1>) -> Self {
-        Self { values: all(self.values), ..self }
+    /// The sums over all replicas of the gradients, and of a few `numbers` that travel with them.
+    pub(super) fn reduced(self, numbers: Tensor<1>, replicas: &impl Replicas) -> Result<(Self, Tensor<1>)> {
+        let margin = self.layout.places().margin(numbers.dims()[0]);
+        let values = replicas.reduce(kernels::add_gathered(self.values, vec![(margin.clone(), numbers)]))?;
+        // A copy: a view would keep the gradients from being cleaned in place.
+        let numbers = kernels::view(&values, margin).mul_scalar(1.0);
+        Ok((Self { values, ..self }, numbers))
     }
 
     /// NaN becomes 0 and an infinity +-1e5; then, where a limit is given, every value is held within +-limit.

@@ -1,10 +1,10 @@
-//! `Replicas`: what the copies of one training have to agree on. Data parallelism will stand here.
+//! `Replicas`: what the copies of one training have to agree on.
 
 use std::ops::Range;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 
-use crate::kernels::{self, Reading};
+use crate::{Result, kernels, ranks::Ranks};
 
 /// The replicas of a training, as one of them sees the others.
 ///
@@ -19,7 +19,7 @@ use crate::kernels::{self, Reading};
 /// * the sum of the numbers of every round: losses, and how many samples were dropped. The divergence guard judges them,
 ///   and all replicas have to come to its one verdict.
 ///
-/// Both are added up in the order of a tree over the micro-batches' numbers. Where every replica has a run of it whose
+/// Both travel together, once in each phase, and are added up in the order of a tree over the micro-batches' numbers. Where every replica has a run of it whose
 /// length is a power of two, and `reduce` adds up in the order of a tree over the replicas, they learn bit for bit what
 /// one learns alone.
 ///
@@ -30,20 +30,18 @@ pub trait Replicas {
     /// The samples of a batch that are this replica's. Shares are disjoint, make up the batch, and have equally many rounds.
     fn share(&self, batch_size: u64) -> Range<u64>;
 
+    /// Whether there is but one: what it has is the sum.
+    fn are_one(&self) -> bool;
+
     /// The sum over all replicas of each value. All replicas call it equally often, each time with equally many values in
     /// the same order. The tensor has no tape.
-    fn reduce(&self, own: Tensor<1>) -> Tensor<1>;
+    ///
+    /// # Errors
+    /// Another replica is lost.
+    fn reduce(&self, own: Tensor<1>) -> Result<Tensor<1>>;
 }
 
-/// Numbers in the order given, in one read: the sums over all replicas of this one's `own`, then those `shared` ones that
-/// all replicas have alike.
-pub fn read(own: Vec<Tensor<1>>, shared: Vec<Tensor<1>>, replicas: &impl Replicas) -> Reading {
-    let mut all = vec![replicas.reduce(Tensor::cat(own, 0))];
-    all.extend(shared);
-    kernels::read(Tensor::cat(all, 0))
-}
-
-/// The only replica: every batch is its own, and what it has is the sum.
+/// The only replica: every batch is its own.
 #[derive(Clone, Copy, Debug)]
 pub struct Alone;
 
@@ -52,7 +50,32 @@ impl Replicas for Alone {
         0..batch_size
     }
 
-    fn reduce(&self, own: Tensor<1>) -> Tensor<1> {
-        own
+    fn are_one(&self) -> bool {
+        true
+    }
+
+    fn reduce(&self, own: Tensor<1>) -> Result<Tensor<1>> {
+        Ok(own)
+    }
+}
+
+/// One replica for each rank.
+impl Replicas for Ranks {
+    fn share(&self, batch_size: u64) -> Range<u64> {
+        let [rank, count] = [self.rank(), self.count()].map(|n| n as u64);
+        let share = batch_size / count;
+        rank * share..(rank + 1) * share
+    }
+
+    fn are_one(&self) -> bool {
+        Self::are_one(self)
+    }
+
+    fn reduce(&self, own: Tensor<1>) -> Result<Tensor<1>> {
+        let device = own.device();
+        let mut values: Vec<f32> = kernels::host(own).try_into_vec().expect("what is reduced is f32");
+        self.sum(&mut values)?;
+        let len = values.len();
+        Ok(Tensor::from_data(TensorData::new(values, [len]), &device))
     }
 }

@@ -31,15 +31,35 @@ pub struct Names {
     pub optimizer: &'static str,
 }
 
-/// What the rounds of a phase add up to; everything still on the device.
+/// What the rounds of a phase add up to, of one replica or of all; everything still on the device.
 #[derive(Debug)]
 pub struct Sums {
     /// The gradients; `None` where no round had any.
     pub gradients: Option<GradientSum>,
-    /// What each round reported.
+    /// What each of this replica's rounds reported.
     pub reports: Vec<Tensor<1>>,
     /// The reports, added up in the order of the gradients.
     pub report: Tensor<1>,
+}
+
+impl Sums {
+    /// The sums over all replicas, in one reduction.
+    ///
+    /// # Errors
+    /// Another replica is lost.
+    pub fn reduced(self, replicas: &impl Replicas) -> Result<Self> {
+        if replicas.are_one() {
+            return Ok(self);
+        }
+        let (gradients, report) = match self.gradients {
+            Some(gradients) => {
+                let (gradients, report) = gradients.reduced(self.report, replicas)?;
+                (Some(gradients), report)
+            }
+            None => (None, replicas.reduce(self.report)?),
+        };
+        Ok(Self { gradients, report, ..self })
+    }
 }
 
 impl<D: Denoiser> Student<D> {
@@ -94,9 +114,9 @@ impl<D: Denoiser> Student<D> {
         Ok(Sums { gradients: gradients.total(GradientSum::and), reports, report })
     }
 
-    /// One step along this replica's `gradients`: reduce, clean, clip, step. Says what that met with.
-    pub fn learn(&mut self, gradients: GradientSum, lr: f64, replicas: &impl Replicas) -> Unread {
-        let (gradients, met) = gradients.map(|own| replicas.reduce(own)).sanitize(self.clip_value);
+    /// One step along `gradients`, all replicas': clean, clip, step. Says what that met with.
+    pub fn learn(&mut self, gradients: GradientSum, lr: f64) -> Unread {
+        let (gradients, met) = gradients.sanitize(self.clip_value);
         self.flat.update(|values| self.optimizer.step(values, gradients, lr));
         met
     }

@@ -32,6 +32,15 @@ impl<S> Tree<S> {
         2 + runs.ilog2() as usize
     }
 
+    /// Whether so many equal shares of the leaves are sums of the tree's own: whoever adds them up by a tree over the
+    /// shares comes to the same bits.
+    pub fn splits_into(leaves: usize, shares: usize) -> bool {
+        let share = leaves / shares.max(1);
+        let run = Self::of(leaves).run;
+        // Two leaves are a run, and a pair of the tree.
+        shares <= 1 || (share * shares == leaves && share.is_power_of_two() && (share >= run || run == 2))
+    }
+
     /// Adds the next leaf: `leaf` makes a sum of it, or adds it to that of the leaf before; `add` adds the sum of later
     /// leaves to that of earlier ones.
     pub fn push(&mut self, leaf: impl FnOnce(Option<S>) -> S, add: impl Fn(S, S) -> S) {
@@ -97,6 +106,30 @@ mod tests {
                 tree.push(|_| (), |(), ()| ());
             }
             assert!(most <= Tree::<()>::sums(leaves), "{leaves} leaves: {most} sums");
+        }
+    }
+
+    /// All that the documentation of `splits_into` says, by trying it.
+    #[test]
+    fn it_knows_which_shares_are_its_own_sums() {
+        for leaves in 1..=64 {
+            for shares in (1..=leaves).filter(|shares| leaves % shares == 0) {
+                let equal = (0..20).all(|seed| {
+                    let value =
+                        |i: usize| ((i + 64 * seed) as f32 * 0.37).sin() * 10f32.powi((i * 7 % 9) as i32 - 4);
+                    let all: Vec<f32> = (0..leaves).map(value).collect();
+                    let parts = all.chunks(leaves / shares).map(|share| sum(share, leaves).unwrap());
+                    let mut level: Vec<f32> = parts.collect();
+                    while level.len() > 1 {
+                        level = level
+                            .chunks(2)
+                            .map(|pair| pair.iter().copied().reduce(|a, b| a + b).unwrap())
+                            .collect();
+                    }
+                    Some(level[0].to_bits()) == sum(&all, leaves).map(f32::to_bits)
+                });
+                assert_eq!(Tree::<f32>::splits_into(leaves, shares), equal, "{shares} shares of {leaves}");
+            }
         }
     }
 

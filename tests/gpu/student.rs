@@ -10,8 +10,7 @@ use sida::{
     seed::{Phase, Seed},
     state_dict::StateDict,
     training::{
-        AdamSettings, Alone, Average, Ema, GradientSum, Gradients, Sanitized, Student, state::join,
-        student::Names,
+        AdamSettings, Average, Ema, GradientSum, Gradients, Sanitized, Student, state::join, student::Names,
     },
 };
 
@@ -66,7 +65,7 @@ fn learnt(device: &Device) -> Result<(StateDict, Vec<Sanitized>), Failed> {
     let mut met = Vec::new();
     for step in 0..3 {
         let first = GradientSum::of(&layout, gradients(step, 0)).with(gradients(step, 1));
-        let unread = student.learn(first.and(GradientSum::of(&layout, gradients(step, 2))), 1e-3, &Alone);
+        let unread = student.learn(first.and(GradientSum::of(&layout, gradients(step, 2))), 1e-3);
         average.follow(student.flat(), 1000 * step, 64);
         let numbers: Vec<f64> = kernels::host(unread.numbers()).iter::<f64>().collect();
         met.push(unread.sanitized(&mut numbers.into_iter()));

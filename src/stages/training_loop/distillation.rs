@@ -9,6 +9,7 @@ use crate::{
     diffusion::{MultiStep, OneStep, Sampler},
     distill::{Distill, DistillSupply, Iteration, Networks, Objective, Trainer},
     nn::{Network, NetworkConfig},
+    ranks::Ranks,
     stages::{
         context::Context,
         dataset_batches::DatasetBatches,
@@ -20,7 +21,7 @@ use crate::{
     },
     state_dict::StateDict,
     terminal,
-    training::{Alone, Pending},
+    training::Pending,
 };
 
 /// Both phases of an iteration read a batch.
@@ -32,6 +33,7 @@ pub(in crate::stages) struct Distillation<'a> {
     recipe: &'a Distill,
     network: &'a NetworkConfig,
     batches: DatasetBatches,
+    ranks: Ranks,
     snapshooter: Snapshooter<'a>,
     image_shape: [usize; 3],
 }
@@ -67,6 +69,7 @@ impl<'a> Distillation<'a> {
         Ok(Self {
             image_shape: [network.img_channels(), side, side],
             batches: DatasetBatches::new(context, dataset, codec, network, recipe.pace(), PHASES),
+            ranks: context.ranks.clone(),
             trainer,
             recipe,
             network,
@@ -124,7 +127,7 @@ impl Training for Distillation<'_> {
     fn step(&mut self) -> Result<Pending<Iteration>> {
         let draws = self.batches.draws(self.recipe.augment, self.network);
         let mut supply = DistillSupply { recipe: self.recipe, image_shape: self.image_shape, draws };
-        self.trainer.step(&mut supply, &Alone)
+        self.trainer.step(&mut supply, &self.ranks)
     }
 
     fn quantities(&self, iteration: &Iteration) -> Vec<(&'static str, Quantity)> {

@@ -1,18 +1,21 @@
 //! The loop around every training: continue, step, report, save, stop.
 
+mod clock;
 pub(super) mod distillation;
 pub(super) mod teacher_training;
 
-use std::{path::Path, time::Instant};
+use std::{path::Path, thread::sleep, time::Duration};
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
+
+use clock::Clock;
 
 use super::{
     context::Context,
     guard::{self, Loss, Vitals, Watcher},
     progress::Progress,
-    stats_jsonl::{Period, Quantity, StatisticsFile, peak_memory_mib},
+    stats_jsonl::{Period, Quantity, StatisticsFile},
 };
 use crate::{
     Error, Result,
@@ -125,32 +128,36 @@ pub(super) fn run(
     context: &Context<'_>,
 ) -> Result<Memory> {
     let mut memory = resume(training, cadence, context)?;
-    let mut statistics = StatisticsFile::open(context.dir.join("stats.jsonl"), training.nimg())?;
-    let mut metrics = StatisticsFile::open(context.dir.join("metrics.jsonl"), training.nimg())?;
+    let ranks = &context.ranks;
+    let open = |name: &str| {
+        let nimg = training.nimg();
+        ranks.is_first().then(|| StatisticsFile::open(context.dir.join(name), nimg)).transpose()
+    };
+    let (mut statistics, mut metrics) = (open("stats.jsonl")?, open("metrics.jsonl")?);
     let mut progress = Progress::new(context.name.as_str(), "images", training.nimg(), cadence.duration);
-    let mut clock = Clock::start(training.nimg());
+    let mut clock = Clock::start(training.nimg(), ranks);
 
-    memory.guard.begin(training.spread());
+    if ranks.is_first() {
+        memory.guard.begin(training.spread());
+    }
     if training.nimg() == 0 && cadence.snapshots.is_some() {
         snapshot(training, &mut memory, &mut metrics, context)?;
     }
     // The last iteration, which is read when the next one is queued: a GPU never waits for the host to read.
     let mut unread = None;
     while training.nimg() < cadence.duration {
-        if context.stop.requested() {
+        if context.stops()? {
             note(training, unread.take(), &mut memory, &mut progress);
             progress.finish();
             memory.seconds += clock.since_counted();
-            // A state that may be about to diverge must not take the place of a good one.
-            if healthy(training, &memory, cadence) {
-                save(training, &memory, context)?;
-            }
+            save(training, &memory, cadence, context)?;
             return Err(Error::Interrupted);
         }
         let before = training.nimg();
-        let numbers = training.step()?;
+        let numbers = clock.own(|| training.step())?;
         context.still_ours()?;
         let nimg = training.nimg();
+        ranks.does(|| format!("`{}` at {}", context.name, Kimg::from_nimg(nimg)));
         let earlier = unread.replace(Unread { nimg, images: nimg - before, numbers });
         note(training, earlier, &mut memory, &mut progress);
         let last = nimg >= cadence.duration;
@@ -165,11 +172,16 @@ pub(super) fn run(
 
         if status {
             memory.seconds += clock.since_counted();
-            let vitals = training.vitals(&memory.period);
-            let mut line = clock.status(nimg, memory.seconds);
-            line.extend(vitals.spread.map(|spread| ("class_spread", spread)));
-            statistics.write(memory.period.line(line))?;
-            if let Some(seen) = memory.guard.look(&vitals, cadence.guard.rules()) {
+            let seen = ranks.first(|| {
+                let vitals = training.vitals(&memory.period);
+                let mut line = clock.status(nimg, memory.seconds);
+                line.extend(vitals.spread.map(|spread| ("class_spread", spread)));
+                if let Some(statistics) = &mut statistics {
+                    statistics.write(memory.period.line(line))?;
+                }
+                Ok(memory.guard.look(&vitals, cadence.guard.rules()))
+            })?;
+            if let Some(seen) = seen {
                 progress.finish();
                 return Err(diverged(context, nimg, seen));
             }
@@ -179,12 +191,14 @@ pub(super) fn run(
             memory.best_but_last = memory.best.filter(|_| !due);
             snapshot(training, &mut memory, &mut metrics, context)?;
         }
-        if checkpoint && healthy(training, &memory, cadence) {
+        if checkpoint {
             memory.seconds += clock.since_counted();
-            save(training, &memory, context)?;
+            save(training, &memory, cadence, context)?;
         }
     }
-    CheckpointStore::new(context.dir).keep(1);
+    if ranks.is_first() {
+        CheckpointStore::new(context.dir).keep(1);
+    }
     progress.finish();
     Ok(memory)
 }
@@ -221,21 +235,69 @@ fn healthy(training: &impl Training, Memory { period, guard, .. }: &Memory, cade
     guard.approves(&training.vitals(period), cadence.guard.rules())
 }
 
+/// How a training goes on: as rank 0 found it.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+enum Start {
+    /// From nothing.
+    Afresh,
+    /// From the checkpoint of so many images, of its own or of a shorter run; and whether the snapshot of that moment is
+    /// to be taken again.
+    At { nimg: u64, of_shorter: bool, remake: bool },
+}
+
 fn resume(training: &mut impl Training, cadence: Cadence<'_>, context: &Context<'_>) -> Result<Memory> {
+    let mut found = None;
+    let start = context.ranks.first(|| {
+        let (start, checkpoint) = begin(cadence, context)?;
+        found = checkpoint;
+        Ok(start)
+    })?;
+    let Start::At { nimg, of_shorter, remake } = start else { return Ok(Memory::default()) };
+    let checkpoint = match found {
+        Some(checkpoint) => checkpoint,
+        None => as_rank_0_has_it(nimg, of_shorter, context)?,
+    };
+    let mut memory = checkpoint.progress;
+    training.restore(&checkpoint.state, &format!("`{}`", terminal::path(&checkpoint.path)))?;
+    terminal::note(&format!("  {}: continues at {}", context.name, Kimg::from_nimg(nimg)));
+    if remake {
+        training.snapshot(&mut memory)?;
+    }
+    Ok(memory)
+}
+
+/// The checkpoint that rank 0 goes on from, on another rank: a network's file system may be slow to show it.
+fn as_rank_0_has_it(nimg: u64, of_shorter: bool, context: &Context<'_>) -> Result<Checkpoint<Memory>> {
+    let shorter = context.continue_from.as_deref().filter(|_| of_shorter);
+    let store = CheckpointStore::new(shorter.unwrap_or(context.dir));
+    for _ in 0..100 {
+        match store.latest(nimg)? {
+            Some(checkpoint) if checkpoint.nimg == nimg => return Ok(checkpoint),
+            _ => sleep(Duration::from_millis(100)),
+        }
+    }
+    let (dir, kimg) = (terminal::path(context.dir), Kimg::from_nimg(nimg));
+    Err(Error::Unusable(format!("`{dir}` does not show the checkpoint of {kimg} that rank 0 goes on from")))
+}
+
+/// Where a training begins.
+fn begin(cadence: Cadence<'_>, context: &Context<'_>) -> Result<(Start, Option<Checkpoint<Memory>>)> {
     let store = CheckpointStore::new(context.dir);
     // Its own last one may lie a batch beyond the duration.
     let mut found: Option<Checkpoint<Memory>> = store.latest(u64::MAX)?;
+    let mut of_shorter = false;
     if found.is_none()
         && let Some(shorter) = &context.continue_from
     {
         found =
             CheckpointStore::new(shorter).latest(cadence.duration)?.and_then(|c| as_if_longer(c, shorter));
-        if found.is_some() {
+        of_shorter = found.is_some();
+        if of_shorter {
             super::snapshots::adopt(shorter, context.dir)?;
         }
     }
-    let Some(checkpoint) = found else { return Ok(Memory::default()) };
-    let mut memory = checkpoint.progress;
+    let Some(checkpoint) = found else { return Ok((Start::Afresh, None)) };
+    let memory = &checkpoint.progress;
     // The weights that will be handed on may have been damaged, or deleted by somebody.
     let handed_on = memory.best.map_or(checkpoint.nimg, |(nimg, _)| nimg);
     let is_there = memory.best.is_some() || checkpoint.nimg >= cadence.duration;
@@ -244,15 +306,10 @@ fn resume(training: &mut impl Training, cadence: Cadence<'_>, context: &Context<
         tracing::warn!("{}: {problem}: it is made again", context.name);
         if handed_on != checkpoint.nimg {
             store.keep(0);
-            return Ok(Memory::default());
+            return Ok((Start::Afresh, None));
         }
     }
-    training.restore(&checkpoint.state, &format!("`{}`", terminal::path(&checkpoint.path)))?;
-    terminal::note(&format!("  {}: continues at {}", context.name, Kimg::from_nimg(checkpoint.nimg)));
-    if lost.is_some() {
-        training.snapshot(&mut memory)?;
-    }
-    Ok(memory)
+    Ok((Start::At { nimg: checkpoint.nimg, of_shorter, remake: lost.is_some() }, Some(checkpoint)))
 }
 
 /// A shorter run ended with a snapshot that a longer one may not take. If that was its best, the best before it counts,
@@ -265,21 +322,31 @@ fn as_if_longer(mut checkpoint: Checkpoint<Memory>, shorter: &Path) -> Option<Ch
     Some(checkpoint)
 }
 
-/// Saves the state. One that holds a NaN must not take the place of a good one.
-fn save(training: &impl Training, memory: &Memory, context: &Context<'_>) -> Result<()> {
-    context.still_ours()?;
-    let (nimg, state) = (training.nimg(), training.state());
-    let bad = state.iter().find_map(|(name, data)| Some((name, not_finite(data)?)));
-    match bad {
-        Some((name, value)) => Err(diverged(context, nimg, format!("`{name}` holds {value}"))),
-        None => CheckpointStore::new(context.dir).save(nimg, &state, memory),
-    }
+/// Saves the state. One that may be about to diverge, or holds a NaN, must not take the place of a good one.
+fn save(
+    training: &impl Training,
+    memory: &Memory,
+    cadence: Cadence<'_>,
+    context: &Context<'_>,
+) -> Result<()> {
+    context.ranks.first(|| {
+        if !healthy(training, memory, cadence) {
+            return Ok(());
+        }
+        context.still_ours()?;
+        let (nimg, state) = (training.nimg(), training.state());
+        let bad = state.iter().find_map(|(name, data)| Some((name, not_finite(data)?)));
+        match bad {
+            Some((name, value)) => Err(diverged(context, nimg, format!("`{name}` holds {value}"))),
+            None => CheckpointStore::new(context.dir).save(nimg, &state, memory),
+        }
+    })
 }
 
 fn snapshot(
     training: &mut impl Training,
     memory: &mut Memory,
-    metrics: &mut StatisticsFile,
+    metrics: &mut Option<StatisticsFile>,
     context: &Context<'_>,
 ) -> Result<()> {
     let nimg = training.nimg();
@@ -289,7 +356,7 @@ fn snapshot(
         }
         other => other,
     })?;
-    if !measured.is_empty() {
+    if let Some(metrics) = metrics.as_mut().filter(|_| !measured.is_empty()) {
         let kimg = Kimg::from_nimg(nimg).0;
         let mut line = Period::default().line([("nimg", nimg as f64), ("kimg", kimg)]);
         line.extend(measured.into_iter().map(|(name, value)| (name, value.into())));
@@ -311,41 +378,6 @@ fn diverged(context: &Context<'_>, nimg: u64, seen: String) -> Error {
         stage: context.name.to_string(),
         kimg: Kimg::from_nimg(nimg).0,
         seen: format!("{seen}; {kept}; a lower learning rate is the usual remedy"),
-    }
-}
-
-/// Wall time, of the whole training and of the last status period.
-struct Clock {
-    counted: Instant,
-    status: Instant,
-    status_nimg: u64,
-}
-
-impl Clock {
-    fn start(nimg: u64) -> Self {
-        Self { counted: Instant::now(), status: Instant::now(), status_nimg: nimg }
-    }
-
-    /// Seconds since the last call.
-    fn since_counted(&mut self) -> f64 {
-        let seconds = self.counted.elapsed().as_secs_f64();
-        self.counted = Instant::now();
-        seconds
-    }
-
-    fn status(&mut self, nimg: u64, seconds: f64) -> Vec<(&'static str, f64)> {
-        let kimg = Kimg::from_nimg(nimg - self.status_nimg).0.max(1e-9);
-        let elapsed = self.status.elapsed().as_secs_f64();
-        (self.status, self.status_nimg) = (Instant::now(), nimg);
-        let mut line = vec![
-            ("nimg", nimg as f64),
-            ("kimg", Kimg::from_nimg(nimg).0),
-            ("seconds", seconds),
-            ("seconds_per_kimg", elapsed / kimg),
-            ("images_per_second", 1000.0 * kimg / elapsed.max(1e-9)),
-        ];
-        line.extend(peak_memory_mib().map(|mib| ("peak_memory_mib", mib)));
-        line
     }
 }
 

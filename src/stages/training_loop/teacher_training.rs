@@ -9,6 +9,7 @@ use crate::{
     data::ImageDataset,
     diffusion::{Codec, Sampler},
     nn::Network,
+    ranks::Ranks,
     seed::Phase,
     stages::{
         context::Context,
@@ -21,7 +22,7 @@ use crate::{
     },
     state_dict::StateDict,
     teach::{TeacherIteration, TeacherObjective, TeacherSupply, TeacherTrainer, TrainTeacher},
-    training::{Alone, Pending},
+    training::Pending,
 };
 
 /// An iteration reads one batch.
@@ -33,6 +34,7 @@ pub(in crate::stages) struct TeacherTraining<'a> {
     pub(in crate::stages) trainer: TeacherTrainer<Network>,
     recipe: &'a TrainTeacher,
     batches: DatasetBatches,
+    ranks: Ranks,
     snapshooter: Option<Snapshooter<'a>>,
     values_per_image: usize,
 }
@@ -58,6 +60,7 @@ impl<'a> TeacherTraining<'a> {
         Ok(Self {
             trainer: TeacherTrainer::new(recipe.clone(), TeacherObjective::new(recipe), network),
             batches: DatasetBatches::new(context, dataset, Codec::Rgb, config, recipe.pace(), PHASES),
+            ranks: context.ranks.clone(),
             recipe,
             snapshooter: snapshooter.transpose()?,
             values_per_image,
@@ -96,7 +99,7 @@ impl Training for TeacherTraining<'_> {
     fn step(&mut self) -> Result<Pending<TeacherIteration>> {
         let draws = self.batches.draws(self.recipe.augment, &self.recipe.network);
         let mut supply = TeacherSupply { recipe: self.recipe, draws };
-        self.trainer.step(&mut supply, &Alone)
+        self.trainer.step(&mut supply, &self.ranks)
     }
 
     fn quantities(&self, iteration: &TeacherIteration) -> Vec<(&'static str, Quantity)> {

@@ -7,6 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::*;
 use crate::{
     kernels,
+    ranks::Ranks,
     report::Invocation,
     seed::Seed,
     stage_name::StageName,
@@ -124,6 +125,7 @@ fn run_in(dir: &Path, cadence: Cadence<'_>, mut training: Told) -> (Result<Memor
         elsewhere: IndexMap::new(),
         stop: &stop,
         lease: None,
+        ranks: Ranks::alone(),
     };
     let ended = run(&mut training, cadence, &context);
     let tells = tells.lock().unwrap().clone();
