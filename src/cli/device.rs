@@ -78,6 +78,14 @@ fn cpu() -> (Device, String) {
     (Device::flex(), name)
 }
 
+/// What a device is called, without what makes no difference to its numbers.
+pub(super) fn kind(name: &str) -> &str {
+    match name.strip_prefix("CPU, ").and_then(|rest| rest.split_once(", ")) {
+        Some((_, set)) => set,
+        None => name,
+    }
+}
+
 /// By what a GPU is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Interface {
@@ -229,6 +237,13 @@ pub(super) fn gpus() -> Vec<Gpu> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn threads_make_no_other_kind_of_device() {
+        assert_eq!(kind("CPU, 2 threads, AVX-512"), kind("CPU, 1 thread, AVX-512"));
+        assert_ne!(kind("CPU, 1 thread, AVX-512"), kind("CPU, 1 thread, AVX2"));
+        assert_eq!(kind("NVIDIA H100, cuda"), "NVIDIA H100, cuda");
+    }
 
     #[test]
     fn a_word_that_names_no_device_is_refused_with_what_there_is() {

@@ -61,6 +61,11 @@ impl Crew {
         self.place.as_ref().map_or(self.wanted, |place| place.ranks)
     }
 
+    /// Whether this process writes what is shared.
+    pub(super) fn is_first(&self) -> bool {
+        self.place.as_ref().is_none_or(|place| place.rank == 0)
+    }
+
     /// The number of this process' device among those of its machine; `None` where it is alone.
     pub(super) fn local_rank(&self) -> Option<usize> {
         let place = self.place.as_ref().map(|place| place.local_rank);
@@ -165,6 +170,27 @@ impl Drop for Crew {
             let _ = child.wait();
         }
     }
+}
+
+/// Ranks compute on devices of one kind: others round differently, and their weights would drift apart.
+///
+/// # Errors
+/// `Usage` on every rank where they do not; `RankLost`.
+pub(super) fn same_kind(ranks: &Ranks, kind: &str) -> Result<()> {
+    let all = ranks.gather(kind.as_bytes().to_vec())?;
+    let differs = ranks.tell(|| {
+        let other = all.iter().position(|other| *other != all[0])?;
+        let [first, other_kind] =
+            [&all[0], &all[other]].map(|kind| String::from_utf8_lossy(kind).into_owned());
+        Some(format!(
+            "the ranks compute on devices of different kinds: rank 0 on {first}, rank {other} on {other_kind}"
+        ))
+    })?;
+    differs.map_or(Ok(()), |problem| {
+        Err(Error::Usage(format!(
+            "{problem}; their numbers would drift apart. Of processors, `SIDA_KERNELS` chooses the kind"
+        )))
+    })
 }
 
 fn cannot(what: &str, error: std::io::Error) -> Error {

@@ -14,7 +14,7 @@ use super::{
     args::{PlaceArgs, cache},
     baseline, device, github, invocation,
     points::PointArgs,
-    ranks::Crew,
+    ranks::{self, Crew},
     run_sweep, show, summary,
 };
 use crate::{
@@ -57,7 +57,12 @@ pub(super) fn run(
     let source = Source::read(file)?;
     let settings = args.settings()?;
     let dir = args.runs().join(source.name());
-    let refused = |error: &Error| outcome::refused(&dir, &source.name(), error);
+    let is_first = crew.is_first();
+    let refused = |error: &Error| {
+        if is_first {
+            outcome::refused(&dir, &source.name(), error);
+        }
+    };
     let parsed = if choice.record.is_some() {
         source.parse_without_baselines(&settings)
     } else {
@@ -71,6 +76,7 @@ pub(super) fn run(
         refused(error);
     };
     let (device, device_name) = device::choose_for(crew.local_rank(), asked).inspect_err(fail)?;
+    ranks::same_kind(&ranks, device::kind(&device_name)).inspect_err(fail)?;
     let places = Places { runs: args.runs(), cache: cache(), search: source.search.clone() };
     let mut executor = Stages {
         device,

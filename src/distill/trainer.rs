@@ -213,6 +213,11 @@ impl<D: Denoiser> Trainer<D> {
         self.generator_ema.network()
     }
 
+    /// A number that other weights of the students do not have.
+    pub fn fingerprint(&self) -> u64 {
+        self.fake_score.flat().fingerprint().rotate_left(1) ^ self.generator.flat().fingerprint()
+    }
+
     /// Everything that changes, as named tensors: the parts of both students, the average, `nimg`.
     pub fn state(&self) -> StateDict {
         let [fake_score, fake_score_optimizer] = self.fake_score.state();

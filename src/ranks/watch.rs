@@ -193,9 +193,14 @@ impl Watch {
             format!("; the last that was heard of it: {doing}")
         };
         let words = if silent {
-            format!("it was not heard of for {} s{last}", SILENCE.as_secs())
+            format!(
+                "it was not heard of for {} s{last}; the same command continues from the last checkpoint",
+                SILENCE.as_secs()
+            )
         } else {
-            format!("it ended without a word (killed, or out of memory?){last}")
+            format!(
+                "it ended without a word (killed, or out of memory?){last}; the same command continues from the last checkpoint"
+            )
         };
         Lost { rank, host: self.hosts[rank].clone(), words }
     }

@@ -102,6 +102,11 @@ impl<D: Denoiser> TeacherTrainer<D> {
         self.ema.network()
     }
 
+    /// A number that other weights of the network do not have.
+    pub fn fingerprint(&self) -> u64 {
+        self.student.flat().fingerprint()
+    }
+
     /// Everything that changes, as named tensors: `network/`, `ema/`, `optimizer/`, `nimg`.
     pub fn state(&self) -> StateDict {
         let [network, optimizer] = self.student.state();

@@ -26,6 +26,8 @@ struct Filled<D> {
     values: Tensor<1>,
 }
 
+/// Values of a fingerprint's row; flat tensors have a multiple of it.
+const ROW: usize = 128;
 const TAKEN: &str = "there are no values only while they are being replaced";
 
 impl<D: Denoiser> Flat<D> {
@@ -45,6 +47,13 @@ impl<D: Denoiser> Flat<D> {
     /// The values of all parameters.
     pub fn values(&self) -> &Tensor<1> {
         &self.filled.as_ref().expect(TAKEN).values
+    }
+
+    /// A number that other values do not have, but by a chance of nothing: the hash of the sums of their rows.
+    pub fn fingerprint(&self) -> u64 {
+        let rows = self.values().clone().reshape([-1, ROW as i32]).sum_dim(1);
+        let hash = blake3::hash(kernels::host(rows).as_bytes());
+        u64::from_le_bytes(*hash.as_bytes().first_chunk().expect("a hash has 32 bytes"))
     }
 
     /// Where each parameter lies.
@@ -113,6 +122,13 @@ mod tests {
         assert_eq!(flat.state()["std"], TensorData::from([2f32]));
         flat.update(|values| values + 1.0);
         assert_eq!(all(flat.network()), [3.0, 3.0, 7.0]);
+    }
+
+    #[test]
+    fn a_fingerprint_sees_the_last_bit() {
+        let of = |mean: f32| Flat::new(Gaussian::with_logvar(mean, 2.0, 3.0)).fingerprint();
+        assert_eq!(of(1.0), of(1.0));
+        assert_ne!(of(1.0), of(1.0f32.next_up()));
     }
 
     #[test]

@@ -164,6 +164,10 @@ impl Training for Distillation<'_> {
         &["fake_score_loss", "generator_loss"]
     }
 
+    fn fingerprint(&self) -> u64 {
+        self.trainer.fingerprint()
+    }
+
     fn state(&self) -> StateDict {
         self.trainer.state()
     }

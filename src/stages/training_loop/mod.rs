@@ -24,7 +24,7 @@ use crate::{
     kimg::Kimg,
     state_dict::{StateDict, not_finite},
     terminal,
-    training::{Guard, Pace, Pending, Snapshots},
+    training::{Guard, Pace, Pending, Snapshots, Tree},
 };
 
 /// What the loop asks of a training.
@@ -48,6 +48,8 @@ pub(super) trait Training {
     }
     /// The quantities that a line of progress shows.
     fn headline(&self) -> &'static [&'static str];
+    /// A number that other weights of what learns do not have.
+    fn fingerprint(&self) -> u64;
     /// Everything that training changes.
     fn state(&self) -> StateDict;
     /// Continues from a state; `origin` names it in errors.
@@ -94,6 +96,8 @@ impl Memory {
 /// When what happens, in images.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cadence<'a> {
+    /// Micro-batches of an iteration.
+    pub(super) rounds: u32,
     pub(super) duration: u64,
     pub(super) status: u64,
     pub(super) checkpoint: u64,
@@ -104,6 +108,7 @@ pub(super) struct Cadence<'a> {
 impl<'a> From<Pace<'a>> for Cadence<'a> {
     fn from(pace: Pace<'a>) -> Self {
         Self {
+            rounds: pace.rounds(),
             duration: pace.duration_kimg.nimg(),
             status: pace.status_every_kimg.nimg(),
             checkpoint: pace.checkpoint_every_kimg.nimg(),
@@ -127,6 +132,7 @@ pub(super) fn run(
     cadence: Cadence<'_>,
     context: &Context<'_>,
 ) -> Result<Memory> {
+    say_how_sums_differ(cadence.rounds as usize, context);
     let mut memory = resume(training, cadence, context)?;
     let ranks = &context.ranks;
     let open = |name: &str| {
@@ -172,6 +178,7 @@ pub(super) fn run(
 
         if status {
             memory.seconds += clock.since_counted();
+            same_weights(training, context)?;
             let seen = ranks.first(|| {
                 let vitals = training.vitals(&memory.period);
                 let mut line = clock.status(nimg, memory.seconds);
@@ -233,6 +240,35 @@ fn healthy(training: &impl Training, Memory { period, guard, .. }: &Memory, cade
         return !guard.is_suspicious();
     }
     guard.approves(&training.vitals(period), cadence.guard.rules())
+}
+
+/// Says so where ranks cannot add up what one rank would.
+fn say_how_sums_differ(rounds: usize, context: &Context<'_>) {
+    let ranks = context.ranks.count();
+    if !Tree::<()>::splits_into(rounds, ranks) {
+        terminal::note(&format!(
+            "  {}: {ranks} ranks add up the gradients of {rounds} micro-batches in another order than one rank: results are \
+             the same but for rounding",
+            context.name
+        ));
+    }
+}
+
+/// Ranks take equal steps from equal weights. Where one does not, as on a card that computes wrongly, nothing that they come
+/// to means anything.
+fn same_weights(training: &impl Training, context: &Context<'_>) -> Result<()> {
+    if context.ranks.are_one() {
+        return Ok(());
+    }
+    let all = context.ranks.gather(training.fingerprint().to_le_bytes().to_vec())?;
+    context.ranks.first(|| match all.iter().position(|other| *other != all[0]) {
+        None => Ok(()),
+        Some(rank) => Err(Error::Unusable(format!(
+            "the weights of rank {rank} are not those of rank 0 at {}: do all ranks have the same kind of device, and does \
+             each compute right (`sida doctor`)? The last checkpoint is older",
+            Kimg::from_nimg(training.nimg())
+        ))),
+    })
 }
 
 /// How a training goes on: as rank 0 found it.

@@ -121,6 +121,10 @@ impl Training for TeacherTraining<'_> {
         &["loss"]
     }
 
+    fn fingerprint(&self) -> u64 {
+        self.trainer.fingerprint()
+    }
+
     fn state(&self) -> StateDict {
         self.trainer.state()
     }

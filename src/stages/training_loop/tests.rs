@@ -83,6 +83,10 @@ impl Training for Told {
         &["loss"]
     }
 
+    fn fingerprint(&self) -> u64 {
+        self.nimg
+    }
+
     fn state(&self) -> StateDict {
         self.tell("save");
         [("nimg".to_owned(), TensorData::from([self.nimg as f32]))].into_iter().collect()
@@ -133,6 +137,7 @@ fn run_in(dir: &Path, cadence: Cadence<'_>, mut training: Told) -> (Result<Memor
 }
 
 const CADENCE: Cadence<'_> = Cadence {
+    rounds: 1,
     duration: 56,
     status: 24,
     checkpoint: 40,
