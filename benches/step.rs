@@ -4,12 +4,13 @@
 //! `cargo bench --bench step [-- NETWORK] [WORK]` prints medians. `--serve NETWORK WORK PRECISION [BATCH]` waits for
 //! numbers on stdin and answers each with the seconds that so many steps took, so that `compare.py` can take turns with
 //! PyTorch; its first line is the number of parameters. `--peak` prints the operations per second of a product of large
-//! matrices. The network `inception` is served only, with the weights that `SIDA_INCEPTION` names.
+//! matrices. `--shared NETWORK WORK` serves steps of two micro-batches, which ranks share where the environment makes this
+//! process one of several, for `ranks.py`. The network `inception` is served only, with the weights that `SIDA_INCEPTION` names.
 
 use std::{
     io::{BufRead, Write},
     ops::Range,
-    sync::LazyLock,
+    sync::{Arc, LazyLock},
     time::Instant,
 };
 
@@ -25,6 +26,7 @@ use sida::{
     formats::safetensors,
     kernels::{self, InstructionSet, Recycler},
     nn::{Condition, Denoiser, Dropout, InceptionInput, InceptionV3, Network, NetworkConfig},
+    ranks::{Claim, PATIENCE, Place, Ranks},
     seed::{Draw, Phase, Seed},
     state_dict::StateDict,
     teach::{TeacherBatch, TeacherObjective, TeacherTrainer, TrainTeacher},
@@ -83,6 +85,7 @@ fn main() {
             let batch = args.get(4).map(|batch| batch.parse().expect("a number of images"));
             return serve(&args[1], &args[2], Arithmetic::named(&args[3]), batch);
         }
+        Some("--shared") => return shared(&args[1], &args[2]),
         Some("--peak") => return println!("{}", peak()),
         _ => {}
     }
@@ -136,6 +139,43 @@ fn serve(name: &str, work: &str, arithmetic: Arithmetic, batch: Option<usize>) {
     }
 }
 
+/// Steps of two micro-batches: those of rank 0 are asked for on stdin, and the others take part.
+fn shared(name: &str, work: &str) {
+    let ranks = match Place::of(&|name| std::env::var(name).ok()).expect("a consistent environment") {
+        None => Ranks::alone(),
+        Some(place) => {
+            let (rank, ranks) = (place.rank, place.ranks);
+            let claim =
+                Claim { rank, ranks, host: String::new(), pid: std::process::id(), alike: Vec::new() };
+            Ranks::meet(&place, &claim, "", PATIENCE, Arc::default()).expect("the other ranks")
+        }
+    };
+    let (batch, config, network, mut supply) = made(name, Arithmetic::default(), None);
+    let recipe = Distill {
+        batch_size: 2 * batch as u32,
+        microbatch_size: Some(batch as u32),
+        ..recipe(work, batch, Arithmetic::default())
+    };
+    let mut trainer =
+        Trainer::new(recipe.clone(), Objective::new(&recipe, &config), Networks::of(network, None));
+    let mut step = || drop(trainer.step(&mut supply, &ranks).expect("constant draws").wait());
+    let mut lines = std::io::stdin().lock().lines();
+    loop {
+        let count = ranks.tell(|| {
+            lines.next().map_or(0, |line| line.expect("a line").trim().parse().expect("a number of steps"))
+        });
+        let count: u32 = count.expect("rank 0");
+        if count == 0 {
+            return ranks.part();
+        }
+        let seconds = seconds(&mut step, count as usize);
+        if ranks.is_first() {
+            println!("{seconds}");
+            std::io::stdout().flush().expect("stdout can be written");
+        }
+    }
+}
+
 fn peak() -> f64 {
     const SIDE: usize = 2048;
     let random = || Tensor::<2>::random([SIDE, SIDE], Distribution::Default, &device());
@@ -178,14 +218,7 @@ fn prepare(name: &str, work: &str, arithmetic: Arithmetic, batch: Option<usize>)
             drop(network.outputs(images.clone(), InceptionInput::Tensorflow).features_2048.into_data());
         });
     }
-    let (_, usual, config) =
-        networks().into_iter().find(|(n, _, _)| *n == name).unwrap_or_else(|| panic!("no network `{name}`"));
-    let batch = batch.unwrap_or(usual);
-    let config: NetworkConfig = serde_json::from_value(config).expect("settings of a network");
-    let draw = Seed(0).at(Phase::Sample, 0);
-    let network = config.init(draw, &device()).expect("settings that make sense");
-    let network = network.with_compute(arithmetic.precision.dtype());
-    let mut supply = Constant { shape: [batch, config.img_channels(), config.img_resolution()], draw };
+    let (batch, config, network, mut supply) = made(name, arithmetic, batch);
     match work {
         "generate" => {
             let latents = supply.normals("z") * 2.5;
@@ -210,6 +243,23 @@ fn prepare(name: &str, work: &str, arithmetic: Arithmetic, batch: Option<usize>)
             Box::new(move || drop(trainer.step(&mut supply, &Alone).expect("constant draws").wait()))
         }
     }
+}
+
+/// A network with its batch, its settings and its draws.
+fn made(
+    name: &str,
+    arithmetic: Arithmetic,
+    batch: Option<usize>,
+) -> (usize, NetworkConfig, Network, Constant) {
+    let (_, usual, config) =
+        networks().into_iter().find(|(n, _, _)| *n == name).unwrap_or_else(|| panic!("no network `{name}`"));
+    let batch = batch.unwrap_or(usual);
+    let config: NetworkConfig = serde_json::from_value(config).expect("settings of a network");
+    let draw = Seed(0).at(Phase::Sample, 0);
+    let network = config.init(draw, &device()).expect("settings that make sense");
+    let network = network.with_compute(arithmetic.precision.dtype());
+    let supply = Constant { shape: [batch, config.img_channels(), config.img_resolution()], draw };
+    (batch, config, network, supply)
 }
 
 fn recipe(work: &str, batch: usize, arithmetic: Arithmetic) -> Distill {

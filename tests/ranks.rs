@@ -23,7 +23,7 @@ const PIPELINE: &str = "tests/pipelines/quickstart-small.yaml";
 fn arguments() -> Vec<String> {
     let mut all: Vec<String> = ["run", PIPELINE, "--device", "cpu"].map(str::to_owned).into();
     for stage in ["teacher.train_teacher", "sid.distill", "sida.distill", "sid2a.distill"] {
-        all.extend(["--set".to_owned(), format!("stages.{stage}.microbatch_size=8")]);
+        all.extend(["--set".to_owned(), format!("stages.{stage}.microbatch_size=4")]);
     }
     all
 }
@@ -247,11 +247,11 @@ fn what_cannot_be_shared_is_a_mistake_with_what_would_fit() {
     };
     let said = of(&["--ranks", "3"]).exits(2);
     assert!(
-        said.err.contains("`batch_size` 64 is 8 micro-batches of 8, which 3 ranks cannot share equally"),
+        said.err.contains("`batch_size` 64 is 16 micro-batches of 4, which 3 ranks cannot share equally"),
         "{}",
         said.err
     );
-    assert!(said.err.contains("or start 2, 4, 8 ranks"), "{}", said.err);
+    assert!(said.err.contains("or start 2, 4, 8, 16 ranks"), "{}", said.err);
     let said = bench.sida(&["run", PIPELINE, "--device", "cpu", "--ranks", "4"]).exits(2);
     assert!(said.err.contains("`microbatch_size` could be 16, 8, 4"), "{}", said.err);
     assert!(said.err.contains("quickstart-small.yaml:"), "with its place: {}", said.err);
@@ -291,4 +291,43 @@ fn ranks_that_differ_are_told_the_same() {
     for said in ["0", "1"].map(start).map(Said::end) {
         said.exits(2).complains(&["the ranks differ in", "rank 0 has", "rank 1 on `"]);
     }
+}
+
+/// `SIDA_KILLS=50` kills as often as that.
+#[test]
+fn kills_of_any_rank_at_any_moment_lose_nothing() {
+    let kills: u32 = std::env::var("SIDA_KILLS").map_or(6, |text| text.parse().unwrap());
+    // Which rank, and when: the same in every run of this test, as far as a machine lets it.
+    let mut draw = 1u64;
+    let mut next = |below: u64| {
+        draw = draw.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (draw >> 33) % below
+    };
+    let mut bench = Bench::new();
+    let mut killed = 0;
+    while killed < kills {
+        let ranks = [2, 4, 2, 8][next(4) as usize];
+        let mut child = start(&bench, &["--ranks", &ranks.to_string()]);
+        sleep(Duration::from_millis(100 + next(1200)));
+        let victim = next(ranks);
+        let pids = [&[child.id()][..], &children(&child)].concat();
+        let pid = pids[(victim as usize).min(pids.len() - 1)];
+        if child.try_wait().unwrap().is_none() && is_there(pid) {
+            send(pid, "KILL");
+            killed += 1;
+            let ended = Said::end(child);
+            assert!(matches!(ended.code, None | Some(1)), "{:?}: {}", ended.code, ended.err);
+            let began = Instant::now();
+            while pids.iter().any(|pid| is_there(*pid)) {
+                assert!(began.elapsed() < Duration::from_secs(30), "a rank is left");
+                sleep(Duration::from_millis(20));
+            }
+        } else {
+            Said::end(child).exits(0);
+            is_the_same(&bench);
+            bench = Bench::new();
+        }
+    }
+    run(&bench, &[]).exits(0);
+    is_the_same(&bench);
 }

@@ -19,7 +19,7 @@ use crate::{Error, Result};
 /// How long to wait before calling again.
 const AGAIN: Duration = Duration::from_millis(50);
 /// After a refusal, ranks that are late are told of it for so long.
-const LINGER: Duration = Duration::from_secs(3);
+pub(super) const LINGER: Duration = Duration::from_secs(3);
 
 /// What a rank says when it calls.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -38,10 +38,10 @@ enum Answer {
 
 /// Where a rank waits for others.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-struct At {
+pub(super) struct At {
     /// As rank 0 sees it; `None` for those of its own machine, which are where it is.
-    address: Option<IpAddr>,
-    port: u16,
+    pub(super) address: Option<IpAddr>,
+    pub(super) port: u16,
 }
 
 /// What a rank knows after the meeting.
@@ -57,8 +57,8 @@ pub(super) struct Met {
 /// A meeting that all ranks take part in until a deadline.
 pub(super) struct Meeting<'a> {
     place: &'a Place,
-    key: Key,
-    deadline: Instant,
+    pub(super) key: Key,
+    pub(super) deadline: Instant,
     patience: Duration,
     bind: Vec<IpAddr>,
 }
@@ -106,7 +106,7 @@ impl<'a> Meeting<'a> {
         TcpListener::bind(&addresses[..])
     }
 
-    fn too_late(&self, problem: &str) -> Error {
+    pub(super) fn too_late(&self, problem: &str) -> Error {
         let seconds = self.patience.as_secs();
         Error::Unusable(format!("{problem} within {seconds} s: {}", self.place.start.advice()))
     }
@@ -265,52 +265,6 @@ impl<'a> Meeting<'a> {
         until(&stream, self.deadline + LINGER)?;
         let answer = hear(&stream)?;
         Ok((stream, answer))
-    }
-
-    // ------------------------------------------------------------------ each with each
-
-    /// Calls the lower ranks, and hears the higher ones.
-    fn connect(
-        &self,
-        rank: usize,
-        waiting: &TcpListener,
-        at: &[At],
-        first: IpAddr,
-    ) -> Result<Vec<Option<TcpStream>>> {
-        let mut data: Vec<Option<TcpStream>> = at.iter().map(|_| None).collect();
-        for (lower, at) in at.iter().enumerate().take(rank) {
-            let address = SocketAddr::new(at.address.unwrap_or(first), at.port);
-            let called = || {
-                let stream = TcpStream::connect_timeout(&address, Duration::from_secs(20))?;
-                self.key.shake(&stream, true)?;
-                say(&stream, &rank)?;
-                Ok::<_, std::io::Error>(stream)
-            };
-            let failed = |error| {
-                Error::Unusable(format!("rank {rank} cannot reach rank {lower} at {address}: {error}"))
-            };
-            data[lower] = Some(called().map_err(failed)?);
-        }
-        let _ = waiting.set_nonblocking(true);
-        while let Some(missing) = (rank + 1..at.len()).find(|higher| data[*higher].is_none()) {
-            match waiting.accept() {
-                Ok((stream, _)) => {
-                    let _ = stream.set_nonblocking(false);
-                    if self.key.shake(&stream, false).is_ok()
-                        && let Ok(higher) = hear::<usize>(&stream)
-                        && higher > rank
-                        && higher < at.len()
-                    {
-                        data[higher] = Some(stream);
-                    }
-                }
-                Err(_) if Instant::now() > self.deadline + LINGER => {
-                    return Err(self.too_late(&format!("rank {missing} did not reach rank {rank}")));
-                }
-                Err(_) => sleep(Duration::from_millis(5)),
-            }
-        }
-        Ok(data)
     }
 }
 

@@ -5,9 +5,11 @@
 //! (`sums`) and for words. A second connection with the first rank is for news alone (`watch`): whoever dies, or is not
 //! heard of any more, ends all, and everybody says who it was.
 
+mod environment;
 mod handshake;
 mod links;
 mod meeting;
+mod mesh;
 mod place;
 mod sums;
 mod watch;

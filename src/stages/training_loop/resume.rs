@@ -1,0 +1,106 @@
+//! Where a training goes on: from nothing, from its own last checkpoint, or from that of a shorter run.
+
+use std::{path::Path, thread::sleep, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Cadence, Memory, Training};
+use crate::{
+    Error, Result,
+    checkpoint::{Checkpoint, CheckpointStore},
+    kimg::Kimg,
+    stages::{context::Context, snapshots},
+    terminal,
+};
+
+/// How a training goes on: as rank 0 found it.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+enum Start {
+    /// From nothing.
+    Afresh,
+    /// From the checkpoint of so many images, of its own or of a shorter run; and whether the snapshot of that moment is
+    /// to be taken again.
+    At { nimg: u64, of_shorter: bool, remake: bool },
+}
+
+/// Restores a training to where it goes on.
+pub(super) fn resume(
+    training: &mut impl Training,
+    cadence: Cadence<'_>,
+    context: &Context<'_>,
+) -> Result<Memory> {
+    let mut found = None;
+    let start = context.ranks.first(|| {
+        let (start, checkpoint) = begin(cadence, context)?;
+        found = checkpoint;
+        Ok(start)
+    })?;
+    let Start::At { nimg, of_shorter, remake } = start else { return Ok(Memory::default()) };
+    let checkpoint = match found {
+        Some(checkpoint) => checkpoint,
+        None => as_rank_0_has_it(nimg, of_shorter, context)?,
+    };
+    let mut memory = checkpoint.progress;
+    training.restore(&checkpoint.state, &format!("`{}`", terminal::path(&checkpoint.path)))?;
+    terminal::note(&format!("  {}: continues at {}", context.name, Kimg::from_nimg(nimg)));
+    if remake {
+        training.snapshot(&mut memory)?;
+    }
+    Ok(memory)
+}
+
+/// The checkpoint that rank 0 goes on from, on another rank: a network's file system may be slow to show it.
+fn as_rank_0_has_it(nimg: u64, of_shorter: bool, context: &Context<'_>) -> Result<Checkpoint<Memory>> {
+    let shorter = context.continue_from.as_deref().filter(|_| of_shorter);
+    let store = CheckpointStore::new(shorter.unwrap_or(context.dir));
+    for _ in 0..100 {
+        match store.latest(nimg)? {
+            Some(checkpoint) if checkpoint.nimg == nimg => return Ok(checkpoint),
+            _ => sleep(Duration::from_millis(100)),
+        }
+    }
+    let (dir, kimg) = (terminal::path(context.dir), Kimg::from_nimg(nimg));
+    Err(Error::Unusable(format!("`{dir}` does not show the checkpoint of {kimg} that rank 0 goes on from")))
+}
+
+/// Where a training begins.
+fn begin(cadence: Cadence<'_>, context: &Context<'_>) -> Result<(Start, Option<Checkpoint<Memory>>)> {
+    let store = CheckpointStore::new(context.dir);
+    // Its own last one may lie a batch beyond the duration.
+    let mut found: Option<Checkpoint<Memory>> = store.latest(u64::MAX)?;
+    let mut of_shorter = false;
+    if found.is_none()
+        && let Some(shorter) = &context.continue_from
+    {
+        found =
+            CheckpointStore::new(shorter).latest(cadence.duration)?.and_then(|c| as_if_longer(c, shorter));
+        of_shorter = found.is_some();
+        if of_shorter {
+            snapshots::adopt(shorter, context.dir)?;
+        }
+    }
+    let Some(checkpoint) = found else { return Ok((Start::Afresh, None)) };
+    let memory = &checkpoint.progress;
+    // The weights that will be handed on may have been damaged, or deleted by somebody.
+    let handed_on = memory.best.map_or(checkpoint.nimg, |(nimg, _)| nimg);
+    let is_there = memory.best.is_some() || checkpoint.nimg >= cadence.duration;
+    let lost = cadence.snapshots.filter(|_| is_there).and_then(|_| memory.lost(context.dir, handed_on));
+    if let Some(problem) = &lost {
+        tracing::warn!("{}: {problem}: it is made again", context.name);
+        if handed_on != checkpoint.nimg {
+            store.keep(0);
+            return Ok((Start::Afresh, None));
+        }
+    }
+    Ok((Start::At { nimg: checkpoint.nimg, of_shorter, remake: lost.is_some() }, Some(checkpoint)))
+}
+
+/// A shorter run ended with a snapshot that a longer one may not take. If that was its best, the best before it counts,
+/// and where that is gone the shorter run is of no use.
+fn as_if_longer(mut checkpoint: Checkpoint<Memory>, shorter: &Path) -> Option<Checkpoint<Memory>> {
+    if let Some(best) = checkpoint.progress.best_but_last.take() {
+        checkpoint.progress.best = Some(best);
+        return snapshots::weights(shorter, best.0).is_file().then_some(checkpoint);
+    }
+    Some(checkpoint)
+}
