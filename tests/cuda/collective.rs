@@ -3,12 +3,14 @@
 use std::{
     env, fs,
     net::TcpListener,
+    path::Path,
     process::{Child, Command, Output, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
 use libtest_mimic::{Failed, Trial};
+use serde_json::Value;
 
 use crate::{
     rank,
@@ -20,7 +22,10 @@ const DEADLINE: Duration = Duration::from_mins(5);
 
 /// With the null driver.
 pub(crate) fn counted() -> Vec<Trial> {
-    vec![Trial::test("a sum over processes is one collective and nothing else", one_collective)]
+    vec![
+        Trial::test("a sum over processes is one collective and nothing else", one_collective),
+        Trial::test("doctor says whether NCCL is there", doctor),
+    ]
 }
 
 /// With the emulator.
@@ -86,6 +91,34 @@ fn one_collective() -> Result<(), Failed> {
         }
     }
     if text.contains("\njoin 1 of 2\n") { Ok(()) } else { Err(text.into()) }
+}
+
+fn doctor() -> Result<(), Failed> {
+    let libraries = env::var("LD_LIBRARY_PATH")?;
+    let driver = Path::new(libraries.split(':').next().unwrap_or_default());
+    let without = tempfile::tempdir()?;
+    for name in ["libcuda.so", "libcuda.so.1", "libnvrtc.so"] {
+        std::os::unix::fs::symlink(driver.join(name), without.path().join(name))?;
+    }
+    for (folder, version) in [(driver, Some("2.27.0")), (without.path(), None)] {
+        let sida = |arguments: &[&str]| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_sida"));
+            command.args(["doctor", "--device", "cuda:0"]).args(arguments).env("LD_LIBRARY_PATH", folder);
+            command.env("SIDA_CACHE", without.path().join("cache")).output()
+        };
+        // No kernel runs, and so the self-test fails.
+        let found: Value = serde_json::from_slice(&sida(&["--json"])?.stdout)?;
+        if found["NCCL"] != version.map_or(Value::Null, Value::from) {
+            return Err(format!("not {version:?}: {found}").into());
+        }
+        let text = String::from_utf8_lossy(&sida(&[])?.stdout).into_owned();
+        let words = version.unwrap_or("`libnccl.so` was not found");
+        let line = text.lines().find(|line| line.trim_start().starts_with("NCCL"));
+        if !line.is_some_and(|line| line.contains(words)) {
+            return Err(format!("no `{words}` in\n{text}").into());
+        }
+    }
+    Ok(())
 }
 
 /// Two ranks do something, and it goes well for both; each says these words.
