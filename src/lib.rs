@@ -16,7 +16,7 @@
 //! ```
 //!
 //! In the cellar are two crates of their own, which know nothing of this house: `kernels/cpu/`, for slices of numbers, where
-//! all `unsafe` code is, which is forbidden here; and `kernels/gpu/`, kernels in CubeCL for every make of GPU.
+//! `unsafe` code is, which is forbidden here; and `kernels/gpu/`, kernels in CubeCL for every make of GPU.
 #![forbid(unsafe_code)]
 
 pub mod checkpoint;

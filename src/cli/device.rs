@@ -171,7 +171,7 @@ impl Interface {
 
 /// A device that is not the CPU.
 pub(super) struct Gpu {
-    device: Device,
+    pub(super) device: Device,
     /// As it names itself, and by what it is spoken to.
     pub(super) name: String,
     /// Whether it is a card, and not a program that stands in for one.

@@ -12,7 +12,11 @@ use super::{
     columns::bytes,
     device, output, self_test,
 };
-use crate::{BURN_VERSION, Error, Result, secret, terminal};
+use crate::{
+    BURN_VERSION, Error, Result,
+    kernels::{self, Nccl},
+    secret, terminal,
+};
 
 /// What is found, said line by line as it is found, or all at once as JSON.
 struct Findings {
@@ -79,11 +83,23 @@ fn examine(asked: &str, findings: &mut Findings) -> Result<()> {
     if !advice.is_empty() {
         findings.found.insert("advice".to_owned(), advice.into());
     }
-    let gpus: Vec<String> = device::gpus().into_iter().map(|gpu| gpu.name).collect();
+    let found = device::gpus();
+    let nccl = found.iter().find_map(|gpu| kernels::nccl(&gpu.device));
+    let gpus: Vec<String> = found.into_iter().map(|gpu| gpu.name).collect();
     if let Some(first) = gpus.first() {
         findings.add("GPU", first, gpus.clone());
     }
     gpus.iter().skip(1).for_each(|gpu| findings.more(gpu));
+    match nccl {
+        Some(Nccl::Found(version)) => findings.same("NCCL", &version),
+        Some(Nccl::Missing) => {
+            let missing = "`libnccl.so` was not found, without which several GPUs sum through the host";
+            findings.add("NCCL", missing, Value::Null);
+            findings.more("install `libnccl-dev`, or NVIDIA's wheel `nvidia-nccl-cu13`, and link the");
+            findings.more("`libnccl.so.2` that it has as `libnccl.so` in a folder of LD_LIBRARY_PATH");
+        }
+        None => {}
+    }
     let (device, name) = device::choose(asked)?;
     findings.add("device", &format!("`{asked}` means {name}"), name.as_str());
     let (error, speed) = self_test::run(&device);

@@ -13,6 +13,7 @@ use sida_gpu_kernels as gpu;
 mod adam;
 mod array;
 mod attention;
+mod collective;
 mod concat;
 mod conv;
 mod curve;
@@ -40,6 +41,7 @@ mod weight_order;
 
 pub use adam::{AdamStep, adam, lerp};
 pub use attention::attention;
+pub use collective::{Nccl, Seat, all_reduce, join, meet_at, nccl};
 pub use concat::concat;
 pub use conv::{conv2d, conv2d_with};
 pub use cpu::{InstructionSet, Recycler, threads, wide, with_threads};

@@ -2,6 +2,7 @@
 
 use std::{env, fs, path::Path, process::Command, sync::Mutex};
 
+use burn::tensor::Device;
 use indexmap::IndexMap;
 use libtest_mimic::{Failed, Trial};
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,7 @@ const PAGES: u64 = 8 << 20;
 const WARM_UP: usize = 2;
 
 const PEAK: &str = "peak_bytes";
+const COLLECTIVES: &str = "collectives";
 
 /// The share of the memory that `plan` says, within which the peak has to be.
 const PLANNED: std::ops::RangeInclusive<f64> = 0.85..=1.15;
@@ -39,6 +41,8 @@ const PLANNED: std::ops::RangeInclusive<f64> = 0.85..=1.15;
 #[serde(deny_unknown_fields)]
 struct Budget {
     launches: u64,
+    /// Sums over processes: neither more nor fewer.
+    collectives: u64,
     /// Copies from the host to the device.
     uploads: u64,
     upload_bytes: u64,
@@ -53,6 +57,7 @@ impl Budget {
     fn of(trace: &Trace, whole: &Trace) -> Self {
         Self {
             launches: trace.launches() as u64,
+            collectives: trace.collectives as u64,
             uploads: trace.uploads.len() as u64,
             upload_bytes: trace.uploads.iter().sum(),
             reads: trace.reads.len() as u64,
@@ -61,9 +66,10 @@ impl Budget {
         }
     }
 
-    fn each(&self) -> [(&'static str, u64); 6] {
+    fn each(&self) -> [(&'static str, u64); 7] {
         [
             ("launches", self.launches),
+            (COLLECTIVES, self.collectives),
             ("uploads", self.uploads),
             ("upload_bytes", self.upload_bytes),
             ("reads", self.reads),
@@ -88,12 +94,7 @@ pub(crate) fn work(asked: &str) {
     let subject = work::counted().into_iter().find(|subject| subject.name == network);
     let subject = subject.expect("a network that is counted");
     let (device, _) = device::choose("cuda:0").unwrap_or_else(|error| panic!("{error}"));
-    let trace = env::var(trace::VARIABLE).expect("a trace");
-    // Launches are submitted by a thread of the device: wait until it has nothing left.
-    let mark = || {
-        device.sync().expect("the device goes on");
-        println!("mark {}", fs::metadata(&trace).map_or(0, |file| file.len()));
-    };
+    let mark = || mark(&device);
     kernels::allow_tf32(subject.tf32);
     let mut work = Work::new(work, &subject, &device);
     (0..WARM_UP).for_each(|_| drop(work.step()));
@@ -107,6 +108,14 @@ pub(crate) fn work(asked: &str) {
     first();
     second();
     mark();
+}
+
+/// Says how long the trace is when all that was asked for is in it. Launches are submitted by a thread of the device: it
+/// waits until that has nothing left.
+pub(crate) fn mark(device: &Device) {
+    device.sync().expect("the device goes on");
+    let trace = env::var(trace::VARIABLE).expect("a trace");
+    println!("mark {}", fs::metadata(trace).map_or(0, |file| file.len()));
 }
 
 /// Each piece of work of each network.
@@ -124,9 +133,10 @@ fn trial(network: &str, work: &str) -> Result<(), Failed> {
     fs::write(Path::new(LISTS).join(format!("{network}-{work}.txt")), list.join("\n") + "\n")?;
     let (mut wrong, spilling) = ptxas::judge(&whole.compiled)?;
     println!(
-        "{network:<8} {work:<8} {:>6} launches, {} uploads of {} bytes, {} reads of {} bytes, {} copies, {} MiB at most; \
+        "{network:<8} {work:<8} {:>6} launches, {} collectives, {} uploads of {} bytes, {} reads of {} bytes, {} copies, {} MiB at most; \
          {} kernels compiled and assembled, {spilling} of Burn's spill registers",
         found.launches,
+        found.collectives,
         found.uploads,
         found.upload_bytes,
         found.reads,
@@ -223,7 +233,9 @@ fn judge(network: &str, work: &str, found: Budget) -> Result<Vec<String>, Failed
     let mut wrong = Vec::new();
     for ((what, found), (_, budget)) in found.each().into_iter().zip(budget.each()) {
         let pages = if what == PEAK { PAGES } else { 0 };
-        if found > budget + pages.max(budget / ALLOWANCE) {
+        if what == COLLECTIVES && found != budget {
+            wrong.push(format!("{what} are {found}, and have to be {budget}"));
+        } else if found > budget + pages.max(budget / ALLOWANCE) {
             wrong.push(format!("{what} are {found}, the budget is {budget}; {LISTS}/{network}-{work}.txt lists launches by kernel"));
         } else if found * 11 < budget * 10 {
             println!(

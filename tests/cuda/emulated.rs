@@ -32,7 +32,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         .collect()
 }
 
-fn numbers(found: &[f64], wanted: &[f64]) -> Result<f64, Failed> {
+pub(crate) fn numbers(found: &[f64], wanted: &[f64]) -> Result<f64, Failed> {
     let gap = found.iter().zip(wanted).map(|(a, b)| (a - b).abs() / b.abs().max(1e-6)).fold(0.0, f64::max);
     if found.len() != wanted.len() || gap.is_nan() || gap > TOLERANCE || found.iter().any(|v| v.is_nan()) {
         return Err(format!("{found:?} instead of {wanted:?}").into());
@@ -41,7 +41,7 @@ fn numbers(found: &[f64], wanted: &[f64]) -> Result<f64, Failed> {
 }
 
 /// Weights, averages and moments: after one iteration the first moments are the gradients.
-fn states(found: &StateDict, reference: &StateDict) -> Result<f64, Failed> {
+pub(crate) fn states(found: &StateDict, reference: &StateDict) -> Result<f64, Failed> {
     let mut widest = 0f64;
     if found.len() != reference.len() {
         return Err(format!("{} tensors instead of {}", found.len(), reference.len()).into());

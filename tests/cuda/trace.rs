@@ -19,6 +19,10 @@ pub(crate) struct Trace {
     pub(crate) reads: Vec<u64>,
     /// Copies and fillings by the driver, within the device.
     pub(crate) copies: usize,
+    /// Sums over processes.
+    pub(crate) collectives: usize,
+    /// How often the host waited for the device.
+    pub(crate) waits: usize,
     /// Most bytes that were allocated at a time, up to the end of the stretch.
     pub(crate) peak: u64,
     /// Names and files of the kernels that the compiler refused.
@@ -41,6 +45,8 @@ impl Trace {
                 "upload" => all.uploads.push(bytes()),
                 "read" => all.reads.push(bytes()),
                 "copy" | "set" => all.copies += 1,
+                "collective" => all.collectives += 1,
+                "sync" => all.waits += 1,
                 "alloc" => {
                     let peak = rest.rsplit(' ').next().and_then(|n| n.parse().ok());
                     all.peak = peak.unwrap_or_else(|| panic!("`{line}` is no line of the trace"));
@@ -51,7 +57,7 @@ impl Trace {
                     all.compiled.push((first.to_owned(), PathBuf::from(file)));
                 }
                 // These cost nothing that is counted.
-                "free" | "pinned" | "sync" | "wait" | "capture" => {}
+                "free" | "pinned" | "wait" | "capture" | "join" => {}
                 _ => panic!("`{line}` is no line of the trace"),
             }
         }

@@ -14,7 +14,7 @@ use sida::{
     seed::{Phase, Seed},
     state_dict::StateDict,
     teach::{TeacherObjective, TeacherSupply, TeacherTrainer, TrainTeacher},
-    training::{Alone, Batch, Draws, Request},
+    training::{Alone, Batch, Draws, Replicas, Request},
 };
 
 const SEED: Seed = Seed(3);
@@ -83,8 +83,9 @@ fn small(resolution: usize, channels: usize) -> Value {
         "attn_resolutions": [resolution / 2], "augment_dim": 9, "label_dim": 10, "dropout": 0.1 })
 }
 
-/// A piece of work under way.
-pub(crate) struct Work {
+/// A piece of work under way, by one replica.
+pub(crate) struct Work<R = Alone> {
+    replicas: R,
     config: NetworkConfig,
     batch: usize,
     device: Device,
@@ -140,9 +141,17 @@ impl Work {
                 Kind::Distill(Box::new((recipe, trainer)))
             }
         };
-        Self { config, batch: *batch, device: device.clone(), kind }
+        Self { replicas: Alone, config, batch: *batch, device: device.clone(), kind }
     }
 
+    /// The same work, of which this replica does its share.
+    pub(crate) fn among<S: Replicas>(self, replicas: S) -> Work<S> {
+        let Self { config, batch, device, kind, .. } = self;
+        Work { replicas, config, batch, device, kind }
+    }
+}
+
+impl<R: Replicas> Work<R> {
     /// One iteration, or one batch of images. => the losses, or the mean of the images' squares
     pub(crate) fn step(&mut self) -> Vec<f64> {
         self.begin()()
@@ -155,7 +164,7 @@ impl Work {
             Kind::Teacher(work) => {
                 let (recipe, trainer) = work.as_mut();
                 let draws = draws(recipe.augment, &self.config, &self.device);
-                let done = trainer.step(&mut TeacherSupply { recipe, draws }, &Alone).expect("draws");
+                let done = trainer.step(&mut TeacherSupply { recipe, draws }, &self.replicas).expect("draws");
                 Box::new(|| {
                     let done = done.wait();
                     vec![done.loss, done.error]
@@ -165,7 +174,7 @@ impl Work {
                 let (recipe, trainer) = work.as_mut();
                 let draws = draws(recipe.augment, &self.config, &self.device);
                 let mut supply = DistillSupply { recipe, image_shape: shape, draws };
-                let done = trainer.step(&mut supply, &Alone).expect("draws");
+                let done = trainer.step(&mut supply, &self.replicas).expect("draws");
                 Box::new(|| {
                     let done = done.wait();
                     vec![done.fake_score.loss, done.generator.loss]

@@ -12,6 +12,7 @@
 pub mod adam;
 pub mod attention;
 mod box_muller;
+pub mod collective;
 pub mod column_sums;
 pub mod concat;
 pub mod conv;

@@ -97,16 +97,23 @@ Result cuStreamCreateWithPriority(void **stream, unsigned flags, int priority) {
 Result cuStreamDestroy_v2(void *stream) { return free(stream), SUCCESS; }
 Result cuStreamSynchronize(void *stream) { return trace("sync stream"), SUCCESS; }
 Result cuStreamQuery(void *stream) { return SUCCESS; }
-Result cuStreamWaitEvent(void *stream, void *event, unsigned flags) { return trace("wait"), SUCCESS; }
 
 static int recorded;
-Result cuEventCreate(void **event, unsigned flags) { return (*event = calloc(1, sizeof recorded)) ? SUCCESS : OUT_OF_MEMORY; }
+struct event { int number; void *stream; };
+Result cuEventCreate(void **event, unsigned flags) { return (*event = calloc(1, sizeof(struct event))) ? SUCCESS : OUT_OF_MEMORY; }
 Result cuEventDestroy_v2(void *event) { return free(event), SUCCESS; }
-Result cuEventRecord(void *event, void *stream) { return *(int *)event = __atomic_add_fetch(&recorded, 1, 0), SUCCESS; }
+Result cuEventRecord(void *event, void *stream) {
+    return *(struct event *)event = (struct event){__atomic_add_fetch(&recorded, 1, 0), stream}, SUCCESS;
+}
+Result cuStreamWaitEvent(void *stream, void *event, unsigned flags) {
+    return trace("wait stream %p for %p", stream, ((struct event *)event)->stream), SUCCESS;
+}
 Result cuEventQuery(void *event) { return SUCCESS; }
 Result cuEventSynchronize(void *event) { return trace("sync event"), SUCCESS; }
 // No time passes; a later event is a little later.
-Result cuEventElapsedTime(float *ms, void *a, void *b) { return *ms = 1e-3f * (*(int *)b - *(int *)a), SUCCESS; }
+Result cuEventElapsedTime(float *ms, void *a, void *b) {
+    return *ms = 1e-3f * (((struct event *)b)->number - ((struct event *)a)->number), SUCCESS;
+}
 Result cuEventElapsedTime_v2(float *ms, void *a, void *b) { return cuEventElapsedTime(ms, a, b); }
 
 // ---- memory: pages of zeros that cost nothing until they are written. The first says how many there are.

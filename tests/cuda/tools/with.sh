@@ -33,8 +33,10 @@ if [ "$(cat "$made/stamp" 2>/dev/null)" != "$stamp" ]; then
     cp "$here"/*.hpp "$made/headers"
     g++ $flags -x c++-header "$made/headers/device.hpp" -o "$made/headers/device.hpp.gch"
     # Fibers jump between stacks, which the fortified longjmp takes for a mistake.
-    gcc -O2 -U_FORTIFY_SOURCE -fPIC -shared -o "$made/driver/libcuda.so.1" "$here"/*.c -lpthread -ldl
+    gcc -O2 -U_FORTIFY_SOURCE -fPIC -shared -o "$made/driver/libcuda.so.1" "$here"/{device,fibers,launch}.c -lpthread -ldl
     ln -s libcuda.so.1 "$made/driver/libcuda.so"
+    gcc -O2 -fPIC -shared -o "$made/driver/libnccl.so.2" "$here"/nccl.c -L"$made/driver" -lcuda -lpthread
+    ln -s libnccl.so.2 "$made/driver/libnccl.so"
     g++ -std=c++20 -O1 -fPIC -shared -DEMULATED_FLAGS="\"$flags\"" -DEMULATED_STAMP="\"$stamp\"" \
         -DEMULATED_HEADER="\"$made/headers/device.hpp\"" -o "$made/driver/libnvrtc.so" "$here"/*.cpp -ldl
     echo "$stamp" >"$made/stamp"

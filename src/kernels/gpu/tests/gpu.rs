@@ -5,6 +5,8 @@
 
 #[path = "gpu/attention.rs"]
 mod attention;
+#[path = "gpu/collective.rs"]
+mod collective;
 #[path = "gpu/conv.rs"]
 mod conv;
 #[path = "gpu/edm2.rs"]
