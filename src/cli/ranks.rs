@@ -8,9 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use burn::tensor::Device;
+
 use super::device;
 use crate::{
     Error, Result,
+    kernels::{self, Nccl, Seat},
     pipeline::{Parsed, Setting, Source},
     process,
     ranks::{Claim, PATIENCE, Place, Ranks},
@@ -99,6 +102,8 @@ impl Crew {
         source.shared_by(settings, parsed, ranks)?;
         let to_start = if self.place.is_none() { Some(self.take_place()?) } else { None };
         let place = self.place.clone().expect("given, or taken");
+        // While this process has one thread.
+        kernels::meet_at(&place.collectives());
         if let Some(environment) = to_start {
             device::enough(asked, self.wanted)?;
             self.start(&environment)?;
@@ -191,6 +196,29 @@ pub(super) fn same_kind(ranks: &Ranks, kind: &str) -> Result<()> {
             "{problem}; their numbers would drift apart. Of processors, `SIDA_KERNELS` chooses the kind"
         )))
     })
+}
+
+/// The ranks' GPUs join each other, where NCCL is there for all of them.
+///
+/// # Errors
+/// `Unusable` where they do not come together; `RankLost`.
+pub(super) fn join(ranks: &Ranks, device: &Device) -> Result<()> {
+    let Some(found) = (!ranks.are_one()).then(|| kernels::nccl(device)).flatten() else { return Ok(()) };
+    let all = ranks.gather(vec![u8::from(matches!(found, Nccl::Found(_)))])?;
+    match ranks.tell(|| all.iter().position(|found| *found != [1]))? {
+        Some(rank) => {
+            tracing::warn!(
+                "rank {rank} finds no NCCL: gradients go through the hosts, which takes long; `sida doctor` says what to install"
+            );
+            Ok(())
+        }
+        None => {
+            let seat = Seat { rank: ranks.rank(), ranks: ranks.count() };
+            kernels::join(device, seat, PATIENCE).map_err(Error::Unusable)?;
+            ranks.have_joined_devices();
+            Ok(())
+        }
+    }
 }
 
 fn cannot(what: &str, error: std::io::Error) -> Error {

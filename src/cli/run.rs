@@ -77,6 +77,7 @@ pub(super) fn run(
     };
     let (device, device_name) = device::choose_for(crew.local_rank(), asked).inspect_err(fail)?;
     ranks::same_kind(&ranks, device::kind(&device_name)).inspect_err(fail)?;
+    ranks::join(&ranks, &device).inspect_err(fail)?;
     let places = Places { runs: args.runs(), cache: cache(), search: source.search.clone() };
     let mut executor = Stages {
         device,

@@ -39,6 +39,8 @@ struct Links {
     stages: AtomicU64,
     /// Nanoseconds of waiting for others, and of adding up.
     waited: AtomicU64,
+    /// Whether their devices add up tensors by themselves.
+    by_device: AtomicBool,
 }
 
 impl fmt::Debug for Links {
@@ -84,6 +86,7 @@ impl Ranks {
             watch,
             stages: AtomicU64::new(0),
             waited: AtomicU64::new(0),
+            by_device: AtomicBool::new(false),
         }))))
     }
 
@@ -114,6 +117,18 @@ impl Ranks {
     pub fn sum(&self, values: &mut [f32]) -> Result<()> {
         let Some(links) = &self.0 else { return Ok(()) };
         links.together(|data, step| sums::sum(data, links.rank, step, values))
+    }
+
+    /// From now on the ranks' devices add up tensors by themselves: all of them have joined each other.
+    pub fn have_joined_devices(&self) {
+        if let Some(links) = &self.0 {
+            links.by_device.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the ranks' devices add up tensors by themselves.
+    pub fn add_up_by_device(&self) -> bool {
+        self.0.as_ref().is_some_and(|links| links.by_device.load(Ordering::Relaxed))
     }
 
     /// What rank 0 says, on every rank.

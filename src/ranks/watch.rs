@@ -239,6 +239,11 @@ impl Watch {
                 &text,
                 [serde_json::Map::from_iter([("message".to_owned(), error.to_string().into())])],
             );
+            // What is to be done at an exit may wait for a device that waits for the lost rank.
+            drop(thread::Builder::new().spawn(|| {
+                thread::sleep(GRACE);
+                std::process::abort();
+            }));
             std::process::exit(i32::from(error.exit_code()));
         }
     }

@@ -4,7 +4,11 @@ use std::ops::Range;
 
 use burn::tensor::{Tensor, TensorData};
 
-use crate::{Result, kernels, ranks::Ranks};
+use crate::{
+    Result,
+    kernels::{self, Seat},
+    ranks::Ranks,
+};
 
 /// The replicas of a training, as one of them sees the others.
 ///
@@ -72,6 +76,11 @@ impl Replicas for Ranks {
     }
 
     fn reduce(&self, own: Tensor<1>) -> Result<Tensor<1>> {
+        let seat = Seat { rank: self.rank(), ranks: self.count() };
+        let own = match if self.add_up_by_device() { kernels::all_reduce(own, seat) } else { Err(own) } {
+            Ok(sum) => return Ok(sum),
+            Err(own) => own,
+        };
         let device = own.device();
         let mut values: Vec<f32> = kernels::host(own).try_into_vec().expect("what is reduced is f32");
         self.sum(&mut values)?;

@@ -1,15 +1,20 @@
 //! What one iteration may ask of a GPU, and what it does ask.
 
-use std::{env, fs, path::Path, process::Command, sync::Mutex};
+use std::{env, fs, path::Path, process::Command, sync::Mutex, time::Duration};
 
 use burn::tensor::Device;
 use indexmap::IndexMap;
 use libtest_mimic::{Failed, Trial};
 use serde::{Deserialize, Serialize};
-use sida::{cli::device, kernels};
+use sida::{
+    cli::device,
+    kernels::{self, Seat},
+    training::Replicas,
+};
 
 use crate::{
     ptxas,
+    rank::Seated,
     trace::{self, Trace},
     work::{self, Work},
 };
@@ -29,6 +34,10 @@ const PAGES: u64 = 8 << 20;
 /// Iterations before the one that is counted: the adversarial term takes part from the second on, and Adam's moments
 /// and the pools of memory are there.
 const WARM_UP: usize = 2;
+
+/// Work of which another rank does the other half. Each phase of an iteration is one collective.
+const OF_TWO: &str = " of two ranks";
+const SHARED: [&str; 3] = ["teacher", "sid", "sida"];
 
 const PEAK: &str = "peak_bytes";
 const COLLECTIVES: &str = "collectives";
@@ -93,14 +102,32 @@ pub(crate) fn work(asked: &str) {
     let (network, work) = asked.split_once(' ').expect("a network and a work");
     let subject = work::counted().into_iter().find(|subject| subject.name == network);
     let subject = subject.expect("a network that is counted");
-    let (device, _) = device::choose("cuda:0").unwrap_or_else(|error| panic!("{error}"));
-    let mark = || mark(&device);
-    kernels::allow_tf32(subject.tf32);
-    let mut work = Work::new(work, &subject, &device);
-    (0..WARM_UP).for_each(|_| drop(work.step()));
-    if let Some(planned) = work.planned_bytes().filter(|_| network.starts_with("cifar10")) {
-        println!("planned {planned}");
+    let of_two = work.strip_suffix(OF_TWO);
+    if of_two.is_some() {
+        // Nobody is there, and the null NCCL does not look.
+        kernels::meet_at("127.0.0.1:1");
     }
+    let (device, _) = device::choose("cuda:0").unwrap_or_else(|error| panic!("{error}"));
+    kernels::allow_tf32(subject.tf32);
+    match of_two {
+        None => {
+            let work = Work::new(work, &subject, &device);
+            if let Some(planned) = work.planned_bytes().filter(|_| network.starts_with("cifar10")) {
+                println!("planned {planned}");
+            }
+            iterations(work, &device);
+        }
+        Some(work) => {
+            let seat = Seat { rank: 0, ranks: 2 };
+            kernels::join(&device, seat, Duration::from_secs(60)).expect("the null NCCL is there");
+            iterations(Work::new(work, &subject, &device).among(Seated(seat)), &device);
+        }
+    }
+}
+
+fn iterations<R: Replicas>(mut work: Work<R>, device: &Device) {
+    let mark = || mark(device);
+    (0..WARM_UP).for_each(|_| drop(work.step()));
     mark();
     work.step();
     mark();
@@ -120,9 +147,13 @@ pub(crate) fn mark(device: &Device) {
 
 /// Each piece of work of each network.
 pub(crate) fn trials() -> Vec<Trial> {
-    let pairs = work::counted().into_iter().flat_map(|subject| work::WORKS.map(|work| (subject.name, work)));
+    let pairs = work::counted()
+        .into_iter()
+        .flat_map(|subject| work::WORKS.map(|work| (subject.name, work.to_owned())));
+    let of_two = SHARED.map(|work| ("cifar10", format!("{work}{OF_TWO}")));
     pairs
-        .map(|(network, work)| Trial::test(format!("{network} {work}"), move || trial(network, work)))
+        .chain(of_two)
+        .map(|(network, work)| Trial::test(format!("{network} {work}"), move || trial(network, &work)))
         .collect()
 }
 

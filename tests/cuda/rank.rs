@@ -10,6 +10,7 @@ use std::{
 
 use burn::tensor::{Device, Tensor};
 use sida::{
+    Result,
     cli::device,
     kernels::{self, Nccl, Seat},
     seed::{Phase, Seed},
@@ -36,8 +37,12 @@ impl Replicas for Seated {
         rank as u64 * own..(rank as u64 + 1) * own
     }
 
-    fn reduce(&self, own: Tensor<1>) -> Tensor<1> {
-        kernels::all_reduce(own, self.0).expect("it is CUDA's")
+    fn are_one(&self) -> bool {
+        false
+    }
+
+    fn reduce(&self, own: Tensor<1>) -> Result<Tensor<1>> {
+        Ok(kernels::all_reduce(own, self.0).expect("it is CUDA's"))
     }
 }
 
