@@ -34,6 +34,7 @@ pub(crate) fn emulated() -> Vec<Trial> {
     vec![
         trial("two processes sum", || all_well("sums", "")),
         trial("two processes learn what one learns", || all_well("learns", "within")),
+        trial("two ranks of the program train as one does on a CPU, with NCCL and without", program_trains),
         trial("a rank that dies leaves no numbers", || {
             let [first, second] = two("dies", [2, 2])?;
             said(&first, "lost")?;
@@ -96,10 +97,7 @@ fn one_collective() -> Result<(), Failed> {
 fn doctor() -> Result<(), Failed> {
     let libraries = env::var("LD_LIBRARY_PATH")?;
     let driver = Path::new(libraries.split(':').next().unwrap_or_default());
-    let without = tempfile::tempdir()?;
-    for name in ["libcuda.so", "libcuda.so.1", "libnvrtc.so"] {
-        std::os::unix::fs::symlink(driver.join(name), without.path().join(name))?;
-    }
+    let without = without_nccl()?;
     for (folder, version) in [(driver, Some("2.27.0")), (without.path(), None)] {
         let sida = |arguments: &[&str]| {
             let mut command = Command::new(env!("CARGO_BIN_EXE_sida"));
@@ -119,6 +117,85 @@ fn doctor() -> Result<(), Failed> {
         }
     }
     Ok(())
+}
+
+/// A teacher that has hardly begun; of two micro-batches.
+const PIPELINE: &str = "
+stages:
+  digits:
+    prepare_dataset: { source: { edm: { path: datasets/digits-8x8.zip, use_labels: true } } }
+  teacher:
+    train_teacher:
+      dataset: digits
+      network:
+        ddpmpp: { img_resolution: 8, img_channels: 1, label_dim: 10, model_channels: 8, channel_mult: [1], num_blocks: 1, attn_resolutions: [] }
+      duration_kimg: 0.1
+      batch_size: 32
+      microbatch_size: 16
+      augment: 0
+      status_every_kimg: 0.05
+      checkpoint_every_kimg: 0.1
+";
+
+fn program_trains() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("t.yaml");
+    fs::write(&file, PIPELINE)?;
+    let sida = |runs: &Path, device: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sida"));
+        command.arg("run").arg(&file).args(["--device", device]).current_dir(env!("CARGO_MANIFEST_DIR"));
+        command.env("SIDA_RUNS", runs).env("SIDA_CACHE", folder.path().join("cache"));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    };
+    let losses = |runs: &Path| -> Result<Vec<f64>, Failed> {
+        let stages =
+            fs::read_dir(runs.join("_store"))?.flatten().map(|entry| entry.path().join("stats.jsonl"));
+        let text = stages.filter_map(|path| fs::read_to_string(path).ok()).collect::<String>();
+        let line = |line| serde_json::from_str::<Value>(line).ok()?["loss"].as_f64();
+        Ok(text.lines().filter_map(line).collect())
+    };
+    let alone = folder.path().join("alone");
+    said(&sida(&alone, "cpu").output()?, "")?;
+    let expected = losses(&alone)?;
+    let without = without_nccl()?;
+    let libraries = env::var("LD_LIBRARY_PATH")?;
+    for (name, libraries, words) in [
+        ("with", &*libraries, ""),
+        ("without", without.path().to_str().unwrap_or_default(), "rank 0 finds no NCCL"),
+    ] {
+        let (runs, port) = (folder.path().join(name), free_port()?.to_string());
+        let begin = |rank: &str| {
+            let mut command = sida(&runs, "cuda");
+            command.env("LD_LIBRARY_PATH", libraries).envs([("RANK", rank), ("LOCAL_RANK", rank)]);
+            command.envs([("WORLD_SIZE", "2"), ("LOCAL_WORLD_SIZE", "2")]);
+            command.envs([("MASTER_ADDR", "localhost"), ("MASTER_PORT", &*port)]);
+            command.spawn()
+        };
+        let (first, second) = (begin("0")?, begin("1")?);
+        let second = thread::spawn(|| ended(second));
+        let first = ended(first)?;
+        let second = second.join().expect("it waits")?;
+        said(&first, "2 stages ran").and_then(|()| said(&second, ""))?;
+        let warned = String::from_utf8_lossy(&first.stderr).into_owned();
+        let found = losses(&runs)?;
+        let near = |(found, expected): (&f64, &f64)| (found - expected).abs() < 1e-5 * expected.abs();
+        if found.len() != 2 || !found.iter().zip(&expected).all(near) || !warned.contains(words) {
+            return Err(format!("{name} NCCL: {found:?} instead of {expected:?}\n{warned}").into());
+        }
+    }
+    Ok(())
+}
+
+/// A folder with the driver's libraries but for NCCL.
+fn without_nccl() -> Result<tempfile::TempDir, Failed> {
+    let libraries = env::var("LD_LIBRARY_PATH")?;
+    let driver = Path::new(libraries.split(':').next().unwrap_or_default());
+    let without = tempfile::tempdir()?;
+    for name in ["libcuda.so", "libcuda.so.1", "libnvrtc.so"] {
+        std::os::unix::fs::symlink(driver.join(name), without.path().join(name))?;
+    }
+    Ok(without)
 }
 
 /// Two ranks do something, and it goes well for both; each says these words.
