@@ -101,10 +101,10 @@ fn children(of: &Child) -> Vec<u32> {
     text.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
 }
 
-fn send(pid: u32, name: &str) {
-    let sent =
-        std::process::Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status().unwrap();
-    assert!(sent.success());
+/// Sends a signal; says whether the process was still there.
+fn sent(pid: u32, name: &str) -> bool {
+    let mut kill = std::process::Command::new("kill");
+    kill.args([&format!("-{name}"), &pid.to_string()]).stderr(Stdio::null()).status().unwrap().success()
 }
 
 fn is_there(pid: u32) -> bool {
@@ -174,7 +174,7 @@ fn a_rank_that_dies_ends_all_and_any_number_of_ranks_goes_on() {
         until_it_trains(&mut child, &bench.runs(), stage, Duration::from_millis(longer));
         let Some(&victim) = children(&child).last() else { panic!("there are no ranks") };
         let began = Instant::now();
-        send(victim, "KILL");
+        assert!(sent(victim, "KILL"));
         let said = Said::end(child).exits(1);
         assert!(began.elapsed() < Duration::from_secs(30));
         let last: usize = ranks.parse().unwrap();
@@ -211,7 +211,7 @@ fn a_stop_of_any_rank_saves_once_and_ends_all() {
         let mut child = start(&bench, &["--ranks", "2"]);
         until_it_trains(&mut child, &bench.runs(), stage, Duration::from_millis(100));
         let others = children(&child);
-        send(if of_first { child.id() } else { others[0] }, "TERM");
+        assert!(sent(if of_first { child.id() } else { others[0] }, "TERM"));
         let said = Said::end(child).exits(130).complains(&["interrupted: the state is saved"]);
         assert_eq!(said.err.matches("interrupted").count(), 1, "{}", said.err);
         assert!(others.iter().all(|pid| !is_there(*pid)), "a rank is left");
@@ -228,9 +228,9 @@ fn a_slow_rank_only_slows() {
     until_it_trains(&mut child, &bench.runs(), "teacher", Duration::ZERO);
     let slow = children(&child)[0];
     while is_there(slow) && child.try_wait().unwrap().is_none() {
-        send(slow, "STOP");
+        sent(slow, "STOP");
         sleep(Duration::from_millis(90));
-        send(slow, "CONT");
+        sent(slow, "CONT");
         sleep(Duration::from_millis(10));
     }
     Said::end(child).exits(0);
@@ -312,8 +312,7 @@ fn kills_of_any_rank_at_any_moment_lose_nothing() {
         let victim = next(ranks);
         let pids = [&[child.id()][..], &children(&child)].concat();
         let pid = pids[(victim as usize).min(pids.len() - 1)];
-        if child.try_wait().unwrap().is_none() && is_there(pid) {
-            send(pid, "KILL");
+        if child.try_wait().unwrap().is_none() && is_there(pid) && sent(pid, "KILL") {
             killed += 1;
             let ended = Said::end(child);
             assert!(matches!(ended.code, None | Some(1)), "{:?}: {}", ended.code, ended.err);
@@ -330,4 +329,20 @@ fn kills_of_any_rank_at_any_moment_lose_nothing() {
     }
     run(&bench, &[]).exits(0);
     is_the_same(&bench);
+}
+
+#[test]
+fn sums_in_another_order_are_said() {
+    let bench = Bench::new();
+    let of = |micro: &str| {
+        let micro = format!("stages.teacher.train_teacher.microbatch_size={micro}");
+        let set = ["--set", "stages.teacher.train_teacher.batch_size=48", "--set", &micro];
+        let only = ["run", PIPELINE, "--device", "cpu", "--until", "teacher", "--ranks", "2"];
+        bench.sida(&[&only[..], &set].concat()).exits(0).err
+    };
+    // Three micro-batches each are no sum of the tree's own; four are.
+    assert!(
+        of("8").contains("2 ranks add up the gradients of 6 micro-batches in another order than one rank")
+    );
+    assert!(!of("6").contains("another order"));
 }

@@ -14,7 +14,7 @@ use super::device;
 use crate::{
     Error, Result,
     kernels::{self, Nccl, Seat},
-    pipeline::{Parsed, Setting, Source},
+    pipeline::{Asked, Parsed, Setting, Source},
     process,
     ranks::{Claim, PATIENCE, Place, Ranks},
     stages::Stop,
@@ -94,12 +94,13 @@ impl Crew {
         parsed: &Parsed,
         asked: &str,
         stop: &Stop,
+        stages: Asked<'_>,
     ) -> Result<Ranks> {
         let ranks = self.count();
         if ranks == 1 {
             return Ok(Ranks::alone());
         }
-        source.shared_by(settings, parsed, ranks)?;
+        source.shared_by(settings, parsed, ranks, stages)?;
         let to_start = if self.place.is_none() { Some(self.take_place()?) } else { None };
         let place = self.place.clone().expect("given, or taken");
         // While this process has one thread.

@@ -21,7 +21,7 @@ use crate::{
     Error, Result,
     kernels::with_threads,
     pipeline::{
-        Parsed, Pipeline, Places, Plan, Selection, Setting, Source, Stages, finished, outcome,
+        Asked, Parsed, Pipeline, Places, Plan, Selection, Setting, Source, Stages, finished, outcome,
         record::{keep, record},
         run as walk,
     },
@@ -40,6 +40,17 @@ pub(super) struct Choice {
     pub(super) all: bool,
     pub(super) record: Option<PathBuf>,
     pub(super) json: bool,
+}
+
+impl Choice {
+    fn asked(&self) -> Asked<'_> {
+        match (&self.only, &self.until) {
+            (Some(only), _) => Asked::Only(only),
+            (None, Some(until)) => Asked::Until(until),
+            (None, None) if self.all => Asked::All,
+            (None, None) => Asked::Usual,
+        }
+    }
 }
 
 /// Runs a file.
@@ -70,7 +81,7 @@ pub(super) fn run(
     };
     let parsed = parsed.inspect_err(refused)?;
     let stop = stop()?;
-    let ranks = crew.meet(&source, &settings, &parsed, asked, &stop).inspect_err(refused)?;
+    let ranks = crew.meet(&source, &settings, &parsed, asked, &stop, choice.asked()).inspect_err(refused)?;
     let fail = |error: &Error| {
         ranks.fail(error);
         refused(error);

@@ -12,7 +12,7 @@ use super::{
     derive::derive,
     document::{Document, MAX_BYTES},
     expected,
-    meaning::{self, search_folders},
+    meaning::search_folders,
     mistake::{Mistake, as_error},
     overlay::{self, Setting},
     parse,
@@ -24,12 +24,7 @@ use super::{
     sweep_spec::Sweep,
     text::Text,
 };
-use crate::{
-    Error, Result,
-    stage_name::StageName,
-    stages::{Objection, StageSpec},
-    terminal,
-};
+use crate::{Error, Result, terminal};
 
 /// A file of the pipeline language.
 #[derive(Clone, Debug, PartialEq)]
@@ -117,7 +112,7 @@ impl Source {
     }
 
     /// A pipeline, or what a derived one stands for, with `settings`, and what is wrong with how it came about.
-    fn whole(
+    pub(super) fn whole(
         &self,
         document: Document,
         settings: &[Setting],
@@ -128,45 +123,6 @@ impl Source {
         };
         mistakes.extend(overlay::apply(&mut whole, settings, &PIPELINE_SCHEMA.schema));
         Ok((whole, mistakes))
-    }
-
-    /// What speaks against so many ranks, at its place in the file; of a sweep, in its first point that it concerns.
-    ///
-    /// # Errors
-    /// As it says.
-    pub fn shared_by(&self, settings: &[Setting], parsed: &Parsed, ranks: usize) -> Result<()> {
-        let objections = |pipeline: &Pipeline| -> Vec<(StageName, StageSpec, Objection)> {
-            let objection = |(name, spec): (&StageName, &StageSpec)| {
-                Some((name.clone(), spec.clone(), spec.stage().shared_by(ranks as u32)?))
-            };
-            pipeline.stages.iter().filter_map(objection).collect()
-        };
-        match parsed {
-            Parsed::Pipeline(pipeline) => {
-                let found = objections(pipeline);
-                if found.is_empty() {
-                    return Ok(());
-                }
-                let (whole, _) =
-                    self.document().and_then(|document| self.whole(document, settings)).map_err(as_error)?;
-                let mistake = |(name, spec, objection): &(StageName, StageSpec, Objection)| {
-                    meaning::mistake(&whole, name, spec, objection.clone())
-                };
-                Err(as_error(found.iter().map(mistake).collect()))
-            }
-            Parsed::Sweep(_, points) => {
-                let of_point = |point: &Point| {
-                    Some((point.label.clone(), objections(&point.pipeline).into_iter().next()?))
-                };
-                match points.iter().find_map(of_point) {
-                    None => Ok(()),
-                    Some((label, (name, _, Objection { problem, help, .. }))) => {
-                        let help = help.map_or_else(String::new, |help| format!("; {help}"));
-                        Err(Error::Usage(format!("`{name}` of the point {label}: {problem}{help}")))
-                    }
-                }
-            }
-        }
     }
 
     /// The expectations of a pipeline that a run did not meet, each at its place in the file that says it. Of a sweep, none.
@@ -194,7 +150,7 @@ impl Source {
         Ok((base, document))
     }
 
-    fn document(&self) -> std::result::Result<Document, Vec<Mistake>> {
+    pub(super) fn document(&self) -> std::result::Result<Document, Vec<Mistake>> {
         let name = self.path.display().to_string();
         let text = Arc::new(Text::new(self.text.clone()));
         Document::read(&name, Arc::clone(&text)).map_err(|error| {

@@ -119,7 +119,7 @@ pub(crate) fn work(asked: &str) {
         }
         Some(work) => {
             let seat = Seat { rank: 0, ranks: 2 };
-            kernels::join(&device, seat, Duration::from_secs(60)).expect("the null NCCL is there");
+            kernels::join(&device, seat, Duration::from_mins(1)).expect("the null NCCL is there");
             iterations(Work::new(work, &subject, &device).among(Seated(seat)), &device);
         }
     }
