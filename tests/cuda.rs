@@ -12,6 +12,8 @@ mod budgets;
 mod collective;
 #[path = "cuda/emulated.rs"]
 mod emulated;
+#[path = "program/mod.rs"]
+mod program;
 #[path = "cuda/ptxas.rs"]
 mod ptxas;
 #[path = "cuda/rank.rs"]

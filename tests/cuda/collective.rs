@@ -13,7 +13,7 @@ use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 
 use crate::{
-    rank,
+    program, rank,
     trace::{self, Trace},
 };
 
@@ -119,31 +119,16 @@ fn doctor() -> Result<(), Failed> {
     Ok(())
 }
 
-/// A teacher that has hardly begun; of two micro-batches.
-const PIPELINE: &str = "
-stages:
-  digits:
-    prepare_dataset: { source: { edm: { path: datasets/digits-8x8.zip, use_labels: true } } }
-  teacher:
-    train_teacher:
-      dataset: digits
-      network:
-        ddpmpp: { img_resolution: 8, img_channels: 1, label_dim: 10, model_channels: 8, channel_mult: [1], num_blocks: 1, attn_resolutions: [] }
-      duration_kimg: 0.1
-      batch_size: 32
-      microbatch_size: 16
-      augment: 0
-      status_every_kimg: 0.05
-      checkpoint_every_kimg: 0.1
-";
-
 fn program_trains() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("t.yaml");
-    fs::write(&file, PIPELINE)?;
+    fs::write(&file, program::TEACHER)?;
     let sida = |runs: &Path, device: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sida"));
-        command.arg("run").arg(&file).args(["--device", device]).current_dir(env!("CARGO_MANIFEST_DIR"));
+        command.arg("run").arg(&file).args(["--device", device]).current_dir(program::root());
+        for setting in ["duration_kimg=0.1", "status_every_kimg=0.05", "microbatch_size=16"] {
+            command.args(["--set", &format!("stages.teacher.train_teacher.{setting}")]);
+        }
         command.env("SIDA_RUNS", runs).env("SIDA_CACHE", folder.path().join("cache"));
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command
