@@ -99,9 +99,11 @@ fn forward(network: &NetworkConfig) -> Result<f64> {
 fn table(words: &[String]) -> Result<()> {
     let input = |name: &str, default: f64| match words.iter().position(|word| word == name) {
         None => Ok(default),
-        Some(i) => words.get(i + 1).and_then(|value| value.parse().ok()).filter(|value| *value > 0.0).ok_or_else(
-            || Error::Usage(format!("`{name}` needs a number above 0")),
-        ),
+        Some(i) => words
+            .get(i + 1)
+            .and_then(|value| value.parse().ok())
+            .filter(|value| *value > 0.0)
+            .ok_or_else(|| Error::Usage(format!("`{name}` needs a number above 0"))),
     };
     let (share, latency) = (input("--share", 0.4)?, input("--latency-us", 10.0)? * 1e-6);
     let peaks = [input("--fp32", 67.0)?, input("--fp16", 989.0)?];
@@ -115,7 +117,8 @@ fn table(words: &[String]) -> Result<()> {
         for (network, speed) in NETWORKS {
             let cells = RANKS.map(|n| {
                 let ranks = n as f64;
-                let sums: f64 = recipe.bytes.iter().map(|bytes| sum_takes(*bytes, ranks, speed, latency)).sum();
+                let sums: f64 =
+                    recipe.bytes.iter().map(|bytes| sum_takes(*bytes, ranks, speed, latency)).sum();
                 let step = alone / ranks + sums;
                 format!("{} ({:.0} %)", seconds(step), 100.0 * alone / (ranks * step))
             });
