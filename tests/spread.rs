@@ -68,6 +68,20 @@ fn the_files_of_a_small_sweep_are_what_they_were() {
     assert!(other.is_empty(), "UPDATE_SPREAD=1 writes the files anew:\n{}", other.join("\n"));
 }
 
+/// Those that are run on every change as well (`.ci/ranks`), and those that nothing here can run.
+#[test]
+fn readers_take_the_files_that_start_ranks() {
+    let file = |name: &str| fs::read_to_string(root().join("docs/launch").join(name)).unwrap();
+    ["torchrun.sh", "mpirun.sh", "slurm.sbatch"].iter().for_each(|name| shell_reads(&file(name)));
+    let job = &documents(&file("pytorchjob.yaml"), "pytorchjob-kubeflow-v1.json")[0];
+    let container = &job["spec"]["pytorchReplicaSpecs"]["Worker"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["command"].as_array().unwrap()[..2], ["sida", "run"].map(Value::from));
+    let task = &documents(&file("skypilot.yaml"), "skypilot-task.json")[0];
+    shell_reads(task["run"].as_str().unwrap());
+    let wrong = file("pytorchjob.yaml").replace("nprocPerNode", "procsPerNode");
+    assert!(std::panic::catch_unwind(|| documents(&wrong, "pytorchjob-kubeflow-v1.json")).is_err());
+}
+
 #[test]
 fn their_readers_take_them() {
     let golden = |file: &str| fs::read_to_string(root().join("tests/spread/golden").join(file)).unwrap();

@@ -8,7 +8,7 @@ use std::{
 };
 
 /// Values that are received and added at a time.
-const CHUNK: usize = 1 << 16;
+const CHUNK: usize = 1 << 14;
 /// A message of so many bytes fits between two ranks though nobody reads it yet.
 const SMALL: usize = 32 << 10;
 
