@@ -67,7 +67,7 @@ impl Ranks {
         patience: Duration,
         stop: Arc<AtomicBool>,
     ) -> Result<Self> {
-        let Met { news, data, hosts } = Meeting::new(place, secret, patience)?.hold(claim)?;
+        let Met { news, data, hosts } = Meeting::new(place, secret, patience, &stop)?.hold(claim)?;
         let ready = || {
             let mut to_shut = Vec::new();
             for stream in data.iter().flatten() {

@@ -3,7 +3,10 @@
 use std::{
     io::ErrorKind,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs},
-    sync::mpsc::{Sender, channel},
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Sender, channel},
+    },
     thread::{self, sleep},
     time::{Duration, Instant},
 };
@@ -11,7 +14,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    handshake::{Claim, Key, hear, say, until},
+    handshake::{Claim, Key, hear, patient, say},
     place::Place,
 };
 use crate::{Error, Result};
@@ -34,6 +37,7 @@ struct Call {
 enum Answer {
     Welcome { at: Vec<At>, hosts: Vec<String> },
     Refused(String),
+    Stopped,
 }
 
 /// Where a rank waits for others.
@@ -61,14 +65,21 @@ pub(super) struct Meeting<'a> {
     pub(super) deadline: Instant,
     patience: Duration,
     bind: Vec<IpAddr>,
+    stop: &'a AtomicBool,
 }
 
 impl<'a> Meeting<'a> {
-    /// Of ranks that wait for each other for so long. Without a secret nobody of another machine is listened to.
+    /// Of ranks that wait for each other for so long, or until one is asked to stop. Without a secret nobody of another
+    /// machine is listened to.
     ///
     /// # Errors
     /// `Usage` where ranks of several machines have no secret.
-    pub(super) fn new(place: &'a Place, secret: &str, patience: Duration) -> Result<Self> {
+    pub(super) fn new(
+        place: &'a Place,
+        secret: &str,
+        patience: Duration,
+        stop: &'a AtomicBool,
+    ) -> Result<Self> {
         let one_machine = place.is_one_machine();
         if secret.is_empty() && !one_machine {
             return Err(Error::Usage(
@@ -83,13 +94,13 @@ impl<'a> Meeting<'a> {
             vec![Ipv6Addr::UNSPECIFIED.into(), Ipv4Addr::UNSPECIFIED.into()]
         };
         let key = Key::new(&place.run, secret);
-        Ok(Self { place, key, deadline: Instant::now() + patience, patience, bind })
+        Ok(Self { place, key, deadline: Instant::now() + patience, patience, bind, stop })
     }
 
     /// Meets.
     ///
     /// # Errors
-    /// `Usage` on every rank where they do not fit together; `Unusable` where not all of them come.
+    /// `Usage` on every rank where they do not fit together; `Unusable` where not all of them come; `Interrupted`.
     pub(super) fn hold(&self, claim: &Claim) -> Result<Met> {
         let waiting =
             self.listen(0).map_err(|error| Error::Unusable(format!("cannot listen for ranks: {error}")))?;
@@ -144,6 +155,10 @@ impl<'a> Meeting<'a> {
             });
         }
         let streams: Vec<&TcpStream> = calls.iter().flatten().map(|(stream, _)| stream).collect();
+        if self.stops() {
+            streams.iter().for_each(|stream| drop(say(stream, &Answer::Stopped)));
+            return Err(Error::Interrupted);
+        }
         if let Some(error) = refusal {
             let answer = Answer::Refused(error.to_string());
             streams.iter().for_each(|stream| drop(say(stream, &answer)));
@@ -175,7 +190,7 @@ impl<'a> Meeting<'a> {
     fn answer(&self, listener: &TcpListener, mut more: impl FnMut(TcpStream, Call) -> bool) {
         let (sender, calls) = channel();
         let _ = listener.set_nonblocking(true);
-        while Instant::now() < self.deadline {
+        while Instant::now() < self.deadline && !self.stops() {
             match listener.accept() {
                 Ok((stream, _)) => self.hear_out(stream, sender.clone()),
                 Err(_) => sleep(Duration::from_millis(5)),
@@ -186,6 +201,11 @@ impl<'a> Meeting<'a> {
                 }
             }
         }
+    }
+
+    /// Whether this rank was asked to stop.
+    pub(super) fn stops(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
     }
 
     /// A stranger who says nothing keeps nobody else waiting.
@@ -222,10 +242,8 @@ impl<'a> Meeting<'a> {
         loop {
             for address in self.addresses() {
                 match self.try_call(address, claim, port) {
-                    Ok((stream, Answer::Refused(problem))) => {
-                        drop(stream);
-                        return Err(Error::Usage(problem));
-                    }
+                    Ok((_, Answer::Refused(problem))) => return Err(Error::Usage(problem)),
+                    Ok((_, Answer::Stopped)) => return Err(Error::Interrupted),
                     Ok((stream, answer)) => {
                         let mut news: Vec<Option<TcpStream>> = (0..claim.ranks).map(|_| None).collect();
                         news[0] = Some(stream);
@@ -235,6 +253,9 @@ impl<'a> Meeting<'a> {
                     Err(error) if error.kind() == ErrorKind::ConnectionRefused => {}
                     Err(error) => last = format!(" ({address}: {error})"),
                 }
+            }
+            if self.stops() {
+                return Err(Error::Interrupted);
             }
             if Instant::now() >= self.deadline {
                 let Place { host, ports, .. } = self.place;
@@ -262,8 +283,15 @@ impl<'a> Meeting<'a> {
         self.key.shake(&stream, true)?;
         say(&stream, &Call { claim: claim.clone(), port })?;
         // Rank 0 answers when all are there, or when it has waited long enough.
-        until(&stream, self.deadline + LINGER)?;
-        let answer = hear(&stream)?;
+        stream.set_read_timeout(Some(AGAIN))?;
+        while Instant::now() < self.deadline + LINGER && !self.stops() {
+            match stream.peek(&mut [0]) {
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                _ => break,
+            }
+        }
+        patient(&stream)?;
+        let answer = if self.stops() { Answer::Stopped } else { hear(&stream)? };
         Ok((stream, answer))
     }
 }

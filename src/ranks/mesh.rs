@@ -48,6 +48,7 @@ impl Meeting<'_> {
                         data[higher] = Some(stream);
                     }
                 }
+                Err(_) if self.stops() => return Err(Error::Interrupted),
                 Err(_) if Instant::now() > self.deadline + LINGER => {
                     return Err(self.too_late(&format!("rank {missing} did not reach rank {rank}")));
                 }

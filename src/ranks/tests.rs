@@ -129,6 +129,31 @@ fn ranks_that_do_not_come_are_named() {
 }
 
 #[test]
+fn who_waits_for_others_can_be_stopped() {
+    let port = port();
+    let stops = [0, 1].map(|_| Arc::new(AtomicBool::new(false)));
+    let began = Instant::now();
+    let errors = thread::scope(|scope| {
+        // The third never comes.
+        let threads = [0, 1].map(|rank| {
+            let stop = Arc::clone(&stops[rank]);
+            let meet = move || {
+                Ranks::meet(&place(rank, 3, port), &claim(rank, 3, "0"), "", Duration::from_mins(1), stop)
+                    .unwrap_err()
+            };
+            scope.spawn(meet)
+        });
+        thread::sleep(Duration::from_millis(300));
+        stops[1].store(true, std::sync::atomic::Ordering::Relaxed);
+        thread::sleep(Duration::from_millis(300));
+        stops[0].store(true, std::sync::atomic::Ordering::Relaxed);
+        threads.map(|thread| thread.join().unwrap())
+    });
+    assert!(errors.iter().all(|error| matches!(error, Error::Interrupted)), "{errors:?}");
+    assert!(began.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
 fn who_does_not_know_the_secret_is_no_rank() {
     let said = refused(&[(0, 2, "0", "right"), (1, 2, "0", "wrong")], 2);
     let said: Vec<String> = said.into_iter().map(|one| one.expect("they do not meet").1).collect();
