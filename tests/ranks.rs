@@ -7,6 +7,7 @@ mod program;
 use std::{
     collections::BTreeMap,
     fs,
+    io::{Read as _, Write as _},
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Stdio},
@@ -345,4 +346,61 @@ fn sums_in_another_order_are_said() {
         of("8").contains("2 ranks add up the gradients of 6 micro-batches in another order than one rank")
     );
     assert!(!of("6").contains("another order"));
+}
+
+/// As on two machines with copies of a dataset that are not the same.
+#[test]
+fn ranks_that_read_other_files_do_not_go_on() {
+    let bench = Bench::new();
+    let file = bench.write("t.yaml", program::TEACHER.replace("datasets/digits-8x8.zip", "data/digits.zip"));
+    for rank in ["0", "1"] {
+        let folder = bench.path(rank).join("data");
+        fs::create_dir_all(&folder).unwrap();
+        fs::copy(program::root().join("datasets/digits-8x8.zip"), folder.join("digits.zip")).unwrap();
+    }
+    swap_two_images(&bench.path("1").join("data/digits.zip"));
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let start = |rank: &str| {
+        let micro = "stages.teacher.train_teacher.microbatch_size=16";
+        let mut command = bench.command(&["run", &file, "--device", "cpu", "--set", micro]);
+        command.current_dir(bench.path(rank)).envs([
+            ("RANK", rank),
+            ("WORLD_SIZE", "2"),
+            ("LOCAL_RANK", rank),
+        ]);
+        command.envs([("MASTER_ADDR", "localhost"), ("MASTER_PORT", &*port)]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    for said in ["0", "1"].map(start).map(Said::end) {
+        said.exits(1).complains(&[
+            "rank 1 on `",
+            "the key of `teacher` is",
+            "a file that it reads is another one here",
+        ]);
+    }
+}
+
+fn swap_two_images(path: &Path) {
+    let mut archive = zip::ZipArchive::new(fs::File::open(path).unwrap()).unwrap();
+    let mut entries = Vec::new();
+    for i in 0..archive.len() {
+        let mut entry = archive.by_index(i).unwrap();
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).unwrap();
+        entries.push((entry.name().unwrap().into_owned(), bytes));
+    }
+    let images: Vec<usize> = (0..entries.len())
+        .filter(|i| Path::new(&entries[*i].0).extension() == Some("png".as_ref()))
+        .collect();
+    let other = images.iter().find(|i| entries[**i].1 != entries[images[0]].1).unwrap();
+    let (first, second) = (entries[images[0]].1.clone(), entries[*other].1.clone());
+    (entries[images[0]].1, entries[*other].1) = (second, first);
+    let mut writer = zip::ZipWriter::new(fs::File::create(path).unwrap());
+    for (name, bytes) in entries {
+        let stored =
+            zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+        writer.start_file(name, stored).unwrap();
+        writer.write_all(&bytes).unwrap();
+    }
+    writer.finish().unwrap();
 }

@@ -198,19 +198,6 @@ impl Ranks {
         }
     }
 
-    /// What its last iteration took this rank, without waiting for others.
-    pub fn took(&self, own: Duration) {
-        if let Some(links) = &self.0 {
-            links.watch.took(own.as_secs_f64());
-        }
-    }
-
-    /// What the last iteration took each rank, as far as rank 0 has heard of it.
-    pub fn seconds(&self) -> Vec<Duration> {
-        let seconds = self.0.as_ref().map_or_else(Vec::new, |links| links.watch.seconds());
-        seconds.into_iter().map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()).collect()
-    }
-
     /// The end of a stage that all ranks work on: what it came to on this one. An error that all have leaves the ranks
     /// together.
     ///

@@ -30,10 +30,12 @@ const LONGEST: usize = 1 << 20;
 /// News, from a rank to rank 0 or from that to another one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 enum News {
-    /// It lives; whether it was asked to stop; what it does, and the seconds that its last iteration took it.
-    Beat { stop: bool, doing: String, seconds: f64 },
+    /// It lives; whether it was asked to stop; what it does.
+    Beat { stop: bool, doing: String },
     /// It has come to the end of its `n`th stage, with what error.
     End { n: u64, problem: Option<String> },
+    /// All have come to the end of the `n`th stage.
+    Together { n: u64 },
     /// A rank is lost.
     Lost(Lost),
     /// All is done.
@@ -58,10 +60,10 @@ impl From<Lost> for Error {
 #[derive(Debug, Default)]
 struct Known {
     lost: Option<Lost>,
+    /// How many stages all have come to the end of, as rank 0 says.
+    together: u64,
     /// The end of each rank's last stage.
     ends: Vec<Option<(u64, Option<String>)>>,
-    /// The seconds of each rank's last iteration.
-    seconds: Vec<f64>,
     doing: Vec<String>,
     ended: bool,
 }
@@ -90,12 +92,7 @@ impl Watch {
         stop: Arc<AtomicBool>,
     ) -> std::io::Result<Arc<Self>> {
         let ranks = news.len();
-        let known = Known {
-            ends: vec![None; ranks],
-            seconds: vec![0.0; ranks],
-            doing: vec![String::new(); ranks],
-            ..Known::default()
-        };
+        let known = Known { ends: vec![None; ranks], doing: vec![String::new(); ranks], ..Known::default() };
         let mut readers = Vec::new();
         for (other, stream) in news.iter().enumerate() {
             if let Some(stream) = stream {
@@ -145,33 +142,39 @@ impl Watch {
                 if known.ended || known.lost.is_some() {
                     return;
                 }
-                let (doing, seconds) = (known.doing[self.rank].clone(), known.seconds[self.rank]);
-                News::Beat { stop: self.stop.load(Ordering::Relaxed), doing, seconds }
+                News::Beat { stop: self.stop.load(Ordering::Relaxed), doing: known.doing[self.rank].clone() }
             };
             self.say_to_all(&news);
             thread::sleep(BEAT);
         }
     }
 
-    fn hear(&self, other: usize, stream: &TcpStream) {
+    fn hear(self: &Arc<Self>, other: usize, stream: &TcpStream) {
         loop {
             match receive_json(stream, LONGEST) {
-                Ok(News::Beat { stop, doing, seconds }) => {
+                Ok(News::Beat { stop, doing }) => {
                     // Rank 0 tells the others when all have come to the same place.
                     if stop && self.rank == 0 {
                         self.stop.store(true, Ordering::Relaxed);
                     }
-                    let mut known = self.known();
-                    (known.doing[other], known.seconds[other]) = (doing, seconds);
+                    self.known().doing[other] = doing;
                 }
                 Ok(News::End { n, problem }) => {
                     let failed = problem.is_some();
                     self.known().ends[other] = Some((n, problem));
                     self.changed.notify_all();
                     if failed {
-                        thread::sleep(SAME_END);
-                        self.is_alone_in_this(other, n);
+                        let watch = Arc::clone(self);
+                        let wait = move || {
+                            thread::sleep(SAME_END);
+                            watch.is_alone_in_this(other, n);
+                        };
+                        drop(thread::Builder::new().name("verdict".to_owned()).spawn(wait));
                     }
+                }
+                Ok(News::Together { n }) => {
+                    self.known().together = n + 1;
+                    self.changed.notify_all();
                 }
                 Ok(News::Lost(lost)) => return self.lose(lost),
                 Ok(News::Bye) => return self.end(),
@@ -186,7 +189,14 @@ impl Watch {
 
     /// What is said of a rank that says nothing itself.
     fn last_of(&self, rank: usize, silent: bool) -> Lost {
-        let doing = self.known().doing[rank].clone();
+        let known = self.known();
+        // What it failed with before it went, unless all did, and went on.
+        if let Some((n, Some(words))) = &known.ends[rank]
+            && *n >= known.together
+        {
+            return Lost { rank, host: self.hosts[rank].clone(), words: words.clone() };
+        }
+        let doing = known.doing[rank].clone();
         let last = if doing.is_empty() {
             String::new()
         } else {
@@ -276,16 +286,6 @@ impl Watch {
         self.known().doing[self.rank] = doing;
     }
 
-    /// The seconds of this rank's last iteration.
-    pub(super) fn took(&self, seconds: f64) {
-        self.known().seconds[self.rank] = seconds;
-    }
-
-    /// The seconds of each rank's last iteration, as far as they were heard of.
-    pub(super) fn seconds(&self) -> Vec<f64> {
-        self.known().seconds.clone()
-    }
-
     /// Why data do not come: the rank that is lost, or, where none is said to be, what the connection says.
     pub(super) fn why(&self, error: std::io::Error) -> Error {
         let deadline = Instant::now() + Duration::from_secs(3);
@@ -304,7 +304,7 @@ impl Watch {
         self.changed.wait_timeout(known, left).unwrap_or_else(std::sync::PoisonError::into_inner).0
     }
 
-    /// This rank has come to the end of its `n`th stage; rank 0 waits for the others.
+    /// This rank has come to the end of its `n`th stage. Rank 0 waits for the others; who has failed, for rank 0.
     ///
     /// # Errors
     /// Another rank's failure, where this one has none; `RankLost` where only this one has failed.
@@ -313,7 +313,12 @@ impl Watch {
         self.known().ends[self.rank] = Some((n, problem.clone()));
         if self.rank != 0 {
             self.say(0, &News::End { n, problem });
-            return Ok(());
+            let mut known = self.known();
+            // Until then the others may be in the middle of what this one has left.
+            while failed && known.together <= n && known.lost.is_none() && !known.ended {
+                known = self.wait(known, Instant::now() + BEAT);
+            }
+            return known.lost.clone().map_or(Ok(()), |lost| Err(lost.into()));
         }
         let deadline = failed.then(|| Instant::now() + SAME_END);
         let mut known = self.known();
@@ -335,6 +340,13 @@ impl Watch {
             }
             known = self.wait(known, Instant::now() + BEAT);
         }
+        let known = {
+            drop(known);
+            self.say_to_all(&News::Together { n });
+            let mut known = self.known();
+            known.together = n + 1;
+            known
+        };
         let others = known.ends.iter().enumerate().skip(1);
         let mut problems = others.filter_map(|(rank, end)| Some((rank, end.as_ref()?.1.clone()?)));
         match problems.next() {

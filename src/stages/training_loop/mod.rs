@@ -180,10 +180,10 @@ pub(super) fn run(
 
         if status {
             memory.seconds += clock.since_counted();
-            same_weights(training, context)?;
+            let of_ranks = same_weights(training, &mut clock, context)?;
             let seen = ranks.first(|| {
                 let vitals = training.vitals(&memory.period);
-                let mut line = clock.status(nimg, memory.seconds);
+                let mut line = clock.status(nimg, memory.seconds, &of_ranks);
                 line.extend(vitals.spread.map(|spread| ("class_spread", spread)));
                 if let Some(statistics) = &mut statistics {
                     statistics.write(memory.period.line(line))?;
@@ -257,20 +257,23 @@ fn say_how_sums_differ(rounds: usize, context: &Context<'_>) {
 }
 
 /// Ranks take equal steps from equal weights. Where one does not, as on a card that computes wrongly, nothing that they come
-/// to means anything.
-fn same_weights(training: &impl Training, context: &Context<'_>) -> Result<()> {
+/// to means anything. Rank 0 learns what their own work took them.
+fn same_weights(training: &impl Training, clock: &mut Clock<'_>, context: &Context<'_>) -> Result<Vec<f64>> {
     if context.ranks.are_one() {
-        return Ok(());
+        return Ok(Vec::new());
     }
-    let all = context.ranks.gather(training.fingerprint().to_le_bytes().to_vec())?;
-    context.ranks.first(|| match all.iter().position(|other| *other != all[0]) {
+    let own = [training.fingerprint(), clock.own_seconds().to_bits()].map(u64::to_le_bytes).concat();
+    let all = context.ranks.gather(own)?;
+    let weights = |rank: usize| all[rank].first_chunk::<8>();
+    context.ranks.first(|| match (0..all.len()).find(|rank| weights(*rank) != weights(0)) {
         None => Ok(()),
         Some(rank) => Err(Error::Unusable(format!(
             "the weights of rank {rank} are not those of rank 0 at {}: do all ranks have the same kind of device, and does \
              each compute right (`sida doctor`)? The last checkpoint is older",
             Kimg::from_nimg(training.nimg())
         ))),
-    })
+    })?;
+    Ok(all.iter().filter_map(|own| Some(f64::from_le_bytes(*own.last_chunk()?))).collect())
 }
 
 /// Saves the state. One that may be about to diverge, or holds a NaN, must not take the place of a good one.
