@@ -26,11 +26,11 @@ use sida::{
     formats::safetensors,
     kernels::{self, InstructionSet, Recycler},
     nn::{Condition, Denoiser, Dropout, InceptionInput, InceptionV3, Network, NetworkConfig},
-    ranks::{Claim, PATIENCE, Place, Ranks},
+    ranks::{PATIENCE, Place, Ranks},
     seed::{Draw, Phase, Seed},
     state_dict::StateDict,
     teach::{TeacherBatch, TeacherObjective, TeacherTrainer, TrainTeacher},
-    training::{Alone, Pass, Real, Supply},
+    training::{Pass, Real, Supply},
 };
 
 #[global_allocator]
@@ -141,14 +141,9 @@ fn serve(name: &str, work: &str, arithmetic: Arithmetic, batch: Option<usize>) {
 
 /// Steps of two micro-batches: those of rank 0 are asked for on stdin, and the others take part.
 fn shared(name: &str, work: &str) {
-    let ranks = match Place::of(&|name| std::env::var(name).ok()).expect("a consistent environment") {
+    let ranks = match Place::given().expect("a consistent environment") {
         None => Ranks::alone(),
-        Some(place) => {
-            let (rank, ranks) = (place.rank, place.ranks);
-            let claim =
-                Claim { rank, ranks, host: String::new(), pid: std::process::id(), alike: Vec::new() };
-            Ranks::meet(&place, &claim, "", PATIENCE, Arc::default()).expect("the other ranks")
-        }
+        Some(place) => Ranks::meet(&place, &[], "", PATIENCE, Arc::default()).expect("the other ranks"),
     };
     let (batch, config, network, mut supply) = made(name, Arithmetic::default(), None);
     let recipe = Distill {
@@ -240,7 +235,7 @@ fn prepare(name: &str, work: &str, arithmetic: Arithmetic, batch: Option<usize>)
             let recipe = recipe(work, batch, arithmetic);
             let objective = Objective::new(&recipe, &config);
             let mut trainer = Trainer::new(recipe, objective, Networks::of(network, None));
-            Box::new(move || drop(trainer.step(&mut supply, &Alone).expect("constant draws").wait()))
+            Box::new(move || drop(trainer.step(&mut supply, &Ranks::alone()).expect("constant draws").wait()))
         }
     }
 }
@@ -301,7 +296,7 @@ fn teacher_step(
     let mut trainer = TeacherTrainer::new(recipe, objective, network);
     let real = Real { images: supply.normals("clean"), augment_labels: None };
     let mut supply = ConstantTeacher(TeacherBatch { real, pass: supply.pass() });
-    move || drop(trainer.step(&mut supply, &Alone).expect("constant draws").wait())
+    move || drop(trainer.step(&mut supply, &Ranks::alone()).expect("constant draws").wait())
 }
 
 /// The same draws for every iteration: what is timed is what follows.

@@ -6,19 +6,14 @@
 //! rank 0 prints the bytes and the median of the seconds. `benches/throttled.sh` starts that between slow links.
 #![expect(clippy::print_stdout, reason = "that is what it is for")]
 
-use std::{
-    env,
-    path::Path,
-    sync::{Arc, atomic::AtomicBool},
-    time::Instant,
-};
+use std::{env, path::Path, sync::Arc, time::Instant};
 
 use serde_json::Value;
 use sida::{
     Error, Result,
     nn::NetworkConfig,
     pipeline::{Parsed, Source},
-    ranks::{Claim, PATIENCE, Place, Ranks},
+    ranks::{PATIENCE, Place, Ranks},
     stages::work::parameters,
 };
 
@@ -139,17 +134,11 @@ fn seconds(seconds: f64) -> String {
 }
 
 fn exchange(sizes: &[String]) -> Result<()> {
-    let place = Place::of(&|name| env::var(name).ok())?
-        .ok_or_else(|| Error::Usage("the environment names no other ranks".to_owned()))?;
-    let claim = Claim {
-        rank: place.rank,
-        ranks: place.ranks,
-        host: String::new(),
-        pid: std::process::id(),
-        alike: vec![("the sizes".to_owned(), sizes.join(" "))],
-    };
+    let place =
+        Place::given()?.ok_or_else(|| Error::Usage("the environment names no other ranks".to_owned()))?;
+    let alike = [("the sizes", sizes.join(" "))];
     let secret = env::var("SIDA_SECRET").unwrap_or_default();
-    let ranks = Ranks::meet(&place, &claim, &secret, PATIENCE, Arc::new(AtomicBool::new(false)))?;
+    let ranks = Ranks::meet(&place, &alike, &secret, PATIENCE, Arc::default())?;
     for size in sizes {
         let size = size.parse().map_err(|_| Error::Usage(format!("`{size}` is no number of values")))?;
         let mut values = vec![1f32; size];

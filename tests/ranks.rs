@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use program::{Bench, Said, copy, json, lines, signal, wait};
+use program::{Bench, Said, json, lines, made_before, signal, wait};
 
 const PIPELINE: &str = "tests/pipelines/quickstart-small.yaml";
 
@@ -77,12 +77,9 @@ fn without_ranks(line: &[u8]) -> Vec<u8> {
 fn of_one() -> &'static Path {
     static RUNS: OnceLock<PathBuf> = OnceLock::new();
     RUNS.get_or_init(|| {
-        let runs = Path::new(env!("CARGO_TARGET_TMPDIR")).join("of_one_rank");
-        let _ = fs::remove_dir_all(&runs);
-        let bench = Bench::new();
-        run(&bench, &[]).exits(0);
-        copy(&bench.runs(), &runs);
-        runs
+        made_before("of_one_rank", |bench| {
+            run(bench, &[]).exits(0);
+        })
     })
 }
 

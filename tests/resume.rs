@@ -11,7 +11,7 @@ use std::{
     sync::OnceLock,
 };
 
-use program::{Bench, Said, copy, folder, folders, json, lines, root, signal, wait, works_in};
+use program::{Bench, Said, copy, folder, folders, json, lines, made_before, root, signal, wait, works_in};
 
 const PIPELINE: &str = "tests/pipelines/quickstart-small.yaml";
 const TRAININGS: [&str; 4] = ["teacher", "sid", "sida", "sid2a"];
@@ -21,13 +21,10 @@ const STAGES: usize = 11;
 fn uninterrupted() -> &'static Path {
     static RUNS: OnceLock<PathBuf> = OnceLock::new();
     RUNS.get_or_init(|| {
-        let runs = Path::new(env!("CARGO_TARGET_TMPDIR")).join("uninterrupted");
-        let _ = fs::remove_dir_all(&runs);
-        let bench = Bench::new();
-        let said = bench.sida(&["run", PIPELINE, "--device", "cpu"]).exits(0);
-        assert!(said.out.contains(&format!("{STAGES} stages ran, 0 were done before")), "{}", said.out);
-        copy(&bench.runs(), &runs);
-        runs
+        made_before("uninterrupted", |bench| {
+            let said = bench.sida(&["run", PIPELINE, "--device", "cpu"]).exits(0);
+            assert!(said.out.contains(&format!("{STAGES} stages ran, 0 were done before")), "{}", said.out);
+        })
     })
 }
 

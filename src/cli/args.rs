@@ -10,11 +10,11 @@ use super::{
     log::{self, LogArgs},
     plan,
     points::PointArgs,
-    ranks, run, schema,
+    run, schema,
     spread::{self, Format, word},
     verify,
 };
-use crate::{BURN_VERSION, Error, Result, pipeline::Setting, terminal};
+use crate::{BURN_VERSION, Error, Result, pipeline::Setting, ranks::Place, terminal};
 
 /// Turns pretrained EDM and EDM2 diffusion models into one-step generators with SiD, SiDA and SiD2A, from YAML pipelines.
 ///
@@ -259,7 +259,7 @@ pub fn main() -> ExitCode {
         }
     };
     let is_first =
-        !cli.verb.is_run() || ranks::place().is_ok_and(|place| place.is_none_or(|place| place.rank == 0));
+        !cli.verb.is_run() || Place::given().is_ok_and(|place| place.is_none_or(|place| place.rank == 0));
     log::start(cli.log, is_first);
     let json = cli.verb.wants_json();
     match dispatch(cli.verb) {

@@ -24,15 +24,14 @@ pub(super) fn choose_for(rank: Option<usize>, asked: &str) -> Result<(Device, St
     match asked {
         "cpu" => Ok(cpu()),
         // A program that stands in for a card is slower than the CPU alone.
-        "auto" => {
-            let mut cards = Interface::ALL.into_iter().map(Interface::cards).filter(|all| !all.is_empty());
-            let Some(mut cards) = cards.next() else { return Ok(cpu()) };
-            let own = own(rank, cards.len());
-            if own >= cards.len() {
-                return Err(too_few(asked, own, cards.len()));
-            }
-            Ok(cards.swap_remove(own).chosen())
+        "auto" if rank.is_none() => {
+            let mut gpus = Interface::ALL.into_iter().flat_map(Interface::gpus);
+            Ok(gpus.find(|gpu| gpu.card).map_or_else(cpu, Gpu::chosen))
         }
+        "auto" => match Interface::ALL.into_iter().find(|interface| interface.cards() > 0) {
+            Some(interface) => gpu(interface.word(), rank),
+            None => Ok(cpu()),
+        },
         _ => gpu(asked, rank),
     }
 }
@@ -46,7 +45,7 @@ pub(super) fn enough(asked: &str, ranks: usize) -> Result<()> {
     let found = match Interface::ALL.into_iter().find(|interface| interface.word() == word) {
         Some(interface) => interface.devices().len(),
         None if asked == "auto" => {
-            let cards = Interface::ALL.into_iter().map(|interface| interface.cards().len());
+            let cards = Interface::ALL.into_iter().map(Interface::cards);
             cards.into_iter().find(|count| *count > 0).unwrap_or(ranks)
         }
         None => ranks,
@@ -55,8 +54,9 @@ pub(super) fn enough(asked: &str, ranks: usize) -> Result<()> {
 }
 
 /// The number of a rank's own device. What starts ranks may show each its own alone.
-fn own(rank: Option<usize>, found: usize) -> usize {
-    rank.filter(|_| found > 1).unwrap_or(0)
+fn own(asked: &str, rank: Option<usize>, found: usize) -> Result<usize> {
+    let own = rank.filter(|_| found > 1).unwrap_or(0);
+    if own > 0 && own >= found { Err(too_few(asked, own, found)) } else { Ok(own) }
 }
 
 fn too_few(asked: &str, rank: usize, found: usize) -> Error {
@@ -158,9 +158,12 @@ impl Interface {
         None
     }
 
-    /// Its devices that are cards, opened.
-    fn cards(self) -> Vec<Gpu> {
-        self.gpus().filter(|gpu| gpu.card).collect()
+    /// How many of its devices are cards. They come first; CUDA's are, and are not opened for that.
+    fn cards(self) -> usize {
+        match self {
+            Self::Cuda => self.devices().len(),
+            Self::Wgpu => self.gpus().filter(|gpu| gpu.card).count(),
+        }
     }
 
     /// All its devices, opened: those that can be.
@@ -192,12 +195,12 @@ fn gpu(asked: &str, rank: Option<usize>) -> Result<(Device, String)> {
     let Some(interface) = Interface::ALL.into_iter().find(|interface| interface.word() == word) else {
         return Err(refuse("it is one of `auto`, `cpu`, `cuda`, `cuda:N`, `wgpu` and `wgpu:N`".to_owned()));
     };
-    let index = match number {
-        None => 0,
-        Some(number) => number
+    let parse = |number: &str| {
+        number
             .parse::<usize>()
-            .map_err(|_| refuse(format!("after `{word}:` comes a number, such as `{word}:0`")))?,
+            .map_err(|_| refuse(format!("after `{word}:` comes a number, such as `{word}:0`")))
     };
+    let number = number.map(parse).transpose()?;
     if !interface.built_in() {
         return Err(refuse(format!(
             "this sida was built without it; build it with `cargo build --release --features {word}`"
@@ -205,13 +208,13 @@ fn gpu(asked: &str, rank: Option<usize>) -> Result<(Device, String)> {
     }
     let found = interface.devices();
     let count = found.len();
-    if let (Some(_), Some(_)) = (rank, number) {
-        return Err(refuse(format!("each rank takes a GPU of its own: write `--device {word}`")));
-    }
-    let index = if number.is_none() { own(rank, count) } else { index };
-    if number.is_none() && count > 0 && index >= count {
-        return Err(too_few(asked, index, count));
-    }
+    let index = match number {
+        None => own(asked, rank, count)?,
+        Some(_) if rank.is_some() => {
+            return Err(refuse(format!("each rank takes a GPU of its own: write `--device {word}`")));
+        }
+        Some(number) => number,
+    };
     let nothing = match interface {
         Interface::Cuda => "no NVIDIA GPU or no driver was found",
         Interface::Wgpu => "no GPU with a driver for Vulkan, Metal or DirectX was found",

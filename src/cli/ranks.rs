@@ -15,8 +15,7 @@ use crate::{
     Error, Result,
     kernels::{self, Nccl, Seat},
     pipeline::{Asked, Parsed, Setting, Source},
-    process,
-    ranks::{Claim, PATIENCE, Place, Ranks},
+    ranks::{PATIENCE, Place, Ranks, unguessable},
     stages::Stop,
 };
 
@@ -24,31 +23,24 @@ const SECRET: &str = "SIDA_SECRET";
 /// Ranks that are done have so long to end.
 const FAREWELL: Duration = Duration::from_secs(10);
 
-/// What started this process, and what it started itself.
-#[derive(Debug, Default)]
+/// This process among those that work on a run together, and those that it starts itself.
+#[derive(Debug)]
 pub(super) struct Crew {
+    /// `None` where it is alone.
     place: Option<Place>,
     secret: String,
-    /// Ranks that this process is to start.
-    wanted: usize,
+    /// What those that are to be started find in their environment; `None` where somebody else starts them.
+    environment: Option<Vec<(&'static str, String)>>,
     children: Vec<Child>,
 }
 
-/// The place that the environment gives this process.
-///
-/// # Errors
-/// `Usage` where it contradicts itself.
-pub(super) fn place() -> Result<Option<Place>> {
-    Place::of(&|name| env::var(name).ok())
-}
-
 impl Crew {
-    /// Of the environment, and of what `--ranks` asks for.
+    /// Of the environment, or of what `--ranks` asks for. To be called while this process has one thread.
     ///
     /// # Errors
     /// `Usage` where both say something.
     pub(super) fn new(asked: Option<u32>) -> Result<Self> {
-        let place = place()?;
+        let place = Place::given()?;
         if let (Some(place), Some(_)) = (&place, asked) {
             let Place { rank, ranks, .. } = place;
             return Err(Error::Usage(format!(
@@ -56,12 +48,39 @@ impl Crew {
             )));
         }
         let secret = env::var(SECRET).unwrap_or_default();
-        Ok(Self { place, secret, wanted: asked.unwrap_or(1) as usize, children: Vec::new() })
+        let mut crew = Self { place, secret, environment: None, children: Vec::new() };
+        if let Some(ranks) = asked.filter(|ranks| *ranks > 1) {
+            crew.take_place(ranks)?;
+        }
+        if let Some(place) = &crew.place {
+            kernels::meet_at(&place.collectives());
+        }
+        Ok(crew)
     }
 
-    /// How many there are, this one included.
-    pub(super) fn count(&self) -> usize {
-        self.place.as_ref().map_or(self.wanted, |place| place.ranks)
+    /// Takes the first place among the ranks that this process will start. They find in their environment what `torchrun`
+    /// would say.
+    fn take_place(&mut self, ranks: u32) -> Result<()> {
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+        let port = port.map_err(|error| cannot("listen for ranks", error))?.port();
+        let letters = || blake3::Hash::from(unguessable()).to_hex().to_string();
+        if self.secret.is_empty() {
+            self.secret = letters();
+        }
+        let environment = vec![
+            ("WORLD_SIZE", ranks.to_string()),
+            ("LOCAL_WORLD_SIZE", ranks.to_string()),
+            ("MASTER_ADDR", "127.0.0.1".to_owned()),
+            ("MASTER_PORT", port.to_string()),
+            ("TORCHELASTIC_RUN_ID", letters()),
+        ];
+        let own = |name: &str| match name {
+            "RANK" | "LOCAL_RANK" => Some("0".to_owned()),
+            _ => environment.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone()),
+        };
+        self.place = Place::of(&own)?;
+        self.environment = Some(environment);
+        Ok(())
     }
 
     /// Whether this process writes what is shared.
@@ -71,13 +90,12 @@ impl Crew {
 
     /// The number of this process' device among those of its machine; `None` where it is alone.
     pub(super) fn local_rank(&self) -> Option<usize> {
-        let place = self.place.as_ref().map(|place| place.local_rank);
-        place.or((self.wanted > 1).then_some(0))
+        self.place.as_ref().map(|place| place.local_rank)
     }
 
     /// Threads of this process, where it works on the CPU: ranks of one machine divide its processors.
     pub(super) fn threads(&self) -> Option<usize> {
-        let here = self.place.as_ref().map_or(self.wanted, |place| place.local_ranks.unwrap_or(1));
+        let here = self.place.as_ref()?.local_ranks.unwrap_or(1);
         let is_said = env::var_os("RAYON_NUM_THREADS").is_some();
         let processors = available_parallelism().map_or(1, usize::from);
         (here > 1 && !is_said).then(|| (processors / here).max(1))
@@ -96,63 +114,25 @@ impl Crew {
         stop: &Stop,
         stages: Asked<'_>,
     ) -> Result<Ranks> {
-        let ranks = self.count();
-        if ranks == 1 {
-            return Ok(Ranks::alone());
-        }
-        source.shared_by(settings, parsed, ranks, stages)?;
-        let to_start = if self.place.is_none() { Some(self.take_place()?) } else { None };
-        let place = self.place.clone().expect("given, or taken");
-        // While this process has one thread.
-        kernels::meet_at(&place.collectives());
-        if let Some(environment) = to_start {
-            device::enough(asked, self.wanted)?;
-            self.start(&environment)?;
+        let Some(place) = self.place.clone() else { return Ok(Ranks::alone()) };
+        source.shared_by(settings, parsed, place.ranks, stages)?;
+        if let Some(environment) = self.environment.take() {
+            device::enough(asked, place.ranks)?;
+            self.start(place.ranks, &environment)?;
         }
         let alike = [
             ("the version of sida", env!("CARGO_PKG_VERSION").to_owned()),
             ("the file's stages, their values or the seed", said(parsed)),
             ("`--device`", asked.to_owned()),
         ];
-        let claim = Claim {
-            rank: place.rank,
-            ranks,
-            host: process::host(),
-            pid: std::process::id(),
-            alike: alike.map(|(what, value)| (what.to_owned(), value)).to_vec(),
-        };
-        let met = Ranks::meet(&place, &claim, &self.secret, PATIENCE, stop.flag())?;
-        Ok(met)
-    }
-
-    /// Takes the first place among the ranks that this process starts: the environment of all of them, such as `torchrun`
-    /// gives it.
-    fn take_place(&mut self) -> Result<Vec<(&'static str, String)>> {
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
-        let port = port.map_err(|error| cannot("listen for ranks", error))?.port();
-        if self.secret.is_empty() {
-            self.secret = fresh();
-        }
-        let environment = vec![
-            ("WORLD_SIZE", self.wanted.to_string()),
-            ("LOCAL_WORLD_SIZE", self.wanted.to_string()),
-            ("MASTER_ADDR", "127.0.0.1".to_owned()),
-            ("MASTER_PORT", port.to_string()),
-            ("TORCHELASTIC_RUN_ID", fresh()),
-        ];
-        let own = |name: &str| match name {
-            "RANK" | "LOCAL_RANK" => Some("0".to_owned()),
-            _ => environment.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone()),
-        };
-        self.place = Place::of(&own)?;
-        Ok(environment)
+        Ranks::meet(&place, &alike, &self.secret, PATIENCE, stop.flag())
     }
 
     /// Starts the other ranks: this program again, with its own words.
-    fn start(&mut self, environment: &[(&'static str, String)]) -> Result<()> {
+    fn start(&mut self, ranks: usize, environment: &[(&'static str, String)]) -> Result<()> {
         let program =
             env::current_exe().map_err(|error| cannot("find this program to start ranks", error))?;
-        for rank in 1..self.wanted {
+        for rank in 1..ranks {
             let mut command = Command::new(&program);
             command.args(without_ranks(env::args_os().skip(1))).env(SECRET, &self.secret);
             command.envs(environment.iter().map(|(name, value)| (name, value)));
@@ -251,14 +231,6 @@ fn said(parsed: &Parsed) -> String {
     blake3::hash(&values.unwrap_or_default()).to_hex()[..8].to_owned()
 }
 
-/// Letters that nobody guesses.
-fn fresh() -> String {
-    use std::hash::{BuildHasher as _, RandomState};
-    let letters = || format!("{:016x}", RandomState::new().hash_one(Instant::now()));
-    // The system seeds the first; the others follow from it and from the clock.
-    blake3::hash(format!("{}{}{}", letters(), letters(), letters()).as_bytes()).to_hex().to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -271,6 +243,5 @@ mod tests {
         };
         assert_eq!(kept("run a.yaml --ranks 2 --device cpu"), "run a.yaml --device cpu");
         assert_eq!(kept("run --ranks=2 a.yaml"), "run a.yaml");
-        assert_ne!(fresh(), fresh());
     }
 }

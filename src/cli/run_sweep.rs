@@ -62,15 +62,13 @@ pub(super) fn run(
         chosen.iter().map(|number| (*number, points[*number].clone())).collect();
     let rungs = data.rungs_kimg.len().max(1);
     for rung in 0..rungs {
-        let mut kimg_now = None;
-        if let Some(Search::Halving(halving)) = &sweep.search {
-            let kimg = halving.rungs_kimg[rung];
-            kimg_now = Some(kimg);
+        let kimg = sweep.search.as_ref().map(|Search::Halving(halving)| halving.rungs_kimg[rung]);
+        if let Some(kimg) = kimg {
             tracing::info!("rung {} of {rungs}: {} points to {kimg}", rung + 1, live.len());
             live = live.into_iter().map(|(number, point)| (number, point.at_rung(sweep, kimg))).collect();
         }
         let (failed, forced) = (&mut failed, &mut forced);
-        let mut round = Round { source, settings, places, rung: kimg_now, select: &select, failed, forced };
+        let mut round = Round { source, settings, places, rung: kimg, select: &select, failed, forced };
         let ran = round.run(&live, executor, &mut |number, ended: Ended| {
             sweep_data::note(&mut data, number, ended, sweep.table.as_ref(), &dir);
             if whole { pages.write(&data, false) } else { Ok(()) }

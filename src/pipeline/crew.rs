@@ -1,7 +1,7 @@
 //! What rank 0 asks of the others, and how they do it. Every rank has read the same file; rank 0 alone goes through the plan,
 //! holds leases, and writes what is shared.
 
-use std::{path::PathBuf, thread::sleep, time::Duration};
+use std::path::PathBuf;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -13,17 +13,7 @@ use super::{
     source::Parsed,
     store::{self, State},
 };
-use crate::{
-    Error, Result,
-    kimg::Kimg,
-    stage_name::StageName,
-    stages::{Downloads, Finished},
-    terminal,
-};
-
-/// How long a network's file system may take to show what another machine wrote.
-const LOOKS: u32 = 100;
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+use crate::{Error, Result, kimg::Kimg, ranks::shown, stage_name::StageName, stages::Finished, terminal};
 
 /// What rank 0 asks of the others.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -105,7 +95,9 @@ impl Stages<'_> {
         let place = |plan: &Plan| plan.stages.iter().position(|planned| planned.name == *stage);
         let mut plan_now = plan()?;
         let mut i = place(&plan_now).ok_or_else(|| unknown(stage))?;
-        if plan_now.stages[i].key.to_string() != key && self.fetch(&plan_now, i)? {
+        if plan_now.stages[i].key.to_string() != key
+            && self.fetch_unknown(plan_now.ancestors(i).into_iter().map(|i| &plan_now.stages[i]))?
+        {
             plan_now = plan()?;
             i = place(&plan_now).ok_or_else(|| unknown(stage))?;
         }
@@ -132,19 +124,6 @@ impl Stages<'_> {
         stage.spec.stage().runs_on(&self.device)?;
         self.work(stage, &running, self.ranks.clone()).map(drop)
     }
-
-    /// Downloads what a stage and those that it reads come from, where this machine has not got it yet.
-    fn fetch(&self, plan: &Plan, stage: usize) -> Result<bool> {
-        let addresses = self.places.addresses();
-        let mut any = false;
-        for stage in plan.ancestors(stage).into_iter().map(|i| &plan.stages[i]) {
-            let (cache, search) = (&self.places.cache, &self.places.search);
-            let downloads =
-                Downloads { name: &stage.name, cache, addresses: &addresses, search, stop: &self.stop };
-            any |= downloads.fetch_unknown(stage.spec.stage())?;
-        }
-        Ok(any)
-    }
 }
 
 fn unknown(stage: &StageName) -> Error {
@@ -152,14 +131,14 @@ fn unknown(stage: &StageName) -> Error {
 }
 
 fn as_rank_0_sees_it(stage: &PlannedStage) -> Result<Finished> {
-    for _ in 0..LOOKS {
-        if let State::Done(finished) = store::state(&stage.dir, false)? {
-            return Ok(finished);
-        }
-        sleep(LOOK_AGAIN);
-    }
-    Err(Error::Unusable(format!(
-        "`{}`, which rank 0 has finished, is not to be seen here: all ranks need the same folder of runs",
-        terminal::path(&stage.dir)
-    )))
+    let look = || match store::state(&stage.dir, false)? {
+        State::Done(finished) => Ok(Some(finished)),
+        _ => Ok(None),
+    };
+    shown(look)?.ok_or_else(|| {
+        Error::Unusable(format!(
+            "`{}`, which rank 0 has finished, is not to be seen here: all ranks need the same folder of runs",
+            terminal::path(&stage.dir)
+        ))
+    })
 }

@@ -59,8 +59,6 @@ impl Stages<'_> {
     /// # Errors
     /// The device cannot do what a stage says; what a download can do; `Interrupted`.
     pub fn prepare(&self, plan: &Plan, selection: &Selection) -> Result<bool> {
-        let addresses = self.places.addresses();
-        let mut any = false;
         let runs = |(i, stage): &(usize, &PlannedStage)| {
             selection.wants(*i) && (stage.status != Status::Done || selection.force.contains(i))
         };
@@ -69,7 +67,14 @@ impl Stages<'_> {
             let refused = |error| Error::Unusable(format!("stage `{}`: {error}", stage.name));
             stage.spec.stage().runs_on(&self.device).map_err(refused)?;
         }
-        for stage in stages() {
+        self.fetch_unknown(stages())
+    }
+
+    /// Downloads what stages read from addresses that nothing came from yet; says whether there was any.
+    pub(super) fn fetch_unknown<'a>(&self, stages: impl Iterator<Item = &'a PlannedStage>) -> Result<bool> {
+        let addresses = self.places.addresses();
+        let mut any = false;
+        for stage in stages {
             let Places { cache, search, .. } = self.places;
             let downloads =
                 Downloads { name: &stage.name, cache, addresses: &addresses, search, stop: &self.stop };

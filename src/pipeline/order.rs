@@ -42,6 +42,16 @@ pub(super) fn order(pipeline: &Pipeline) -> Result<IndexMap<StageName, Fields>> 
     Ok(placed)
 }
 
+/// The names of the stages that a stage reads, directly or through others, and its own, in running order; `None` where it
+/// does not exist, and where stages wait for each other.
+pub(super) fn read_by(pipeline: &Pipeline, stage: &str) -> Option<Vec<StageName>> {
+    let order = order(pipeline).ok()?;
+    let place = order.keys().position(|name| name.as_str() == stage)?;
+    let inputs = |i: usize| order[i].iter().map(|(_, input)| *input).collect::<Vec<_>>();
+    let wanted = reads(place, order.len(), inputs);
+    Some(order.into_keys().zip(wanted).filter_map(|(name, wanted)| wanted.then_some(name)).collect())
+}
+
 /// Which of `count` stages a stage reads, directly or through others, and itself. `inputs` are a stage's own, which come
 /// before it.
 pub(super) fn reads<I: IntoIterator<Item = usize>>(

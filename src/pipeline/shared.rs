@@ -1,10 +1,9 @@
 //! Whether ranks can share the batches of the trainings that are asked for.
 
-use std::collections::BTreeSet;
-
 use super::{
     meaning,
     mistake::as_error,
+    order::read_by,
     overlay::Setting,
     source::{Parsed, Source},
     spec::Pipeline,
@@ -81,26 +80,11 @@ fn objections<'a>(
     ranks: usize,
     asked: Asked<'_>,
 ) -> Vec<(&'a StageName, &'a StageSpec, Objection)> {
-    let wanted = match asked {
-        Asked::Usual | Asked::All => None,
-        Asked::Only(name) => Some(BTreeSet::from([name])),
-        Asked::Until(name) => Some(read_by(pipeline, name)),
+    let is_wanted = |name: &StageName| match asked {
+        Asked::Usual | Asked::All => true,
+        Asked::Only(only) => name.as_str() == only,
+        Asked::Until(until) => read_by(pipeline, until).is_some_and(|read| read.contains(name)),
     };
-    let is_wanted = |name: &StageName| wanted.as_ref().is_none_or(|wanted| wanted.contains(name.as_str()));
     let stages = pipeline.stages.iter().filter(|(name, _)| is_wanted(name));
     stages.filter_map(|(name, spec)| Some((name, spec, spec.stage().shared_by(ranks as u32)?))).collect()
-}
-
-/// A stage and all that it reads, by name.
-fn read_by<'a>(pipeline: &'a Pipeline, name: &'a str) -> BTreeSet<&'a str> {
-    let mut found = BTreeSet::new();
-    let mut open = vec![name];
-    while let Some(name) = open.pop() {
-        if found.insert(name) {
-            let stage = pipeline.stages.iter().find(|(known, _)| known.as_str() == name);
-            let inputs = stage.map(|(_, spec)| spec.stage().inputs()).unwrap_or_default();
-            open.extend(inputs.iter().map(|input| input.stage.as_str()));
-        }
-    }
-    found
 }

@@ -6,7 +6,7 @@ use super::{
     document::{Document, escape},
     label,
     mistake::Mistake,
-    order::{order, reads},
+    order::read_by,
     origin::Origin,
     overlay::{Setting, lost_mistake, overwritten},
     spec::Pipeline,
@@ -199,9 +199,7 @@ pub(super) fn idle_axes(document: &Document, sweep: &Sweep, points: &[Point]) ->
 
 /// All that decides what a stage measures.
 fn shown<'a>(pipeline: &'a Pipeline, stage: &StageName) -> Option<(u64, Vec<(StageName, &'a StageSpec)>)> {
-    let order = order(pipeline).ok()?;
-    let inputs = |i: usize| order[i].iter().map(|(_, input)| *input).collect::<Vec<_>>();
-    let wanted = reads(order.get_index_of(stage)?, order.len(), inputs);
-    let specs = order.keys().zip(wanted).filter(|(_, wanted)| *wanted);
-    Some((pipeline.seed, specs.map(|(name, _)| (name.clone(), &pipeline.stages[name])).collect()))
+    let names = read_by(pipeline, stage.as_str())?;
+    let spec = |name: StageName| (name.clone(), &pipeline.stages[&name]);
+    Some((pipeline.seed, names.into_iter().map(spec).collect()))
 }

@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::wire::{receive, receive_json, send, send_json};
+use super::wire::{receive, receive_json, send};
 
 /// A stranger is not waited for longer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -19,17 +19,17 @@ const LONGEST: usize = 64 << 10;
 
 /// What a rank says of itself, and what has to be alike on all.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Claim {
+pub(super) struct Claim {
     /// Its number.
-    pub rank: usize,
+    pub(super) rank: usize,
     /// How many it believes there are.
-    pub ranks: usize,
+    pub(super) ranks: usize,
     /// Its machine.
-    pub host: String,
+    pub(super) host: String,
     /// Its process.
-    pub pid: u32,
+    pub(super) pid: u32,
     /// What has to be alike: what it is, and its value or a hash of it.
-    pub alike: Vec<(String, String)>,
+    pub(super) alike: Vec<(String, String)>,
 }
 
 /// What ranks of one run know: a key.
@@ -56,7 +56,7 @@ impl Key {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        let own = nonce();
+        let own = unguessable();
         send(stream, GREETING)?;
         send(stream, &own)?;
         if receive(stream, GREETING.len())? != GREETING {
@@ -81,9 +81,9 @@ impl Key {
     }
 }
 
-/// Bytes that no handshake had before.
-fn nonce() -> [u8; 32] {
-    // Seeded by the system, anew for each.
+/// Bytes that nobody guesses and that do not come again.
+pub fn unguessable() -> [u8; 32] {
+    // The system seeds the first; the others follow from it and from the clock.
     use std::hash::{BuildHasher as _, RandomState};
     let mut hasher = blake3::Hasher::new();
     for _ in 0..4 {
@@ -91,11 +91,6 @@ fn nonce() -> [u8; 32] {
     }
     hasher.update(format!("{} {:?}", std::process::id(), Instant::now()).as_bytes());
     *hasher.finalize().as_bytes()
-}
-
-/// Says something in the handshake.
-pub(super) fn say(stream: &TcpStream, words: &impl Serialize) -> io::Result<()> {
-    send_json(stream, words)
 }
 
 /// Hears something in the handshake.

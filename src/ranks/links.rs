@@ -20,7 +20,7 @@ use super::{
     watch::Watch,
     wire::{LONGEST, receive, send},
 };
-use crate::{Error, Result};
+use crate::{Error, Result, process};
 
 /// How long ranks wait for each other at the beginning.
 pub const PATIENCE: Duration = Duration::from_mins(1);
@@ -56,11 +56,29 @@ impl Ranks {
     }
 
     /// Meets the others, and watches them from then on. `stop` is set on rank 0 when any rank is asked to stop; see `Place`
-    /// for where they meet, `Claim` for what has to be alike.
+    /// for where they meet. `alike` is what has to be alike on all of them: what it is, and its value or a hash of it.
     ///
     /// # Errors
-    /// `Usage` where they do not fit together, the same on all of them; `Unusable` where some do not come in time.
+    /// `Usage` where they do not fit together, the same on all of them; `Unusable` where some do not come in time;
+    /// `Interrupted`.
     pub fn meet(
+        place: &Place,
+        alike: &[(&str, String)],
+        secret: &str,
+        patience: Duration,
+        stop: Arc<AtomicBool>,
+    ) -> Result<Self> {
+        let claim = Claim {
+            rank: place.rank,
+            ranks: place.ranks,
+            host: process::host(),
+            pid: std::process::id(),
+            alike: alike.iter().map(|(what, value)| ((*what).to_owned(), value.clone())).collect(),
+        };
+        Self::meet_as(place, &claim, secret, patience, stop)
+    }
+
+    pub(super) fn meet_as(
         place: &Place,
         claim: &Claim,
         secret: &str,
@@ -244,7 +262,7 @@ fn first(data: &[Option<TcpStream>]) -> std::io::Result<&TcpStream> {
 }
 
 /// Ranks that do not do the same thing must not take each other's numbers for it.
-pub(super) fn same_step(said: u64, own: u64) -> std::io::Result<()> {
+fn same_step(said: u64, own: u64) -> std::io::Result<()> {
     if said == own {
         return Ok(());
     }

@@ -14,8 +14,9 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    handshake::{Claim, Key, hear, patient, say},
+    handshake::{Claim, Key, hear, patient},
     place::Place,
+    wire::send_json,
 };
 use crate::{Error, Result};
 
@@ -156,12 +157,12 @@ impl<'a> Meeting<'a> {
         }
         let streams: Vec<&TcpStream> = calls.iter().flatten().map(|(stream, _)| stream).collect();
         if self.stops() {
-            streams.iter().for_each(|stream| drop(say(stream, &Answer::Stopped)));
+            streams.iter().for_each(|stream| drop(send_json(stream, &Answer::Stopped)));
             return Err(Error::Interrupted);
         }
         if let Some(error) = refusal {
             let answer = Answer::Refused(error.to_string());
-            streams.iter().for_each(|stream| drop(say(stream, &answer)));
+            streams.iter().for_each(|stream| drop(send_json(stream, &answer)));
             self.refuse_the_late(&listener, &answer);
             return Err(error);
         }
@@ -179,7 +180,7 @@ impl<'a> Meeting<'a> {
         let answer =
             Answer::Welcome { at: calls.iter().map(at).collect(), hosts: calls.iter().map(host).collect() };
         for stream in streams {
-            say(stream, &answer)
+            send_json(stream, &answer)
                 .map_err(|error| Error::Unusable(format!("a rank has gone away: {error}")))?;
         }
         let news = calls.into_iter().map(|call| call.map(|(stream, _)| stream)).collect();
@@ -230,7 +231,7 @@ impl<'a> Meeting<'a> {
             ..*self
         };
         late.answer(listener, |stream, _| {
-            drop(say(&stream, answer));
+            drop(send_json(&stream, answer));
             true
         });
     }
@@ -281,7 +282,7 @@ impl<'a> Meeting<'a> {
     ) -> std::io::Result<(TcpStream, Answer)> {
         let stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
         self.key.shake(&stream, true)?;
-        say(&stream, &Call { claim: claim.clone(), port })?;
+        send_json(&stream, &Call { claim: claim.clone(), port })?;
         // Rank 0 answers when all are there, or when it has waited long enough.
         stream.set_read_timeout(Some(AGAIN))?;
         while Instant::now() < self.deadline + LINGER && !self.stops() {

@@ -7,8 +7,9 @@ use std::{
 };
 
 use super::{
-    handshake::{hear, say},
+    handshake::hear,
     meeting::{At, LINGER, Meeting},
+    wire::send_json,
 };
 use crate::{Error, Result};
 
@@ -27,7 +28,7 @@ impl Meeting<'_> {
             let called = || {
                 let stream = TcpStream::connect_timeout(&address, Duration::from_secs(20))?;
                 self.key.shake(&stream, true)?;
-                say(&stream, &rank)?;
+                send_json(&stream, &rank)?;
                 Ok::<_, std::io::Error>(stream)
             };
             let failed = |error| {

@@ -11,13 +11,15 @@ mod links;
 mod meeting;
 mod mesh;
 mod place;
+mod shown;
 mod sums;
 mod watch;
 mod wire;
 
-pub use handshake::Claim;
+pub use handshake::unguessable;
 pub use links::{PATIENCE, Ranks};
 pub use place::{Place, Start};
+pub use shown::shown;
 
 #[cfg(test)]
 mod tests;

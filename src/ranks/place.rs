@@ -1,5 +1,7 @@
 //! `Place`: which of the ranks a process is, and where they meet.
 
+use std::env;
+
 use super::environment::Environment;
 use crate::{Error, Result};
 
@@ -39,7 +41,15 @@ pub struct Place {
 }
 
 impl Place {
-    /// The place that the environment gives; `None` where a process is alone.
+    /// The place that this process' environment gives it.
+    ///
+    /// # Errors
+    /// As `of`.
+    pub fn given() -> Result<Option<Self>> {
+        Self::of(&|name| env::var(name).ok())
+    }
+
+    /// The place that an environment gives; `None` where a process is alone.
     ///
     /// # Errors
     /// `Usage` where the environment contradicts itself.

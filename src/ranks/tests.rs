@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::*;
+use super::{handshake::Claim, *};
 use crate::{Error, Result};
 
 /// A port that is free for now.
@@ -34,7 +34,7 @@ fn claim(rank: usize, ranks: usize, seed: &str) -> Claim {
 }
 
 fn meet(place: Place, claim: Claim, secret: &str, seconds: u64) -> Result<Ranks> {
-    Ranks::meet(&place, &claim, secret, Duration::from_secs(seconds), Arc::new(AtomicBool::new(false)))
+    Ranks::meet_as(&place, &claim, secret, Duration::from_secs(seconds), Arc::new(AtomicBool::new(false)))
 }
 
 /// What `run` comes to on each of so many ranks.
@@ -138,7 +138,7 @@ fn who_waits_for_others_can_be_stopped() {
         let threads = [0, 1].map(|rank| {
             let stop = Arc::clone(&stops[rank]);
             let meet = move || {
-                Ranks::meet(&place(rank, 3, port), &claim(rank, 3, "0"), "", Duration::from_mins(1), stop)
+                Ranks::meet_as(&place(rank, 3, port), &claim(rank, 3, "0"), "", Duration::from_mins(1), stop)
                     .unwrap_err()
             };
             scope.spawn(meet)
@@ -235,7 +235,7 @@ fn a_stop_of_any_rank_reaches_the_first() {
         let threads = [0, 1].map(|rank| {
             let stop = Arc::clone(&stops[rank]);
             scope.spawn(move || {
-                Ranks::meet(&place(rank, 2, port), &claim(rank, 2, "0"), "", Duration::from_secs(20), stop)
+                Ranks::meet_as(&place(rank, 2, port), &claim(rank, 2, "0"), "", Duration::from_secs(20), stop)
                     .unwrap()
             })
         });
@@ -248,4 +248,9 @@ fn a_stop_of_any_rank_reaches_the_first() {
         }
         ranks.iter().for_each(Ranks::part);
     });
+}
+
+#[test]
+fn what_nobody_guesses_does_not_come_again() {
+    assert_ne!(unguessable(), unguessable());
 }

@@ -23,7 +23,7 @@ const SILENCE: Duration = Duration::from_secs(20);
 /// Who has not ended so long after a rank was lost is ended: NCCL waits for ever.
 const GRACE: Duration = Duration::from_secs(8);
 /// One rank's mistake may be everybody's: the others have so long to come to the same end.
-pub(super) const SAME_END: Duration = Duration::from_secs(8);
+const SAME_END: Duration = Duration::from_secs(8);
 /// More than any news.
 const LONGEST: usize = 1 << 20;
 
@@ -340,13 +340,10 @@ impl Watch {
             }
             known = self.wait(known, Instant::now() + BEAT);
         }
-        let known = {
-            drop(known);
-            self.say_to_all(&News::Together { n });
-            let mut known = self.known();
-            known.together = n + 1;
-            known
-        };
+        known.together = n + 1;
+        drop(known);
+        self.say_to_all(&News::Together { n });
+        let known = self.known();
         let others = known.ends.iter().enumerate().skip(1);
         let mut problems = others.filter_map(|(rank, end)| Some((rank, end.as_ref()?.1.clone()?)));
         match problems.next() {

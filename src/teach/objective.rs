@@ -67,18 +67,18 @@ mod tests {
     use crate::{
         kimg::Kimg,
         nn::gaussian::Gaussian,
+        ranks::Ranks,
         teach::{
             TeacherIteration,
             trainer::tests::{recipe, supply, trainer},
         },
-        training::Alone,
     };
 
     /// Three iterations, and the network that they end with: its mean and standard deviation.
     fn learnt(loss_scale: f64) -> (Vec<TeacherIteration>, [f32; 2]) {
         let recipe = TrainTeacher { loss_scale, lr_rampup_kimg: Kimg(0.0), ..recipe() };
         let (mut trainer, mut supply) = (trainer(&recipe, Gaussian::new(-0.3, 1.0)), supply(&recipe));
-        let iterations = (0..3).map(|_| trainer.step(&mut supply, &Alone).unwrap().wait()).collect();
+        let iterations = (0..3).map(|_| trainer.step(&mut supply, &Ranks::alone()).unwrap().wait()).collect();
         (iterations, [trainer.ema().mean(), trainer.ema().std()])
     }
 

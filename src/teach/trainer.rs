@@ -133,9 +133,10 @@ pub(super) mod tests {
     use super::*;
     use crate::{
         nn::gaussian::Gaussian,
+        ranks::Ranks,
         seed::Seed,
         teach::TeacherSupply,
-        training::{Alone, Batch, Draws, Request},
+        training::{Batch, Draws, Request},
     };
 
     pub(crate) fn recipe() -> TrainTeacher {
@@ -163,7 +164,7 @@ pub(super) mod tests {
         let mut trainer = trainer(&recipe, Gaussian::new(-0.3, 1.0));
         let mut supply = supply(&recipe);
         for _ in 0..400 {
-            trainer.step(&mut supply, &Alone).unwrap().wait();
+            trainer.step(&mut supply, &Ranks::alone()).unwrap().wait();
         }
         let (mean, std) = (trainer.ema().mean(), trainer.ema().std());
         assert!((mean - 0.5).abs() < 0.02, "mean {mean}");
@@ -180,12 +181,12 @@ pub(super) mod tests {
         let mut supply = supply(&recipe);
         let mut loss = 0.0;
         for i in 0..300u32 {
-            trainer.step(&mut supply, &Alone).unwrap().wait();
+            trainer.step(&mut supply, &Ranks::alone()).unwrap().wait();
             if i >= 200 {
                 let recipe = TrainTeacher { lr: 0.0, ..recipe.clone() };
                 let mut judge = TeacherTrainer::new(recipe, plain.clone(), trainer.ema().clone());
                 judge.nimg = trainer.nimg();
-                loss += judge.step(&mut supply, &Alone).unwrap().wait().loss / 64.0 / 100.0;
+                loss += judge.step(&mut supply, &Ranks::alone()).unwrap().wait().loss / 64.0 / 100.0;
             }
         }
         let logvar = f64::from(trainer.ema().logvar());
@@ -197,7 +198,8 @@ pub(super) mod tests {
         let recipe = recipe();
         let mut trainer = trainer(&recipe, Gaussian::new(0.1, 1.0));
         let mut supply = supply(&recipe);
-        let rates: Vec<f64> = (0..40).map(|_| trainer.step(&mut supply, &Alone).unwrap().wait().lr).collect();
+        let rates: Vec<f64> =
+            (0..40).map(|_| trainer.step(&mut supply, &Ranks::alone()).unwrap().wait().lr).collect();
         assert_eq!(rates[0].to_bits(), 0f64.to_bits());
         assert!((rates[10] - 0.02 * 0.32).abs() < 1e-12);
         assert!((rates[39] - 0.02).abs() < 1e-12);
@@ -208,12 +210,12 @@ pub(super) mod tests {
         let recipe = recipe();
         let mut supply = supply(&recipe);
         let mut uninterrupted = trainer(&recipe, Gaussian::new(-0.3, 1.0));
-        (0..3).for_each(|_| drop(uninterrupted.step(&mut supply, &Alone).unwrap().wait()));
+        (0..3).for_each(|_| drop(uninterrupted.step(&mut supply, &Ranks::alone()).unwrap().wait()));
         let mut resumed = trainer(&recipe, Gaussian::new(7.0, 7.0));
         resumed.restore(&uninterrupted.state(), "a checkpoint").unwrap();
         for _ in 0..3 {
-            let found = resumed.step(&mut supply, &Alone).unwrap().wait();
-            assert_eq!(found, uninterrupted.step(&mut supply, &Alone).unwrap().wait());
+            let found = resumed.step(&mut supply, &Ranks::alone()).unwrap().wait();
+            assert_eq!(found, uninterrupted.step(&mut supply, &Ranks::alone()).unwrap().wait());
         }
         assert_eq!(resumed.state(), uninterrupted.state());
     }

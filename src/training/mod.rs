@@ -30,7 +30,7 @@ pub use layout::Layout;
 pub use memory::{Passes, Tensors};
 pub use pace::Pace;
 pub use pending::Pending;
-pub use replicas::{Alone, Replicas};
+pub use replicas::Replicas;
 pub use sanitized::{Sanitized, Unread};
 pub use snapshots::{Keep, Snapshots};
 pub use student::{Student, Sums};

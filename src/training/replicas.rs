@@ -45,24 +45,6 @@ pub trait Replicas {
     fn reduce(&self, own: Tensor<1>) -> Result<Tensor<1>>;
 }
 
-/// The only replica: every batch is its own.
-#[derive(Clone, Copy, Debug)]
-pub struct Alone;
-
-impl Replicas for Alone {
-    fn share(&self, batch_size: u64) -> Range<u64> {
-        0..batch_size
-    }
-
-    fn are_one(&self) -> bool {
-        true
-    }
-
-    fn reduce(&self, own: Tensor<1>) -> Result<Tensor<1>> {
-        Ok(own)
-    }
-}
-
 /// One replica for each rank.
 impl Replicas for Ranks {
     fn share(&self, batch_size: u64) -> Range<u64> {

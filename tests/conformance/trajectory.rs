@@ -8,8 +8,9 @@ use sida::{
     Error, Result as SidaResult,
     distill::{MicroBatch, Networks, Trainer},
     nn::Network,
+    ranks::Ranks,
     seed::Phase,
-    training::{Alone, Supply},
+    training::Supply,
 };
 
 use crate::{
@@ -98,7 +99,7 @@ pub fn run(case: &mut Case) -> Result<(), String> {
         trainer.set_nimg(nimg);
         let mut recorded =
             Recorded { case, shared: &shared, iteration: k, batch_gpu: own.batch_gpu, device: &device };
-        let iteration = trainer.step(&mut recorded, &Alone).map_err(|e| e.to_string())?.wait();
+        let iteration = trainer.step(&mut recorded, &Ranks::alone()).map_err(|e| e.to_string())?.wait();
         for (i, round) in iteration.rounds.into_iter().enumerate() {
             let r = i % own.num_accumulation_rounds as usize;
             let (phase, adversarial) =

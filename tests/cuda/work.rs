@@ -11,10 +11,11 @@ use sida::{
     distill::{Distill, DistillSupply, Networks, Objective, Trainer},
     kernels,
     nn::{Condition, Entry, Network, NetworkConfig},
+    ranks::Ranks,
     seed::{Phase, Seed},
     state_dict::StateDict,
     teach::{TeacherObjective, TeacherSupply, TeacherTrainer, TrainTeacher},
-    training::{Alone, Batch, Draws, Replicas, Request},
+    training::{Batch, Draws, Replicas, Request},
 };
 
 const SEED: Seed = Seed(3);
@@ -84,7 +85,7 @@ fn small(resolution: usize, channels: usize) -> Value {
 }
 
 /// A piece of work under way, by one replica.
-pub(crate) struct Work<R = Alone> {
+pub(crate) struct Work<R = Ranks> {
     replicas: R,
     config: NetworkConfig,
     batch: usize,
@@ -141,7 +142,7 @@ impl Work {
                 Kind::Distill(Box::new((recipe, trainer)))
             }
         };
-        Self { replicas: Alone, config, batch: *batch, device: device.clone(), kind }
+        Self { replicas: Ranks::alone(), config, batch: *batch, device: device.clone(), kind }
     }
 
     /// The same work, of which this replica does its share.

@@ -192,6 +192,16 @@ pub fn folder(pipeline_dir: &Path, stage: &str) -> PathBuf {
     found.into_iter().next().unwrap()
 }
 
+/// Runs that a test file's tests compare with, made by the first of them that asks: `make` fills a bench.
+pub fn made_before(name: &str, make: impl FnOnce(&Bench)) -> PathBuf {
+    let runs = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_dir_all(&runs);
+    let bench = Bench::new();
+    make(&bench);
+    copy(&bench.runs(), &runs);
+    runs
+}
+
 /// Reads JSON.
 pub fn json(path: &Path) -> Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()

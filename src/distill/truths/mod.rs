@@ -12,9 +12,10 @@ use crate::{
     diffusion::{LogNormal, noise_level::JUDGED},
     kimg::Kimg,
     nn::{NetworkConfig, gaussian::Gaussian},
+    ranks::Ranks,
     seed::{Phase, Seed},
     state_dict::StateDict,
-    training::{Alone, Batch, Draws, Gradients, Real, Replicas, Request, Supply},
+    training::{Batch, Draws, Gradients, Real, Replicas, Request, Supply},
 };
 
 fn network() -> NetworkConfig {

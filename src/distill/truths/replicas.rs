@@ -44,7 +44,7 @@ fn four_iterations(recipe: &Distill, replicas: &impl Replicas) -> (Vec<Iteration
 #[test]
 fn two_replicas_with_half_a_batch_each_learn_bit_for_bit_what_one_does_with_all_of_it() {
     let recipe = recipe(sida(0.0, 0.008), serde_json::json!({ "microbatch_size": 1 }));
-    let (whole, state) = four_iterations(&recipe, &Alone);
+    let (whole, state) = four_iterations(&recipe, &Ranks::alone());
     let (all, meet) = (Mutex::new([None, None]), Barrier::new(2));
     let replicas = [0, 1].map(|index| OneOfTwo { index, all: &all, meet: &meet });
     let [first, second] = thread::scope(|scope| {

@@ -8,7 +8,7 @@ fn sid_finds_the_data_without_seeing_any() {
     let mut trainer = trainer(&recipe, Gaussian::new(0.0, 1.0));
     let mut supply = supply(&recipe);
     for _ in 0..400 {
-        trainer.step(&mut supply, &Alone).unwrap().wait();
+        trainer.step(&mut supply, &Ranks::alone()).unwrap().wait();
     }
     // The generator maps z to (v z + m) / (v + 1).
     let generator = trainer.generator_ema();
@@ -26,7 +26,7 @@ fn micro_batches_make_no_difference_to_sid() {
         let mut trainer = trainer(recipe, Gaussian::new(0.1, 0.9));
         let mut supply = supply(recipe);
         let iterations: Vec<Iteration> =
-            (0..3).map(|_| trainer.step(&mut supply, &Alone).unwrap().wait()).collect();
+            (0..3).map(|_| trainer.step(&mut supply, &Ranks::alone()).unwrap().wait()).collect();
         (iterations, trainer.generator().mean(), trainer.fake_score().std())
     };
     let (a, b) = (run(&whole), run(&split));
@@ -46,7 +46,7 @@ fn the_generator_and_the_adversarial_term_start_strictly_after_their_thresholds(
     let mut seen = Vec::new();
     for _ in 0..4 {
         let before = trainer.generator().mean();
-        let iteration = trainer.step(&mut supply, &Alone).unwrap().wait();
+        let iteration = trainer.step(&mut supply, &Ranks::alone()).unwrap().wait();
         let moved = (trainer.generator().mean() - before).abs() > 1e-6;
         assert_eq!(moved, iteration.generator_gradients.is_some());
         assert!(
@@ -64,14 +64,14 @@ fn weights_that_began_as_one_change_each_for_itself() {
     let networks = Networks::of(Gaussian::new(0.3, 0.7), None);
     let mut trainer = Trainer::new(recipe.clone(), objective, networks.clone());
     let mut supply = supply(&recipe);
-    trainer.step(&mut supply, &Alone).unwrap().wait();
+    trainer.step(&mut supply, &Ranks::alone()).unwrap().wait();
     let all = |trainer: &Trainer<Gaussian>| {
         [trainer.fake_score().clone(), trainer.generator().clone(), trainer.generator_ema().clone()]
     };
     let held = all(&trainer);
     let weights = |network: &Gaussian| (network.mean(), network.std());
     let before = held.each_ref().map(weights);
-    (0..2).for_each(|_| drop(trainer.step(&mut supply, &Alone).unwrap().wait()));
+    (0..2).for_each(|_| drop(trainer.step(&mut supply, &Ranks::alone()).unwrap().wait()));
     assert_eq!(held.each_ref().map(weights), before, "clones do not learn");
     for (now, before) in all(&trainer).iter().zip(before) {
         assert_ne!(weights(now), before, "students and averages do");
@@ -86,15 +86,16 @@ fn a_restored_trainer_continues_bit_for_bit() {
     let recipe = recipe(sida(0.0, 0.008), serde_json::json!({ "microbatch_size": 4 }));
     let mut uninterrupted = trainer(&recipe, Gaussian::new(0.1, 0.9));
     let mut supply_ = supply(&recipe);
-    (0..3).for_each(|_| drop(uninterrupted.step(&mut supply_, &Alone).unwrap().wait()));
+    (0..3).for_each(|_| drop(uninterrupted.step(&mut supply_, &Ranks::alone()).unwrap().wait()));
     let saved: StateDict = uninterrupted.state();
     let expected: Vec<Iteration> =
-        (0..3).map(|_| uninterrupted.step(&mut supply_, &Alone).unwrap().wait()).collect();
+        (0..3).map(|_| uninterrupted.step(&mut supply_, &Ranks::alone()).unwrap().wait()).collect();
 
     let mut resumed = trainer(&recipe, Gaussian::new(9.0, 9.0));
     resumed.restore(&saved, "a checkpoint").unwrap();
     let mut supply_ = supply(&recipe);
-    let found: Vec<Iteration> = (0..3).map(|_| resumed.step(&mut supply_, &Alone).unwrap().wait()).collect();
+    let found: Vec<Iteration> =
+        (0..3).map(|_| resumed.step(&mut supply_, &Ranks::alone()).unwrap().wait()).collect();
     assert_eq!(found, expected);
     assert_eq!(resumed.state(), uninterrupted.state());
 }
@@ -103,7 +104,7 @@ fn a_restored_trainer_continues_bit_for_bit() {
 fn a_state_of_other_networks_is_refused_and_changes_nothing() {
     let recipe = recipe(sid(), serde_json::json!({}));
     let mut trainer = trainer(&recipe, Gaussian::new(0.1, 0.9));
-    trainer.step(&mut supply(&recipe), &Alone).unwrap().wait();
+    trainer.step(&mut supply(&recipe), &Ranks::alone()).unwrap().wait();
     let state = trainer.state();
     let mut lacking = state.clone();
     lacking.shift_remove("generator/std");
@@ -135,7 +136,7 @@ fn weights_are_normalised_whenever_a_training_pass_begins() {
         let objective = Objective { forced_normalization, ..Objective::new(&recipe, &network()) };
         let networks = Networks::of(Gaussian::new(0.5, 0.25), Some(Gaussian::new(0.1, 0.9)));
         let mut trainer = Trainer::new(recipe.clone(), objective, networks);
-        trainer.step(&mut supply(&recipe), &Alone).unwrap().wait();
+        trainer.step(&mut supply(&recipe), &Ranks::alone()).unwrap().wait();
         assert!((trainer.fake_score().std() / 0.25 - factors[0]).abs() < 1e-6);
         assert!((trainer.generator().std() / 0.9 - factors[1]).abs() < 1e-6);
     }

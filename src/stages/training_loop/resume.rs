@@ -1,6 +1,6 @@
 //! Where a training goes on: from nothing, from its own last checkpoint, or from that of a shorter run.
 
-use std::{path::Path, thread::sleep, time::Duration};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +9,7 @@ use crate::{
     Error, Result,
     checkpoint::{Checkpoint, CheckpointStore},
     kimg::Kimg,
+    ranks::shown,
     stages::{context::Context, snapshots},
     terminal,
 };
@@ -49,18 +50,15 @@ pub(super) fn resume(
     Ok(memory)
 }
 
-/// The checkpoint that rank 0 goes on from, on another rank: a network's file system may be slow to show it.
+/// The checkpoint that rank 0 goes on from, on another rank.
 fn as_rank_0_has_it(nimg: u64, of_shorter: bool, context: &Context<'_>) -> Result<Checkpoint<Memory>> {
     let shorter = context.continue_from.as_deref().filter(|_| of_shorter);
     let store = CheckpointStore::new(shorter.unwrap_or(context.dir));
-    for _ in 0..100 {
-        match store.latest(nimg)? {
-            Some(checkpoint) if checkpoint.nimg == nimg => return Ok(checkpoint),
-            _ => sleep(Duration::from_millis(100)),
-        }
-    }
-    let (dir, kimg) = (terminal::path(context.dir), Kimg::from_nimg(nimg));
-    Err(Error::Unusable(format!("`{dir}` does not show the checkpoint of {kimg} that rank 0 goes on from")))
+    let look = || Ok(store.latest(nimg)?.filter(|checkpoint: &Checkpoint<Memory>| checkpoint.nimg == nimg));
+    shown(look)?.ok_or_else(|| {
+        let (dir, kimg) = (terminal::path(context.dir), Kimg::from_nimg(nimg));
+        Error::Unusable(format!("`{dir}` does not show the checkpoint of {kimg} that rank 0 goes on from"))
+    })
 }
 
 /// Where a training begins.
