@@ -246,9 +246,20 @@ impl Error {
     pub fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
         let path = path.as_ref().to_path_buf();
         move |source| {
-            let full = source.kind() == io::ErrorKind::StorageFull;
-            let advice = "the disk is full: make room, and the same command continues";
-            let source = if full { io::Error::new(source.kind(), advice) } else { source };
+            let advice = match source.kind() {
+                io::ErrorKind::StorageFull => {
+                    Some("the disk is full: make room, and the same command continues")
+                }
+                io::ErrorKind::QuotaExceeded => {
+                    Some("your quota is used up: make room, and the same command continues")
+                }
+                io::ErrorKind::FileTooLarge => Some(
+                    "files may not grow so large here: raise `ulimit -f`, and the same command continues",
+                ),
+                _ => None,
+            };
+            let kind = source.kind();
+            let source = advice.map_or(source, |advice| io::Error::new(kind, advice));
             Self::Io { action, path, source }
         }
     }

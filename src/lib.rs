@@ -41,6 +41,7 @@ pub mod seed;
 pub mod stage_name;
 pub mod stages;
 pub mod state_dict;
+pub mod stop;
 pub mod suggestion;
 pub mod teach;
 pub mod terminal;

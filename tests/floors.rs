@@ -27,6 +27,7 @@ const FLOORS: [&[&str]; 9] = [
         "state_dict",
         "suggestion",
         "process",
+        "stop",
     ],
 ];
 

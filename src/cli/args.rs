@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{
     check, compare, doctor, export, gc, github, inspect,
     log::{self, LogArgs},
-    plan,
+    mistake, plan,
     points::PointArgs,
     run, schema,
     spread::{self, Format, word},
@@ -249,6 +249,8 @@ fn version() -> &'static str {
 
 /// The program.
 pub fn main() -> ExitCode {
+    mistake::own_up();
+    mistake::survive_large_files();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         // Help and the version are no errors.

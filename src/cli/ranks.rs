@@ -16,7 +16,7 @@ use crate::{
     kernels::{self, Nccl, Seat},
     pipeline::{Asked, Parsed, Setting, Source},
     ranks::{PATIENCE, Place, Ranks, unguessable},
-    stages::Stop,
+    stop::Stop,
 };
 
 const SECRET: &str = "SIDA_SECRET";

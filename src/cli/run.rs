@@ -5,17 +5,12 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use signal_hook::{
-    consts::{SIGHUP, SIGINT, SIGTERM},
-    flag,
-};
-
 use super::{
     args::{PlaceArgs, cache},
     baseline, device, github, invocation,
     points::PointArgs,
     ranks::{self, Crew},
-    run_sweep, show, summary,
+    run_sweep, show, signals, summary,
 };
 use crate::{
     Error, Result,
@@ -26,7 +21,7 @@ use crate::{
         run as walk,
     },
     report,
-    stages::Stop,
+    stop::Stake,
     terminal,
 };
 
@@ -80,7 +75,7 @@ pub(super) fn run(
         source.parse(&settings)
     };
     let parsed = parsed.inspect_err(refused)?;
-    let stop = stop()?;
+    let stop = signals::listen()?;
     let ranks = crew.meet(&source, &settings, &parsed, asked, &stop, choice.asked()).inspect_err(refused)?;
     let fail = |error: &Error| {
         ranks.fail(error);
@@ -89,6 +84,9 @@ pub(super) fn run(
     let (device, device_name) = device::choose_for(crew.local_rank(), asked).inspect_err(fail)?;
     ranks::same_kind(&ranks, device::kind(&device_name)).inspect_err(fail)?;
     ranks::join(&ranks, &device).inspect_err(fail)?;
+    // Ranks stop together: what each of them does is agreed on.
+    let others = stop.clone();
+    let _others = (!ranks.are_one()).then(|| others.stakes(Stake::All));
     let places = Places { runs: args.runs(), cache: cache(), search: source.search.clone() };
     let mut executor = Stages {
         device,
@@ -194,27 +192,6 @@ fn plan_and_choose(
     let plan = Plan::new(pipeline, name, home.to_path_buf(), places)?;
     let selection = Selection::new(&plan, choice.only.as_deref(), choice.until.as_deref(), &choice.force)?;
     Ok((plan, selection))
-}
-
-/// SIGINT, SIGTERM and SIGHUP ask for a stop; a second one ends the program at once.
-fn stop() -> Result<Stop> {
-    let stop = Stop::default();
-    let hangup = (!ignores_hangups()).then_some(SIGHUP);
-    for signal in [SIGINT, SIGTERM].into_iter().chain(hangup) {
-        let failed =
-            |error| Error::Io { action: "listen to signals, not even", path: "SIGINT".into(), source: error };
-        flag::register_conditional_shutdown(signal, 130, stop.flag()).map_err(failed)?;
-        flag::register(signal, stop.flag()).map_err(failed)?;
-    }
-    Ok(stop)
-}
-
-/// Whether `nohup` or the like started the program: the end of the terminal is not its end then.
-fn ignores_hangups() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
-    mask & (1 << (SIGHUP - 1)) != 0
 }
 
 /// `2026-11-22 23:59 UTC`, by the proleptic Gregorian calendar.

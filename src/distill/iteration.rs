@@ -1,5 +1,6 @@
 //! `Iteration`: what happened in one iteration of a distillation, in numbers.
 
+use super::round::REPORT;
 use crate::{seed::Phase, training::Sanitized};
 
 /// What happened in one iteration. Losses are sums over the batch divided by its size.
@@ -41,7 +42,7 @@ pub struct Round {
 impl Round {
     /// The next report of `numbers`: loss, error, adversarial loss, number of dropped samples.
     pub(super) fn next(phase: Phase, numbers: &mut impl Iterator<Item = f64>, adversarial: bool) -> Self {
-        let [loss, error, of_discriminator, dropped] =
+        let [loss, error, of_discriminator, dropped]: [f64; REPORT] =
             std::array::from_fn(|_| numbers.next().expect("a report is four numbers"));
         let adversarial = adversarial.then_some(of_discriminator);
         Self { phase, loss, error, adversarial, dropped: dropped as u64 }

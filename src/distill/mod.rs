@@ -4,6 +4,7 @@ pub mod fake_score_loss;
 pub mod fake_score_round;
 pub mod generator_loss;
 pub mod generator_round;
+mod half;
 pub mod iteration;
 pub mod kept;
 pub mod method;

@@ -21,6 +21,9 @@ pub struct LossTerms {
     pub kept: Kept,
 }
 
+/// Numbers of a report: loss, error, adversarial loss, dropped samples.
+pub(super) const REPORT: usize = 4;
+
 /// One round of one phase.
 #[derive(Debug)]
 pub struct PhaseRound {
@@ -47,7 +50,7 @@ impl PhaseRound {
         Self { images, terms, loss, error, adversarial_loss, gradients: Gradients::default() }
     }
 
-    /// The gradients; and the report: loss, error, adversarial loss, number of dropped samples, still on the device. `[4]`
+    /// The gradients; and the report: loss, error, adversarial loss, number of dropped samples, still on the device. `[REPORT]`
     pub(super) fn reported(self) -> (Gradients, Tensor<1>) {
         let loss = self.loss.inner();
         let adversarial = self.adversarial_loss.map_or_else(|| loss.zeros_like(), Tensor::inner);

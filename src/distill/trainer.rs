@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 
 use super::{
     generator_round::{Learning, frozen},
+    half::{HALF, Half},
     iteration::{Iteration, Round},
     micro_batch::MicroBatch,
     objective::Objective,
@@ -39,6 +40,8 @@ pub struct Trainer<D> {
     fake_score: Student<D>,
     generator: Student<D>,
     generator_ema: Average<D>,
+    /// What the fake score network met with in an iteration whose other half is still to come.
+    half: Option<Half>,
     nimg: u64,
 }
 
@@ -82,15 +85,17 @@ impl<D: Denoiser> Trainer<D> {
             generator_ema: Average::new(GENERATOR_EMA, networks.generator_ema, recipe.ema.clone()),
             recipe,
             objective,
+            half: None,
             nimg: 0,
         }
     }
 
     /// One iteration: the fake score network learns, then the generator, and the average follows it. What they learnt is
-    /// in the networks; the numbers may still be on their way.
+    /// in the networks; the numbers may still be on their way. After an error of the supply's, also in the middle, the
+    /// state is one to go on from.
     ///
     /// # Errors
-    /// The dataset cannot be read; another replica is lost.
+    /// The supply's; another replica is lost.
     pub fn step(
         &mut self,
         supply: &mut impl Supply<MicroBatch = MicroBatch>,
@@ -98,10 +103,13 @@ impl<D: Denoiser> Trainer<D> {
     ) -> Result<Pending<Iteration>> {
         let (nimg, learning) = (self.nimg, self.learning());
         let samples = self.recipe.pace().samples(replicas.share(u64::from(self.recipe.batch_size)));
-        let batches = samples.clone().map(|samples| supply.micro_batch(Phase::FakeScore, nimg, samples));
-        let fake_score = self.fake_score_rounds(batches)?.reduced(replicas)?;
-        let lr = self.recipe.fake_score.lr;
-        let fake_score_met = fake_score.gradients.map(|gradients| self.fake_score.learn(gradients, lr));
+        if self.half.is_none() {
+            let batches = samples.clone().map(|samples| supply.micro_batch(Phase::FakeScore, nimg, samples));
+            let Sums { gradients, report, reports } = self.fake_score_rounds(batches)?.reduced(replicas)?;
+            let lr = self.recipe.fake_score.lr;
+            let met = gradients.map(|gradients| self.fake_score.learn(gradients, lr));
+            self.half = Some(Half { report, rounds: reports, met });
+        }
 
         let batches = samples.map(|samples| supply.micro_batch(Phase::Generator, nimg, samples));
         let generator = self.generator_rounds(batches, learning)?.reduced(replicas)?;
@@ -110,14 +118,15 @@ impl<D: Denoiser> Trainer<D> {
         let ema_beta = self.generator_ema.follow(self.generator.flat(), nimg, self.recipe.batch_size);
         self.nimg += u64::from(self.recipe.batch_size);
 
+        let half = self.half.take().expect("made above");
         let phases = [Phase::FakeScore, Phase::Generator].into_iter().chain(
-            [(Phase::FakeScore, fake_score.reports.len()), (Phase::Generator, generator.reports.len())]
+            [(Phase::FakeScore, half.rounds.len()), (Phase::Generator, generator.reports.len())]
                 .into_iter()
                 .flat_map(|(phase, rounds)| repeat_n(phase, rounds)),
         );
-        let mut reports = vec![fake_score.report, generator.report];
-        reports.extend(fake_score.reports.into_iter().chain(generator.reports));
-        reports.extend([&fake_score_met, &generator_met].into_iter().flatten().map(Unread::numbers));
+        let mut reports = vec![half.report, generator.report];
+        reports.extend(half.rounds.into_iter().chain(generator.reports));
+        reports.extend([&half.met, &generator_met].into_iter().flatten().map(Unread::numbers));
         let numbers = kernels::read(Tensor::cat(reports, 0));
         let adversarial = self.objective.generator.adversarial;
         Ok(Pending::new(numbers, move |mut numbers| {
@@ -126,7 +135,7 @@ impl<D: Denoiser> Trainer<D> {
             let (fake_score, generator) = (next(), next());
             let rounds = rounds.collect();
             let fake_score_gradients =
-                fake_score_met.map_or_else(Sanitized::default, |met| met.sanitized(&mut numbers));
+                half.met.map_or_else(Sanitized::default, |met| met.sanitized(&mut numbers));
             let generator_gradients = generator_met.map(|met| met.sanitized(&mut numbers));
             Iteration {
                 nimg,
@@ -218,12 +227,16 @@ impl<D: Denoiser> Trainer<D> {
         self.fake_score.flat().fingerprint().rotate_left(1) ^ self.generator.flat().fingerprint()
     }
 
-    /// Everything that changes, as named tensors: the parts of both students, the average, `nimg`.
+    /// Everything that changes, as named tensors: the parts of both students, the average, `nimg`; in the middle of an
+    /// iteration what the fake score network met with in it.
     pub fn state(&self) -> StateDict {
         let [fake_score, fake_score_optimizer] = self.fake_score.state();
         let [generator, generator_optimizer] = self.generator.state();
         let average = self.generator_ema.state();
-        join([fake_score, generator, average, fake_score_optimizer, generator_optimizer], self.nimg)
+        let mut state =
+            join([fake_score, generator, average, fake_score_optimizer, generator_optimizer], self.nimg);
+        state.extend(self.half.iter().map(|half| (HALF.to_owned(), half.numbers())));
+        state
     }
 
     /// Continues from a `state`; `origin` names the file in errors. On an error nothing has changed.
@@ -235,8 +248,11 @@ impl<D: Denoiser> Trainer<D> {
         let fake_score = self.fake_score.restored(state, origin)?;
         let generator = self.generator.restored(state, origin)?;
         let generator_ema = self.generator_ema.restored(state, origin)?;
+        let flat = fake_score.flat();
+        let (layout, device) = (flat.layout(), flat.values().device());
+        let half = state.get(HALF).map(|numbers| Half::of(numbers, layout, &device, origin)).transpose()?;
         (self.fake_score, self.generator, self.generator_ema) = (fake_score, generator, generator_ema);
-        self.nimg = nimg;
+        (self.half, self.nimg) = (half, nimg);
         Ok(())
     }
 }

@@ -17,7 +17,8 @@ use crate::{
     ranks::Ranks,
     report::Invocation,
     seed::Seed,
-    stages::{Artifact, Context, Downloads, Stop},
+    stages::{Artifact, Context, Downloads},
+    stop::Stop,
 };
 
 /// Runs stages on a device.

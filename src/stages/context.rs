@@ -1,12 +1,6 @@
 //! `Context`: all that a running stage may see.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use indexmap::IndexMap;
@@ -26,6 +20,7 @@ use crate::{
     report::{Expectation, Invocation, Verdict},
     seed::Seed,
     stage_name::StageName,
+    stop::Stop,
 };
 
 /// All that a running stage may see.
@@ -146,21 +141,5 @@ impl Context<'_> {
         self.finished.get(name).ok_or_else(|| {
             Error::Unusable(format!("stage `{name}`, which `{}` reads, is not finished", self.name))
         })
-    }
-}
-
-/// Asks a running stage to save and stop.
-#[derive(Clone, Debug, Default)]
-pub struct Stop(Arc<AtomicBool>);
-
-impl Stop {
-    /// Whether a stop was asked for.
-    pub fn requested(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    /// The flag itself, for signal handlers.
-    pub fn flag(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.0)
     }
 }

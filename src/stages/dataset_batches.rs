@@ -6,12 +6,14 @@ use burn::tensor::{Device, Tensor};
 
 use super::{context::Context, noise::even_class};
 use crate::{
-    Result,
+    Error, Result,
     data::{Batches, ImageDataset, Order, OrderOptions},
     diffusion::Codec,
     kernels,
     nn::NetworkConfig,
-    seed::{Draw, Seed},
+    ranks::Ranks,
+    seed::{Draw, Phase, Seed},
+    stop::Stop,
     training::{Batch, Draws, Pace, Replicas as _, Request},
 };
 
@@ -28,6 +30,10 @@ pub(super) struct DatasetBatches {
     /// The samples of each batch that this rank reads.
     share: Range<u64>,
     phases: u64,
+    ranks: Ranks,
+    stop: Stop,
+    /// Whether a phase is stopped before its first micro-batch only.
+    whole_phases: bool,
     seed: Seed,
     device: Device,
     /// Opened by the first request. Requests follow each other without a gap in this rank's share.
@@ -53,6 +59,10 @@ impl DatasetBatches {
             batch_size: u64::from(pace.batch_size),
             share: context.ranks.share(u64::from(pace.batch_size)),
             phases,
+            ranks: context.ranks.clone(),
+            stop: context.stop.clone(),
+            // Ranks agree once in a phase; and weights that are normalised before every micro-batch are others after it.
+            whole_phases: !context.ranks.are_one() || network.is_edm2(),
             seed: context.seed,
             device: context.device.clone(),
             stream: None,
@@ -74,7 +84,18 @@ impl DatasetBatches {
         Draws::new(seed, augment, network, |request| self.answer(&request), device)
     }
 
+    /// Whether to stop instead of working on this micro-batch. In a long step that is much sooner than after it.
+    fn stops(&self, request: &Request) -> Result<bool> {
+        if self.whole_phases && request.samples.start != self.share.start {
+            return Ok(false);
+        }
+        self.ranks.tell(|| self.stop.requested())
+    }
+
     fn answer(&mut self, request: &Request) -> Result<Batch> {
+        if self.stops(request)? {
+            return Err(Error::Interrupted);
+        }
         let Some(dataset) = &self.dataset else {
             let samples = request.samples.clone();
             let labels = || even_labels(request.draw, samples, self.label_dim, &self.device);
@@ -82,7 +103,7 @@ impl DatasetBatches {
         };
         let stream = match self.stream.take() {
             Some(stream) => stream,
-            None => self.open(dataset, request.nimg)?,
+            None => self.open(dataset, request)?,
         };
         let batch = self.stream.insert(stream).next_batch()?;
         let raw = if request.images { batch.raw(&self.device) } else { None };
@@ -98,10 +119,12 @@ impl DatasetBatches {
         Ok(Batch { images, class_labels })
     }
 
-    /// The batches after `nimg` images; those before were seen.
-    fn open(&self, dataset: &Arc<ImageDataset>, nimg: u64) -> Result<Batches> {
+    /// The batches from this request on; those before were seen.
+    fn open(&self, dataset: &Arc<ImageDataset>, request: &Request) -> Result<Batches> {
         let options = OrderOptions::new(dataset.len(), (self.seed.0 & 0x7fff_ffff) as i64);
-        let order = order(self.by_epoch, options, self.phases * nimg)?;
+        // The generator's phase comes after the fake score network's, which has read a batch.
+        let of_iteration = if request.phase == Phase::Generator { self.batch_size } else { 0 };
+        let order = order(self.by_epoch, options, self.phases * request.nimg + of_iteration)?;
         let order = of_share(order, self.batch_size, self.share.clone());
         Batches::start(Arc::clone(dataset), order, self.microbatch_size as usize)
     }

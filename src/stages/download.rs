@@ -7,13 +7,14 @@ use std::{
     time::Duration,
 };
 
-use super::{addresses::Addresses, context::Stop, progress::Progress, stage::Stage, world};
+use super::{addresses::Addresses, progress::Progress, stage::Stage, world};
 use crate::{
     Error, Result,
     checkpoint::atomic,
     formats::{AtomicFile, sha256},
     location::{Location, Resolved, Url},
     stage_name::StageName,
+    stop::Stop,
 };
 
 /// No published network or dataset is larger.

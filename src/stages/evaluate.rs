@@ -139,10 +139,7 @@ impl Evaluate {
                 let seeds: Vec<u64> = range.map(|i| first + i as u64).collect();
                 sampling.images(&seeds)
             };
-            let each = |done: usize| {
-                progress.at(trial * images + done as u64, &[]);
-                if context.stops()? { Err(Error::Interrupted) } else { Ok(()) }
-            };
+            let each = |done: usize| progress.at(trial * images + done as u64, &[]);
             let draw = context.seed.at(Phase::Sample, trial);
             for (name, value) in scoring.measure(self.batch_size as usize, draw, make, each)? {
                 trials.entry(name).or_default().push(value);

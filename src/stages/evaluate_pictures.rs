@@ -123,10 +123,7 @@ pub(super) fn run(
             _ => Err(unusable("it holds no pictures".to_owned())),
         }
     };
-    let each = |done: usize| {
-        progress.at(done as u64, &[]);
-        if context.stops()? { Err(Error::Interrupted) } else { Ok(()) }
-    };
+    let each = |done: usize| progress.at(done as u64, &[]);
     let draw = context.seed.at(Phase::Sample, 0);
     let measured = scoring.measure(stage.batch_size as usize, draw, make, each)?;
     progress.finish();

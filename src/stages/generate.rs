@@ -173,12 +173,8 @@ impl Stage for Generate {
             }
             Ok(())
         };
-        let each = |done: usize| {
-            progress.at(done as u64, &[]);
-            if done < seeds.len() && context.stops()? { Err(Error::Interrupted) } else { Ok(()) }
-        };
-        let chunk = self.batch_size as usize;
-        let made = Turns { total: seeds.len(), chunk }.go(&context.ranks, make, take, each);
+        let turns = Turns { total: seeds.len(), chunk: self.batch_size as usize, stop: context.stop };
+        let made = turns.go(&context.ranks, make, take, |done| progress.at(done as u64, &[]));
         progress.finish();
         made?;
         context.ranks.first(|| {

@@ -46,7 +46,7 @@ pub use addresses::Addresses;
 pub use artifact::{
     Artifact, DatasetArtifact, ImagesArtifact, NetworkArtifact, ScoresArtifact, TableArtifact,
 };
-pub use context::{Context, Finished, Stop};
+pub use context::{Context, Finished};
 pub use download::Downloads;
 pub use evaluate::Evaluate;
 pub use generate::Generate;

@@ -14,6 +14,7 @@ use crate::{
     ranks::Ranks,
     seed::Draw,
     stage_name::StageName,
+    stop::Stop,
 };
 
 /// Real images through a detector at once.
@@ -62,6 +63,7 @@ pub(super) struct Scoring<'a> {
     inception: Option<PathBuf>,
     device: Device,
     ranks: Ranks,
+    stop: Stop,
 }
 
 impl<'a> Scoring<'a> {
@@ -78,6 +80,7 @@ impl<'a> Scoring<'a> {
             inception: inception.transpose()?,
             device: context.device.clone(),
             ranks: context.ranks.clone(),
+            stop: context.stop.clone(),
         })
     }
 
@@ -88,7 +91,7 @@ impl<'a> Scoring<'a> {
         batch: usize,
         draw: Draw,
         mut make: impl FnMut(Range<usize>) -> Result<TensorData>,
-        mut each: impl FnMut(usize) -> Result<()>,
+        each: impl FnMut(usize),
     ) -> Result<IndexMap<String, f64>> {
         let mut keeps: IndexMap<_, Keep> = IndexMap::new();
         for needs in self.metrics.iter().map(Metric::needs) {
@@ -97,8 +100,8 @@ impl<'a> Scoring<'a> {
         }
         let mut views: Views = keeps.into_iter().map(|(of, keep)| (of, Observed::new(keep))).collect();
         let keys: Vec<_> = views.keys().copied().collect();
-        let turns = Turns { total: images(self.metrics), chunk: batch };
-        let ranks = self.ranks.clone();
+        let (ranks, stop) = (self.ranks.clone(), self.stop.clone());
+        let turns = Turns { total: images(self.metrics), chunk: batch, stop: &stop };
         let detect = |range: Range<usize>| {
             let open = keys.iter().filter(|(_, wanted)| *wanted > range.start);
             let names: IndexSet<_> = open.map(|(name, _)| *name).collect();
@@ -114,7 +117,7 @@ impl<'a> Scoring<'a> {
             }
             Ok(())
         };
-        turns.go(&ranks, detect, add, &mut each)?;
+        turns.go(&ranks, detect, add, each)?;
         self.values(&views, draw)
     }
 
@@ -187,7 +190,7 @@ impl<'a> Scoring<'a> {
         keep: Keep,
     ) -> Result<Observed> {
         let mut observed = Observed::new(keep);
-        let ranks = self.ranks.clone();
+        let (ranks, stop) = (self.ranks.clone(), self.stop.clone());
         let detect = |range: Range<usize>| {
             let batch = dataset.batch(&range.collect::<Vec<_>>())?;
             let images = batch.raw(&self.device).ok_or_else(|| {
@@ -196,7 +199,7 @@ impl<'a> Scoring<'a> {
             self.detections([name], &images)
         };
         let add = |_, seen: Detections| seen.0.into_iter().try_for_each(|(_, seen)| observed.add(seen));
-        Turns { total: count, chunk: BATCH }.go(&ranks, detect, add, |_| Ok(()))?;
+        Turns { total: count, chunk: BATCH, stop: &stop }.go(&ranks, detect, add, |_| ())?;
         Ok(observed)
     }
 
@@ -257,13 +260,14 @@ mod tests {
             inception: None,
             device: Device::flex(),
             ranks: Ranks::alone(),
+            stop: Stop::default(),
         };
         let make = |range: Range<usize>| {
             let bytes: Vec<u8> =
                 range.clone().flat_map(|i| dataset.image(199 - i).unwrap().to_vec()).collect();
             Ok(TensorData::new(bytes, [range.len(), 1, 8, 8]))
         };
-        scoring.measure(64, Seed(0).at(Phase::Sample, 0), make, |_| Ok(())).unwrap()
+        scoring.measure(64, Seed(0).at(Phase::Sample, 0), make, |_| ()).unwrap()
     }
 
     #[test]

@@ -32,6 +32,9 @@ use crate::{
 /// The first seed of the images that are measured. Others measure images of small seeds: the best snapshot is not chosen
 /// by the numbers that are reported of it.
 const FIRST_SEED: u64 = 1 << 40;
+/// What the weights of a snapshot are called, with its images in between.
+const PREFIX: &str = "snapshot-";
+const SUFFIX: &str = ".safetensors";
 /// Images of a metric that are made at once.
 const BATCH: usize = 64;
 
@@ -112,9 +115,7 @@ impl<'a> Snapshooter<'a> {
         for old in old.into_iter().flatten() {
             let is_best = self.settings.keep == Keep::BestAndLast
                 && [memory.best, memory.best_but_last].into_iter().flatten().any(|(best, _)| best == old);
-            if self.ranks.is_first() && self.settings.keep != Keep::All && old != nimg && !is_best {
-                // A leftover does no harm.
-                let _ = fs::remove_file(weights(self.dir, old));
+            if self.settings.keep != Keep::All && old != nimg && !is_best {
                 memory.snapshots.shift_remove(&old);
             }
         }
@@ -141,7 +142,7 @@ impl<'a> Snapshooter<'a> {
         let make = |range: std::ops::Range<usize>| {
             sampling.images(&range.map(|seed| FIRST_SEED + seed as u64).collect::<Vec<_>>())
         };
-        let measured = scoring.measure(BATCH, self.seed.at(Phase::Snapshot, nimg), make, |_| Ok(()));
+        let measured = scoring.measure(BATCH, self.seed.at(Phase::Snapshot, nimg), make, |_| ());
         self.scoring = Some(scoring);
         measured
     }
@@ -160,7 +161,21 @@ impl<'a> Snapshooter<'a> {
 
 /// Where the weights of a snapshot are.
 pub(super) fn weights(dir: &Path, nimg: u64) -> PathBuf {
-    dir.join(format!("snapshot-{nimg:010}.safetensors"))
+    dir.join(format!("{PREFIX}{nimg:010}{SUFFIX}"))
+}
+
+/// Removes the weights of snapshots that do not stay. Only once a checkpoint is on disk that knows nothing of them: a
+/// training that goes on from one that hands them on would begin anew without them.
+pub(super) fn remove_others(dir: &Path, staying: &IndexMap<u64, Digest>) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let nimg =
+            name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?.parse().ok());
+        if nimg.is_some_and(|nimg: u64| !staying.contains_key(&nimg)) {
+            // A leftover does no harm.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// A picture of images with fixed seeds: a row for each class in turn, where there are classes.
@@ -190,10 +205,26 @@ pub(super) fn picture(
 pub(super) fn adopt(from: &Path, to: &Path) -> Result<()> {
     for entry in fs::read_dir(from).map_err(Error::io("read the folder", from))?.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let wanted = ["snapshot-", FAKES, "stats.jsonl", "metrics.jsonl"];
+        let wanted = [PREFIX, FAKES, "stats.jsonl", "metrics.jsonl"];
         if entry.path().is_file() && wanted.iter().any(|start| name.starts_with(start)) {
             network_file::copy(&entry.path(), &to.join(&name))?;
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_weights_that_no_checkpoint_hands_on_are_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let files =
+            [weights(dir.path(), 10), weights(dir.path(), 20), dir.path().join("snapshot-mine.safetensors")];
+        files.iter().for_each(|path| fs::write(path, "x").unwrap());
+        let staying = IndexMap::from_iter([(20, Digest::of(&files[1]).unwrap())]);
+        remove_others(dir.path(), &staying);
+        assert_eq!(files.map(|path| path.exists()), [false, true, true]);
+    }
 }

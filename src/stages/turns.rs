@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use crate::{Error, Result, ranks::Ranks};
+use crate::{Error, Result, ranks::Ranks, stop::Stop};
 
 /// What a rank makes of a chunk, on its way to rank 0.
 pub(super) trait Packed: Sized {
@@ -19,11 +19,13 @@ pub(super) trait Packed: Sized {
 
 /// Chunks of a list.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Turns {
+pub(super) struct Turns<'a> {
     /// Entries of the list.
     pub(super) total: usize,
     /// Entries of a chunk.
     pub(super) chunk: usize,
+    /// Whether to stop before the list is over.
+    pub(super) stop: &'a Stop,
 }
 
 /// What a message begins with: what was made, or why it was not.
@@ -34,17 +36,17 @@ const NOT_IMAGES: u8 = 2;
 /// The list is over.
 const NOTHING: u8 = 3;
 
-impl Turns {
+impl Turns<'_> {
     /// Goes through the list: `make` makes a chunk, `take` takes it on rank 0, `each` hears on every rank how far it is.
     ///
     /// # Errors
-    /// The first one in the list's order, on rank 0; `RankLost`.
+    /// The first one in the list's order, on rank 0; `RankLost`; `Interrupted`.
     pub(super) fn go<T: Packed>(
         self,
         ranks: &Ranks,
         mut make: impl FnMut(Range<usize>) -> Result<T>,
         mut take: impl FnMut(Range<usize>, T) -> Result<()>,
-        mut each: impl FnMut(usize) -> Result<()>,
+        mut each: impl FnMut(usize),
     ) -> Result<()> {
         let chunk = self.chunk.max(1);
         let range = |first: usize| first.min(self.total)..(first + chunk).min(self.total);
@@ -71,7 +73,11 @@ impl Turns {
                     Ok(())
                 })?;
             }
-            each((round + chunk * ranks.count()).min(self.total))?;
+            let done = (round + chunk * ranks.count()).min(self.total);
+            each(done);
+            if done < self.total && ranks.tell(|| self.stop.requested())? {
+                return Err(Error::Interrupted);
+            }
         }
         Ok(())
     }
@@ -135,12 +141,21 @@ mod tests {
             taken.push((range, made.as_bytes()[0]));
             Ok(())
         };
-        let each = |done| {
-            heard.push(done);
-            Ok(())
-        };
-        Turns { total: 10, chunk: 4 }.go(&Ranks::alone(), make, take, each).unwrap();
+        let stop = Stop::default();
+        let turns = Turns { total: 10, chunk: 4, stop: &stop };
+        turns.go(&Ranks::alone(), make, take, |done| heard.push(done)).unwrap();
         assert_eq!(taken, [(0..4, 0), (4..8, 4), (8..10, 8)]);
         assert_eq!(heard, [4, 8, 10]);
+        let stopped = turns.go(
+            &Ranks::alone(),
+            make,
+            |_, _| Ok(()),
+            |done| {
+                if done == 8 {
+                    stop.ask();
+                }
+            },
+        );
+        assert!(matches!(stopped, Err(Error::Interrupted)));
     }
 }

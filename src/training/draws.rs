@@ -52,7 +52,8 @@ impl<B: FnMut(Request) -> Result<Batch>> Draws<B> {
         images: bool,
     ) -> Result<(Batch, RoundDraws<'_>)> {
         let draw = self.seed.at(phase, nimg);
-        let request = Request { nimg, samples: samples.clone(), images, draw: draw.purpose("dataset") };
+        let request =
+            Request { phase, nimg, samples: samples.clone(), images, draw: draw.purpose("dataset") };
         let batch = (self.batches)(request)?;
         Ok((batch, RoundDraws { draw, samples, augment: self.augment.as_ref(), device: &self.device }))
     }

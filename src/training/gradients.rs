@@ -123,7 +123,7 @@ impl GradientSum {
     #[must_use]
     pub fn sanitize(self, clip_value: Option<f64>) -> (Self, Unread) {
         let (values, numbers) = kernels::clean(self.values, self.layout.places(), clip_value);
-        let unread = Unread { layout: Arc::clone(&self.layout), numbers };
+        let unread = Unread::new(Arc::clone(&self.layout), numbers);
         (Self { values, ..self }, unread)
     }
 

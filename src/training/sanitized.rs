@@ -22,11 +22,24 @@ pub struct Sanitized {
 /// The same as numbers that nobody has read yet, four of each parameter: see `kernels::clean`.
 #[derive(Debug)]
 pub struct Unread {
-    pub(super) layout: Arc<Layout>,
-    pub(super) numbers: Tensor<1>,
+    layout: Arc<Layout>,
+    numbers: Tensor<1>,
 }
 
+/// Numbers of each parameter.
+const OF_EACH: usize = 4;
+
 impl Unread {
+    /// Of the parameters of `layout`, from their `numbers`, as many as `count` says.
+    pub fn new(layout: Arc<Layout>, numbers: Tensor<1>) -> Self {
+        Self { layout, numbers }
+    }
+
+    /// How many numbers there are.
+    pub fn count(layout: &Layout) -> usize {
+        OF_EACH * layout.names().len()
+    }
+
     /// The numbers, to be read with others.
     pub fn numbers(&self) -> Tensor<1> {
         self.numbers.clone()
@@ -37,7 +50,7 @@ impl Unread {
         let mut sanitized = Sanitized::default();
         let mut next = || read.next().expect("four numbers of each parameter");
         for name in self.layout.names() {
-            let [square, nan, infinite, clipped] = std::array::from_fn(|_| next());
+            let [square, nan, infinite, clipped]: [f64; OF_EACH] = std::array::from_fn(|_| next());
             sanitized.norm += square;
             sanitized.cleaned += (nan + infinite) as u64;
             sanitized.clipped += clipped as u64;

@@ -96,6 +96,8 @@ impl Real {
 /// What the dataset is asked for.
 #[derive(Clone, Debug)]
 pub struct Request {
+    /// Which part of the iteration asks.
+    pub phase: Phase,
     /// Images seen before this iteration.
     pub nimg: u64,
     /// Samples within the phase's batch.

@@ -100,6 +100,51 @@ fn a_restored_trainer_continues_bit_for_bit() {
     assert_eq!(resumed.state(), uninterrupted.state());
 }
 
+/// A supply that is told to stop before its n-th micro-batch.
+struct Stopped<S>(S, u32);
+
+impl<S: Supply> Supply for Stopped<S> {
+    type MicroBatch = S::MicroBatch;
+
+    fn micro_batch(
+        &mut self,
+        phase: Phase,
+        nimg: u64,
+        samples: std::ops::Range<u64>,
+    ) -> crate::Result<S::MicroBatch> {
+        self.1 = self.1.checked_sub(1).ok_or(Error::Interrupted)?;
+        self.0.micro_batch(phase, nimg, samples)
+    }
+}
+
+#[test]
+fn a_trainer_that_was_stopped_in_any_phase_of_an_iteration_continues_bit_for_bit() {
+    let recipe = recipe(sida(0.0, 0.008), serde_json::json!({ "microbatch_size": 2 }));
+    let sums = |iteration: Iteration| Iteration { rounds: Vec::new(), ..iteration };
+    let mut uninterrupted = trainer(&recipe, Gaussian::new(0.1, 0.9));
+    let expected: Vec<Iteration> = {
+        let mut supply = supply(&recipe);
+        (0..3).map(|_| sums(uninterrupted.step(&mut supply, &Ranks::alone()).unwrap().wait())).collect()
+    };
+    // Two phases of four micro-batches each, and the second of three iterations.
+    for before in 8..16 {
+        let mut stopped = trainer(&recipe, Gaussian::new(0.1, 0.9));
+        let mut supply_ = Stopped(supply(&recipe), before);
+        let first = sums(stopped.step(&mut supply_, &Ranks::alone()).unwrap().wait());
+        assert!(matches!(stopped.step(&mut supply_, &Ranks::alone()), Err(Error::Interrupted)));
+        let state = stopped.state();
+        assert_eq!(state.contains_key("fake_score_phase"), before >= 12);
+
+        let mut resumed = trainer(&recipe, Gaussian::new(9.0, 9.0));
+        resumed.restore(&state, "a checkpoint").unwrap();
+        assert_eq!(resumed.state(), state);
+        let mut supply_ = supply(&recipe);
+        let rest = (0..2).map(|_| sums(resumed.step(&mut supply_, &Ranks::alone()).unwrap().wait()));
+        assert_eq!([vec![first], rest.collect()].concat(), expected);
+        assert_eq!(resumed.state(), uninterrupted.state());
+    }
+}
+
 #[test]
 fn a_state_of_other_networks_is_refused_and_changes_nothing() {
     let recipe = recipe(sid(), serde_json::json!({}));
@@ -117,6 +162,9 @@ fn a_state_of_other_networks_is_refused_and_changes_nothing() {
     let mut misshapen = state.clone();
     misshapen.insert("fake_score/mean".to_owned(), TensorData::from([1f32, 2.0]));
     assert!(matches!(trainer.restore(&misshapen, "x"), Err(Error::ShapeMismatch { .. })));
+    let mut half = state.clone();
+    half.insert("fake_score_phase".to_owned(), TensorData::from([1f32, 2.0]));
+    assert!(matches!(trainer.restore(&half, "x"), Err(Error::ShapeMismatch { .. })));
     assert_eq!(trainer.state(), state);
 }
 

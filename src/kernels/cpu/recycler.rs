@@ -3,6 +3,7 @@
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
+    io::Write as _,
     ptr::null_mut,
     sync::{
         Mutex, MutexGuard, PoisonError,
@@ -74,13 +75,18 @@ fn handled(layout: &Layout) -> bool {
     layout.size() >= SMALLEST && layout.align() <= ALIGN && layout.size() < 1 << 47
 }
 
-/// Gives kept blocks back to the system, the largest first, until the limit holds.
+/// Gives kept blocks back to the system until the limit holds.
 fn trim() {
     let limit = || MOST_IN_USE.load(Relaxed) / 4 * 5 + SLACK;
+    give_back(|| BYTES_IN_USE.load(Relaxed) + BYTES_KEPT.load(Relaxed) > limit());
+}
+
+/// Gives kept blocks back to the system, the largest first, as long as there are `too_many`.
+fn give_back(too_many: impl Fn() -> bool) {
     for class in (0..CLASSES).rev() {
         let step = 1usize << ((class >> STEPS_LOG) + SMALLEST_LOG - STEPS_LOG);
         let size = ((1 << STEPS_LOG) + (class & ((1 << STEPS_LOG) - 1))) * step;
-        while BYTES_IN_USE.load(Relaxed) + BYTES_KEPT.load(Relaxed) > limit() {
+        while too_many() {
             let block = take(class, size);
             if block.is_null() {
                 break;
@@ -102,14 +108,48 @@ fn allocate(size: usize, zeroed: bool) -> (*mut u8, bool) {
     }
     trim();
     // SAFETY: the size is not zero and the alignment a power of two.
-    let block = unsafe {
+    let ask = || unsafe {
         let layout = Layout::from_size_align_unchecked(size, ALIGN);
         if zeroed { System.alloc_zeroed(layout) } else { System.alloc(layout) }
     };
+    let mut block = ask();
     if block.is_null() {
-        BYTES_IN_USE.fetch_sub(size, Relaxed);
+        give_back(|| true);
+        block = ask();
     }
-    (block, true)
+    (there(block, size), true)
+}
+
+/// A block that the system gave; where it gave none the program ends, in a sentence and without asking for more.
+fn there(block: *mut u8, size: usize) -> *mut u8 {
+    if block.is_null() { out_of_memory(size) } else { block }
+}
+
+#[cfg(unix)]
+fn out_of_memory(size: usize) -> ! {
+    let mut buffer = [0; 256];
+    let mut rest = &mut buffer[..];
+    // It fits; a shorter sentence would do, too.
+    let _ = writeln!(
+        rest,
+        "error: out of memory: {} MiB more were asked for. A smaller `microbatch_size` or `batch_size` needs less (`sida plan` says \
+         how much); what is finished is saved",
+        size.div_ceil(1 << 20)
+    );
+    let left = rest.len();
+    let text = &buffer[..buffer.len() - left];
+    // SAFETY: the text is there for as long as it is read. No destructor of another thread's has to run: all that matters is
+    // written whole or not at all.
+    unsafe {
+        libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len());
+        libc::_exit(1)
+    }
+}
+
+#[cfg(not(unix))]
+fn out_of_memory(size: usize) -> ! {
+    let layout = Layout::from_size_align(size, ALIGN).unwrap_or(Layout::new::<u8>());
+    std::alloc::handle_alloc_error(layout)
 }
 
 // SAFETY: blocks come from `System` with at least the size and alignment asked for, and belong to one owner at a
@@ -120,13 +160,13 @@ unsafe impl GlobalAlloc for Recycler {
             return allocate(layout.size(), false).0;
         }
         // SAFETY: as the caller vouches.
-        unsafe { System.alloc(layout) }
+        there(unsafe { System.alloc(layout) }, layout.size())
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         if !handled(&layout) {
             // SAFETY: as the caller vouches.
-            return unsafe { System.alloc_zeroed(layout) };
+            return there(unsafe { System.alloc_zeroed(layout) }, layout.size());
         }
         let (block, fresh) = allocate(layout.size(), true);
         if !fresh {
@@ -155,15 +195,13 @@ unsafe impl GlobalAlloc for Recycler {
         let Ok(new) = Layout::from_size_align(new_size, layout.align()) else { return null_mut() };
         match (handled(&layout), handled(&new)) {
             // SAFETY: it came from there; the rest as the caller vouches.
-            (false, false) => unsafe { System.realloc(block, layout, new_size) },
+            (false, false) => there(unsafe { System.realloc(block, layout, new_size) }, new_size),
             (true, true) if class(layout.size()) == class(new_size) => block,
             // SAFETY: both blocks hold what is copied; the rest as the caller vouches.
             _ => unsafe {
                 let to = self.alloc(new);
-                if !to.is_null() {
-                    to.copy_from_nonoverlapping(block, layout.size().min(new_size));
-                    self.dealloc(block, layout);
-                }
+                to.copy_from_nonoverlapping(block, layout.size().min(new_size));
+                self.dealloc(block, layout);
                 to
             },
         }

@@ -17,6 +17,7 @@ use super::{
     context::Context,
     guard::{self, Loss, Vitals, Watcher},
     progress::Progress,
+    snapshots,
     stats_jsonl::{Period, Quantity, StatisticsFile},
 };
 use crate::{
@@ -25,6 +26,7 @@ use crate::{
     formats::Digest,
     kimg::Kimg,
     state_dict::{StateDict, not_finite},
+    stop::Stake,
     terminal,
     training::{Guard, Pace, Pending, Snapshots, Tree},
 };
@@ -36,7 +38,7 @@ pub(super) trait Training {
 
     /// Images seen so far.
     fn nimg(&self) -> u64;
-    /// One iteration. A GPU is only told of it.
+    /// One iteration. A GPU is only told of it. `Interrupted` leaves a state that can be saved and gone on from.
     fn step(&mut self) -> Result<Pending<Self::Iteration>>;
     /// The quantities of an iteration.
     fn quantities(&self, iteration: &Self::Iteration) -> Vec<(&'static str, Quantity)>;
@@ -81,12 +83,15 @@ pub(super) struct Memory {
     /// The iterations since the last line of statistics.
     #[serde(default)]
     pub(super) period: Period,
+    /// That a snapshot of this moment is due and not taken yet; and whether by itself, not because the training ends.
+    #[serde(default)]
+    pub(super) owes_snapshot: Option<bool>,
 }
 
 impl Memory {
     /// What is wrong with the weights of a snapshot; `None` where they are as they were written.
     fn lost(&self, dir: &Path, nimg: u64) -> Option<String> {
-        let path = super::snapshots::weights(dir, nimg);
+        let path = snapshots::weights(dir, nimg);
         let damage = match self.snapshots.get(&nimg) {
             Some(digest) => digest.damage(&path, true),
             None => (!path.is_file()).then(|| "is gone".to_owned()),
@@ -137,11 +142,13 @@ pub(super) fn run(
     say_how_sums_differ(cadence.rounds as usize, context);
     let mut memory = resume(training, cadence, context)?;
     let ranks = &context.ranks;
-    let open = |name: &str| {
-        let nimg = training.nimg();
+    // The line of a snapshot that was not taken to its end comes again.
+    let owed = u64::from(memory.owes_snapshot.is_some());
+    let open = |name: &str, fewer: u64| {
+        let nimg = training.nimg().saturating_sub(fewer);
         ranks.is_first().then(|| StatisticsFile::open(context.dir.join(name), nimg)).transpose()
     };
-    let (mut statistics, mut metrics) = (open("stats.jsonl")?, open("metrics.jsonl")?);
+    let (mut statistics, mut metrics) = (open("stats.jsonl", 0)?, open("metrics.jsonl", owed)?);
     let mut progress = Progress::new(context.name.as_str(), "images", training.nimg(), cadence.duration);
     let mut clock = Clock::start(training.nimg(), ranks);
 
@@ -149,20 +156,25 @@ pub(super) fn run(
         memory.guard.begin(training.spread());
     }
     if training.nimg() == 0 && cadence.snapshots.is_some() {
-        snapshot(training, &mut memory, &mut metrics, context)?;
+        memory.owes_snapshot = Some(true);
     }
+    take_owed_snapshot(training, &mut memory, &mut metrics, context)?;
     // The last iteration, which is read when the next one is queued: a GPU never waits for the host to read.
     let mut unread = None;
+    let mut at_stake = context.stop.stakes(Stake::SinceCheckpoint);
     while training.nimg() < cadence.duration {
-        if context.stops()? {
-            note(training, unread.take(), &mut memory, &mut progress);
-            progress.finish();
-            memory.seconds += clock.since_counted();
-            save(training, &memory, cadence, context)?;
-            return Err(Error::Interrupted);
-        }
         let before = training.nimg();
-        let numbers = clock.own(|| training.step())?;
+        let step = if context.stops()? { Err(Error::Interrupted) } else { clock.own(|| training.step()) };
+        let numbers = match step {
+            Err(Error::Interrupted) => {
+                note(training, unread.take(), &mut memory, &mut progress);
+                progress.finish();
+                memory.seconds += clock.since_counted();
+                save(training, &memory, cadence, context)?;
+                return Err(Error::Interrupted);
+            }
+            step => step?,
+        };
         context.still_ours()?;
         let nimg = training.nimg();
         ranks.does(|| format!("`{}` at {}", context.name, Kimg::from_nimg(nimg)));
@@ -196,13 +208,20 @@ pub(super) fn run(
             }
             memory.period = Period::default();
         }
-        if let Some(due) = due {
-            memory.best_but_last = memory.best.filter(|_| !due);
-            snapshot(training, &mut memory, &mut metrics, context)?;
-        }
-        if checkpoint {
+        memory.owes_snapshot = due;
+        if checkpoint || due.is_some() {
             memory.seconds += clock.since_counted();
             save(training, &memory, cadence, context)?;
+        }
+        if due.is_some() {
+            // Metrics may take long, and may fail: the state is saved.
+            drop(at_stake);
+            take_owed_snapshot(training, &mut memory, &mut metrics, context)?;
+            at_stake = context.stop.stakes(Stake::SinceCheckpoint);
+            if last {
+                memory.seconds += clock.since_counted();
+                save(training, &memory, cadence, context)?;
+            }
         }
     }
     if ranks.is_first() {
@@ -288,21 +307,29 @@ fn save(
             return Ok(());
         }
         context.still_ours()?;
+        let _state = context.stop.stakes(Stake::All);
         let (nimg, state) = (training.nimg(), training.state());
         let bad = state.iter().find_map(|(name, data)| Some((name, not_finite(data)?)));
         match bad {
             Some((name, value)) => Err(diverged(context, nimg, format!("`{name}` holds {value}"))),
-            None => CheckpointStore::new(context.dir).save(nimg, &state, memory),
+            None => {
+                CheckpointStore::new(context.dir).save(nimg, &state, memory)?;
+                snapshots::remove_others(context.dir, &memory.snapshots);
+                Ok(())
+            }
         }
     })
 }
 
-fn snapshot(
+/// Takes the snapshot that is due at this moment, if one is.
+fn take_owed_snapshot(
     training: &mut impl Training,
     memory: &mut Memory,
     metrics: &mut Option<StatisticsFile>,
     context: &Context<'_>,
 ) -> Result<()> {
+    let Some(due) = memory.owes_snapshot else { return Ok(()) };
+    memory.best_but_last = memory.best.filter(|_| !due);
     let nimg = training.nimg();
     let measured = training.snapshot(memory).map_err(|error| match error {
         Error::NotImages { made_by, .. } => {
@@ -316,6 +343,7 @@ fn snapshot(
         line.extend(measured.into_iter().map(|(name, value)| (name, value.into())));
         metrics.write(line)?;
     }
+    memory.owes_snapshot = None;
     Ok(())
 }
 

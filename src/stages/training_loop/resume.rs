@@ -81,7 +81,8 @@ fn begin(cadence: Cadence<'_>, context: &Context<'_>) -> Result<(Start, Option<C
     let memory = &checkpoint.progress;
     // The weights that will be handed on may have been damaged, or deleted by somebody.
     let handed_on = memory.best.map_or(checkpoint.nimg, |(nimg, _)| nimg);
-    let is_there = memory.best.is_some() || checkpoint.nimg >= cadence.duration;
+    let is_taken = checkpoint.nimg >= cadence.duration && memory.owes_snapshot.is_none();
+    let is_there = memory.best.is_some() || is_taken;
     let lost = cadence.snapshots.filter(|_| is_there).and_then(|_| memory.lost(context.dir, handed_on));
     if let Some(problem) = &lost {
         tracing::warn!("{}: {problem}: it is made again", context.name);
@@ -96,6 +97,7 @@ fn begin(cadence: Cadence<'_>, context: &Context<'_>) -> Result<(Start, Option<C
 /// A shorter run ended with a snapshot that a longer one may not take. If that was its best, the best before it counts,
 /// and where that is gone the shorter run is of no use.
 fn as_if_longer(mut checkpoint: Checkpoint<Memory>, shorter: &Path) -> Option<Checkpoint<Memory>> {
+    checkpoint.progress.owes_snapshot = checkpoint.progress.owes_snapshot.filter(|due| *due);
     if let Some(best) = checkpoint.progress.best_but_last.take() {
         checkpoint.progress.best = Some(best);
         return snapshots::weights(shorter, best.0).is_file().then_some(checkpoint);

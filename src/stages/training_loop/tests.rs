@@ -11,7 +11,8 @@ use crate::{
     report::Invocation,
     seed::Seed,
     stage_name::StageName,
-    stages::{addresses::Addresses, context::Stop, stats_jsonl},
+    stages::{addresses::Addresses, stats_jsonl},
+    stop::Stop,
 };
 
 #[test]
@@ -34,6 +35,8 @@ struct Told {
     stop: Stop,
     /// It asks to be stopped in the iteration that ends there.
     stops_at: Option<u64>,
+    /// The snapshot of that moment cannot be taken.
+    fails_at: Option<u64>,
     /// The loss of the iteration that ends there is not a number.
     spoilt_at: Option<u64>,
 }
@@ -55,7 +58,7 @@ impl Training for Told {
         self.nimg += BATCH;
         self.tell("queue");
         if self.stops_at == Some(self.nimg) {
-            self.stop.flag().store(true, std::sync::atomic::Ordering::Relaxed);
+            self.stop.ask();
         }
         let (nimg, tells) = (self.nimg, Arc::clone(&self.tells));
         let loss = if self.spoilt_at == Some(nimg) { f32::NAN } else { nimg as f32 };
@@ -97,9 +100,13 @@ impl Training for Told {
         Ok(())
     }
 
-    fn snapshot(&mut self, _: &mut Memory) -> Result<IndexMap<String, f64>> {
+    fn snapshot(&mut self, memory: &mut Memory) -> Result<IndexMap<String, f64>> {
         self.tell("snapshot");
-        Ok(IndexMap::new())
+        if self.fails_at == Some(self.nimg) {
+            return Err(Error::Interrupted);
+        }
+        memory.last_snapshot = Some(self.nimg);
+        Ok([("score".to_owned(), self.nimg as f64)].into_iter().collect())
     }
 }
 
@@ -159,8 +166,9 @@ fn an_iteration_is_read_when_the_next_is_queued_and_before_anybody_looks_at_the_
     let cadence = Cadence { snapshots: Some(&snapshots), ..CADENCE };
     let (ended, tells) = run_in(dir.path(), cadence, Told::default());
     ended.unwrap();
-    let expected = "snapshot 0, queue 8, queue 16, read 8, read 16, snapshot 16, queue 24, read 24, queue 32, read 32, \
-        snapshot 32, queue 40, read 40, save 40, queue 48, read 48, snapshot 48, queue 56, read 56, snapshot 56, save 56";
+    let expected = "snapshot 0, queue 8, queue 16, read 8, read 16, save 16, snapshot 16, queue 24, read 24, queue 32, \
+        read 32, save 32, snapshot 32, queue 40, read 40, save 40, queue 48, read 48, save 48, snapshot 48, queue 56, \
+        read 56, save 56, snapshot 56, save 56";
     assert_eq!(tells.join(", "), expected);
     assert_eq!(statistics(dir.path()), [[24.0, 16.0], [48.0, 40.0], [56.0, 56.0]]);
 }
@@ -176,6 +184,34 @@ fn what_is_under_way_is_read_before_a_stop_and_counts_when_the_run_goes_on() {
     let expected = "queue 24, read 24, queue 32, queue 40, read 32, read 40, save 40, queue 48, read 48, queue 56, read 56, save 56";
     assert_eq!(tells.join(", "), expected);
     assert_eq!(statistics(dir.path()), [[24.0, 16.0], [48.0, 40.0], [56.0, 56.0]]);
+}
+
+#[test]
+fn a_snapshot_that_was_not_taken_to_its_end_is_taken_when_the_run_goes_on() {
+    let snapshots: Snapshots =
+        serde_json::from_value(serde_json::json!({ "every_kimg": 0.032, "metrics": [] })).unwrap();
+    let cadence = Cadence { snapshots: Some(&snapshots), ..CADENCE };
+    let whole = tempfile::tempdir().unwrap();
+    let (expected, _) = run_in(whole.path(), cadence, Told::default());
+    let expected = expected.unwrap();
+    // The first is due before any checkpoint, the last because the training ends.
+    for fails_at in [0, 32, 56] {
+        let dir = tempfile::tempdir().unwrap();
+        let (ended, tells) =
+            run_in(dir.path(), cadence, Told { fails_at: Some(fails_at), ..Told::default() });
+        assert!(matches!(ended, Err(Error::Interrupted)));
+        assert_eq!(*tells.last().unwrap(), format!("snapshot {fails_at}"));
+        let (ended, tells) = run_in(dir.path(), cadence, Told::default());
+        assert_eq!(tells[0], format!("snapshot {fails_at}"));
+        let memory = ended.unwrap();
+        assert_eq!(
+            Memory { seconds: 0.0, ..memory },
+            Memory { seconds: 0.0, ..expected.clone() },
+            "as if nothing had been"
+        );
+        let metrics = |dir: &Path| std::fs::read_to_string(dir.join("metrics.jsonl")).unwrap();
+        assert_eq!(metrics(dir.path()), metrics(whole.path()));
+    }
 }
 
 #[test]
