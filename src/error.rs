@@ -246,6 +246,7 @@ impl Error {
     pub fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
         let path = path.as_ref().to_path_buf();
         move |source| {
+            let source = without_path(source);
             let advice = match source.kind() {
                 io::ErrorKind::StorageFull => {
                     Some("the disk is full: make room, and the same command continues")
@@ -268,6 +269,12 @@ impl Error {
     pub fn bad_file(path: impl AsRef<Path>, format: &'static str, problem: impl Into<String>) -> Self {
         Self::BadFile { path: path.as_ref().to_path_buf(), format, problem: problem.into() }
     }
+}
+
+/// The system's own error: that of a temporary file comes with its path, which nobody knows.
+fn without_path(error: io::Error) -> io::Error {
+    let own = error.get_ref().and_then(|inner| inner.source()?.downcast_ref::<io::Error>()?.raw_os_error());
+    own.map_or(error, io::Error::from_raw_os_error)
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! `AtomicFile`: a file that appears under its name only when it is whole.
 
 use std::{
-    fs::File,
-    io::{BufWriter, Seek, SeekFrom, Write},
+    fs::{self, File},
+    io::{self, BufWriter, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     sync::LazyLock,
 };
 
-use tempfile::NamedTempFile;
+use tempfile::TempPath;
 
 use crate::{Error, Result, process::Process};
 
@@ -19,7 +19,11 @@ const BUFFER: usize = 1 << 20;
 /// Writes beside the target; `commit` puts the file in its place, dropping it leaves nothing.
 pub struct AtomicFile {
     target: PathBuf,
-    writer: BufWriter<NamedTempFile>,
+    writer: BufWriter<File>,
+    written: TempPath,
+    /// Something could not be written: it will never be whole, and what else is written to it goes nowhere. An archive
+    /// would complain again while it is dropped.
+    broken: bool,
 }
 
 impl AtomicFile {
@@ -30,37 +34,59 @@ impl AtomicFile {
     pub fn create(target: &Path) -> Result<Self> {
         let folder = folder_of(target);
         let file = beside(0o666).tempfile_in(folder).map_err(Error::io("write in the folder", folder))?;
-        Ok(Self { target: target.to_path_buf(), writer: BufWriter::with_capacity(BUFFER, file) })
+        let (file, written) = file.into_parts();
+        let writer = BufWriter::with_capacity(BUFFER, file);
+        Ok(Self { target: target.to_path_buf(), writer, written, broken: false })
     }
 
     /// Flushes to disk and renames. A file that was there before is replaced.
     ///
     /// # Errors
     /// `Io`; the file that was there before is untouched then.
-    pub fn commit(self) -> Result<()> {
-        let target = self.target;
-        let file = self.writer.into_inner().map_err(std::io::IntoInnerError::into_error);
-        let file = file.map_err(Error::io("write", &target))?;
-        file.as_file().sync_all().map_err(Error::io("write", &target))?;
-        file.persist(&target).map_err(|e| e.error).map_err(Error::io("write", &target))?;
+    pub fn commit(mut self) -> Result<()> {
+        self.flush().map_err(Error::io("write", &self.target))?;
+        let Self { target, writer, written, broken } = self;
+        let lost = || Err(io::Error::other("an earlier part of it could not be written"));
+        let synced = if broken { lost() } else { writer.get_ref().sync_all() };
+        synced.map_err(Error::io("write", &target))?;
+        // `persist` would do the same past the C library, where `tests/faults.rs` could not make it fail.
+        fs::rename(&written, &target).map_err(Error::io("write", &target))?;
+        // There is nothing left to delete under that name.
+        let _ = written.keep();
         sync(folder_of(&target));
         Ok(())
     }
 }
 
+impl AtomicFile {
+    /// Does something with the file, and nothing more once it failed.
+    fn unless_broken<T>(
+        &mut self,
+        instead: T,
+        act: impl FnOnce(&mut BufWriter<File>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        if self.broken {
+            return Ok(instead);
+        }
+        let done = act(&mut self.writer);
+        self.broken = done.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::Interrupted);
+        done
+    }
+}
+
 impl Write for AtomicFile {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.writer.write(bytes)
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.unless_broken(bytes.len(), |writer| writer.write(bytes))
     }
 
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.writer.flush()
+    fn flush(&mut self) -> io::Result<()> {
+        self.unless_broken((), BufWriter::flush)
     }
 }
 
 impl Seek for AtomicFile {
-    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
-        self.writer.seek(to)
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.unless_broken(0, |writer| writer.seek(to))
     }
 }
 
@@ -99,11 +125,11 @@ mod tests {
         let mut file = AtomicFile::create(&path).unwrap();
         file.write_all(b"half").unwrap();
         drop(file);
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
         let mut file = AtomicFile::create(&path).unwrap();
         file.write_all(b"whole").unwrap();
         file.commit().unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), b"whole");
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        assert_eq!(fs::read(&path).unwrap(), b"whole");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }

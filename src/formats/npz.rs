@@ -51,7 +51,7 @@ impl NpzImageWriter {
         let mut zip = ZipWriter::new(AtomicFile::create(path)?);
         let options =
             SimpleFileOptions::default().compression_method(CompressionMethod::Stored).large_file(true);
-        zip.start_file("arr_0.npy", options).map_err(|e| Error::bad_file(path, FORMAT, e.to_string()))?;
+        zip.start_file("arr_0.npy", options).map_err(|e| Error::io("write", path)(e.into()))?;
         zip.write_all(&npy::written("|u1", &[n, h, w, c])).map_err(Error::io("write", path))?;
         Ok(Self { path: path.to_path_buf(), zip, image_len: h * w * c, missing: n })
     }
@@ -78,7 +78,7 @@ impl NpzImageWriter {
         if self.missing > 0 {
             return Err(Error::bad_file(&self.path, FORMAT, format!("{} images are missing", self.missing)));
         }
-        self.zip.finish().map_err(|e| Error::bad_file(&self.path, FORMAT, e.to_string()))?.commit()
+        self.zip.finish().map_err(|e| Error::io("write", &self.path)(e.into()))?.commit()
     }
 }
 

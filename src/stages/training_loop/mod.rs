@@ -159,6 +159,9 @@ pub(super) fn run(
         memory.owes_snapshot = Some(true);
     }
     take_owed_snapshot(training, &mut memory, &mut metrics, context)?;
+    if owed > 0 {
+        save(training, &memory, cadence, context)?;
+    }
     // The last iteration, which is read when the next one is queued: a GPU never waits for the host to read.
     let mut unread = None;
     let mut at_stake = context.stop.stakes(Stake::SinceCheckpoint);
