@@ -5,10 +5,11 @@ use rayon::prelude::*;
 use crate::{
     Error, Result,
     data::{
+        decode as image_files,
         files::{Files, LABELS},
         image_dataset::DatasetKind,
         latents,
-        pixels::{self, Pixels},
+        pixels::Pixels,
     },
     formats::NpzImages,
 };
@@ -38,12 +39,15 @@ pub(in crate::data) struct Content {
 /// The numbers of all images.
 pub(in crate::data) fn images(files: &Files) -> Result<Vec<usize>> {
     // What Python's imaging library reads, and we do not: better refused than silently left out.
-    let foreign = ["gif", "tif", "tiff", "tga", "ppm", "pgm", "pbm", "pnm", "jp2", "jfif", "avif", "ico"];
+    let foreign = ["gif", "tif", "tiff", "tga", "ppm", "pgm", "pbm", "pnm", "jp2", "avif", "ico"];
     match files.with_extension(&foreign).first() {
         Some(&foreign) => {
             Err(files.bad(foreign, "is of a format that is not read: convert it to PNG or remove it"))
         }
-        None => Ok(files.with_extension(&["png", "jpg", "jpeg", "bmp", "webp"])),
+        None => {
+            Ok(files
+                .with_extension(&["png", "apng", "jpg", "jpeg", "jpe", "jfif", "mpo", "bmp", "dib", "webp"]))
+        }
     }
 }
 
@@ -104,7 +108,7 @@ impl Content {
 
 /// Checks an image without decoding it, where its header says enough.
 fn look(files: &Files, index: usize, shape: [usize; 3]) -> Result<()> {
-    match pixels::png_shape(&files.peek(index, 26)?) {
+    match image_files::shape(&files.peek(index, image_files::HEAD)?) {
         Some(found) => same(files, index, found, shape),
         None => decode(files, index, shape).map(drop),
     }
@@ -119,14 +123,7 @@ pub(in crate::data) fn decode(files: &Files, index: usize, shape: [usize; 3]) ->
 
 fn decode_any(files: &Files, index: usize) -> Result<Pixels> {
     let bad = |problem: String| files.bad(index, problem);
-    let decoded = pixels::decode(&files.read(index)?).map_err(bad)?;
-    let pixels = if decoded.palette { decoded.pixels.into_rgb() } else { decoded.pixels };
-    if pixels.channels == 2 || pixels.channels == 4 {
-        return Err(bad(
-            "has an alpha channel: prepare the dataset with the edm2 rules, which drop it".into()
-        ));
-    }
-    Ok(pixels)
+    image_files::decode(&files.read(index)?).and_then(image_files::Decoded::into_edm).map_err(bad)
 }
 
 fn latent_shape(files: &Files, index: usize) -> Result<[usize; 3]> {

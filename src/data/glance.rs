@@ -3,15 +3,12 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    io::Cursor,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::SystemTime,
 };
 
-use image::{ImageDecoder as _, ImageReader};
-
-use super::{DatasetKind, dataset_content::Content, files::Files, image_dataset::is_called, labels};
+use super::{DatasetKind, dataset_content::Content, decode, files::Files, image_dataset::is_called, labels};
 use crate::formats::NpzImages;
 
 /// Zips larger than this are not opened for a check: their table of contents alone takes longer than a check may.
@@ -72,9 +69,8 @@ impl Glance {
         let latents = kind == DatasetKind::RawLatents;
         let size = list.first().filter(|_| !latents).and_then(|&first| {
             let head = files.peek(first, HEAD).ok()?;
-            let reader = ImageReader::new(Cursor::new(head)).with_guessed_format().ok()?;
-            let decoder = reader.into_decoder().ok()?;
-            Some((decoder.dimensions().0 as usize, usize::from(decoder.color_type().channel_count())))
+            let [channels, _, width] = decode::shape(&head)?;
+            Some((width, channels))
         });
         Some(Self {
             images: list.len() as u64,

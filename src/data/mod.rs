@@ -5,6 +5,7 @@ pub mod augment_draws;
 pub mod batch;
 mod cifar10;
 mod dataset_content;
+mod decode;
 mod files;
 mod glance;
 pub mod image_dataset;

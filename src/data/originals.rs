@@ -13,8 +13,9 @@ use crate::{
     Error, Result,
     data::{
         dataset_content::{images, no_images},
+        decode::{Decoded, Mode, decode},
         files::{Files, MAX_FILE_BYTES, extension},
-        pixels::{self, Decoded, Pixels},
+        pixels::Pixels,
         transform::Rules,
     },
 };
@@ -86,12 +87,13 @@ impl Originals {
     pub(in crate::data) fn load(&self, index: usize) -> Result<Decoded> {
         match self {
             Self::Files { files, list, .. } => {
-                pixels::decode(&files.read(list[index])?).map_err(|problem| files.bad(list[index], problem))
+                decode(&files.read(list[index])?).map_err(|problem| files.bad(list[index], problem))
             }
             Self::Memory { images, shape, .. } => {
                 let size = shape.iter().product::<usize>();
                 let pixels = Pixels::from_chw(&images[index * size..][..size], *shape);
-                Ok(Decoded { pixels, palette: false, bilevel: false })
+                let mode = if shape[0] == 1 { Mode::Gray } else { Mode::Rgb };
+                Ok(Decoded { pixels, mode })
             }
         }
     }

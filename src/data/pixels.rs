@@ -1,16 +1,6 @@
-//! `Pixels`: one decoded image; PNG, JPEG, BMP and WebP in, PNG out.
+//! `Pixels`: one decoded image, which can become a PNG.
 
-use std::io::{Cursor, Write};
-
-use image::{
-    ColorType, ExtendedColorType, ImageDecoder, ImageEncoder, ImageFormat, ImageReader,
-    codecs::png::{CompressionType, FilterType, PngEncoder},
-};
-
-use super::jpeg::{self, Refusal};
-
-/// Above this many pixels an image is taken for a decompression bomb.
-const MAX_PIXELS: u64 = 100_000_000;
+use png::{BitDepth, ColorType, Compression, Encoder, Filter};
 
 /// An image of 8-bit samples, rows from top to bottom, channels side by side.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,16 +13,6 @@ pub struct Pixels {
     pub channels: usize,
     /// `[height, width, channels]`.
     pub data: Vec<u8>,
-}
-
-/// A decoded file.
-#[derive(Clone, Debug)]
-pub(in crate::data) struct Decoded {
-    pub(in crate::data) pixels: Pixels,
-    /// The file holds indices into a palette; `pixels` has the colours.
-    pub(in crate::data) palette: bool,
-    /// The file holds one bit per pixel.
-    pub(in crate::data) bilevel: bool,
 }
 
 impl Pixels {
@@ -57,6 +37,44 @@ impl Pixels {
         Self { channels: 3, data, ..self }
     }
 
+    /// Alpha is dropped, not blended.
+    #[must_use]
+    pub fn without_alpha(self) -> Self {
+        match self.channels {
+            2 => {
+                let data = self.data.iter().step_by(2).copied().collect();
+                Self { channels: 1, data, ..self }
+            }
+            4 => self.into_rgb(),
+            _ => self,
+        }
+    }
+
+    /// Laid over one colour (red, green, blue), as Python's imaging library pastes with a mask; without alpha, the image as it
+    /// is. Gray over a gray stays gray.
+    #[must_use]
+    pub fn over(self, background: [u8; 3]) -> Self {
+        let [red, green, blue] = background;
+        let mix = |[colour, behind, alpha]: [u8; 3]| {
+            let sum = u32::from(colour) * u32::from(alpha) + u32::from(behind) * u32::from(255 - alpha) + 128;
+            (((sum >> 8) + sum) >> 8) as u8
+        };
+        match self.channels {
+            2 if red == green && green == blue => {
+                let data =
+                    self.data.as_chunks::<2>().0.iter().map(|&[v, alpha]| mix([v, red, alpha])).collect();
+                Self { channels: 1, data, ..self }
+            }
+            2 | 4 => {
+                let colours = self.channels - 1;
+                let pixel = |p: &[u8]| [0, 1, 2].map(|c| mix([p[c % colours], background[c], p[colours]]));
+                let data = self.data.chunks_exact(self.channels).flat_map(pixel).collect();
+                Self { channels: 3, data, ..self }
+            }
+            _ => self,
+        }
+    }
+
     /// Planes instead of interleaved samples: `[channels, height, width]`.
     pub fn to_chw(&self) -> Vec<u8> {
         let mut planes = Vec::with_capacity(self.data.len());
@@ -75,95 +93,31 @@ impl Pixels {
 
     /// A PNG, without compression (as the reference's tools write datasets).
     pub fn to_stored_png(&self) -> Vec<u8> {
-        self.encode(CompressionType::Uncompressed, FilterType::NoFilter)
+        self.encode(Compression::NoCompression, Filter::NoFilter)
     }
 
     /// A PNG, compressed.
     pub fn to_png(&self) -> Vec<u8> {
-        self.encode(CompressionType::Default, FilterType::Adaptive)
+        self.encode(Compression::Balanced, Filter::Adaptive)
     }
 
-    fn encode(&self, compression: CompressionType, filter: FilterType) -> Vec<u8> {
+    fn encode(&self, compression: Compression, filter: Filter) -> Vec<u8> {
         let color = match self.channels {
-            1 => ExtendedColorType::L8,
-            2 => ExtendedColorType::La8,
-            3 => ExtendedColorType::Rgb8,
-            _ => ExtendedColorType::Rgba8,
+            1 => ColorType::Grayscale,
+            2 => ColorType::GrayscaleAlpha,
+            3 => ColorType::Rgb,
+            _ => ColorType::Rgba,
         };
         let mut bytes = Vec::with_capacity(self.data.len() + self.height + 100);
-        PngEncoder::new_with_quality(bytes.by_ref(), compression, filter)
-            .write_image(&self.data, self.width as u32, self.height as u32, color)
-            .expect("a memory buffer takes any PNG");
+        let mut encoder = Encoder::new(&mut bytes, self.width as u32, self.height as u32);
+        encoder.set_color(color);
+        encoder.set_depth(BitDepth::Eight);
+        encoder.set_compression(compression);
+        encoder.set_filter(filter);
+        let written = encoder.write_header().and_then(|mut writer| writer.write_image_data(&self.data));
+        written.expect("a memory buffer takes any PNG");
         bytes
     }
-
-    /// Decodes an image file of any known format.
-    ///
-    /// # Errors
-    /// A fragment that says what is wrong and what to do, for the caller to put behind the file's name.
-    pub fn decode(bytes: &[u8]) -> Result<Self, String> {
-        decode(bytes).map(|decoded| decoded.pixels)
-    }
-}
-
-/// Decodes, and tells how the file held its pixels.
-pub(in crate::data) fn decode(bytes: &[u8]) -> Result<Decoded, String> {
-    if bytes.is_empty() {
-        return Err("is empty (0 bytes): it was not written completely; replace or remove it".to_owned());
-    }
-    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| e.to_string())?;
-    let format = reader.format().ok_or("is no image that can be read: PNG, JPEG, BMP and WebP can")?;
-    if format == ImageFormat::Jpeg {
-        match jpeg::decode(bytes, MAX_PIXELS) {
-            Ok(pixels) => return Ok(Decoded { pixels, palette: false, bilevel: false }),
-            Err(Refusal::Damaged(why)) => {
-                return Err(format!("cannot be decoded ({why}): replace or remove it"));
-            }
-            Err(Refusal::Foreign) => {}
-        }
-    }
-    let damaged = |e: image::ImageError| format!("cannot be decoded ({e}): replace or remove it");
-    let decoder = reader.into_decoder().map_err(damaged)?;
-    let (width, height) = decoder.dimensions();
-    if u64::from(width) * u64::from(height) > MAX_PIXELS {
-        return Err(format!(
-            "claims {width} x {height} pixels, more than {} million: refused; make it smaller",
-            MAX_PIXELS / 1_000_000
-        ));
-    }
-    let color = decoder.color_type();
-    let mut data = vec![0; decoder.total_bytes() as usize];
-    decoder.read_image(&mut data).map_err(damaged)?;
-    let channels = match color {
-        ColorType::L8 => 1,
-        ColorType::La8 => 2,
-        ColorType::Rgb8 => 3,
-        ColorType::Rgba8 => 4,
-        // Python's imaging library keeps the high byte of 16-bit colours.
-        ColorType::Rgb16 | ColorType::Rgba16 | ColorType::La16 => {
-            data = data.chunks_exact(2).map(|s| (u16::from_ne_bytes([s[0], s[1]]) >> 8) as u8).collect();
-            usize::from(color.channel_count())
-        }
-        _ => return Err("has 16-bit or floating-point gray: save it with 8 bits per sample".to_owned()),
-    };
-    let pixels = Pixels::new(width as usize, height as usize, channels, data);
-    // Bit depth and colour type stand at fixed places of a PNG; type 3 is a palette.
-    let is_png = format == ImageFormat::Png;
-    let palette = is_png && bytes.get(25) == Some(&3);
-    Ok(Decoded { pixels, palette, bilevel: is_png && bytes.get(24) == Some(&1) && !palette })
-}
-
-/// Width, height and channels of a PNG from its first 26 bytes; `None` if they are not those of an 8-bit gray
-/// or RGB image.
-pub(in crate::data) fn png_shape(bytes: &[u8]) -> Option<[usize; 3]> {
-    let number = |at: usize| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?) as usize);
-    let known = bytes.starts_with(b"\x89PNG\r\n\x1a\n") && bytes.get(24) == Some(&8);
-    let channels = match bytes.get(25)? {
-        0 => 1,
-        2 => 3,
-        _ => return None,
-    };
-    known.then_some([channels, number(20)?, number(16)?])
 }
 
 #[cfg(test)]
@@ -192,39 +146,6 @@ mod tests {
             png[at] ^= 0x55;
             prop_assert!(Pixels::decode(&png).is_err());
         }
-    }
-
-    #[test]
-    fn the_header_gives_the_shape() {
-        let png = Pixels::new(5, 3, 3, vec![0; 45]).to_png();
-        assert_eq!(png_shape(&png[..26]), Some([3, 3, 5]));
-        assert_eq!(png_shape(&Pixels::new(5, 3, 4, vec![0; 60]).to_png()), None);
-        assert_eq!(png_shape(b"\x89PNG"), None);
-    }
-
-    #[test]
-    fn every_refusal_says_why() {
-        let problem = |bytes: &[u8]| Pixels::decode(bytes).unwrap_err();
-        assert!(problem(b"").contains("is empty (0 bytes)"));
-        assert!(problem(b"hello, world: text").contains("is no image that can be read"));
-        let whole = Pixels::new(40, 40, 1, vec![0; 1600]).to_stored_png();
-        assert!(problem(&whole[..60]).contains("cannot be decoded"));
-    }
-
-    #[test]
-    fn a_decompression_bomb_is_refused_by_its_header() {
-        // A PNG header that claims 60000 x 60000 pixels, with a correct checksum.
-        let mut ihdr = b"IHDR".to_vec();
-        ihdr.extend(60_000_u32.to_be_bytes());
-        ihdr.extend(60_000_u32.to_be_bytes());
-        ihdr.extend([8, 0, 0, 0, 0]);
-        let mut crc = flate2::Crc::new();
-        crc.update(&ihdr);
-        let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\x0d".to_vec();
-        png.extend(&ihdr);
-        png.extend(crc.sum().to_be_bytes());
-        png.extend(b"\0\0\0\x01IDAT\0\x13\x3f\x56\x2b");
-        assert!(Pixels::decode(&png).unwrap_err().contains("60000 x 60000"), "{:?}", Pixels::decode(&png));
     }
 
     #[test]

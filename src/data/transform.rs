@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Error, Result,
     data::{
-        pixels::{Decoded, Pixels},
+        decode::Decoded,
+        pixels::Pixels,
         resize::{Filter, resize},
     },
 };
@@ -75,19 +76,7 @@ impl Shaping {
     pub(in crate::data) fn apply(&self, decoded: Decoded) -> Result<Option<Pixels>, String> {
         let image = match self.rules {
             Rules::Edm2 => decoded.pixels.into_rgb(),
-            Rules::Edm if decoded.palette || decoded.bilevel => {
-                return Err(
-                    "holds palette indices or single bits, which the edm rules refuse: use the edm2 rules"
-                        .into(),
-                );
-            }
-            Rules::Edm if matches!(decoded.pixels.channels, 2 | 4) => {
-                return Err(
-                    "has an alpha channel, which the edm rules refuse: use the edm2 rules, which drop it"
-                        .into(),
-                );
-            }
-            Rules::Edm => decoded.pixels,
+            Rules::Edm => decoded.into_edm()?,
         };
         let Some([width, height]) = self.resolution else { return Ok(Some(image)) };
         let shaped = match self.transform {
@@ -138,9 +127,11 @@ fn crop(image: &Pixels, left: usize, top: usize, width: usize, height: usize) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::decode::Mode;
 
     fn decoded(pixels: Pixels) -> Decoded {
-        Decoded { pixels, palette: false, bilevel: false }
+        let mode = [Mode::Gray, Mode::GrayAlpha, Mode::Rgb, Mode::Rgba][pixels.channels - 1];
+        Decoded { pixels, mode }
     }
 
     #[test]
@@ -161,7 +152,7 @@ mod tests {
         let shaping = Shaping::new(Rules::Edm, None, None).unwrap();
         let rgba = Pixels::new(2, 2, 4, vec![0; 16]);
         assert!(shaping.apply(decoded(rgba.clone())).unwrap_err().contains("alpha channel"));
-        let palette = Decoded { palette: true, ..decoded(Pixels::new(2, 2, 3, vec![0; 12])) };
+        let palette = Decoded { mode: Mode::Palette, ..decoded(Pixels::new(2, 2, 3, vec![0; 12])) };
         assert!(shaping.apply(palette.clone()).unwrap_err().contains("palette indices"));
         let edm2 = Shaping::new(Rules::Edm2, None, None).unwrap();
         assert_eq!(edm2.apply(decoded(rgba)).unwrap().unwrap().channels, 3);

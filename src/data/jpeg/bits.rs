@@ -1,6 +1,7 @@
 //! Bits and Huffman codes of a JPEG scan.
 
-use super::{Refusal, Result};
+use super::{Result, segments::cut};
+use crate::data::decode::damaged;
 
 /// Codes up to this length are found by one look at a table.
 const LOOK: u32 = 10;
@@ -170,10 +171,10 @@ impl<'a> Bits<'a> {
                 let code = (ahead >> (16 - length)) as i32;
                 let symbol = table.symbols.get((code + table.offsets[length as usize]) as usize);
                 self.drop_bits(length);
-                return symbol.copied().ok_or(Refusal::Damaged("a code is broken"));
+                return symbol.copied().ok_or_else(|| damaged("a code is broken"));
             }
         }
-        Err(Refusal::Damaged("a code is broken"))
+        Err(damaged("a code is broken"))
     }
 
     /// Goes to the next restart marker and beyond it; stays where it is if another marker comes first.
@@ -188,10 +189,9 @@ impl<'a> Bits<'a> {
     pub(super) fn end(&self) -> Result<usize> {
         let mut at = self.at;
         loop {
-            let cut = Refusal::Damaged("it is cut off");
-            at += self.data[at..].iter().position(|&b| b == 0xFF).ok_or(cut)?;
+            at += self.data[at..].iter().position(|&b| b == 0xFF).ok_or_else(cut)?;
             match self.data.get(at + 1) {
-                None => return Err(cut),
+                None => return Err(cut()),
                 Some(0) => at += 2,
                 Some(0xFF) => at += 1,
                 Some(_) => return Ok(at),

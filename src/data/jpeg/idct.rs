@@ -6,6 +6,8 @@
     reason = "compiled anew inside `wide`, which closures are not"
 )]
 
+use crate::kernels::wide;
+
 const CONST_BITS: u32 = 13;
 const PASS1_BITS: u32 = 2;
 
@@ -22,9 +24,22 @@ const F_2_053: i32 = 16819;
 const F_2_562: i32 = 20995;
 const F_3_072: i32 = 25172;
 
+/// Transforms a row of blocks into eight rows of samples, as far as these go.
+pub(super) fn row(coefficients: &[i16], quantisation: &[u16; 64], samples: &mut [u8], stride: usize) {
+    wide(
+        #[inline(always)]
+        || {
+            let (blocks, _) = coefficients.as_chunks::<64>();
+            for (x, coefficients) in blocks.iter().take(stride / 8).enumerate() {
+                block(coefficients, quantisation, &mut samples[x * 8..], stride);
+            }
+        },
+    );
+}
+
 /// Multiplies by the quantisation, transforms, and writes 8 x 8 samples into a plane of the given row length.
 #[inline(always)]
-pub(super) fn block(coefficients: &[i16; 64], quantisation: &[u16; 64], plane: &mut [u8], stride: usize) {
+fn block(coefficients: &[i16; 64], quantisation: &[u16; 64], plane: &mut [u8], stride: usize) {
     if coefficients[1..].iter().all(|&c| c == 0) {
         // Flat: the two passes come to this.
         let value = i32::from(coefficients[0]).wrapping_mul(i32::from(quantisation[0])) << PASS1_BITS;
