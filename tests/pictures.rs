@@ -133,3 +133,41 @@ fn an_array_is_inspected() {
     let said = bench.sida(&["inspect", "digits.npz"]).exits(0);
     assert!(said.out.contains("120 images, 8x8, 1 channel"), "{}", said.out);
 }
+
+/// A folder of one image, converted.
+fn converted(bench: &Bench, image: &Pixels, options: &str) -> Result<Vec<u8>, String> {
+    fs::create_dir_all(bench.path("one")).unwrap();
+    fs::write(bench.path("one/a.png"), image.to_png()).unwrap();
+    let source = format!("{{ convert: {{ path: one{options} }} }}");
+    bench.write("one.yaml", format!("stages:\n  one:\n    prepare_dataset: {{ source: {source} }}\n"));
+    drop(fs::remove_dir_all(bench.runs()));
+    let said = bench.sida(&["run", "one.yaml"]);
+    if said.code != Some(0) {
+        assert_eq!(said.code, Some(1), "{}", said.err);
+        return Err(said.err);
+    }
+    let made = folder(&bench.runs().join("one"), "one").join("dataset.zip");
+    Ok(ImageDataset::open(&made, &DatasetOptions::default()).unwrap().image(0).unwrap().into_owned())
+}
+
+#[test]
+fn a_background_is_laid_under_what_is_transparent() {
+    let bench = Bench::inside();
+    let rgba = Pixels::new(2, 1, 4, vec![10, 20, 30, 0, 10, 20, 30, 255]);
+    let rgba = Pixels::new(2, 2, 4, rgba.data.repeat(2));
+    // Nothing is asked: what the release does.
+    let said = converted(&bench, &rgba, "").unwrap_err();
+    assert!(
+        said.contains("a.png` is not a usable file of a dataset: it has an alpha channel, which EDM refuses"),
+        "{said}"
+    );
+    assert_eq!(converted(&bench, &rgba, ", rules: edm2").unwrap(), [[10; 4], [20; 4], [30; 4]].concat());
+    let white = [[255, 10, 255, 10], [255, 20, 255, 20], [255, 30, 255, 30]].concat();
+    for rules in ["edm", "edm2"] {
+        let options = format!(", rules: {rules}, background: [255, 255, 255]");
+        assert_eq!(converted(&bench, &rgba, &options).unwrap(), white, "{rules}");
+    }
+    let gray = Pixels::new(1, 1, 2, vec![100, 51]);
+    assert_eq!(converted(&bench, &gray, ", background: [0, 0, 0]").unwrap(), [20]);
+    assert_eq!(converted(&bench, &gray, ", background: [255, 0, 0]").unwrap(), [224, 20, 20]);
+}

@@ -25,6 +25,8 @@ pub struct PrepareOptions {
     pub transform: Option<Transform>,
     /// Width and height in pixels; without it images keep their size.
     pub resolution: Option<[usize; 2]>,
+    /// Red, green and blue of what images are laid over that say what is transparent; without it, what is hidden shows.
+    pub background: Option<[u8; 3]>,
     /// Take only this many of the source's images.
     pub max_images: Option<usize>,
 }
@@ -59,7 +61,8 @@ pub fn prepare(
     options: &PrepareOptions,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Prepared> {
-    let shaping = Shaping::new(options.rules, options.transform, options.resolution)?;
+    let shaping =
+        Shaping::new(options.rules, options.transform, options.resolution)?.over(options.background);
     let images = Originals::open(source, options.rules)?;
     let count = options.max_images.unwrap_or(usize::MAX).min(images.len());
     let mut output = Output::new(destination, AtomicFile::create(destination)?, &images);

@@ -42,6 +42,7 @@ pub(in crate::data) struct Shaping {
     rules: Rules,
     transform: Option<Transform>,
     resolution: Option<[usize; 2]>,
+    background: Option<[u8; 3]>,
 }
 
 impl Shaping {
@@ -66,7 +67,12 @@ impl Shaping {
             }
             _ => {}
         }
-        Ok(Self { rules, transform, resolution })
+        Ok(Self { rules, transform, resolution, background: None })
+    }
+
+    /// What images that say what is transparent are laid over, before anything else.
+    pub(in crate::data) fn over(self, background: Option<[u8; 3]>) -> Self {
+        Self { background, ..self }
     }
 
     /// The finished image; `None` where the transform leaves it out.
@@ -74,6 +80,10 @@ impl Shaping {
     /// # Errors
     /// A fragment that says what is wrong, for the caller to put behind the file's name.
     pub(in crate::data) fn apply(&self, decoded: Decoded) -> Result<Option<Pixels>, String> {
+        let decoded = match self.background {
+            Some(background) => decoded.over(background),
+            None => decoded,
+        };
         let image = match self.rules {
             Rules::Edm2 => decoded.pixels.into_rgb(),
             Rules::Edm => decoded.into_edm()?,

@@ -84,6 +84,10 @@ pub struct ConvertSource {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 4096))]
     pub resolution: Option<u32>,
+    /// Red, green and blue, 0 to 255, of what images with transparency are laid over: `[255, 255, 255]` is white. Default: the edm
+    /// rules refuse alpha channels, the edm2 rules drop them, as the release does, and colours show that nobody was to see.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub background: Option<[u8; 3]>,
     /// At most so many images, the first ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
@@ -167,6 +171,7 @@ impl ConvertSource {
             rules: self.rules,
             transform: self.transform,
             resolution: self.resolution.map(|side| [side as usize; 2]),
+            background: self.background,
             max_images: self.max_images.map(|most| most as usize),
         };
         let progress = Mutex::new(Progress::new(context.name.as_str(), "images", 0, 0));

@@ -83,7 +83,7 @@ impl Output {
             Some(other) => return Err(format!("unknown transform `{other}`")),
         };
         let (resolution, max_images) = (self.resolution, self.max_images);
-        Ok(PrepareOptions { rules, transform, resolution, max_images })
+        Ok(PrepareOptions { rules, transform, resolution, max_images, ..PrepareOptions::default() })
     }
 }
 
