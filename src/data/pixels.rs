@@ -1,6 +1,11 @@
 //! `Pixels`: one decoded image, which can become a PNG.
 
-use png::{BitDepth, ColorType, Compression, Encoder, Filter};
+use std::io::Write;
+
+use image::{
+    ExtendedColorType, ImageEncoder,
+    codecs::png::{CompressionType, FilterType, PngEncoder},
+};
 
 /// An image of 8-bit samples, rows from top to bottom, channels side by side.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,29 +98,25 @@ impl Pixels {
 
     /// A PNG, without compression (as the reference's tools write datasets).
     pub fn to_stored_png(&self) -> Vec<u8> {
-        self.encode(Compression::NoCompression, Filter::NoFilter)
+        self.encode(CompressionType::Uncompressed, FilterType::NoFilter)
     }
 
     /// A PNG, compressed.
     pub fn to_png(&self) -> Vec<u8> {
-        self.encode(Compression::Balanced, Filter::Adaptive)
+        self.encode(CompressionType::Default, FilterType::Adaptive)
     }
 
-    fn encode(&self, compression: Compression, filter: Filter) -> Vec<u8> {
+    fn encode(&self, compression: CompressionType, filter: FilterType) -> Vec<u8> {
         let color = match self.channels {
-            1 => ColorType::Grayscale,
-            2 => ColorType::GrayscaleAlpha,
-            3 => ColorType::Rgb,
-            _ => ColorType::Rgba,
+            1 => ExtendedColorType::L8,
+            2 => ExtendedColorType::La8,
+            3 => ExtendedColorType::Rgb8,
+            _ => ExtendedColorType::Rgba8,
         };
         let mut bytes = Vec::with_capacity(self.data.len() + self.height + 100);
-        let mut encoder = Encoder::new(&mut bytes, self.width as u32, self.height as u32);
-        encoder.set_color(color);
-        encoder.set_depth(BitDepth::Eight);
-        encoder.set_compression(compression);
-        encoder.set_filter(filter);
-        let written = encoder.write_header().and_then(|mut writer| writer.write_image_data(&self.data));
-        written.expect("a memory buffer takes any PNG");
+        PngEncoder::new_with_quality(bytes.by_ref(), compression, filter)
+            .write_image(&self.data, self.width as u32, self.height as u32, color)
+            .expect("a memory buffer takes any PNG");
         bytes
     }
 }
