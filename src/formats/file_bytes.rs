@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::recognised::{Kind, Recognised};
 use crate::{Error, Result};
 
 /// Bytes that can be read at any place: a file, or what came out of an archive.
@@ -108,6 +109,25 @@ impl FileBytes {
                 into.copy_from_slice(found.ok_or_else(|| self.bad("file", "it is truncated"))?);
                 Ok(())
             }
+        }
+    }
+
+    /// What it is, by its first bytes.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn recognised(&self) -> Result<Option<Recognised>> {
+        let head = Span { start: 0, len: self.len.min(Recognised::HEAD as u64) };
+        Ok(Recognised::of(&self.read(head)?))
+    }
+
+    /// The error of a reader that `reads` such files, in better words where this file is of another kind.
+    pub fn explained(&self, format: &'static str, reads: &[Kind], error: Error) -> Error {
+        match (&error, self.recognised()) {
+            (Error::BadFile { .. }, Ok(Some(found))) if !reads.contains(&found.kind) => {
+                self.bad(format, format!("it is {found}"))
+            }
+            _ => error,
         }
     }
 

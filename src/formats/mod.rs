@@ -15,6 +15,7 @@ mod ndarray;
 pub mod npy;
 mod npz;
 mod npz_images;
+mod recognised;
 pub mod sha256;
 mod small_file;
 
@@ -25,4 +26,5 @@ pub use file_bytes::{FileBytes, Span};
 pub use files_below::files_below;
 pub use npz::NpzImageWriter;
 pub use npz_images::NpzImages;
+pub use recognised::{Kind, Recognised};
 pub use small_file::{Unread, read_at_most, read_small};
