@@ -53,11 +53,13 @@ impl FidStatistics {
         let floats =
             |data: TensorData| data.convert::<f64>().try_into_vec::<f64>().map_err(|_| "it holds no numbers");
         let (mu, sigma) = (floats(mu)?, floats(sigma)?);
-        if mu.iter().chain(&sigma).all(|x| x.is_finite()) {
-            Ok(Self { mu, sigma })
-        } else {
-            Err("it holds infinities or NaN")
+        if !mu.iter().all(|x| x.is_finite()) {
+            return Err("its `mu` holds infinities or NaN");
         }
+        if !sigma.iter().all(|x| x.is_finite()) {
+            return Err("its `sigma` holds infinities or NaN");
+        }
+        Ok(Self { mu, sigma })
     }
 }
 

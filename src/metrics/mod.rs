@@ -5,6 +5,7 @@
 //! is computed in f64 on the host, whatever the device of the networks.
 
 mod column;
+mod covariance;
 mod detector;
 mod features;
 mod frechet;

@@ -7,6 +7,7 @@ use faer::{
     linalg::matmul::triangular::{BlockStructure, matmul},
 };
 
+use super::{covariance, parts};
 use crate::{
     Error, Result,
     formats::{FidStatistics, FileBytes},
@@ -54,10 +55,18 @@ impl Statistics {
     /// Published statistics: EDM's `.npz` or EDM2's `.pkl`.
     ///
     /// # Errors
-    /// `Io`, or `BadFile` where the file holds something else.
+    /// `Io`, or `BadFile` where the file holds something else, such as a `sigma` that is no covariance.
     pub fn open(path: &Path) -> Result<Self> {
         let found = FidStatistics::read(FileBytes::open(path)?)?;
-        Self::new(found.mu, &found.sigma)
+        let found = Self::new(found.mu, &found.sigma)?;
+        parts::fix();
+        match covariance::objection(&found.mean, &found.covariance) {
+            None => Ok(found),
+            Some(problem) => {
+                let problem = format!("its `sigma` {problem}: it is no covariance of features");
+                Err(Error::bad_file(path, "file of FID reference statistics", problem))
+            }
+        }
     }
 
     /// Number of features.
@@ -234,5 +243,43 @@ mod tests {
         assert!(moments.statistics(Divisor::Sample).is_err());
         moments.extend(&[f32::NAN, 0.0]);
         assert!(moments.statistics(Divisor::Sample).is_err());
+    }
+
+    /// EDM's format, of two features.
+    fn npz(sigma: [f64; 4]) -> Vec<u8> {
+        let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        let options = zip::write::SimpleFileOptions::default();
+        for (name, shape, values) in [("mu.npy", &[2][..], &[0.5, -0.5][..]), ("sigma.npy", &[2, 2], &sigma)]
+        {
+            zip.start_file(name, options).unwrap();
+            let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            std::io::Write::write_all(
+                &mut zip,
+                &[crate::formats::npy::written("<f8", shape), bytes].concat(),
+            )
+            .unwrap();
+        }
+        zip.finish().unwrap().into_inner()
+    }
+
+    #[test]
+    fn a_file_whose_sigma_is_no_covariance_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ref.npz");
+        let open = |sigma| {
+            std::fs::write(&path, npz(sigma)).unwrap();
+            Statistics::open(&path).map_err(|error| error.to_string())
+        };
+        assert!(open([1.0, 0.5, 0.5, 1.0]).is_ok() && open([0.0; 4]).is_ok());
+        for (sigma, said) in [
+            ([1.0, 0.9, 0.0, 1.0], "its `sigma` is not symmetric"),
+            ([1.0, 0.9, -0.9, 1.0], "its `sigma` is not symmetric"),
+            ([-1.0, 0.0, 0.0, -1.0], "its `sigma` has the variance -1 of feature 0"),
+            ([1.0, 2.0, 2.0, 1.0], "its `sigma` has a direction of negative variance"),
+            ([1.0, 0.0, 0.0, f64::NAN], "its `sigma` holds infinities or NaN"),
+        ] {
+            let error = open(sigma).unwrap_err();
+            assert!(error.contains("ref.npz") && error.contains(said), "{error}");
+        }
     }
 }
