@@ -91,7 +91,7 @@ fn datasets_that_cannot_be_used_are_named_with_the_entry_and_what_to_do() {
     let digits = fs::read(root().join("datasets/digits-8x8.zip")).unwrap();
     for length in [0, 1000, digits.len() / 2, digits.len() - 10] {
         fs::write(&zip, &digits[..length]).unwrap();
-        refuses(&bench, &["truncated", "again"]);
+        refuses(&bench, &[if length == 0 { "empty" } else { "truncated" }, "again"]);
     }
 }
 
@@ -161,6 +161,79 @@ fn an_entry_that_points_outside_is_refused_and_nothing_is_written_there() {
             && !Path::new("/tmp/sida-evil").exists()
     );
     assert!(!evil(bench.path("").parent().unwrap()));
+}
+
+/// A device may have no end, and a pipe waits for somebody to write.
+#[test]
+fn only_regular_files_are_read() {
+    let bench = Bench::new();
+    let pipe = bench.path("pipe").display().to_string();
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let made = bench.path("made.safetensors").display().to_string();
+    for path in ["/dev/zero", "/dev/null", &pipe] {
+        for command in [
+            &["check", path][..],
+            &["plan", path],
+            &["run", path],
+            &["inspect", path],
+            &["export", path, &made],
+        ] {
+            let said = bench.sida(command);
+            assert!([Some(1), Some(2)].contains(&said.code), "{command:?}");
+            said.complains(&[path, "not a regular file"]);
+        }
+        let verbs = ["labels", "edm", "convert"]
+            .map(|source| format!("prepare_dataset: {{ source: {{ {source}: {{ path: {path} }} }} }}"));
+        let loads = ["edm_pickle", "safetensors", "training_state"]
+            .map(|weights| format!("load_teacher: {{ weights: {{ {weights}: {path} }} }}"));
+        for verb in verbs.into_iter().chain(loads) {
+            let file = bench.write("p.yaml", format!("stages: {{ a: {{ {verb} }} }}\n"));
+            bench.sida(&["check", &file]);
+            let said = bench.sida(&["run", &file]);
+            assert!([Some(1), Some(2)].contains(&said.code), "{verb}: {}", said.err);
+            assert!(said.err.contains("not a regular file"), "{verb}: {}", said.err);
+        }
+    }
+}
+
+/// What people have in place of weights is said by every command that takes weights.
+#[test]
+fn what_is_no_file_of_weights_is_recognised() {
+    let bench = Bench::new();
+    let made = bench.path("made.safetensors").display().to_string();
+    let pointer = format!(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 223000000\n",
+        "a".repeat(64)
+    );
+    let kinds: [(&[u8], &str); 7] = [
+        (b"", "empty (0 bytes)"),
+        (b"<!DOCTYPE html><title>Quota exceeded</title>", "an HTML page (`Quota exceeded`)"),
+        (b"{\"error\":\"Entry not found\"}", "Entry not found"),
+        (b"<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>", "XML (`AccessDenied`)"),
+        (pointer.as_bytes(), "a Git LFS pointer to 223000000 bytes"),
+        (b"\x1f\x8b\x08\0\0\0\0\0", "packed with gzip"),
+        (&[0; 5000], "full of zeros"),
+    ];
+    for (bytes, words) in kinds {
+        for (name, weights) in [
+            ("a.pkl", "edm_pickle"),
+            ("a.pt", "training_state"),
+            ("a.pth", "edm_pickle"),
+            ("a.safetensors", "safetensors"),
+        ] {
+            let file = bench.write(name, bytes);
+            bench.sida(&["inspect", &file]).exits(1).complains(&[name, words]);
+            bench.sida(&["export", &file, &made]).exits(1).complains(&[name, words]);
+            let text =
+                format!("stages: {{ a: {{ load_teacher: {{ weights: {{ {weights}: {file} }} }} }} }}\n");
+            let pipeline = bench.write("p.yaml", text);
+            bench.sida(&["run", &pipeline]).exits(1).complains(&[name, words]);
+        }
+        for name in ["a.zip", "a.npz"] {
+            let file = bench.write(name, bytes);
+            bench.sida(&["inspect", &file]).exits(1).complains(&[name, words]);
+        }
+    }
 }
 
 #[test]

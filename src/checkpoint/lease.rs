@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use super::atomic;
 use crate::{
     Error, Result,
+    formats::regular_file,
     process::{Process, host},
 };
 
@@ -202,7 +203,7 @@ impl fmt::Display for Holder {
 
 fn read(path: &Path) -> Option<Vec<u8>> {
     let mut text = Vec::new();
-    File::open(path).ok()?.take(LARGEST).read_to_end(&mut text).ok()?;
+    regular_file(path).ok()?.take(LARGEST).read_to_end(&mut text).ok()?;
     Some(text)
 }
 

@@ -10,6 +10,8 @@ mod reference_training_state;
 mod script_module;
 mod state_dict_file;
 mod store;
+mod torch_file;
+mod wrapped;
 
 pub use lease::{Asked, Holder, Lease, Watch};
 pub use reference_adam::{AdamMoments, ReferenceAdam};
@@ -19,3 +21,5 @@ pub use reference_training_state::{ReferenceTrainingState, TrainedNetwork, Train
 pub use script_module::ScriptModule;
 pub use state_dict_file::read_state_dict_file;
 pub use store::{Checkpoint, CheckpointStore, is_checkpoint};
+pub use torch_file::TorchFile;
+pub use wrapped::unwrapped;

@@ -4,10 +4,12 @@ use std::borrow::Cow;
 
 use burn::tensor::TensorData;
 
+use super::wrapped::{self, stripped};
 use crate::{
     Error, Result,
     formats::pickle::{Object, Pickle, TensorView, Value},
     state_dict::StateDict,
+    terminal,
 };
 
 /// Modules nest five or six levels.
@@ -20,6 +22,10 @@ const ENTRIES: usize = 20_000_000;
 const LONGEST_NAME: usize = 1024;
 /// A hostile file could describe the same storage as many tensors: the copies must stay in proportion.
 const COPIES: u64 = 4;
+/// A small file with expanded tensors may take so many bytes for all that.
+const LEAST_BYTES: u64 = 16 << 20;
+/// How much of the texts that stand for bytes is decoded, for all tensors together.
+const DECODED: u64 = 8 << 30;
 
 /// An object of a class whose source travels in the pickle.
 pub(super) struct Persistent<'a> {
@@ -50,19 +56,26 @@ impl<'a> Persistent<'a> {
 /// a small file could describe more work and more tensors than there is room for.
 pub(super) struct Allowance {
     bytes: u64,
+    decoded: u64,
     entries: usize,
     modules: usize,
+    /// What was last said to be left out of its names.
+    left_out: String,
 }
 
 impl Allowance {
     pub(super) fn new(pickle: &Pickle) -> Self {
-        Self { bytes: pickle.source().len().saturating_mul(COPIES), entries: ENTRIES, modules: MODULES }
+        let bytes = pickle.source().len().saturating_mul(COPIES).max(LEAST_BYTES);
+        Self { bytes, decoded: DECODED, entries: ENTRIES, modules: MODULES, left_out: String::new() }
     }
 
     /// Copies a tensor out of the file.
     pub(super) fn read(&mut self, pickle: &Pickle, view: &TensorView) -> Result<TensorData> {
         let left = self.bytes.checked_sub(view.byte_len());
         self.bytes = left.ok_or_else(|| pickle.bad("its tensors are far larger than the file"))?;
+        let left = self.decoded.checked_sub(view.decoding());
+        self.decoded =
+            left.ok_or_else(|| pickle.bad("its tensors share texts that stand for bytes too often"))?;
         view.read(pickle.source())
     }
 
@@ -128,11 +141,7 @@ impl<'a> Collected<'a> {
         if let Some(persistent) = Persistent::of(self.pickle, value) {
             return Some(persistent.state);
         }
-        let (module, _) = self.pickle.callee(value)?;
-        if !module.starts_with("torch.nn.modules.") {
-            return None;
-        }
-        self.pickle.instance(value)?.state
+        if is_module(self.pickle, value) { self.pickle.instance(value)?.state } else { None }
     }
 
     pub(super) fn no_module(&self, prefix: &str) -> Error {
@@ -178,6 +187,11 @@ impl<'a> Collected<'a> {
     }
 }
 
+/// Whether a value is a module of one of torch's own classes.
+pub(super) fn is_module(pickle: &Pickle, value: Value) -> bool {
+    pickle.class(value).is_some_and(|(module, _)| module.starts_with("torch.nn.modules."))
+}
+
 /// A dict of tensors, as `state_dict()` makes it.
 pub(super) fn read_state_dict(pickle: &Pickle, value: Value, allowance: &mut Allowance) -> Result<StateDict> {
     allowance.dict(pickle, value)?;
@@ -186,5 +200,11 @@ pub(super) fn read_state_dict(pickle: &Pickle, value: Value, allowance: &mut All
     for (name, value) in fields {
         collected.tensor(value, name.into_owned())?;
     }
-    Ok(collected.tensors)
+    let (state, left_out) = stripped(collected.tensors);
+    // Of a file's networks, all are wrapped alike.
+    if !left_out.is_empty() && allowance.left_out != left_out {
+        wrapped::say(&left_out, &format!("`{}`", terminal::path(pickle.path())));
+        allowance.left_out = left_out;
+    }
+    Ok(state)
 }

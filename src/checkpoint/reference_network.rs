@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::modules::{Allowance, Collected, Persistent};
+use super::{
+    modules::{Allowance, Collected, Persistent},
+    wrapped,
+};
 use crate::{
     Error, Result,
     formats::pickle::{Pickle, Value},
@@ -32,6 +35,7 @@ impl ReferenceNetwork {
     /// Reads a pickled network.
     pub(super) fn read(pickle: &Pickle, value: Value, allowance: &mut Allowance) -> Result<Self> {
         let bad = |what: &str| pickle.bad(format!("a network without its {what}"));
+        let value = wrapped::within(pickle, value);
         let object =
             Persistent::of(pickle, value).ok_or_else(|| pickle.bad("what should be a network is none"))?;
         let args = object.get("_init_args").ok_or_else(|| bad("`_init_args`"))?;

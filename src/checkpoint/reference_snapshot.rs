@@ -7,6 +7,7 @@ use serde_json::{Map, Value as Json};
 use super::{
     modules::{Allowance, Persistent},
     reference_network::ReferenceNetwork,
+    wrapped,
 };
 use crate::{
     Result,
@@ -17,6 +18,8 @@ use crate::{
 };
 
 const FORMAT: &str = "network pickle";
+/// The key of the network with averaged weights.
+const EMA: &str = "ema";
 
 /// `network-snapshot-*.pkl`, `edm-*.pkl`, `edm2-*.pkl`: a dict of a network and what belongs to it.
 #[derive(Debug)]
@@ -54,9 +57,19 @@ impl ReferenceSnapshot {
     /// # Errors
     /// As of `open`.
     pub fn read(source: FileBytes) -> Result<Self> {
-        let pickle = Pickle::read(source, FORMAT)?;
-        let keys = pickle.fields(pickle.root()).ok_or_else(|| pickle.bad("it does not hold a dict"))?;
-        let keys = keys.into_iter().map(|(name, value)| (name.into_owned(), value)).collect();
+        Self::of(Pickle::read(source, FORMAT)?)
+    }
+
+    /// A pickle of a dict, or of a network and nothing else, which is the one to sample from then.
+    pub(super) fn of(pickle: Pickle) -> Result<Self> {
+        let root = pickle.root();
+        let keys = match pickle.fields(root) {
+            Some(keys) => keys.into_iter().map(|(name, value)| (name.into_owned(), value)).collect(),
+            None if Persistent::of(&pickle, wrapped::within(&pickle, root)).is_some() => {
+                vec![(EMA.to_owned(), root)]
+            }
+            None => return Err(pickle.bad("it does not hold a dict")),
+        };
         Ok(Self { pickle, keys })
     }
 
@@ -76,7 +89,7 @@ impl ReferenceSnapshot {
     /// # Errors
     /// `BadFile` where there is none, or none that can be read.
     pub fn ema(&self) -> Result<ReferenceNetwork> {
-        let value = self.value("ema").ok_or_else(|| self.pickle.bad("it has no network under `ema`"))?;
+        let value = self.value(EMA).ok_or_else(|| self.pickle.bad("it has no network under `ema`"))?;
         ReferenceNetwork::read(&self.pickle, value, &mut Allowance::new(&self.pickle))
     }
 

@@ -80,25 +80,29 @@ impl ReferenceTrainingState {
     /// # Errors
     /// As of `open`.
     pub fn read(source: FileBytes) -> Result<Self> {
-        let pickle = Pickle::read(source, FORMAT)?;
+        Self::of(&Pickle::read(source, FORMAT)?)
+    }
+
+    /// What a pickle holds.
+    pub(super) fn of(pickle: &Pickle) -> Result<Self> {
         let fields = pickle.fields(pickle.root()).ok_or_else(|| pickle.bad("it does not hold a dict"))?;
         let top_keys: Vec<String> = fields.iter().map(|(name, _)| name.to_string()).collect();
         let whole = top_keys.iter().any(|key| key == "fake_score");
-        let mut allowance = Allowance::new(&pickle);
+        let mut allowance = Allowance::new(pickle);
         let mut network = |name: &str| {
             let key = if whole { name.to_owned() } else { format!("{name}_state") };
-            let value = field(&pickle, &key)?;
+            let value = field(pickle, &key)?;
             if whole {
-                TrainedNetwork::from_module(&pickle, value, &mut allowance)
+                TrainedNetwork::from_module(pickle, value, &mut allowance)
             } else {
-                TrainedNetwork::from_state(&pickle, value, &mut allowance)
+                TrainedNetwork::from_state(pickle, value, &mut allowance)
             }
         };
         let (fake_score, generator, generator_ema) =
             (network("fake_score")?, network("G")?, network("G_ema")?);
         let mut adam = |key: &str, network: &TrainedNetwork| {
-            let adam = ReferenceAdam::read(&pickle, field(&pickle, key)?, &mut allowance)?;
-            adam.check(network, &pickle)?;
+            let adam = ReferenceAdam::read(pickle, field(pickle, key)?, &mut allowance)?;
+            adam.check(network, pickle)?;
             Ok::<_, Error>(adam)
         };
         let halved = |data: &TensorData| data.dtype() == DType::F16;

@@ -2,28 +2,28 @@
 
 use std::path::Path;
 
-use super::{
-    modules::{Allowance, read_state_dict},
-    script_module::ScriptModule,
-};
+use super::{script_module::ScriptModule, torch_file::TorchFile, wrapped::unwrapped};
 use crate::{
-    Result,
-    formats::{FileBytes, pickle::Pickle, safetensors},
+    Error, Result,
+    formats::{FileBytes, Kind, safetensors},
     state_dict::StateDict,
+    terminal,
 };
 
-/// Reads named tensors; a `.safetensors` file is known by its name, a torch file by its first bytes.
+/// Reads named tensors, whatever the file is called.
 ///
 /// # Errors
 /// `Io`, `BadFile` where it holds anything but tensors, `ForbiddenGlobal` where it asks for code.
 pub fn read_state_dict_file(path: &Path) -> Result<StateDict> {
-    if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("safetensors")) {
-        return Ok(safetensors::read(path)?.0);
+    let source = FileBytes::open(path)?;
+    let named = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("safetensors"));
+    if named || source.recognised()?.is_some_and(|found| found.kind == Kind::Safetensors) {
+        return Ok(unwrapped(safetensors::read_source(&source)?.0, &format!("`{}`", terminal::path(path))));
     }
-    let pickle = Pickle::read(FileBytes::open(path)?, "file of weights")?;
-    if let Some(module) = ScriptModule::of(&pickle)? {
-        return Ok(module.state_dict);
+    match TorchFile::read(source)? {
+        TorchFile::StateDict(state) | TorchFile::Script(ScriptModule { state_dict: state, .. }) => Ok(state),
+        TorchFile::Snapshot(_) | TorchFile::TrainingState(_) => {
+            Err(Error::bad_file(path, "file of weights", "it holds networks for images"))
+        }
     }
-    let root = pickle.root();
-    read_state_dict(&pickle, root, &mut Allowance::new(&pickle))
 }

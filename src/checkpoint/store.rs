@@ -11,7 +11,7 @@ use super::atomic;
 use crate::{
     Error, Result,
     formats::{
-        Digest,
+        Digest, read_small,
         safetensors::{self, Metadata},
     },
     kimg::Kimg,
@@ -26,6 +26,8 @@ const STATE: &str = "state.safetensors";
 const HEADER: &str = "checkpoint.json";
 /// Older checkpoints than these are deleted: one may turn out to be damaged.
 const KEPT: usize = 2;
+/// The most that a checkpoint's header may have.
+const LONGEST: u64 = 1 << 20;
 const PREFIX: &str = "checkpoint-";
 
 /// Whether a checkpoint has this name.
@@ -160,9 +162,9 @@ fn read<P: for<'de> Deserialize<'de>>(path: &Path) -> Result<Checkpoint<P>> {
 /// What is known of a checkpoint that holds what was saved.
 fn whole<P: for<'de> Deserialize<'de>>(path: &Path) -> Result<Header<P>> {
     let file = path.join(HEADER);
-    let text = fs::read_to_string(&file).map_err(Error::io("read", &file))?;
+    let text = read_small(&file, "checkpoint", LONGEST)?;
     let bad = |e: serde_json::Error| Error::bad_file(&file, "checkpoint", e.to_string());
-    let value: serde_json::Value = serde_json::from_str(&text).map_err(bad)?;
+    let value: serde_json::Value = serde_json::from_slice(&text).map_err(bad)?;
     let found = value["format"].as_u64().unwrap_or(0);
     if found > FORMAT {
         return Err(Error::NewerFormat { path: file, found, known: FORMAT });

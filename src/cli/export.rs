@@ -1,17 +1,20 @@
 //! `sida export`: weights under the reference's names, with the network's settings as metadata.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::output;
+use super::{contents::Contents, inspect::LONGEST, output};
 use crate::{
     Error, Result,
-    checkpoint::ReferenceSnapshot,
-    formats::safetensors::{self, Metadata},
+    checkpoint::{ReferenceNetwork, ScriptModule, TorchFile, unwrapped},
+    formats::{
+        read_small,
+        safetensors::{self, Metadata},
+    },
     nn::NetworkConfig,
     stages::{Artifact, network_file},
-    state_dict::StateDict,
+    state_dict::{StateDict, not_finite},
     terminal,
 };
 
@@ -23,6 +26,13 @@ pub(super) fn export(from: &Path, to: &Path, json: bool) -> Result<()> {
     output::exists(from)?;
     output::can_hold(to)?;
     let (state, config) = if from.is_dir() { of_stage(from)? } else { of_file(from)? };
+    if let Some((tensor, value)) = state.iter().find_map(|(name, data)| Some((name, not_finite(data)?))) {
+        return Err(Error::NotFinite {
+            origin: format!("`{}`", terminal::path(from)),
+            tensor: tensor.clone(),
+            value,
+        });
+    }
     let mut metadata = Metadata::new();
     if let Some(config) = config {
         let config = serde_json::to_string(&config).expect("settings are plain data");
@@ -41,13 +51,13 @@ pub(super) fn export(from: &Path, to: &Path, json: bool) -> Result<()> {
 
 fn of_stage(dir: &Path) -> Result<(StateDict, Option<NetworkConfig>)> {
     let path = dir.join("artifact.json");
-    let text = std::fs::read_to_string(&path).map_err(|_| {
+    let text = read_small(&path, "description of a finished stage", LONGEST).map_err(|_| {
         let dir = terminal::path(dir);
         let advice = "name a folder such as runs/quickstart/sid-0d8e9129";
         Error::Usage(format!("`{dir}` is no folder of a finished stage: it has no `artifact.json`; {advice}"))
     })?;
     let bad = |problem: String| Error::bad_file(&path, "description of a finished stage", problem);
-    let mut file: Value = serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?;
+    let mut file: Value = serde_json::from_slice(&text).map_err(|e| bad(e.to_string()))?;
     let artifact = file.get_mut("artifact").map(Value::take).unwrap_or_default();
     match serde_json::from_value(artifact).map_err(|e| bad(e.to_string()))? {
         Artifact::Network(network) => {
@@ -62,21 +72,31 @@ fn of_stage(dir: &Path) -> Result<(StateDict, Option<NetworkConfig>)> {
 }
 
 fn of_file(path: &Path) -> Result<(StateDict, Option<NetworkConfig>)> {
-    let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-    match extension.as_str() {
-        "pkl" => {
-            let network = ReferenceSnapshot::open(path)?.ema()?;
-            let config = network.config()?;
-            Ok((network.state_dict, Some(config)))
+    let origin = format!("`{}`", terminal::path(path));
+    match Contents::of(path)? {
+        Contents::Safetensors(source) => {
+            let (state, metadata) = safetensors::read_source(&source)?;
+            let config = network_file::settings(&metadata, path)?;
+            Ok((unwrapped(state, &origin), config))
         }
-        "safetensors" => {
-            let (state, metadata) = safetensors::read(path)?;
-            let config = network_file::settings(&metadata, &PathBuf::from(path))?;
-            Ok((state, config))
-        }
-        _ => Err(Error::Usage(format!(
-            "`{}`: export takes a finished stage's folder, a .pkl or a .safetensors file",
-            terminal::path(path)
+        Contents::Torch(source) => match TorchFile::read(source)? {
+            TorchFile::Snapshot(snapshot) => {
+                let network = snapshot.ema()?;
+                let config = network.config()?;
+                Ok((network.state_dict, Some(config)))
+            }
+            TorchFile::TrainingState(state) => {
+                tracing::info!("{origin} is a training state: its generator's moving average is exported");
+                let generator = state.generator_ema;
+                let config = generator.network.as_ref().map(ReferenceNetwork::config).transpose()?;
+                Ok((generator.state_dict, config))
+            }
+            TorchFile::StateDict(state) | TorchFile::Script(ScriptModule { state_dict: state, .. }) => {
+                Ok((state, None))
+            }
+        },
+        Contents::Dataset | Contents::Unknown(_) => Err(Error::Usage(format!(
+            "{origin}: export takes a finished stage's folder, a .pkl, .pt, .pth or .safetensors file"
         ))),
     }
 }

@@ -4,18 +4,22 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::output;
+use super::{contents::Contents, output};
 use crate::{
     Error, Result,
-    checkpoint::{ReferenceSnapshot, ReferenceTrainingState, ScriptModule},
+    checkpoint::{ReferenceSnapshot, ReferenceTrainingState, ScriptModule, TorchFile},
     data::{DatasetKind, DatasetOptions, ImageDataset},
-    formats::safetensors,
+    formats::{FileBytes, read_small, safetensors},
     state_dict::StateDict,
     terminal::{self, name},
 };
 
 /// Tensors that are listed one by one; of more, the first and the last.
 const LISTED: usize = 40;
+
+/// What messages call an `artifact.json`, and the most that is read of one.
+const STAGE: &str = "description of a finished stage";
+pub(super) const LONGEST: u64 = 16 << 20;
 
 /// What a file holds, for people and for programs.
 struct Shown {
@@ -29,23 +33,12 @@ struct Shown {
 /// `Usage` for a path that leads nowhere or to something else; whatever the file has against it.
 pub(super) fn inspect(path: &Path, json: bool) -> Result<()> {
     output::exists(path)?;
-    let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-    let mut shown = match extension.as_str() {
-        _ if path.join("artifact.json").is_file() => stage(path)?,
-        "safetensors" => weights(path)?,
-        "pkl" => snapshot(path)?,
-        "pt" | "pth" => match ScriptModule::open(path)? {
-            Some(module) => script_module(&module),
-            None => training_state(path)?,
-        },
-        "zip" | "npz" | "json" | "" => dataset(path)?,
-        _ if path.is_dir() => dataset(path)?,
-        _ => {
-            return Err(Error::Usage(format!(
-                "`{}`: inspect knows .pkl, .pt, .safetensors, datasets (.zip, a folder, .npz, dataset.json) and folders of finished stages",
-                terminal::path(path)
-            )));
-        }
+    let mut shown = if path.join("artifact.json").is_file() {
+        stage(path)?
+    } else if path.is_dir() {
+        dataset(path)?
+    } else {
+        file(path)?
     };
     if json {
         shown.value["file"] = json!(path);
@@ -56,26 +49,47 @@ pub(super) fn inspect(path: &Path, json: bool) -> Result<()> {
     Ok(())
 }
 
+/// A file, by what is in it.
+fn file(path: &Path) -> Result<Shown> {
+    match Contents::of(path)? {
+        Contents::Safetensors(source) => weights(&source),
+        Contents::Dataset => dataset(path),
+        Contents::Torch(source) => match TorchFile::read(source)? {
+            TorchFile::Snapshot(found) => snapshot(&found),
+            TorchFile::TrainingState(state) => Ok(training_state(&state)),
+            TorchFile::Script(module) => Ok(script_module(&module)),
+            TorchFile::StateDict(state) => Ok(state_dict(&state)),
+        },
+        Contents::Unknown(found) => {
+            let is = found.map(|found| format!(" is {found};")).unwrap_or_default();
+            Err(Error::Usage(format!(
+                "`{}`{is} inspect knows .pkl, .pt, .pth, .safetensors, datasets (.zip, a folder, .npz, dataset.json) and folders of finished stages",
+                terminal::path(path)
+            )))
+        }
+    }
+}
+
 /// A finished stage's folder: what it made, and the weights if these are among it.
 fn stage(dir: &Path) -> Result<Shown> {
     let path = dir.join("artifact.json");
-    let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-    let bad = |e: serde_json::Error| Error::bad_file(&path, "description of a finished stage", e.to_string());
-    let file: Value = serde_json::from_str(&text).map_err(bad)?;
+    let text = read_small(&path, STAGE, LONGEST)?;
+    let bad = |e: serde_json::Error| Error::bad_file(&path, STAGE, e.to_string());
+    let file: Value = serde_json::from_slice(&text).map_err(bad)?;
     let artifact = &file["artifact"];
     let mut lines = vec![format!("finished stage\n{artifact:#}")];
     let mut value = json!({ "kind": "finished stage", "artifact": artifact });
     if let Some(file) = artifact["network"]["weights"].as_str() {
         let path = dir.join(file);
-        let weights = weights(&path)?;
+        let weights = weights(&FileBytes::open(&path)?)?;
         lines.push(format!("{}: {}", terminal::path(&path), weights.lines.join("\n")));
         value["weights"] = weights.value;
     }
     Ok(Shown { lines, value })
 }
 
-fn weights(path: &Path) -> Result<Shown> {
-    let (state, metadata) = safetensors::read(path)?;
+fn weights(source: &FileBytes) -> Result<Shown> {
+    let (state, metadata) = safetensors::read_source(source)?;
     let mut lines = vec!["safetensors".to_owned()];
     lines.extend(metadata.iter().map(|(key, value)| format!("  {}: {}", name(key), name(value))));
     lines.extend(tensors(&state));
@@ -83,8 +97,7 @@ fn weights(path: &Path) -> Result<Shown> {
     Ok(Shown { lines, value })
 }
 
-fn snapshot(path: &Path) -> Result<Shown> {
-    let snapshot = ReferenceSnapshot::open(path)?;
+fn snapshot(snapshot: &ReferenceSnapshot) -> Result<Shown> {
     let keys: Vec<&str> = snapshot.top_keys().collect();
     let network = snapshot.ema()?;
     let family = network.family();
@@ -131,8 +144,13 @@ fn script_module(module: &ScriptModule) -> Shown {
     Shown { lines, value }
 }
 
-fn training_state(path: &Path) -> Result<Shown> {
-    let state = ReferenceTrainingState::open(path)?;
+fn state_dict(state: &StateDict) -> Shown {
+    let mut lines = vec!["state dict: named tensors, and nothing that says which network's".to_owned()];
+    lines.extend(tensors(state));
+    Shown { lines, value: json!({ "kind": "state dict", "tensors": described(state) }) }
+}
+
+fn training_state(state: &ReferenceTrainingState) -> Shown {
     let style = format!("{:?}", state.style);
     let mut lines = vec![format!("training state ({style}), keys {}", name(&state.top_keys.join(", ")))];
     if let Some(kimg) = state.resume_kimg {
@@ -159,7 +177,7 @@ fn training_state(path: &Path) -> Result<Shown> {
         "kimg": state.resume_kimg,
         "networks": networks,
     });
-    Ok(Shown { lines, value })
+    Shown { lines, value }
 }
 
 fn dataset(path: &Path) -> Result<Shown> {

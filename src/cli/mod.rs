@@ -10,6 +10,7 @@ mod baseline;
 mod check;
 mod columns;
 mod compare;
+mod contents;
 pub mod device;
 mod doctor;
 mod export;

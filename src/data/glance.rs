@@ -2,14 +2,14 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
+    fs,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::SystemTime,
 };
 
 use super::{DatasetKind, dataset_content::Content, decode, files::Files, image_dataset::is_called, labels};
-use crate::formats::NpzImages;
+use crate::formats::{NpzImages, regular_file};
 
 /// Zips larger than this are not opened for a check: their table of contents alone takes longer than a check may.
 const MAX_GLANCE: u64 = 4 << 30;
@@ -107,12 +107,12 @@ pub fn identity(path: &Path) -> Option<String> {
                 hash.update(&(name.len() as u64).to_le_bytes()).update(name.as_bytes());
                 hash.update(&size.to_le_bytes());
                 if with_bytes {
-                    hash.update_reader(File::open(root.join(name)).ok()?).ok()?;
+                    hash.update_reader(regular_file(&root.join(name)).ok()?).ok()?;
                 }
             }
         }
         None if path.is_dir() => return None,
-        None => drop(hash.update_reader(File::open(path).ok()?).ok()?),
+        None => drop(hash.update_reader(regular_file(path).ok()?).ok()?),
     }
     Some(short(hash.finalize()))
 }

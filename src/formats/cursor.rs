@@ -84,12 +84,28 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Steps over a line and its line feed and says where it is.
+    pub(super) fn line_span(&mut self) -> Result<Span> {
+        let start = self.position;
+        while self.left() > 0 {
+            let at = self.buffered_at(1)?;
+            let seen = &self.buffer[at..];
+            if let Some(len) = seen.iter().position(|&byte| byte == b'\n') {
+                let end = self.position + len as u64;
+                self.position = end + 1;
+                return Ok(Span { start, len: end - start });
+            }
+            self.position += seen.len() as u64;
+        }
+        Err(self.bad("it is truncated inside a line: copy or download it again"))
+    }
+
     fn expect(&self, len: u64) -> Result<()> {
         if len <= self.left() {
             return Ok(());
         }
         Err(self.bad(format!(
-            "it is truncated: {len} bytes are announced at byte {}, but only {} are left",
+            "it is truncated: {len} bytes are announced at byte {}, but only {} are left: copy or download it again",
             self.position,
             self.left()
         )))

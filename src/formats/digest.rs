@@ -1,10 +1,10 @@
 //! `Digest`: what a finished file or folder holds, so that damage is noticed.
 
-use std::{fs::File, path::Path, time::UNIX_EPOCH};
+use std::{path::Path, time::UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::files_below;
+use super::{files_below, small_file::regular_file};
 use crate::{Error, Result};
 
 /// What a file, or a folder with all that lies below it, holds.
@@ -32,7 +32,7 @@ impl Digest {
                 hash.update(&(name.len() as u64).to_le_bytes()).update(name.as_bytes());
                 hash.update(&bytes.to_le_bytes());
             }
-            let reader = File::open(file).map_err(Error::io("read", file))?;
+            let reader = regular_file(file).map_err(|why| why.about(file, "file"))?;
             hash.update_reader(reader).map_err(Error::io("read", file))?;
             Ok(())
         })?;
@@ -108,8 +108,9 @@ mod tests {
         let whole = fs::metadata(folder.join("a")).unwrap().modified().unwrap();
         fs::write(folder.join("a"), "0ne").unwrap();
         assert_eq!(digest.damage(&folder, false).unwrap(), "was changed after it was made");
-        let set_back =
-            |time| File::options().write(true).open(folder.join("a")).unwrap().set_modified(time).unwrap();
+        let set_back = |time| {
+            fs::File::options().write(true).open(folder.join("a")).unwrap().set_modified(time).unwrap();
+        };
         set_back(whole);
         assert_eq!(digest.damage(&folder, true).unwrap(), "was changed after it was made");
         fs::write(folder.join("a"), "one").unwrap();

@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::recognised::{Kind, Recognised};
+use super::{
+    recognised::{Kind, Recognised},
+    small_file::regular_file,
+};
 use crate::{Error, Result};
 
 /// Bytes that can be read at any place: a file, or what came out of an archive.
@@ -23,7 +26,7 @@ enum Held {
 }
 
 /// A range of a `FileBytes` that is known to lie inside it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Span {
     /// First byte.
     pub start: u64,
@@ -38,17 +41,19 @@ impl FileBytes {
     /// `Io`; `BadFile` for a folder or a device.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
-        let file = File::open(&path).map_err(Error::io("read", &path))?;
-        let metadata = file.metadata().map_err(Error::io("read", &path))?;
-        if !metadata.is_file() {
-            return Err(Error::bad_file(&path, "file", "it is not a regular file"));
-        }
-        Ok(Self { path, len: metadata.len(), bytes: Held::File(file) })
+        let file = regular_file(&path).map_err(|why| why.about(&path, "file"))?;
+        let len = file.metadata().map_err(Error::io("read", &path))?.len();
+        Ok(Self { path, len, bytes: Held::File(file) })
     }
 
     /// Bytes in memory; `path` is what error messages call them.
     pub fn memory(path: impl AsRef<Path>, bytes: Vec<u8>) -> Self {
         Self { path: path.as_ref().to_path_buf(), len: bytes.len() as u64, bytes: Held::Memory(bytes) }
+    }
+
+    /// The first bytes of something of `len` bytes in all; the others cannot be read.
+    pub(super) fn beginning(path: &Path, bytes: Vec<u8>, len: u64) -> Self {
+        Self { path: path.to_path_buf(), len, bytes: Held::Memory(bytes) }
     }
 
     /// The file's name, for messages.
@@ -121,14 +126,25 @@ impl FileBytes {
         Ok(Recognised::of(&self.read(head)?))
     }
 
-    /// The error of a reader that `reads` such files, in better words where this file is of another kind.
+    /// The error of a reader that `reads` such files, in better words where this file is of another kind, or ends in zeros.
     pub fn explained(&self, format: &'static str, reads: &[Kind], error: Error) -> Error {
         match (&error, self.recognised()) {
             (Error::BadFile { .. }, Ok(Some(found))) if !reads.contains(&found.kind) => {
                 self.bad(format, format!("it is {found}"))
             }
+            (Error::BadFile { problem, .. }, Ok(_)) if self.ends_in_zeros() => {
+                let zeros = "it ends in zeros, as an interrupted copy leaves it: copy or download it again";
+                self.bad(format, format!("{zeros} ({problem})"))
+            }
             _ => error,
         }
+    }
+
+    /// Whether there is nothing where its end should be: room was made for a file that never came whole.
+    fn ends_in_zeros(&self) -> bool {
+        let len = self.len.min(Recognised::HEAD as u64);
+        let tail = self.read(Span { start: self.len - len, len });
+        tail.is_ok_and(|tail| tail.len() == Recognised::HEAD && tail.iter().all(|&byte| byte == 0))
     }
 
     /// `Error::BadFile` about this file.
@@ -160,6 +176,23 @@ fn read_exact_at(file: &File, mut into: &mut [u8], mut start: u64) -> std::io::R
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_says_what_the_file_really_is() {
+        let said = |bytes: &[u8]| {
+            let source = FileBytes::memory("a.pkl", bytes.to_vec());
+            let error = source.bad("pickle", "unknown instruction");
+            source.explained("pickle", &[Kind::Pickle], error).to_string()
+        };
+        assert!(said(b"<html>").contains("it is an HTML page"));
+        assert!(said(b"\x80\x04}").ends_with("unknown instruction"));
+        assert!(said(&[&b"\x80\x04}"[..], &[0; 8000]].concat()).contains("it ends in zeros"));
+        assert!(said(&[&b"\x80\x04}"[..], &[0; 100]].concat()).ends_with("unknown instruction"));
+        assert!(said(b"\x01\x02\x03").ends_with("unknown instruction"), "nobody knows");
+        let source = FileBytes::memory("a.pkl", b"<html>".to_vec());
+        let forbidden = Error::ForbiddenGlobal { path: "a.pkl".into(), global: "os.system".into() };
+        assert!(source.explained("pickle", &[], forbidden).to_string().contains("os.system"));
+    }
 
     #[test]
     fn a_file_and_its_bytes_read_alike_and_never_outside() {

@@ -27,4 +27,4 @@ pub use files_below::files_below;
 pub use npz::NpzImageWriter;
 pub use npz_images::NpzImages;
 pub use recognised::{Kind, Recognised};
-pub use small_file::{Unread, read_at_most, read_small};
+pub use small_file::{Unread, read_at_most, read_small, regular_file};

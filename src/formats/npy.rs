@@ -3,7 +3,10 @@
 use burn::tensor::TensorData;
 use serde::Deserialize;
 
-use super::ndarray::{self, ElementType};
+use super::{
+    ndarray::{self, ElementType},
+    recognised::{Kind, Recognised},
+};
 
 /// Real headers are a hundred bytes.
 const LONGEST_HEADER: usize = 1 << 16;
@@ -47,7 +50,10 @@ pub fn parse(bytes: &[u8]) -> Result<TensorData, String> {
 }
 
 fn parts(bytes: &[u8]) -> Result<(Header, &[u8]), String> {
-    let (header, data) = split(bytes).ok_or("is cut off, or not a numpy array")?;
+    let (header, data) = split(bytes).ok_or_else(|| match Recognised::of(bytes) {
+        Some(found) if found.kind != Kind::Npy => format!("is {found}, not a numpy array"),
+        _ => "is cut off, or not a numpy array".to_owned(),
+    })?;
     let header = std::str::from_utf8(header).map_err(|_| "has a header that is not text")?;
     let read = Header::parse(header).ok_or_else(|| format!("has a malformed header: {}", header.trim()))?;
     Ok((read, data))

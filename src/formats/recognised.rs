@@ -81,7 +81,7 @@ const SHOWN: usize = 80;
 const AGAIN: &str = "copy or download it again";
 /// What to do where a server had something to say.
 const SERVER: &str =
-    "a server sent it in place of the file; see in a browser what it wants, and download the file again";
+    "sent by a server in place of the file; see in a browser what it wants, and download the file again";
 
 impl Recognised {
     /// As much of a file as is ever looked at.
@@ -92,11 +92,11 @@ impl Recognised {
         let head = &head[..head.len().min(Self::HEAD)];
         match Kind::of_bytes(head) {
             Some(kind) => Some(Self { kind, words: None }),
-            None => Self::of_text(&text(head)?),
+            None => Some(Self::of_text(&text(head)?)),
         }
     }
 
-    fn of_text(text: &str) -> Option<Self> {
+    fn of_text(text: &str) -> Self {
         let text = text.trim_start();
         let (kind, words) = if text.starts_with("version https://git-lfs") {
             (Kind::LfsPointer, text.lines().find_map(|line| line.strip_prefix("size ")).map(str::to_owned))
@@ -114,7 +114,7 @@ impl Recognised {
             (Kind::Text, text.lines().next().map(str::to_owned))
         };
         let words = words.map(|words| shown(&words)).filter(|words| !words.is_empty());
-        Some(Self { kind, words })
+        Self { kind, words }
     }
 }
 
@@ -152,12 +152,12 @@ impl fmt::Display for Recognised {
         match self.kind {
             Kind::Empty => write!(f, "empty (0 bytes): {AGAIN}"),
             Kind::Zeros => write!(f, "full of zeros, as an interrupted copy leaves it: {AGAIN}"),
-            Kind::Html => write!(f, "an HTML page{quoted}: {SERVER}"),
-            Kind::Xml => write!(f, "XML{quoted}: {SERVER}"),
+            Kind::Html => write!(f, "an HTML page{quoted}, {SERVER}"),
+            Kind::Xml => write!(f, "XML{quoted}, {SERVER}"),
             Kind::Json if words.is_some_and(|words| words.contains("\"weight_map\"")) => {
                 f.write_str("an index of several files of weights: join them into one file")
             }
-            Kind::Json => write!(f, "JSON{quoted}: if {SERVER}"),
+            Kind::Json => write!(f, "JSON{quoted}, perhaps {SERVER}"),
             Kind::LfsPointer => {
                 let size = words.map(|size| format!(" to {size} bytes")).unwrap_or_default();
                 write!(f, "a Git LFS pointer{size}, not the file itself: `git lfs pull` fetches it")

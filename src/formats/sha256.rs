@@ -1,9 +1,10 @@
 //! SHA-256 of files and texts, in hexadecimal, as publishers give it.
 
-use std::{fs::File, io::Read, path::Path};
+use std::{io::Read, path::Path};
 
 use sha2::{Digest, Sha256};
 
+use super::small_file::regular_file;
 use crate::{Error, Result};
 
 const BLOCK: usize = 1 << 20;
@@ -13,7 +14,7 @@ const BLOCK: usize = 1 << 20;
 /// # Errors
 /// `Io`.
 pub fn of_file(path: &Path) -> Result<String> {
-    let mut file = File::open(path).map_err(Error::io("read", path))?;
+    let mut file = regular_file(path).map_err(|why| why.about(path, "file"))?;
     let mut hasher = Sha256::new();
     let mut block = vec![0; BLOCK];
     loop {

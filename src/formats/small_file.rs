@@ -19,15 +19,42 @@ pub enum Unread {
     Io(io::Error),
 }
 
+/// Opens a regular file. A pipe would wait for somebody to write, a device may never end; links are followed.
+///
+/// # Errors
+/// Why it is not opened.
+pub fn regular_file(path: &Path) -> std::result::Result<fs::File, Unread> {
+    // Asked before, because opening a pipe already waits, and of what was opened, because the two may differ.
+    let is_file = |metadata: io::Result<fs::Metadata>| match metadata {
+        Ok(metadata) if metadata.is_file() => Ok(()),
+        Ok(_) => Err(Unread::NoFile),
+        Err(error) => Err(Unread::Io(error)),
+    };
+    is_file(fs::metadata(path))?;
+    let file = fs::File::open(path).map_err(Unread::Io)?;
+    is_file(file.metadata())?;
+    Ok(file)
+}
+
+impl Unread {
+    /// The error about a file that could not be read as a whole.
+    pub fn about(self, path: &Path, format: &'static str) -> Error {
+        match self {
+            Self::NoFile => Error::bad_file(path, format, "it is not a regular file"),
+            Self::TooLarge => Error::bad_file(path, format, "it is too large"),
+            Self::Io(error) => Error::io("read", path)(error),
+        }
+    }
+}
+
 /// All of a regular file of at most `most` bytes.
 ///
 /// # Errors
 /// `Io`; `BadFile` for one that is larger, and for what is no file.
 pub fn read_small(path: &Path, format: &'static str, most: u64) -> Result<Vec<u8>> {
     read_at_most(path, most).map_err(|why| match why {
-        Unread::NoFile => Error::bad_file(path, format, "it is not a regular file"),
         Unread::TooLarge => Error::bad_file(path, format, format!("it has more than {most} bytes")),
-        Unread::Io(error) => Error::io("read", path)(error),
+        why => why.about(path, format),
     })
 }
 
@@ -36,12 +63,10 @@ pub fn read_small(path: &Path, format: &'static str, most: u64) -> Result<Vec<u8
 /// # Errors
 /// Why it is not read.
 pub fn read_at_most(path: &Path, most: u64) -> std::result::Result<Vec<u8>, Unread> {
-    if !fs::metadata(path).map_err(Unread::Io)?.is_file() {
-        return Err(Unread::NoFile);
-    }
+    let file = regular_file(path)?;
     let mut bytes = Vec::new();
     // It may grow meanwhile.
-    let found = fs::File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes));
+    let found = file.take(most + 1).read_to_end(&mut bytes);
     if found.map_err(Unread::Io)? as u64 > most { Err(Unread::TooLarge) } else { Ok(bytes) }
 }
 

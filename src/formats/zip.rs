@@ -10,7 +10,10 @@ use std::{
 use flate2::bufread::DeflateDecoder;
 use zip::CompressionMethod;
 
-use super::file_bytes::{FileBytes, Span};
+use super::{
+    file_bytes::{FileBytes, Span},
+    recognised::Kind,
+};
 use crate::{Error, Result, terminal};
 
 /// Size of a local header without the name and the extra field.
@@ -67,7 +70,10 @@ impl ZipArchive {
     /// the limit.
     pub fn new(source: FileBytes, format: &'static str, limits: Limits) -> Result<Self> {
         let bad = |problem: String| source.bad(format, problem);
-        let unreadable = |e| bad(format!("it is truncated or no zip at all ({e}): {AGAIN}"));
+        let unreadable = |e| {
+            let error = bad(format!("it is truncated or no zip at all ({e}): {AGAIN}"));
+            source.explained(format, &[Kind::Zip], error)
+        };
         let reader = BufReader::new(At { source: &source, position: 0 });
         let archive = zip::ZipArchive::new(reader).map_err(unreadable)?;
         if archive.len() as u64 > limits.entries {
@@ -176,7 +182,10 @@ impl ZipArchive {
     /// `BadFile` where it is packed, or not where the directory says.
     pub fn span(&self, entry: &ZipEntry) -> Result<Span> {
         if entry.method != CompressionMethod::Stored || entry.size != entry.packed_size {
-            return Err(self.bad(entry, "is packed where it must be stored".to_owned()));
+            return Err(self.bad(
+                entry,
+                "is packed where it must be stored: unzip all and `zip -0` it again".to_owned(),
+            ));
         }
         self.packed_span(entry)
     }
@@ -287,13 +296,12 @@ mod tests {
             let said = archive.read(archive.entry(entry).unwrap()).unwrap_err().to_string();
             assert!(said.contains(&format!("entry `{entry}` is damaged")), "{said}");
         }
-        for cut in [0, 1, 10, bytes.len() / 2, bytes.len() - 1] {
-            let said = open(bytes[..cut].to_vec(), Limits::default()).unwrap_err().to_string();
-            assert!(
-                said.contains("truncated or no zip at all") && said.contains(AGAIN),
-                "cut at {cut}: {said}"
-            );
+        let cut = |len: usize| open(bytes[..len].to_vec(), Limits::default()).unwrap_err().to_string();
+        for len in [10, bytes.len() / 2, bytes.len() - 1] {
+            assert!(cut(len).contains("truncated or no zip at all"), "{}", cut(len));
         }
+        assert!(cut(0).contains("it is empty"), "{}", cut(0));
+        assert!([0, 1, 10, bytes.len() / 2].iter().all(|&len| cut(len).contains(AGAIN)));
     }
 
     #[test]

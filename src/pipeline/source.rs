@@ -1,8 +1,6 @@
 //! `Source`: a file of the pipeline language, and what it says.
 
 use std::{
-    fs::File,
-    io::Read as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -24,7 +22,11 @@ use super::{
     sweep_spec::Sweep,
     text::Text,
 };
-use crate::{Error, Result, terminal};
+use crate::{
+    Error, Result,
+    formats::{Unread, read_at_most},
+    terminal,
+};
 
 /// A file of the pipeline language.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,15 +59,13 @@ impl Source {
     pub fn read(path: &Path) -> Result<Self> {
         let usage =
             |problem: String| Error::Usage(format!("cannot read `{}`: {problem}", terminal::path(path)));
-        let file = File::open(path).map_err(|error| usage(error.to_string()))?;
-        let mut bytes = Vec::new();
-        // Some files have no size and no end.
-        file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| usage(error.to_string()))?;
-        if bytes.len() as u64 > MAX_BYTES {
-            return Err(usage(format!(
-                "it has more than the {MAX_BYTES} bytes of the largest pipeline file"
-            )));
-        }
+        let bytes = read_at_most(path, MAX_BYTES).map_err(|why| match why {
+            Unread::NoFile => usage("it is not a regular file".to_owned()),
+            Unread::TooLarge => {
+                usage(format!("it has more than the {MAX_BYTES} bytes of the largest pipeline file"))
+            }
+            Unread::Io(error) => usage(error.to_string()),
+        })?;
         let text = String::from_utf8(bytes).map_err(|_| usage("it is not UTF-8 text".to_owned()))?;
         Ok(Self { path: path.to_path_buf(), text, search: search_folders(path) })
     }

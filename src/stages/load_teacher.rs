@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    checkpoint::{ReferenceNetwork, ReferenceSnapshot, ReferenceTrainingState},
+    checkpoint::{ReferenceNetwork, TorchFile, unwrapped},
     diffusion::{Encoder, Sampler},
     formats::safetensors,
     location::Location,
@@ -53,7 +53,8 @@ pub struct LoadTeacher {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Weights {
-    /// A network pickle of EDM, EDM2 or SiD (`.pkl`); only data are read from it, no code is run.
+    /// A network pickle of EDM, EDM2 or SiD (`.pkl`), or a state dict of torch (`.pth`), which does not say its network:
+    /// give `network`. Only data are read from it, no code is run.
     EdmPickle(Location),
     /// A `.safetensors` file with the reference's names, such as `sida export` writes.
     Safetensors(Location),
@@ -74,21 +75,48 @@ impl Weights {
     /// The settings, where the file says them, and the tensors.
     fn read(&self, path: &Path) -> Result<(Option<NetworkConfig>, StateDict)> {
         match self {
-            Self::EdmPickle(_) => {
-                let network = ReferenceSnapshot::open(path)?.ema()?;
-                Ok((Some(network.config()?), network.state_dict))
-            }
-            Self::TrainingState(_) => {
-                let generator = ReferenceTrainingState::open(path)?.generator_ema;
-                let config = generator.network.as_ref().map(ReferenceNetwork::config).transpose()?;
-                Ok((config, generator.state_dict))
-            }
+            Self::EdmPickle(_) => match TorchFile::open(path)? {
+                TorchFile::Snapshot(snapshot) => {
+                    let network = snapshot.ema()?;
+                    Ok((Some(network.config()?), network.state_dict))
+                }
+                TorchFile::StateDict(state) => Ok((None, state)),
+                TorchFile::Script(module) => Ok((None, module.state_dict)),
+                TorchFile::TrainingState(_) => Err(other(
+                    path,
+                    "network pickle",
+                    "a training state: write `training_state: ...` for its weights",
+                )),
+            },
+            Self::TrainingState(_) => match TorchFile::open(path)? {
+                TorchFile::TrainingState(state) => {
+                    let generator = state.generator_ema;
+                    let config = generator.network.as_ref().map(ReferenceNetwork::config).transpose()?;
+                    Ok((config, generator.state_dict))
+                }
+                TorchFile::Snapshot(_) => Err(other(
+                    path,
+                    "training state",
+                    "a network pickle: write `edm_pickle: ...` for its weights",
+                )),
+                TorchFile::StateDict(_) | TorchFile::Script(_) => Err(other(
+                    path,
+                    "training state",
+                    "a state dict: write `edm_pickle: ...` for its weights",
+                )),
+            },
             Self::Safetensors(_) => {
                 let (state, metadata) = safetensors::read(path)?;
+                let state = unwrapped(state, &format!("`{}`", terminal::path(path)));
                 Ok((network_file::settings(&metadata, path)?, state))
             }
         }
     }
+}
+
+/// A file that another key of `weights` reads.
+fn other(path: &Path, wanted: &'static str, is: &str) -> Error {
+    Error::bad_file(path, wanted, format!("it is {is}"))
 }
 
 /// The settings in the pipeline and those in the file, `origin`, mean one network. Dropout is a matter of training: a

@@ -1,7 +1,7 @@
 //! Networks on disk: safetensors with the reference's names, and the settings beside them as metadata.
 
 use std::{
-    fs,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -18,7 +18,10 @@ use super::{
 use crate::{
     Error, Result,
     diffusion::{Codec, Encoder, Precision},
-    formats::safetensors::{self, Metadata},
+    formats::{
+        AtomicFile, regular_file,
+        safetensors::{self, Metadata},
+    },
     kernels::{self, WeightOrder},
     nn::{Network, NetworkConfig},
     stage_name::StageName,
@@ -144,8 +147,10 @@ pub(super) fn codec(context: &Context<'_>, encoder: &Encoder) -> Result<Codec> {
 
 /// Copies a file, whole or not at all.
 pub(super) fn copy(from: &Path, to: &Path) -> Result<()> {
-    let bytes = fs::read(from).map_err(Error::io("read", from))?;
-    crate::checkpoint::atomic::write(to, &bytes)
+    let mut file = regular_file(from).map_err(|why| why.about(from, "file"))?;
+    let mut copy = AtomicFile::create(to)?;
+    io::copy(&mut file, &mut copy).map_err(Error::io("copy", from))?;
+    copy.commit()
 }
 
 #[cfg(test)]

@@ -134,6 +134,10 @@ impl Adam {
                 .get(&key("step"))
                 .and_then(first_value)
                 .ok_or_else(|| Error::MissingTensor { origin: origin.to_owned(), tensor: key("step") })?;
+            if !(step.is_finite() && step >= 0.0) {
+                let (origin, value) = (origin.to_owned(), step as f32);
+                return Err(Error::NotFinite { origin, tensor: key("step"), value });
+            }
             steps[index] = step as u64;
             for (moments, part) in moments.iter_mut().zip(["exp_avg", "exp_avg_sq"]) {
                 let read = read_flat(state, &key(part), place.len(), &values.device(), origin)?;

@@ -1,9 +1,10 @@
 //! Where a pickle would run code: the name is judged, and the request is kept.
 
 use super::{
-    globals,
+    globals, literals,
     machine::{LINE, Machine},
     object::{Blob, Id, Instance, Object, Storage, Value},
+    place::{LongText, Place},
     script, torch_file,
 };
 use crate::{Error, Result};
@@ -46,14 +47,14 @@ impl Machine<'_> {
         if (module, name) == ("torch.storage", "_load_from_bytes") {
             return self.load_from_bytes(args).and_then(|storage| self.push(storage));
         }
-        self.push_object(Object::Instance(Instance::new(callee, args)))
+        self.push_object(Object::Instance(Box::new(Instance::new(callee, args))))
     }
 
     /// An object of a class. One of TorchScript is a record to be filled: it takes no arguments.
     pub(super) fn new_object(&mut self, class: Value, args: Value) -> Result<()> {
         match self.as_global(class) {
             Some((id, module, name)) if script::is_class(module, name) && self.tuple(args) == Some(&[]) => {
-                self.push_object(Object::Instance(Instance::new(id, args)))
+                self.push_object(Object::Instance(Box::new(Instance::new(id, args))))
             }
             _ => self.instance(class, args),
         }
@@ -79,28 +80,61 @@ impl Machine<'_> {
 
     /// A torch archive in a byte string: read at once, so that what it refers to is judged too.
     fn load_from_bytes(&mut self, args: Value) -> Result<Value> {
-        let bytes = match self.tuple(args) {
-            Some(&[bytes]) => self.object_at(bytes),
+        let place = match self.tuple(args) {
+            Some(&[bytes]) => self.place_of(bytes),
             _ => None,
         };
-        let Some(Object::Bytes(Blob::Filed(span) | Blob::Held { span: Some(span), .. })) = bytes else {
-            return Err(self.bad("`_load_from_bytes` of what is not bytes"));
-        };
-        let span = *span;
+        let Some(place) = place else { return Err(self.bad("`_load_from_bytes` of what is not bytes")) };
+        let (Place::File(span) | Place::Text(LongText { span, .. }, _)) = place;
         if let Some(&storage) = self.loaded.get(&(span.start, span.len)) {
             return Ok(storage);
         }
         if self.depth >= DEEPEST {
             return Err(self.bad("archives nested too deeply"));
         }
-        let storage = torch_file::load_storage(self.source, span, self.budget, self.depth + 1)?;
+        let storage = match place {
+            Place::File(span) => torch_file::load_storage(self.source, span, self.budget, self.depth + 1)?,
+            Place::Text(text, _) => {
+                let beginning = text.beginning(self.source)?;
+                let whole = beginning.whole();
+                let storage = torch_file::load_storage(&beginning, whole, self.budget, self.depth + 1)?;
+                let Place::File(span) = storage.data else {
+                    return Err(self.bad("bytes in text in bytes in text"));
+                };
+                Storage { data: Place::Text(text, span), ..storage }
+            }
+        };
         let storage = self.object(Object::Storage(storage))?;
         self.loaded.insert((span.start, span.len), storage);
         Ok(storage)
     }
 
-    /// A storage that lies beside the pickle.
+    /// Where bytes are: in the file, or in the text of `_codecs.encode(text, "latin1")`.
+    fn place_of(&self, bytes: Value) -> Option<Place> {
+        match self.object_at(bytes)? {
+            Object::Bytes(Blob::Filed(span) | Blob::Held { span: Some(span), .. }) => {
+                Some(Place::File(*span))
+            }
+            Object::Instance(call) if self.as_global(Value::Object(call.callee))?.1 == "_codecs" => {
+                let &[text, encoding] = self.tuple(call.args)? else { return None };
+                let latin = literals::is_latin(&self.to_text(encoding)?);
+                match self.object_at(text)? {
+                    &Object::LongText(text) if latin => Some(Place::Text(text, text.span)),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// A storage that lies beside the pickle, or a class with the source that it had: `("module", class, file, source)`.
     pub(super) fn persistent_load(&mut self, id: Value) -> Result<()> {
+        if let Some(&[kind, class, _file, _source]) = self.tuple(id)
+            && self.to_text(kind).as_deref() == Some("module")
+            && self.as_global(class).is_some()
+        {
+            return self.push(class);
+        }
         let Some(id) = torch_file::StorageId::parse(self, id) else {
             return Err(self.bad("a reference to something outside that is not a storage"));
         };

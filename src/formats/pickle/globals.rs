@@ -7,20 +7,32 @@ const DATA: &[(&str, &[&str])] = &[
     ("__builtin__", BUILTINS),
     ("builtins", BUILTINS),
     ("_codecs", &["encode"]),
-    ("collections", &["OrderedDict", "defaultdict"]),
+    ("argparse", &["Namespace"]),
+    ("collections", &["Counter", "OrderedDict", "defaultdict"]),
     ("copyreg", &["_reconstructor"]),
     ("copy_reg", &["_reconstructor"]),
+    ("datetime", &["date", "datetime", "time", "timedelta", "timezone"]),
     ("dnnlib.util", &["EasyDict"]),
     ("numpy", &["dtype", "ndarray", "bool_", "float16", "float32", "float64", "int32", "int64", "uint8"]),
     ("numpy.core.multiarray", &["_reconstruct", "scalar"]),
     ("numpy._core.multiarray", &["_reconstruct", "scalar"]),
     ("numpy.core.numeric", &["_frombuffer"]),
     ("numpy._core.numeric", &["_frombuffer"]),
+    ("pathlib", PATHS),
+    ("pathlib._local", PATHS),
     ("torch", TORCH),
     (
         "torch._utils",
-        &["_rebuild_parameter", "_rebuild_parameter_with_state", "_rebuild_tensor", "_rebuild_tensor_v2"],
+        &[
+            "_rebuild_parameter",
+            "_rebuild_parameter_with_state",
+            "_rebuild_sparse_tensor",
+            "_rebuild_tensor",
+            "_rebuild_tensor_v2",
+            "_rebuild_tensor_v3",
+        ],
     ),
+    ("torch._dynamo.eval_frame", &["OptimizedModule"]),
     ("torch.jit._pickle", TYPED_LISTS),
     ("torch.nn.parameter", &["Buffer", "Parameter"]),
     ("torch.serialization", &["_get_layout"]),
@@ -32,10 +44,31 @@ const DATA: &[(&str, &[&str])] = &[
 const BUILTINS: &[&str] =
     &["bytearray", "complex", "dict", "frozenset", "getattr", "list", "object", "set", "slice"];
 
+/// What people keep among their settings.
+const PATHS: &[&str] = &["Path", "PosixPath", "PurePosixPath", "PureWindowsPath", "WindowsPath"];
+
 /// Element types and a few values; storage types come on top.
 const TORCH: &[&str] = &[
-    "Size", "bfloat16", "bool", "device", "float16", "float32", "float64", "int16", "int32", "int64", "int8",
-    "strided", "uint8",
+    "Size",
+    "bfloat16",
+    "bool",
+    "complex128",
+    "complex64",
+    "device",
+    "float16",
+    "float32",
+    "float64",
+    "float8_e4m3fn",
+    "float8_e5m2",
+    "int16",
+    "int32",
+    "int64",
+    "int8",
+    "strided",
+    "uint16",
+    "uint32",
+    "uint64",
+    "uint8",
 ];
 
 /// In what TorchScript wraps lists and dicts, so that a reader knows the type of what is in them.
@@ -43,7 +76,7 @@ const TYPED_LISTS: &[&str] =
     &["build_boollist", "build_doublelist", "build_intlist", "build_tensorlist", "restore_type_tag"];
 
 /// Modules of which every class stands for a network module, kept as its attributes.
-const NETWORK_MODULES: &[&str] = &["torch.nn.modules."];
+const NETWORK_MODULES: &[&str] = &["torch.nn.modules.", "torch.nn.parallel."];
 
 /// Whether a pickle may mention `module.name`.
 pub(super) fn is_data(module: &str, name: &str) -> bool {

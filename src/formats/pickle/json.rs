@@ -14,7 +14,7 @@ const DEEPEST: usize = 16;
 /// Arguments are short; lists that refer to each other could unfold without end.
 const LONGEST: usize = 10_000;
 /// Settings are words.
-const LONGEST_TEXT: usize = 1 << 16;
+const LONGEST_TEXT: u64 = 1 << 16;
 
 impl Pickle {
     /// A plain value: tuples become arrays, numpy scalars numbers, infinities `"inf"` and `"-inf"`, and what is not a
@@ -38,13 +38,13 @@ fn unfold(pickle: &Pickle, value: Value, depth: usize, left: &mut usize) -> Resu
         Value::Int(value) => Json::Number(value.into()),
         Value::Float(value) => float(value),
         Value::Object(_) => {
-            if let Some(text) = pickle.text(value) {
+            if let Some(text) = pickle.long_text(value, LONGEST_TEXT)? {
                 // The same text may be mentioned again and again.
                 *left = left.saturating_sub(text.len() / 64);
-                if text.len() > LONGEST_TEXT {
-                    return Err(pickle.bad("a text too long for a setting"));
-                }
                 return Ok(Json::String(text.into_owned()));
+            }
+            if let Some(Object::LongText(_)) = pickle.object(value) {
+                return Err(pickle.bad("a text too long for a setting"));
             }
             if let Some(items) = pickle.items(value) {
                 let items: Result<_> =

@@ -22,6 +22,26 @@ pub(super) fn number(opcode: u8, line: &[u8]) -> Option<Value> {
     })
 }
 
+/// Whether an encoding is the one in which every byte is a character.
+pub(super) fn is_latin(encoding: &str) -> bool {
+    matches!(encoding, "latin1" | "latin-1" | "iso-8859-1")
+}
+
+/// A decimal integer of at most sixteen bytes, as little-endian two's complement without what follows from its sign.
+pub(super) fn wide_int(line: &[u8]) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(line).ok()?.trim();
+    let number: i128 = text.strip_suffix('L').unwrap_or(text).parse().ok()?;
+    let mut bytes = number.to_le_bytes().to_vec();
+    let filler = if number < 0 { 0xff } else { 0 };
+    while let [.., before, last] = *bytes
+        && last == filler
+        && (before ^ last) & 0x80 == 0
+    {
+        bytes.pop();
+    }
+    Some(bytes)
+}
+
 /// The text of a text instruction: `S` is a Python literal in quotes, `V` has `\uXXXX` escapes.
 pub(super) fn quoted(opcode: u8, line: &[u8]) -> Option<Object> {
     if opcode == b'V' {
@@ -83,6 +103,13 @@ mod tests {
         assert_eq!(small_int(&[0xff, 0]), Some(255));
         assert_eq!(small_int(&i64::MIN.to_le_bytes()), Some(i64::MIN));
         assert_eq!(small_int(&[0; 9]), None);
+        let magic = wide_int(b"119547037146038801333356L").unwrap();
+        assert_eq!(magic, [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19]);
+        assert_eq!(
+            wide_int(b"-9223372036854775809").unwrap(),
+            [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 0xff]
+        );
+        assert_eq!(wide_int(b"1e3"), None);
     }
 
     #[test]

@@ -12,6 +12,8 @@ use super::{
     budget::Budget,
     literals::{number, quoted},
     object::{Object, Value},
+    place::LongText,
+    stack::SHORT,
     torch_file::Persistent,
 };
 use crate::{Error, Result};
@@ -110,7 +112,7 @@ impl<'a> Machine<'a> {
             b'M' => Value::Int(u16::from_le_bytes(cursor.array()?).into()),
             b'J' => Value::Int(i32::from_le_bytes(cursor.array()?).into()),
             b'G' => Value::Float(f64::from_be_bytes(cursor.array()?)),
-            b'I' | b'L' | b'F' => {
+            b'I' | b'F' => {
                 let line = cursor.line(LINE)?;
                 number(opcode, &line).ok_or_else(|| cursor.bad(format!("no number at byte {at}")))?
             }
@@ -127,8 +129,18 @@ impl<'a> Machine<'a> {
             b'U' | b'C' => self.bytes::<1>()?,
             b'T' | b'B' => self.bytes::<4>()?,
             0x8e | 0x96 => self.bytes::<8>()?,
-            b'S' | b'V' => {
+            b'V' => {
+                let span = self.cursor.line_span()?;
+                if span.len > SHORT {
+                    return Ok(Some(Object::LongText(LongText { span, escaped: true })));
+                }
+                self.budget.text(span.len).map_err(|why| self.bad(why))?;
+                let line = self.source.read(span)?;
+                quoted(opcode, &line).ok_or_else(|| self.bad(format!("no text at byte {at}")))?
+            }
+            b'S' => {
                 let line = self.cursor.line(LINE)?;
+                self.budget.text(line.len() as u64).map_err(|why| self.bad(why))?;
                 quoted(opcode, &line).ok_or_else(|| self.bad(format!("no text at byte {at}")))?
             }
             b')' => Object::Tuple(Vec::new()),
@@ -140,6 +152,7 @@ impl<'a> Machine<'a> {
             b'd' => Object::Dict(self.pairs_to_mark()?),
             0x8f => Object::Set(Vec::new()),
             0x91 => Object::Set(self.pop_to_mark()?),
+
             _ => return Ok(None),
         }))
     }
@@ -158,6 +171,7 @@ impl<'a> Machine<'a> {
             // ---------------------------------------------------------------- integers of any length
             0x8a => self.long::<1>(),
             0x8b => self.long::<4>(),
+            b'L' => self.long_line(at),
             // ---------------------------------------------------------------- stack and memo
             b'(' => {
                 self.budget.object().map_err(|why| self.bad(why))?;

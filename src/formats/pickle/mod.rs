@@ -14,6 +14,7 @@ mod literals;
 mod machine;
 mod numpy;
 mod object;
+mod place;
 mod reader;
 mod script;
 mod stack;
@@ -21,5 +22,6 @@ mod tensor;
 mod torch_file;
 
 pub use object::{Blob, Id, Instance, Object, Storage, Value};
+pub use place::{LongText, Place};
 pub use reader::Pickle;
 pub use tensor::TensorView;

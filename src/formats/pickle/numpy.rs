@@ -10,9 +10,6 @@ use super::{
 };
 use crate::Result;
 
-/// Bytes of an array that may stand in a setting.
-const SHORT: usize = 1024;
-
 impl Pickle {
     /// A numpy array or scalar; `None` where the value is something else.
     ///
@@ -60,10 +57,10 @@ pub(super) fn short_array(pickle: &Pickle, value: Value) -> Result<Option<Tensor
     let state = instance.state.and_then(|state| pickle.items(state)).unwrap_or_default();
     let args = pickle.items(instance.args).unwrap_or_default();
     let short = |&value: &Value| match pickle.object(value) {
-        Some(Object::Bytes(Blob::Filed(_))) => false,
+        Some(Object::Bytes(Blob::Filed(_)) | Object::LongText(_)) => false,
         Some(Object::Instance(inner)) => {
             let text = pickle.items(inner.args).and_then(|args| args.first().copied());
-            text.and_then(|text| pickle.text(text)).is_none_or(|text| text.len() <= SHORT)
+            !text.is_some_and(|text| matches!(pickle.object(text), Some(Object::LongText(_))))
         }
         _ => true,
     };

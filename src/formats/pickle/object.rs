@@ -2,7 +2,10 @@
 
 use burn::tensor::DType;
 
-use super::super::file_bytes::Span;
+use super::{
+    super::file_bytes::Span,
+    place::{LongText, Place},
+};
 
 /// A value; everything larger than a machine word is an object of the same `Pickle`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -28,6 +31,8 @@ pub struct Id(pub(super) u32);
 pub enum Object {
     /// Text.
     Text(String),
+    /// Text that is still in the file: too long for a name.
+    LongText(LongText),
     /// Bytes, or the text of a Python 2 pickle.
     Bytes(Blob),
     /// An integer of more than 64 bits, little-endian two's complement.
@@ -48,7 +53,7 @@ pub enum Object {
         name: String,
     },
     /// A call that was not made.
-    Instance(Instance),
+    Instance(Box<Instance>),
     /// The storage of tensors.
     Storage(Storage),
 }
@@ -97,5 +102,5 @@ pub struct Storage {
     /// Number of elements.
     pub numel: u64,
     /// The elements, little-endian.
-    pub data: Span,
+    pub data: Place,
 }

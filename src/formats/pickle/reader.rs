@@ -5,9 +5,11 @@ use std::{borrow::Cow, collections::HashMap, path::Path};
 use super::{
     super::{
         file_bytes::FileBytes,
+        recognised::Kind,
         zip::{Limits, ZipArchive},
     },
     budget::Budget,
+    literals,
     machine::Machine,
     object::{Blob, Id, Instance, Object, Value},
     script,
@@ -39,14 +41,20 @@ impl Pickle {
         if source.starts_with(b"PK\x03\x04")? {
             return Self::read_zip(source, format);
         }
+        Self::read_bare(&source, format)
+            .map_err(|error| source.explained(format, &[Kind::Pickle], error))
+            .map(|(objects, globals, root)| Self { source, format, objects, globals, root })
+    }
+
+    fn read_bare(source: &FileBytes, format: &'static str) -> Result<(Vec<Object>, Vec<String>, Value)> {
         let mut budget = Budget::default();
-        let legacy = torch_file::is_legacy(&source)?;
+        let legacy = torch_file::is_legacy(source)?;
         let (name, persistent) =
             if legacy { (torch_file::FORMAT, Persistent::Behind) } else { (format, Persistent::Nowhere) };
-        let mut machine = Machine::new(&source, source.whole(), name, persistent, &mut budget, 0);
+        let mut machine = Machine::new(source, source.whole(), name, persistent, &mut budget, 0);
         let root = if legacy { torch_file::load_legacy(&mut machine)? } else { machine.run()? };
         let (objects, globals) = machine.into_parts();
-        Ok(Self { source, format, objects, globals, root })
+        Ok((objects, globals, root))
     }
 
     fn read_zip(source: FileBytes, format: &'static str) -> Result<Self> {
@@ -128,6 +136,15 @@ impl Pickle {
         self.global(self.instance(value)?.callee)
     }
 
+    /// Module and name of the class of an inert object. Before protocol 2, `copyreg._reconstructor(class, base, state)` makes
+    /// those that say nothing else.
+    pub fn class(&self, value: Value) -> Option<(&str, &str)> {
+        match (self.callee(value)?, self.items(self.instance(value)?.args)?) {
+            (("copyreg" | "copy_reg", "_reconstructor"), &[Value::Object(class), ..]) => self.global(class),
+            (callee, _) => Some(callee),
+        }
+    }
+
     /// Items of a tuple or a list.
     pub fn items(&self, value: Value) -> Option<&[Value]> {
         match self.object(value)? {
@@ -136,7 +153,7 @@ impl Pickle {
         }
     }
 
-    /// Text. The short byte strings of Python 2 pickles count as Latin-1 text.
+    /// Text that may be a name. The short byte strings of Python 2 pickles count as Latin-1 text.
     pub fn text(&self, value: Value) -> Option<Cow<'_, str>> {
         match self.object(value)? {
             Object::Text(text) => Some(Cow::Borrowed(text)),
@@ -147,11 +164,30 @@ impl Pickle {
         }
     }
 
+    /// The same, also of a text that is too long for a name; `None` for one of more than `most` bytes.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub(super) fn long_text(&self, value: Value, most: u64) -> Result<Option<Cow<'_, str>>> {
+        match self.object(value) {
+            Some(Object::LongText(text)) if text.span.len <= most => {
+                let bytes = self.source.read(text.span)?;
+                let lossy = || Object::Text(String::from_utf8_lossy(&bytes).into_owned());
+                let text = if text.escaped { literals::quoted(b'V', &bytes) } else { None };
+                match text.unwrap_or_else(lossy) {
+                    Object::Text(text) => Ok(Some(Cow::Owned(text))),
+                    _ => Ok(None),
+                }
+            }
+            _ => Ok(self.text(value)),
+        }
+    }
+
     /// Key-value pairs of a dict, an `OrderedDict`, a `defaultdict` or an `EasyDict`; of equal keys the last counts.
     pub fn entries(&self, value: Value) -> Option<Cow<'_, [(Value, Value)]>> {
         match self.object(value)? {
             Object::Dict(items) => Some(Cow::Borrowed(items)),
-            Object::Instance(instance) => match self.global(instance.callee)? {
+            Object::Instance(instance) => match self.class(value)? {
                 ("collections", "OrderedDict" | "defaultdict") | ("dnnlib.util", "EasyDict") => {
                     let pairs = self.pairs_among(instance.args);
                     if pairs.is_empty() {
@@ -165,8 +201,13 @@ impl Pickle {
         }
     }
 
-    /// `OrderedDict([[key, value], ...])`
+    /// `OrderedDict([[key, value], ...])`, or `_reconstructor(EasyDict, dict, {...})`
     fn pairs_among(&self, args: Value) -> Vec<(Value, Value)> {
+        if let Some(&[Value::Object(_), _, state]) = self.items(args)
+            && let Some(Object::Dict(items)) = self.object(state)
+        {
+            return items.clone();
+        }
         let first = self.items(args).and_then(|args| args.first());
         let list = first.and_then(|&first| self.items(first)).unwrap_or_default();
         let pair = |&item: &Value| match self.items(item) {
@@ -203,23 +244,26 @@ impl Pickle {
     /// protocol 2 wraps bytes.
     ///
     /// # Errors
-    /// `Io` where the file cannot be read any more.
+    /// `Io` where the file cannot be read any more; `BadFile` for a text that stands for no bytes.
     pub fn bytes(&self, value: Value) -> Result<Option<Vec<u8>>> {
         match self.object(value) {
             Some(Object::Bytes(Blob::Held { bytes, .. })) => Ok(Some(bytes.clone())),
             Some(Object::Bytes(Blob::Filed(span))) => self.source.read(*span).map(Some),
-            Some(Object::Instance(instance)) => Ok(self.encoded(instance)),
+            Some(Object::Instance(instance)) => self.encoded(instance),
             _ => Ok(None),
         }
     }
 
-    fn encoded(&self, instance: &Instance) -> Option<Vec<u8>> {
-        if self.global(instance.callee)? != ("_codecs", "encode") {
-            return None;
+    fn encoded(&self, instance: &Instance) -> Result<Option<Vec<u8>>> {
+        let called = self.global(instance.callee) == Some(("_codecs", "encode"));
+        let Some(&[text, encoding]) = self.items(instance.args).filter(|_| called) else { return Ok(None) };
+        if !self.text(encoding).is_some_and(|encoding| literals::is_latin(&encoding)) {
+            return Ok(None);
         }
-        let &[text, encoding] = self.items(instance.args)? else { return None };
-        let latin = matches!(&*self.text(encoding)?, "latin1" | "latin-1" | "iso-8859-1");
-        let text = self.text(text)?;
-        if latin { text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect() } else { None }
+        if let Some(Object::LongText(text)) = self.object(text) {
+            return text.bytes(&self.source).map(Some);
+        }
+        let byte = |c: char| u8::try_from(u32::from(c)).ok();
+        Ok(self.text(text).and_then(|text| text.chars().map(byte).collect()))
     }
 }

@@ -2,20 +2,21 @@
 
 use super::{
     super::file_bytes::Span,
-    literals::small_int,
-    machine::Machine,
+    literals::{number, small_int, wide_int},
+    machine::{LINE, Machine},
     object::{Blob, Id, Object, Value},
+    place::LongText,
 };
 use crate::{Error, Result};
 
-/// Byte strings up to this length are held in memory; longer ones stay in the file.
-const SHORT: u64 = 256;
+/// Texts and byte strings up to this length are held in memory; longer ones stay in the file.
+pub(super) const SHORT: u64 = 256;
 /// The longest integer, in bytes.
 const LONGEST_INT: u64 = 64;
 /// Values on the stack; writers flush containers every thousand items.
-const DEEPEST_STACK: usize = 2_000_000;
+const DEEPEST_STACK: usize = 400_000;
 /// Numbered values that may be asked for again.
-const LARGEST_MEMO: usize = 2_000_000;
+const LARGEST_MEMO: usize = 400_000;
 
 impl Machine<'_> {
     /// Pushes a value.
@@ -117,9 +118,22 @@ impl Machine<'_> {
         }
     }
 
+    /// Reads an integer in decimal.
+    pub(super) fn long_line(&mut self, at: u64) -> Result<()> {
+        let line = self.cursor.line(LINE)?;
+        if let Some(value) = number(b'L', &line) {
+            return self.push(value);
+        }
+        let wide = wide_int(&line).ok_or_else(|| self.bad(format!("no number at byte {at}")))?;
+        self.push_object(Object::BigInt(wide))
+    }
+
     /// Reads a text behind its length of `N` bytes.
     pub(super) fn text<const N: usize>(&mut self) -> Result<Object> {
         let len = self.cursor.unsigned::<N>()?;
+        if len > SHORT {
+            return Ok(Object::LongText(LongText { span: self.cursor.skip(len)?, escaped: false }));
+        }
         self.budget.text(len).map_err(|why| self.bad(why))?;
         let bytes = self.cursor.take(len)?;
         // Python writes lone surrogates as three bytes that UTF-8 does not know.
@@ -131,6 +145,7 @@ impl Machine<'_> {
     pub(super) fn bytes<const N: usize>(&mut self) -> Result<Object> {
         let len = self.cursor.unsigned::<N>()?;
         Ok(Object::Bytes(if len <= SHORT {
+            self.budget.text(len).map_err(|why| self.bad(why))?;
             let span = Some(Span { start: self.cursor.position(), len });
             Blob::Held { bytes: self.cursor.take(len)?, span }
         } else {
@@ -140,6 +155,7 @@ impl Machine<'_> {
 
     /// Appends to the list on top.
     pub(super) fn append(&mut self, items: Vec<Value>) -> Result<()> {
+        self.budget.values(items.len()).map_err(|why| self.bad(why))?;
         match self.top_object()? {
             Object::List(list) | Object::Set(list) => list.extend(items),
             Object::Instance(instance) => instance.appended.extend(items),
@@ -150,6 +166,7 @@ impl Machine<'_> {
 
     /// Sets items of the dict on top.
     pub(super) fn set_items(&mut self, items: Vec<(Value, Value)>) -> Result<()> {
+        self.budget.values(2 * items.len()).map_err(|why| self.bad(why))?;
         match self.top_object()? {
             Object::Dict(dict) => dict.extend(items),
             Object::Instance(instance) => instance.items.extend(items),

@@ -3,11 +3,9 @@
 use burn::tensor::{DType, TensorData};
 
 use super::{
-    super::{
-        elements,
-        file_bytes::{FileBytes, Span},
-    },
+    super::{elements, file_bytes::FileBytes},
     object::{Object, Value},
+    place::Place,
     reader::Pickle,
 };
 use crate::Result;
@@ -23,7 +21,7 @@ pub struct TensorView {
     pub strides: Vec<usize>,
     /// Storage index of the first element.
     pub offset: usize,
-    storage: Span,
+    storage: Place,
 }
 
 /// The most dimensions that numpy and torch know.
@@ -79,10 +77,11 @@ impl TensorView {
                 .iter()
                 .zip(&strides)
                 .try_fold(offset, |at, (&d, &s)| at.checked_add(d.checked_sub(1)?.checked_mul(s)?))?;
-            // An expanded tensor repeats elements; nobody saves weights so, and it could be of any size.
-            if last >= numel || count > numel {
+            // An expanded tensor repeats elements and could be of any size: whoever reads it asks for `byte_len` first.
+            if last >= numel {
                 return None;
             }
+            count.checked_mul(storage.dtype.size())?;
         }
         Some(Self { dtype: storage.dtype, shape, strides, offset, storage: storage.data })
     }
@@ -97,12 +96,17 @@ impl TensorView {
         self.count() as u64 * self.dtype.size() as u64
     }
 
+    /// What has to be decoded of the file before the elements can be copied out.
+    pub fn decoding(&self) -> u64 {
+        self.storage.cost()
+    }
+
     /// Whether the elements lie in the file in row-major order.
     pub fn is_contiguous(&self) -> bool {
-        let mut expected = 1;
+        let mut expected = 1_usize;
         self.shape.iter().zip(&self.strides).rev().all(|(&d, &s)| {
             let fits = d == 1 || s == expected;
-            expected *= d;
+            expected = expected.saturating_mul(d);
             fits
         })
     }
@@ -114,12 +118,10 @@ impl TensorView {
     pub fn read(&self, source: &FileBytes) -> Result<TensorData> {
         let size = self.dtype.size();
         let count = self.count();
-        let first =
-            Span { start: self.storage.start + (self.offset * size) as u64, len: (count * size) as u64 };
         let bytes = if count == 0 {
             Vec::new()
         } else if self.is_contiguous() {
-            source.read(first)?
+            self.storage.read(source, (self.offset * size) as u64, (count * size) as u64)?
         } else {
             self.gather(source, size)?
         };
@@ -131,8 +133,7 @@ impl TensorView {
     fn gather(&self, source: &FileBytes, size: usize) -> Result<Vec<u8>> {
         let reach: usize =
             self.shape.iter().zip(&self.strides).map(|(&d, &s)| (d - 1) * s).sum::<usize>() + 1;
-        let start = self.storage.start + (self.offset * size) as u64;
-        let stretch = source.read(Span { start, len: (reach * size) as u64 })?;
+        let stretch = self.storage.read(source, (self.offset * size) as u64, (reach * size) as u64)?;
         Ok(elements::gather(&stretch, size, &self.shape, &self.strides))
     }
 }

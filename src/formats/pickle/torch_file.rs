@@ -11,15 +11,18 @@ use super::{
     budget::Budget,
     machine::Machine,
     object::{Object, Storage, Value},
+    place::Place,
 };
 use crate::Result;
 
 /// The first pickle of a legacy archive, as little-endian bytes of the integer.
 const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
+/// The same in protocol 1.
+const MAGIC_IN_WORDS: &[u8] = b"L119547037146038801333356L\n.";
 const PROTOCOL: i64 = 1001;
 pub(super) const FORMAT: &str = "torch archive";
 /// Stands for a legacy storage whose place is known only after all pickles.
-const LATER: Span = Span { start: u64::MAX, len: 0 };
+const LATER: Place = Place::File(Span { start: u64::MAX, len: 0 });
 
 /// Where a pickle's storages are.
 pub(super) enum Persistent<'a> {
@@ -40,7 +43,7 @@ pub(super) struct StorageId {
 
 impl Persistent<'_> {
     /// Where the storage's data lie; `None` where there can be none.
-    pub(super) fn place(&self, storage: &StorageId, source: &FileBytes) -> Result<Option<Span>> {
+    pub(super) fn place(&self, storage: &StorageId, source: &FileBytes) -> Result<Option<Place>> {
         match self {
             Self::Nowhere => Ok(None),
             Self::Behind => Ok(Some(LATER)),
@@ -49,7 +52,7 @@ impl Persistent<'_> {
                 let lost = || source.bad(FORMAT, format!("the tensor data `{name}` are missing"));
                 let span = archive.span(archive.entry(&name).ok_or_else(lost)?)?;
                 check_len(source, storage, span.len)?;
-                Ok(Some(Span { len: storage.numel * storage.dtype.size() as u64, ..span }))
+                Ok(Some(Place::File(Span { len: storage.numel * storage.dtype.size() as u64, ..span })))
             }
         }
     }
@@ -88,8 +91,8 @@ impl StorageId {
 
 /// Whether a file begins as a legacy archive: with a pickle of the magic number.
 pub(super) fn is_legacy(source: &FileBytes) -> Result<bool> {
-    let head = source.read(Span { start: 0, len: source.len().min(16) })?;
-    Ok(head.windows(MAGIC.len()).any(|w| w == MAGIC))
+    let head = source.read(Span { start: 0, len: source.len().min(32) })?;
+    Ok(head.starts_with(MAGIC_IN_WORDS) || head.windows(MAGIC.len()).any(|w| w == MAGIC))
 }
 
 /// Reads a legacy archive whose object is one storage.
@@ -149,7 +152,7 @@ fn place_storages(machine: &mut Machine<'_>, keys: Value) -> Result<()> {
         let len = len.and_then(|count| count.checked_mul(storage.dtype.size() as u64)).ok_or_else(|| {
             machine.cursor.bad(format!("{count} elements where {} were announced", storage.numel))
         })?;
-        storage.data = machine.cursor.skip(len)?;
+        storage.data = Place::File(machine.cursor.skip(len)?);
     }
     let placed = |object: &Object| !matches!(object, Object::Storage(storage) if storage.data == LATER);
     if machine.objects.iter().all(placed) {

@@ -1,22 +1,28 @@
 //! Reads safetensors; a header that lies gets no memory for its lies.
 
-use std::path::Path;
+use std::{fmt, path::Path};
 
 use indexmap::IndexMap;
-use safetensors::tensor::{Metadata as Checked, TensorInfo};
-use serde_json::Value;
+use safetensors::tensor::TensorInfo;
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, MapAccess, Visitor},
+};
 
 use super::{
     super::{
         elements,
         file_bytes::{FileBytes, Span},
+        recognised::Kind,
     },
     FORMAT, METADATA, Metadata,
 };
 use crate::{Result, state_dict::StateDict};
 
-/// The format's own limit.
-const LONGEST_HEADER: u64 = 100_000_000;
+/// The headers of the largest networks have some hundred kilobytes; the format's own limit is 100 MB.
+const LONGEST_HEADER: u64 = 16 << 20;
+/// The most dimensions that numpy and torch know.
+const DIMENSIONS: usize = 64;
 
 /// Reads all tensors, in the order of the header, and the metadata.
 ///
@@ -31,7 +37,8 @@ pub fn read(path: &Path) -> Result<(StateDict, Metadata)> {
 /// # Errors
 /// As of `read`.
 pub fn read_source(source: &FileBytes) -> Result<(StateDict, Metadata)> {
-    let (infos, metadata, data) = read_header(source)?;
+    let (infos, metadata, data) =
+        read_header(source).map_err(|error| source.explained(FORMAT, &[Kind::Safetensors], error))?;
     let mut tensors = StateDict::with_capacity(infos.len());
     for (name, TensorInfo { dtype, shape, data_offsets: (start, end) }) in infos {
         let unknown =
@@ -48,32 +55,78 @@ pub fn read_source(source: &FileBytes) -> Result<(StateDict, Metadata)> {
 /// Eight bytes of length, then JSON, then the data: every shape fits its place, and the places fill the data.
 fn read_header(source: &FileBytes) -> Result<(IndexMap<String, TensorInfo>, Metadata, Span)> {
     let bad = |problem: String| source.bad(FORMAT, problem);
-    let short = || bad("it is truncated: it ends inside its header".to_owned());
+    let short = || bad("it is truncated: it ends inside its header: copy or download it again".to_owned());
     let len = source.read(source.span(0, 8).ok_or_else(short)?)?;
     let len = len.iter().rev().fold(0, |n, &byte| n << 8 | u64::from(byte));
     if len > LONGEST_HEADER {
-        return Err(bad(format!("a header of {len} bytes: it is damaged, or something else")));
+        let problem = format!("it begins with a header of {len} bytes, and {LONGEST_HEADER} is the limit");
+        return Err(bad(format!("{problem}: it is damaged, or something else")));
     }
     let header = source.read(source.span(8, len).ok_or_else(short)?)?;
     let data = Span { start: 8 + len, len: source.len() - 8 - len };
-    // Names are unique in what was parsed; a name that came twice leaves bytes that belong to no tensor.
-    let mut parsed: IndexMap<String, Value> =
-        serde_json::from_slice(&header).map_err(|e| bad(format!("its header is not JSON: {e}")))?;
-    let malformed = |name: &str, e| bad(format!("header entry `{name}`: {e}"));
-    let metadata = parsed.shift_remove(METADATA).map(serde_json::from_value).transpose();
-    let metadata = metadata.map_err(|e| malformed(METADATA, e))?.unwrap_or_default();
-    let infos = parsed.into_iter().map(|(name, info)| match serde_json::from_value::<TensorInfo>(info) {
-        Ok(info) => Ok((name, info)),
-        Err(e) => Err(malformed(&name, e)),
-    });
-    let infos: IndexMap<String, TensorInfo> = infos.collect::<Result<_>>()?;
-    let mut placed: Vec<(String, TensorInfo)> = infos.clone().into_iter().collect();
-    placed.sort_by_key(|(_, info)| info.data_offsets);
-    let placed = Checked::new(None, placed).map_err(|e| bad(format!("its header is malformed: {e}")))?;
-    if placed.data_len() as u64 != data.len {
-        let (wanted, there) = (placed.data_len(), data.len);
-        let problem = format!("its tensors should take {wanted} bytes, but {there} are there");
-        return Err(bad(format!("{problem}: truncated or malformed")));
+    let header: Header =
+        serde_json::from_slice(&header).map_err(|e| bad(format!("its header is malformed: {e}")))?;
+    let mut places: Vec<(usize, &str, &TensorInfo)> =
+        header.tensors.iter().map(|(name, info)| (info.data_offsets.0, name.as_str(), info)).collect();
+    places.sort_by_key(|(start, _, info)| (*start, info.data_offsets.1));
+    let mut end = 0;
+    for (_, name, info) in places {
+        if info.data_offsets.0 != end || !fits(info) {
+            return Err(bad(format!("tensor `{name}` does not fit its place: its header is malformed")));
+        }
+        end = info.data_offsets.1;
     }
-    Ok((infos, metadata, data))
+    if end as u64 != data.len {
+        let problem = format!("its tensors should take {end} bytes, but {} are there", data.len);
+        return Err(bad(format!("{problem}: truncated or malformed; copy or download it again")));
+    }
+    Ok((header.tensors, header.metadata, data))
+}
+
+/// Whether a tensor's place is as long as its shape and type say.
+fn fits(info: &TensorInfo) -> bool {
+    let count = info.shape.iter().try_fold(1usize, |n, &extent| n.checked_mul(extent));
+    let bits = count.and_then(|count| count.checked_mul(info.dtype.bitsize()));
+    let (start, end) = info.data_offsets;
+    info.shape.len() <= DIMENSIONS
+        && bits.is_some()
+        && bits == end.checked_sub(start).and_then(|n| n.checked_mul(8))
+}
+
+/// What the JSON says. It is never held as a tree of values, which would be many times as long.
+struct Header {
+    tensors: IndexMap<String, TensorInfo>,
+    metadata: Metadata,
+}
+
+impl<'de> Deserialize<'de> for Header {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(HeaderVisitor)
+    }
+}
+
+struct HeaderVisitor;
+
+impl<'de> Visitor<'de> for HeaderVisitor {
+    type Value = Header;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map of tensors")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header, A::Error> {
+        let mut header = Header { tensors: IndexMap::new(), metadata: Metadata::new() };
+        while let Some(name) = map.next_key::<String>()? {
+            let of = |e: A::Error| A::Error::custom(format!("entry `{name}`: {e}"));
+            if name == METADATA {
+                header.metadata = map.next_value().map_err(of)?;
+            } else if header.tensors.contains_key(&name) {
+                return Err(of(A::Error::custom("it is there twice")));
+            } else {
+                let info = map.next_value().map_err(of)?;
+                header.tensors.insert(name, info);
+            }
+        }
+        Ok(header)
+    }
 }
