@@ -23,7 +23,7 @@ pub use atomic_file::{AtomicFile, UNFINISHED, beside, folder_of, sync};
 pub use digest::Digest;
 pub use fid_statistics::FidStatistics;
 pub use file_bytes::{FileBytes, Span};
-pub use files_below::files_below;
+pub use files_below::{Met, files_below, walk};
 pub use npz::NpzImageWriter;
 pub use npz_images::NpzImages;
 pub use recognised::{Kind, Recognised};

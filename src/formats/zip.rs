@@ -176,6 +176,26 @@ impl ZipArchive {
         }
     }
 
+    /// Unpacks an entry while it is read, for those who need no more than a part of it at a time. At its end length and
+    /// CRC are compared; what is wrong is an error of the kind `InvalidData`.
+    ///
+    /// # Errors
+    /// `BadFile` for an unknown method.
+    pub fn reader<'a>(&'a self, entry: &'a ZipEntry) -> Result<Box<dyn Read + 'a>> {
+        let Span { start, len } = self.packed_span(entry)?;
+        let data = At { source: &self.source, position: start }.take(len);
+        let unpacked: Box<dyn Read> = match entry.method {
+            CompressionMethod::Stored => Box::new(data),
+            CompressionMethod::Deflated => Box::new(DeflateDecoder::new(BufReader::new(data))),
+            method => {
+                return Err(self.bad(entry, format!("is compressed with {method}: store or deflate it")));
+            }
+        };
+        // One byte more than it claims is enough to see that it lies.
+        let unpacked = unpacked.take(entry.size.saturating_add(1));
+        Ok(Box::new(Checked { unpacked, entry, read: 0, crc: flate2::Crc::new() }))
+    }
+
     /// Where a stored entry's bytes lie in the archive.
     ///
     /// # Errors
@@ -238,6 +258,32 @@ impl Seek for At<'_> {
     }
 }
 
+/// An entry that is compared with what the directory says of it.
+struct Checked<'a, R> {
+    unpacked: R,
+    entry: &'a ZipEntry,
+    read: u64,
+    crc: flate2::Crc,
+}
+
+impl<R: Read> Read for Checked<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let damaged =
+            |what: &str| io::Error::new(io::ErrorKind::InvalidData, format!("is damaged ({what}): {AGAIN}"));
+        let count = self.unpacked.read(buffer).map_err(|e| match e.kind() {
+            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => damaged("it does not decompress"),
+            _ => e,
+        })?;
+        self.crc.update(&buffer[..count]);
+        self.read += count as u64;
+        let (is_end, ZipEntry { size, crc32, .. }) = (count == 0 && !buffer.is_empty(), self.entry);
+        if self.read > *size || (is_end && (self.read, self.crc.sum()) != (*size, *crc32)) {
+            return Err(damaged("size or checksum differ"));
+        }
+        Ok(count)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::{Cursor, Write};
@@ -274,6 +320,9 @@ mod tests {
             let entry = archive.entry(name).unwrap();
             assert_eq!(archive.read(entry).unwrap(), bytes);
             assert_eq!(archive.peek(entry, 3).unwrap(), bytes[..3]);
+            let mut streamed = Vec::new();
+            archive.reader(entry).unwrap().read_to_end(&mut streamed).unwrap();
+            assert_eq!(streamed, bytes);
         }
         let span = archive.span(archive.entry("a/stored").unwrap()).unwrap();
         assert_eq!(archive.source().read(span).unwrap(), b"hello");
@@ -293,8 +342,12 @@ mod tests {
             let mut damaged = bytes.clone();
             damaged[at] ^= 1;
             let archive = open(damaged, Limits::default()).unwrap();
-            let said = archive.read(archive.entry(entry).unwrap()).unwrap_err().to_string();
-            assert!(said.contains(&format!("entry `{entry}` is damaged")), "{said}");
+            let entry = archive.entry(entry).unwrap();
+            let said = archive.read(entry).unwrap_err().to_string();
+            assert!(said.contains(&format!("entry `{}` is damaged", entry.name)), "{said}");
+            let said =
+                io::copy(&mut archive.reader(entry).unwrap(), &mut io::sink()).unwrap_err().to_string();
+            assert!(said.starts_with("is damaged ("), "{said}");
         }
         let cut = |len: usize| open(bytes[..len].to_vec(), Limits::default()).unwrap_err().to_string();
         for len in [10, bytes.len() / 2, bytes.len() - 1] {
