@@ -61,10 +61,12 @@ fn a_folder_of_images_becomes_a_dataset_with_the_classes_of_its_folders() {
         "stages:\n  data:\n    prepare_dataset: {{ source: {{ convert: {{ path: '{photos}', resolution: 8, transform: center_crop, use_labels: true }} }} }}\n"
     );
     let file = bench.write("data.yaml", text);
-    bench.sida(&["run", &file]).exits(0);
+    let said = bench.sida(&["run", &file]).exits(0).err.clone();
+    assert!(said.contains(r#"data: class 0 = "cat", class 1 = "dog""#), "{said}");
     let made = json(&folder(&bench.runs().join("data"), "data").join("artifact.json"));
     let made = &made["artifact"]["dataset"];
     assert_eq!([&made["images"], &made["resolution"], &made["label_dim"]], [3, 8, 2]);
+    assert_eq!(made["class_names"], serde_json::json!(["cat", "dog"]));
 }
 
 #[test]
@@ -89,10 +91,48 @@ fn datasets_that_cannot_be_used_are_named_with_the_entry_and_what_to_do() {
     refuses(&bench, &["data.zip"]);
 
     let digits = fs::read(root().join("datasets/digits-8x8.zip")).unwrap();
-    for length in [0, 1000, digits.len() / 2, digits.len() - 10] {
+    fs::write(&zip, b"").unwrap();
+    refuses(&bench, &["empty (0 bytes)", "again"]);
+    for length in [1000, digits.len() / 2, digits.len() - 10] {
         fs::write(&zip, &digits[..length]).unwrap();
         refuses(&bench, &[if length == 0 { "empty" } else { "truncated" }, "again"]);
     }
+}
+
+/// What is left out is said: a picture that nobody can read with its name, everything else in a line.
+#[test]
+fn what_is_left_out_of_a_dataset_is_said() {
+    let bench = Bench::new();
+    let image = png(8);
+    for (name, bytes) in
+        [("10/a.png", &image[..]), ("9/a.png", &image), ("9/b.heic", b"?"), ("9/c.png", &image[..50])]
+    {
+        let path = bench.path("photos").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+    fs::write(bench.path("photos/README.txt"), "hello").unwrap();
+    fs::write(bench.path("photos/.DS_Store"), "?").unwrap();
+    let photos = bench.path("photos").display().to_string();
+    let pipeline = |more: &str| {
+        format!(
+            "stages:\n  data:\n    prepare_dataset: {{ source: {{ convert: {{ path: '{photos}', use_labels: true{more} }} }} }}\n"
+        )
+    };
+    let file = bench.write("data.yaml", pipeline(""));
+    bench.sida(&["run", &file]).exits(1).complains(&["9/b.heic", "`skip_unreadable: true`"]);
+    let file = bench.write("data.yaml", pipeline(", skip_unreadable: true"));
+    let said = bench.sida(&["run", &file]).exits(0).err.clone();
+    for words in [
+        "2 pictures are skipped, 2 are kept; the first: `9/b.heic`",
+        "left out: 1 other file, `README.txt`; 1 hidden file or folder, `.DS_Store`",
+        r#"class 0 = "10", class 1 = "9"; `class_order: natural`"#,
+    ] {
+        assert!(said.contains(words), "{said}");
+    }
+    let file = bench.write("data.yaml", pipeline(", skip_unreadable: true, class_order: natural"));
+    let said = bench.sida(&["run", &file]).exits(0).err.clone();
+    assert!(said.contains(r#"class 0 = "9", class 1 = "10""#) && !said.contains("2 before 10"), "{said}");
 }
 
 /// Without this, a network would learn without classes, and nobody would know.

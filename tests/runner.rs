@@ -80,6 +80,7 @@ impl Execute for Mock {
                 resolution: 8,
                 channels: 1,
                 label_dim: 10,
+                class_names: None,
                 xflip: false,
                 max_images: None,
                 identity: String::new(),

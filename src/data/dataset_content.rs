@@ -9,6 +9,7 @@ use crate::{
         files::{Files, LABELS},
         image_dataset::DatasetKind,
         latents,
+        pictures::{Pictures, no_images},
         pixels::Pixels,
     },
     formats::NpzImages,
@@ -34,31 +35,16 @@ pub(in crate::data) struct Content {
     pub(in crate::data) kind: DatasetKind,
     /// Numbers of the images or latents; nothing where there are only labels.
     pub(in crate::data) list: Vec<usize>,
-}
-
-/// The numbers of all images.
-pub(in crate::data) fn images(files: &Files) -> Result<Vec<usize>> {
-    // What Python's imaging library reads, and we do not: better refused than silently left out.
-    let foreign = ["gif", "tif", "tiff", "tga", "ppm", "pgm", "pbm", "pnm", "jp2", "avif", "ico"];
-    match files.with_extension(&foreign).first() {
-        Some(&foreign) => {
-            Err(files.bad(foreign, "is of a format that is not read: convert it to PNG or remove it"))
-        }
-        None => {
-            Ok(files
-                .with_extension(&["png", "apng", "jpg", "jpeg", "jpe", "jfif", "mpo", "bmp", "dib", "webp"]))
-        }
-    }
-}
-
-/// There should be images, and are none.
-pub(in crate::data) fn no_images(files: &Files) -> Error {
-    files.bad_whole("it holds no images: PNG, JPEG, BMP and WebP are looked for")
+    /// What is there besides, in words.
+    pub(in crate::data) left_out: Option<String>,
 }
 
 impl Content {
     pub(in crate::data) fn of(files: &Files) -> Result<Self> {
-        let (images, latents) = (images(files)?, files.with_extension(&["npy"]));
+        let pictures = Pictures::of(files);
+        pictures.refuse_unread(files, "")?;
+        let left_out = pictures.left_out(files);
+        let (images, latents) = (pictures.read, files.with_extension("npy"));
         let (kind, list) = match (images.first(), latents.first()) {
             (Some(_), Some(&latent)) => {
                 return Err(files.bad(latent, "holds latents, but there are images too: keep them apart"));
@@ -68,18 +54,28 @@ impl Content {
             (None, None) if files.find(LABELS).is_some() => (DatasetKind::LabelsOnly, Vec::new()),
             (None, None) => return Err(no_images(files)),
         };
-        Ok(Self { kind, list })
+        // Latents are counted as what is no image.
+        let left_out = left_out.filter(|_| kind != DatasetKind::RawLatents);
+        Ok(Self { kind, list, left_out })
     }
 
     /// Decodes all images if they fit, else looks at their headers; all must have one shape.
     pub(in crate::data) fn load(self, files: Files, cache_bytes: u64) -> Result<([usize; 3], Store)> {
-        let Self { kind, list } = self;
+        let Self { kind, list, .. } = self;
         match kind {
             DatasetKind::LabelsOnly => Ok(([0; 3], Store::Nothing)),
             DatasetKind::RawLatents => {
                 let shape = latent_shape(&files, list[0])?;
-                list.par_iter()
-                    .try_for_each(|&index| same(&files, index, latent_shape(&files, index)?, shape))?;
+                // All of it, where that takes no longer than images may: a NaN is better met now than in a training.
+                let is_small = (4 * shape.iter().product::<usize>() as u64)
+                    .checked_mul(list.len() as u64)
+                    .is_some_and(|bytes| bytes <= cache_bytes);
+                list.par_iter().try_for_each(|&index| {
+                    if is_small {
+                        return latent(&files, index, shape).map(drop);
+                    }
+                    same(&files, index, latent_shape(&files, index)?, shape)
+                })?;
                 Ok((shape, Store::RawLatents(files, list)))
             }
             DatasetKind::Images => {
@@ -131,13 +127,16 @@ fn latent_shape(files: &Files, index: usize) -> Result<[usize; 3]> {
     latents::npy_shape(&head).map_err(|problem| files.bad(index, problem))
 }
 
+/// One latent, which must have the given shape.
+pub(in crate::data) fn latent(files: &Files, index: usize, expected: [usize; 3]) -> Result<Vec<f32>> {
+    let read = latents::npy_read(&files.read(index)?);
+    let (shape, values) = read.map_err(|problem| files.bad(index, problem))?;
+    same(files, index, shape, expected)?;
+    Ok(values)
+}
+
 /// Complains about a file of another shape than the first one has.
-pub(in crate::data) fn same(
-    files: &Files,
-    index: usize,
-    found: [usize; 3],
-    expected: [usize; 3],
-) -> Result<()> {
+fn same(files: &Files, index: usize, found: [usize; 3], expected: [usize; 3]) -> Result<()> {
     if found == expected {
         return Ok(());
     }

@@ -1,6 +1,7 @@
 //! `Files`: a folder or a zip as a sorted list of named byte strings.
 
 use std::{
+    collections::HashMap,
     fs::File,
     io::Read,
     path::{Path, PathBuf},
@@ -8,11 +9,16 @@ use std::{
 
 use rayon::prelude::*;
 
-use super::labels;
+use super::{
+    label_list,
+    labels::Labels,
+    pictures::{self, Counted},
+    unwanted::is_unwanted,
+};
 use crate::{
     Error, Result,
     formats::{
-        FileBytes,
+        FileBytes, Kind, Met, walk,
         zip::{Limits, ZipArchive},
     },
 };
@@ -23,37 +29,116 @@ pub(in crate::data) const LABELS: &str = "dataset.json";
 /// Nothing in a dataset is larger than this; what claims to be is refused before memory is asked for.
 pub(in crate::data) const MAX_FILE_BYTES: u64 = 1 << 30;
 
-/// A folder, with everything below it, or a zip.
+/// A folder, with everything below it, or a zip. What a system or a tool left there is not in the list.
 #[derive(Debug)]
-pub(in crate::data) enum Files {
-    Folder { root: PathBuf, names: Vec<String> },
-    Zip { archive: Box<ZipArchive>, names: Vec<String>, entries: Vec<usize> },
+pub(in crate::data) struct Files {
+    names: Vec<String>,
+    place: Place,
+    hidden: Counted,
+    again: Counted,
+    broken: Vec<String>,
+}
+
+#[derive(Debug)]
+enum Place {
+    /// What unpacks a zip of Windows may leave names with `\` for `/`: these have another name on disk.
+    Folder {
+        root: PathBuf,
+        on_disk: HashMap<String, String>,
+    },
+    Zip {
+        archive: Box<ZipArchive>,
+        entries: Vec<usize>,
+    },
 }
 
 impl Files {
-    /// Lists a folder or a zip; names are relative, with `/`, in the order of their bytes.
+    /// Lists a folder or a zip; names are relative, with `/` (also where a zip of Windows has `\`), in the order of their
+    /// bytes.
     pub(in crate::data) fn open(path: &Path) -> Result<Self> {
         let metadata = std::fs::metadata(path).map_err(Error::io("read", path))?;
-        if !metadata.is_dir() {
-            let limits = Limits { entry_size: MAX_FILE_BYTES, ..Limits::default() };
-            let archive = Box::new(ZipArchive::new(FileBytes::open(path)?, "dataset zip", limits)?);
-            let names = archive.entries().iter().map(|entry| entry.name.clone()).enumerate();
-            let mut listed: Vec<(usize, String)> = names.collect();
-            listed.sort_unstable_by(|a, b| a.1.cmp(&b.1));
-            let (entries, names) = listed.into_iter().unzip();
-            return Ok(Self::Zip { archive, names, entries });
+        let files = if metadata.is_dir() { Self::folder(path)? } else { Self::zip(path)? };
+        match files.names.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(pair) => {
+                Err(files.bad_whole(format!("two of its files have the name `{}`: remove one", pair[0])))
+            }
+            None => Ok(files),
         }
-        let mut names = Vec::new();
-        list(path, "", &mut names)?;
-        names.sort_unstable();
-        Ok(Self::Folder { root: path.to_path_buf(), names })
+    }
+
+    fn zip(path: &Path) -> Result<Self> {
+        let bytes = FileBytes::open(path)?;
+        let found = bytes.recognised()?.filter(|found| found.kind != Kind::Zip);
+        let limits = Limits { entry_size: MAX_FILE_BYTES, ..Limits::default() };
+        let archive = ZipArchive::new(bytes, "dataset zip", limits).map_err(|error| match (&error, &found) {
+            (Error::BadFile { format, .. }, Some(found)) => {
+                Error::bad_file(path, format, format!("it is {}", pictures::recognised(found)))
+            }
+            _ => error,
+        });
+        let archive = Box::new(archive?);
+        let (mut listed, mut hidden) = (Vec::with_capacity(archive.entries().len()), Counted::default());
+        for (i, entry) in archive.entries().iter().enumerate() {
+            let name = entry.name.replace('\\', "/");
+            if name.split('/').any(is_unwanted) {
+                hidden.add(&name);
+            } else if !name.ends_with('/') {
+                listed.push((name, i));
+            }
+        }
+        listed.sort_unstable();
+        let (names, entries) = listed.into_iter().unzip();
+        let place = Place::Zip { archive, entries };
+        Ok(Self { names, place, hidden, again: Counted::default(), broken: Vec::new() })
+    }
+
+    fn folder(root: &Path) -> Result<Self> {
+        let place = Place::Folder { root: root.to_path_buf(), on_disk: HashMap::new() };
+        let (hidden, again) = (Counted::default(), Counted::default());
+        let mut files = Self { names: Vec::new(), place, hidden, again, broken: Vec::new() };
+        walk(root, is_unwanted, &mut |path, name, met| {
+            match met {
+                Met::File if path.strip_prefix(root).unwrap_or(path).to_str().is_none() => {
+                    return Err(Error::bad_file(
+                        path,
+                        "file of a dataset",
+                        "its name is not UTF-8: rename it",
+                    ));
+                }
+                Met::File => files.names.push(files.place.listed(name)),
+                Met::Neither => files.broken.push(name.to_owned()),
+                Met::Unwanted => files.hidden.add(name),
+                Met::Again => files.again.add(name),
+            }
+            Ok(())
+        })?;
+        files.names.sort_unstable();
+        Ok(files)
     }
 
     /// All names, in the order of their bytes.
     pub(in crate::data) fn names(&self) -> &[String] {
-        match self {
-            Self::Folder { names, .. } | Self::Zip { names, .. } => names,
-        }
+        &self.names
+    }
+
+    /// What a system or a tool left there.
+    pub(in crate::data) fn hidden(&self) -> &Counted {
+        &self.hidden
+    }
+
+    /// Links to folders whose files are listed under their own names.
+    pub(in crate::data) fn again(&self) -> &Counted {
+        &self.again
+    }
+
+    /// Links that lead nowhere, pipes and devices.
+    pub(in crate::data) fn broken(&self) -> &[String] {
+        &self.broken
+    }
+
+    /// Whether they lie in a zip.
+    pub(in crate::data) fn is_zip(&self) -> bool {
+        matches!(self.place, Place::Zip { .. })
     }
 
     /// The number of a name.
@@ -61,16 +146,27 @@ impl Files {
         self.names().binary_search_by(|n| n.as_str().cmp(name)).ok()
     }
 
-    /// The numbers of the files with one of these extensions, which are in lower case.
-    pub(in crate::data) fn with_extension(&self, wanted: &[&str]) -> Vec<usize> {
-        let is_wanted = |&i: &usize| wanted.contains(&extension(&self.names()[i]).as_str());
-        (0..self.names().len()).filter(is_wanted).collect()
+    /// The numbers of the files with this extension, which is in lower case.
+    pub(in crate::data) fn with_extension(&self, wanted: &str) -> Vec<usize> {
+        (0..self.names().len()).filter(|&i| extension(&self.names()[i]) == wanted).collect()
     }
 
-    /// The names and classes of `dataset.json`; `None` where there is none, or it says `null`.
-    pub(in crate::data) fn labels(&self) -> Result<Option<Vec<(String, u32)>>> {
+    /// What `dataset.json` says; `None` where there is none, or its labels are `null`.
+    pub(in crate::data) fn labels(&self) -> Result<Option<Labels>> {
         let Some(index) = self.find(LABELS) else { return Ok(None) };
-        labels::parse(&self.read(index)?).map_err(|problem| self.bad(index, problem))
+        let read = match &self.place {
+            Place::Folder { .. } => {
+                let path = self.path(index);
+                let file = File::open(&path).map_err(Error::io("read", &path))?;
+                let size = file.metadata().map_err(Error::io("read", &path))?.len();
+                label_list::read(file, size)
+            }
+            Place::Zip { archive, entries } => {
+                let entry = &archive.entries()[entries[index]];
+                label_list::read(archive.reader(entry)?, entry.size)
+            }
+        };
+        read.map_err(|problem| self.bad(index, problem))
     }
 
     /// Feeds a hash with the names, sizes and checksums of files: the same for a folder and a zip of it, stored or
@@ -88,67 +184,105 @@ impl Files {
 
     /// The first bytes of a file, at most `limit` of them.
     pub(in crate::data) fn peek(&self, index: usize, limit: u64) -> Result<Vec<u8>> {
-        match self {
-            Self::Folder { root, names } => {
-                let path = root.join(&names[index]);
+        match &self.place {
+            Place::Folder { .. } => {
+                let path = self.path(index);
                 let mut bytes = Vec::new();
                 File::open(&path)
                     .and_then(|file| file.take(limit).read_to_end(&mut bytes))
                     .map_err(Error::io("read", &path))?;
                 Ok(bytes)
             }
-            Self::Zip { archive, entries, .. } => archive.peek(&archive.entries()[entries[index]], limit),
+            Place::Zip { archive, entries, .. } => archive.peek(&archive.entries()[entries[index]], limit),
         }
     }
 
     /// A whole file.
     pub(in crate::data) fn read(&self, index: usize) -> Result<Vec<u8>> {
-        match self {
-            Self::Folder { .. } => {
+        match &self.place {
+            Place::Folder { .. } => {
                 let bytes = self.peek(index, MAX_FILE_BYTES + 1)?;
                 if bytes.len() as u64 > MAX_FILE_BYTES {
                     return Err(self.bad(index, "is too large for a file of a dataset"));
                 }
                 Ok(bytes)
             }
-            Self::Zip { archive, entries, .. } => archive.read(&archive.entries()[entries[index]]),
+            Place::Zip { archive, entries, .. } => archive.read(&archive.entries()[entries[index]]),
         }
     }
 
     /// Size and CRC-32 of a file: from a zip's directory, or by reading.
     fn fingerprint(&self, index: usize) -> Result<(u64, u32)> {
-        match self {
-            Self::Folder { .. } => {
-                let bytes = self.read(index)?;
-                let mut crc = flate2::Crc::new();
-                crc.update(&bytes);
-                Ok((bytes.len() as u64, crc.sum()))
+        match &self.place {
+            Place::Folder { .. } => {
+                let path = self.path(index);
+                let mut file = File::open(&path).map_err(Error::io("read", &path))?;
+                let (mut crc, mut size, mut chunk) = (flate2::Crc::new(), 0, vec![0; 1 << 16]);
+                loop {
+                    match file.read(&mut chunk).map_err(Error::io("read", &path))? {
+                        0 => return Ok((size, crc.sum())),
+                        count => {
+                            crc.update(&chunk[..count]);
+                            size += count as u64;
+                        }
+                    }
+                }
             }
-            Self::Zip { archive, entries, .. } => {
+            Place::Zip { archive, entries, .. } => {
                 let entry = &archive.entries()[entries[index]];
                 Ok((entry.size, entry.crc32))
             }
         }
     }
 
+    /// Where a file of a folder lies; of a zip, what it is called.
+    pub(in crate::data) fn path(&self, index: usize) -> PathBuf {
+        self.place.path(&self.names[index])
+    }
+
     /// An error about one file.
     pub(in crate::data) fn bad(&self, index: usize, problem: impl AsRef<str>) -> Error {
+        self.bad_named(&self.names[index], problem)
+    }
+
+    /// An error about something of this name.
+    pub(in crate::data) fn bad_named(&self, name: &str, problem: impl AsRef<str>) -> Error {
         let problem = problem.as_ref();
-        match self {
-            Self::Folder { root, names } => {
-                Error::bad_file(root.join(&names[index]), "file of a dataset", format!("it {problem}"))
+        match &self.place {
+            Place::Folder { .. } => {
+                Error::bad_file(self.place.path(name), "file of a dataset", format!("it {problem}"))
             }
-            Self::Zip { archive, names, .. } => {
-                archive.source().bad("dataset zip", format!("entry `{}` {problem}", names[index]))
+            Place::Zip { archive, .. } => {
+                archive.source().bad("dataset zip", format!("entry `{name}` {problem}"))
             }
         }
     }
 
     /// An error about the whole.
     pub(in crate::data) fn bad_whole(&self, problem: impl Into<String>) -> Error {
+        match &self.place {
+            Place::Folder { root, .. } => Error::bad_file(root, "dataset folder", problem),
+            Place::Zip { archive, .. } => archive.source().bad("dataset zip", problem),
+        }
+    }
+}
+
+impl Place {
+    /// The name under which a file of a folder is listed.
+    fn listed(&mut self, name: &str) -> String {
+        let listed = name.replace('\\', "/");
+        if let Self::Folder { on_disk, .. } = self
+            && listed != name
+        {
+            on_disk.insert(listed.clone(), name.to_owned());
+        }
+        listed
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
         match self {
-            Self::Folder { root, .. } => Error::bad_file(root, "dataset folder", problem),
-            Self::Zip { archive, .. } => archive.source().bad("dataset zip", problem),
+            Self::Folder { root, on_disk } => root.join(on_disk.get(name).map_or(name, String::as_str)),
+            Self::Zip { .. } => PathBuf::from(name),
         }
     }
 }
@@ -157,25 +291,6 @@ impl Files {
 pub(in crate::data) fn extension(name: &str) -> String {
     let file = name.rsplit('/').next().unwrap_or(name);
     file.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase()).unwrap_or_default()
-}
-
-/// Files below a folder; links to files are followed, links to folders are not (they may form a loop).
-fn list(folder: &Path, prefix: &str, names: &mut Vec<String>) -> Result<()> {
-    for entry in std::fs::read_dir(folder).map_err(Error::io("list the folder", folder))? {
-        let entry = entry.map_err(Error::io("list the folder", folder))?;
-        let path = entry.path();
-        let Ok(name) = entry.file_name().into_string() else {
-            return Err(Error::bad_file(&path, "file of a dataset", "its name is not UTF-8: rename it"));
-        };
-        let name = format!("{prefix}{name}");
-        let kind = entry.file_type().map_err(Error::io("read", &path))?;
-        if kind.is_dir() {
-            list(&path, &format!("{name}/"), names)?;
-        } else if kind.is_file() || path.is_file() {
-            names.push(name);
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -8,7 +8,9 @@ use std::{
     time::SystemTime,
 };
 
-use super::{DatasetKind, dataset_content::Content, decode, files::Files, image_dataset::is_called, labels};
+use super::{
+    DatasetKind, dataset_content::Content, decode, files::Files, image_dataset::is_called, labels::Labels,
+};
 use crate::formats::{NpzImages, regular_file};
 
 /// Zips larger than this are not opened for a check: their table of contents alone takes longer than a check may.
@@ -61,11 +63,11 @@ impl Glance {
             return None;
         }
         if metadata.is_file() && is_called(path, "json") {
-            let classes = classes(labels::parse(&fs::read(path).ok()?).ok().flatten());
+            let classes = classes(Labels::open(path).ok().flatten());
             return Some(Self { images: 0, resolution: None, channels: None, classes, latents: false });
         }
         let files = Files::open(path).ok()?;
-        let Content { kind, list } = Content::of(&files).ok()?;
+        let Content { kind, list, .. } = Content::of(&files).ok()?;
         let latents = kind == DatasetKind::RawLatents;
         let size = list.first().filter(|_| !latents).and_then(|&first| {
             let head = files.peek(first, HEAD).ok()?;
@@ -82,9 +84,8 @@ impl Glance {
     }
 }
 
-/// The greatest class + 1.
-fn classes(labels: Option<Vec<(String, u32)>>) -> usize {
-    labels.iter().flatten().map(|(_, class)| *class as usize + 1).max().unwrap_or(0)
+fn classes(labels: Option<Labels>) -> usize {
+    labels.map_or(0, |labels| labels.class_count())
 }
 
 /// What the contents of a local file or folder hash to: a zip by its table of contents (names, sizes, checksums), a
@@ -94,20 +95,20 @@ pub fn identity(path: &Path) -> Option<String> {
     let is_zip = is_called(path, "zip");
     let files = if path.is_dir() || is_zip { Files::open(path).ok() } else { None };
     match &files {
-        Some(files @ Files::Zip { names, .. }) => {
-            return Some(short(files.hash((0..names.len()).collect()).ok()?));
+        Some(files) if files.is_zip() => {
+            return Some(short(files.hash((0..files.names().len()).collect()).ok()?));
         }
-        Some(Files::Folder { root, names }) => {
-            let sizes = names.iter().map(|name| fs::metadata(root.join(name)).map_or(0, |m| m.len()));
-            let sizes: Vec<u64> = sizes.collect();
-            let with_bytes = sizes.iter().sum::<u64>() <= MAX_HASHED;
-            let mut sized: Vec<(&String, u64)> = names.iter().zip(sizes).collect();
-            sized.sort_by(|(a, _), (b, _)| a.split('/').cmp(b.split('/')));
-            for (name, size) in sized {
+        Some(files) => {
+            let paths = (0..files.names().len()).map(|i| files.path(i));
+            let sized = paths.map(|path| (fs::metadata(&path).map_or(0, |m| m.len()), path));
+            let mut sized: Vec<_> = sized.zip(files.names()).collect();
+            let with_bytes = sized.iter().map(|((size, _), _)| size).sum::<u64>() <= MAX_HASHED;
+            sized.sort_by(|(_, a), (_, b)| a.split('/').cmp(b.split('/')));
+            for ((size, path), name) in sized {
                 hash.update(&(name.len() as u64).to_le_bytes()).update(name.as_bytes());
                 hash.update(&size.to_le_bytes());
                 if with_bytes {
-                    hash.update_reader(regular_file(&root.join(name)).ok()?).ok()?;
+                    hash.update_reader(regular_file(&path).ok()?).ok()?;
                 }
             }
         }

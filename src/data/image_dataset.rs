@@ -1,6 +1,6 @@
 //! `ImageDataset`: images and labels from an EDM zip, a folder or an `.npz`, with an identity that follows their contents.
 
-use std::{borrow::Cow, path::Path};
+use std::{borrow::Cow, fs::File, path::Path};
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -9,9 +9,9 @@ use crate::{
     Error, Result,
     data::{
         batch::{Batch, Samples},
-        dataset_content::{Content, Store, decode, same},
+        dataset_content::{Content, Store, decode, latent},
         files::{Files, LABELS},
-        labels, latents,
+        labels::Labels,
         pixels::Pixels,
     },
     formats::NpzImages,
@@ -55,7 +55,9 @@ pub struct ImageDataset {
     /// The sorted names of the images in the folder or zip.
     names: Vec<String>,
     classes: Option<Vec<u32>>,
+    class_names: Option<Vec<String>>,
     label_dim: usize,
+    left_out: Option<String>,
     samples: Vec<Sample>,
     identity: blake3::Hash,
     store: Store,
@@ -99,29 +101,36 @@ impl ImageDataset {
             _ => content.list.iter().map(|&i| files.names()[i].clone()).collect(),
         };
         let json = files.find(LABELS);
-        let classes = match labels.zip(json).filter(|_| options.use_labels) {
+        let used = labels.zip(json).filter(|(labels, _)| options.use_labels && !labels.is_empty());
+        let (classes, class_names) = match used {
             Some((labels, json)) => {
-                Some(labels::assign(labels, &names).map_err(|problem| files.bad(json, problem))?)
+                let classes = labels.assign(&names, |_| false);
+                (Some(classes.map_err(|problem| files.bad(json, problem))?), labels.class_names)
             }
-            None => None,
+            None => (None, None),
         };
         let identity = files.hash(content.list.iter().copied().chain(json).collect())?;
+        let left_out = content.left_out.clone();
         let (shape, store) = content.load(files, cache_bytes)?;
-        Ok(Self::assemble(path, shape, names, classes, identity, store, options))
+        let dataset = Self::assemble(path, shape, names, classes, identity, store, options);
+        Ok(Self { class_names, left_out, ..dataset })
     }
 
     fn open_labels(path: &Path, options: &DatasetOptions) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
         let bad = |problem: String| Error::bad_file(path, "list of labels", format!("it {problem}"));
-        let labels = labels::parse(&bytes).map_err(bad)?.unwrap_or_default();
+        let labels = Labels::open(path)?.unwrap_or_default();
         if labels.is_empty() {
             return Err(bad("lists no labels, and there are no images: nothing to learn from".to_owned()));
         }
         let names = sorted_names(&labels);
-        let classes = labels::assign(labels, &names).map_err(bad)?;
+        let classes = labels.assign(&names, |_| false).map_err(bad)?;
         let classes = options.use_labels.then_some(classes);
-        let identity = blake3::hash(&bytes);
-        Ok(Self::assemble(path, [0; 3], names, classes, identity, Store::Nothing, options))
+        let class_names = labels.class_names.filter(|_| options.use_labels);
+        let mut hash = blake3::Hasher::new();
+        let file = File::open(path).map_err(Error::io("read", path))?;
+        let identity = hash.update_reader(file).map_err(Error::io("read", path))?.finalize();
+        let dataset = Self::assemble(path, [0; 3], names, classes, identity, Store::Nothing, options);
+        Ok(Self { class_names, ..dataset })
     }
 
     /// Without labels: `arr_1`, where there is one, is not looked at.
@@ -153,7 +162,8 @@ impl ImageDataset {
         let label_dim = classes.as_ref().and_then(|c| c.iter().max()).map_or(0, |&most| most as usize + 1);
         let samples = choose(names.len(), options);
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        Self { name, shape, names, classes, label_dim, samples, identity, store }
+        let (class_names, left_out) = (None, None);
+        Self { name, shape, names, classes, class_names, label_dim, left_out, samples, identity, store }
     }
 
     /// The file's or folder's name, without extension.
@@ -188,6 +198,16 @@ impl ImageDataset {
     /// Number of classes: the largest class plus one, 0 without labels.
     pub fn label_dim(&self) -> usize {
         self.label_dim
+    }
+
+    /// What the classes are called, if its labels are used and say so.
+    pub fn class_names(&self) -> Option<&[String]> {
+        self.class_names.as_deref()
+    }
+
+    /// What lies there and is no part of it, in words.
+    pub fn left_out(&self) -> Option<&str> {
+        self.left_out.as_deref()
     }
 
     /// Sorted names of the images (of an array, numbers), before `max_size` and `xflip`.
@@ -243,11 +263,9 @@ impl ImageDataset {
         let Store::RawLatents(files, list) = &self.store else {
             return Err(Error::Unusable(format!("dataset `{}` has no latents", self.name)));
         };
-        let (shape, mut latent) =
-            latents::npy_read(&files.read(list[raw])?).map_err(|problem| files.bad(list[raw], problem))?;
-        same(files, list[raw], shape, self.shape)?;
+        let mut latent = latent(files, list[raw], self.shape)?;
         if flipped {
-            latent.chunks_mut(shape[2]).for_each(<[f32]>::reverse);
+            latent.chunks_mut(self.shape[2]).for_each(<[f32]>::reverse);
         }
         Ok(latent)
     }
@@ -298,8 +316,8 @@ pub(in crate::data) fn is_called(path: &Path, extension: &str) -> bool {
     path.extension().is_some_and(|found| found.eq_ignore_ascii_case(extension))
 }
 
-fn sorted_names(labels: &[(String, u32)]) -> Vec<String> {
-    let mut names: Vec<String> = labels.iter().map(|(name, _)| name.clone()).collect();
+fn sorted_names(labels: &Labels) -> Vec<String> {
+    let mut names: Vec<String> = labels.names().map(str::to_owned).collect();
     names.sort_unstable();
     names
 }

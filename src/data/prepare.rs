@@ -8,8 +8,10 @@ use zip::{CompressionMethod, DateTime, ZipWriter, write::SimpleFileOptions};
 use crate::{
     Error, Result,
     data::{
+        class_order::ClassOrder,
         files::LABELS,
         originals::Originals,
+        pictures::Counted,
         pixels::Pixels,
         transform::{Rules, Shaping, Transform},
     },
@@ -29,6 +31,12 @@ pub struct PrepareOptions {
     pub background: Option<[u8; 3]>,
     /// Take only this many of the source's images.
     pub max_images: Option<usize>,
+    /// Images without a class are an error; without this, classes are kept where all images have one.
+    pub use_labels: bool,
+    /// The order of folders that are classes.
+    pub class_order: ClassOrder,
+    /// Leave out pictures of formats that are not read, and images that do not decode.
+    pub skip_unreadable: bool,
 }
 
 /// What was prepared.
@@ -38,8 +46,12 @@ pub struct Prepared {
     pub images: usize,
     /// Images that the transform left out.
     pub left_out: usize,
-    /// Images without a class. If there is any, no labels are written.
-    pub unlabelled: usize,
+    /// Pictures that could not be read, and were to be skipped; the first with the reason.
+    pub unreadable: Counted,
+    /// What the classes are called, where classes were written and their names are known.
+    pub class_names: Option<Vec<String>>,
+    /// What else was left out or decided, in words.
+    pub remarks: Vec<String>,
     /// `[channels, height, width]`.
     pub shape: [usize; 3],
 }
@@ -49,12 +61,12 @@ const CHUNK: usize = 128;
 /// Chunks that may wait for the writer.
 const AHEAD: usize = 2;
 
-/// Reads a folder, a zip, CIFAR-10's Python archive or MNIST's images, and writes an EDM zip: stored PNGs and
+/// Reads a folder, a zip, CIFAR's archives or MNIST's images, and writes an EDM zip: stored PNGs and
 /// `dataset.json`. The zip appears only when it is complete. `progress` hears how many images of how many are done.
 ///
 /// # Errors
-/// Where the settings do not go together, an image is damaged, or the images do not become equal squares with a side
-/// that is a power of two.
+/// Where the settings do not go together, an image is damaged or has no class where it should, or the images do not become
+/// equal squares with a side that is a power of two.
 pub fn prepare(
     source: &Path,
     destination: &Path,
@@ -63,7 +75,7 @@ pub fn prepare(
 ) -> Result<Prepared> {
     let shaping =
         Shaping::new(options.rules, options.transform, options.resolution)?.over(options.background);
-    let images = Originals::open(source, options.rules)?;
+    let images = Originals::open(source, options)?;
     let count = options.max_images.unwrap_or(usize::MAX).min(images.len());
     let mut output = Output::new(destination, AtomicFile::create(destination)?, &images);
     std::thread::scope(|scope| {
@@ -73,8 +85,8 @@ pub fn prepare(
             for (range, chunk) in receiver {
                 let range: Range<usize> = range;
                 let end = range.end;
-                for (index, image) in range.zip::<Vec<Result<Option<Encoded>>>>(chunk) {
-                    output.add(index, image?)?;
+                for (index, image) in range.zip::<Vec<Result<Encoded>>>(chunk) {
+                    output.add(index, image, options.skip_unreadable)?;
                 }
                 progress(end, count);
             }
@@ -95,21 +107,32 @@ pub fn prepare(
     Ok(prepared)
 }
 
-/// One image ready to be written.
-struct Encoded {
-    shape: [usize; 3],
-    png: Vec<u8>,
+/// What becomes of one image.
+enum Encoded {
+    Written {
+        shape: [usize; 3],
+        png: Vec<u8>,
+    },
+    /// The transform leaves it out.
+    LeftOut,
+    /// It does not decode.
+    Unreadable(Error),
 }
 
 impl Encoded {
-    fn make(images: &Originals, shaping: &Shaping, index: usize) -> Result<Option<Self>> {
-        let shaped = shaping.apply(images.load(index)?).map_err(|problem| images.bad(index, &problem))?;
-        let Some(Pixels { width, height, channels, .. }) = shaped else { return Ok(None) };
+    fn make(images: &Originals, shaping: &Shaping, index: usize) -> Result<Self> {
+        let decoded = match images.load(index) {
+            Ok(decoded) => decoded,
+            Err(error @ Error::BadFile { .. }) => return Ok(Self::Unreadable(error)),
+            Err(error) => return Err(error),
+        };
+        let shaped = shaping.apply(decoded).map_err(|problem| images.bad(index, &problem))?;
+        let Some(Pixels { width, height, channels, .. }) = shaped else { return Ok(Self::LeftOut) };
         let problem = if width != height {
             "but must be square: choose a transform or a square `resolution`"
         } else if width.is_power_of_two() {
             let png = shaped.as_ref().map(Pixels::to_stored_png).unwrap_or_default();
-            return Ok(Some(Self { shape: [channels, height, width], png }));
+            return Ok(Self::Written { shape: [channels, height, width], png });
         } else {
             "but its side must be a power of two: choose a `resolution`"
         };
@@ -122,21 +145,31 @@ struct Output<'a> {
     destination: &'a Path,
     images: &'a Originals,
     zip: ZipWriter<AtomicFile>,
-    labels: Vec<(String, Option<u32>)>,
+    /// Names of the images written, and their numbers in the source.
+    written: Vec<(String, usize)>,
     shape: Option<[usize; 3]>,
     left_out: usize,
+    unreadable: Counted,
 }
 
 impl<'a> Output<'a> {
     fn new(destination: &'a Path, file: AtomicFile, images: &'a Originals) -> Self {
-        let zip = ZipWriter::new(file);
-        Self { destination, images, zip, labels: Vec::new(), shape: None, left_out: 0 }
+        let (zip, unreadable) = (ZipWriter::new(file), images.unread.clone());
+        Self { destination, images, zip, written: Vec::new(), shape: None, left_out: 0, unreadable }
     }
 
-    fn add(&mut self, index: usize, image: Option<Encoded>) -> Result<()> {
-        let Some(Encoded { shape, png }) = image else {
-            self.left_out += 1;
-            return Ok(());
+    fn add(&mut self, index: usize, image: Result<Encoded>, skips: bool) -> Result<()> {
+        let (shape, png) = match image? {
+            Encoded::Written { shape, png } => (shape, png),
+            Encoded::LeftOut => {
+                self.left_out += 1;
+                return Ok(());
+            }
+            Encoded::Unreadable(error) if skips => {
+                self.unreadable.add(&error.to_string());
+                return Ok(());
+            }
+            Encoded::Unreadable(error) => return Err(error),
         };
         let first = *self.shape.get_or_insert(shape);
         if shape != first {
@@ -151,7 +184,7 @@ impl<'a> Output<'a> {
         let digits = format!("{index:08}");
         let name = format!("{}/img{digits}.png", &digits[..5]);
         self.write(&name, &png)?;
-        self.labels.push((name, self.images.class(index)));
+        self.written.push((name, index));
         Ok(())
     }
 
@@ -166,17 +199,28 @@ impl<'a> Output<'a> {
 
     fn finish(mut self) -> Result<(Prepared, AtomicFile)> {
         let Some(shape) = self.shape else {
-            return Err(Error::Unusable(format!(
-                "the transform leaves out all {} images: they are smaller than the `resolution`",
-                self.left_out
-            )));
+            let problem = match (self.left_out, &self.unreadable) {
+                (0, Counted { count, first }) => format!("none of the {count} images can be read: {first}"),
+                (small, _) => format!(
+                    "the transform leaves out all {small} images: they are smaller than the `resolution`"
+                ),
+            };
+            return Err(Error::Unusable(problem));
         };
-        let labels = std::mem::take(&mut self.labels);
-        let unlabelled = labels.iter().filter(|(_, class)| class.is_none()).count();
-        let list = (unlabelled == 0).then_some(&labels);
-        let json = serde_json::json!({ "labels": list });
+        let written = std::mem::take(&mut self.written);
+        let classes = self.images.classes.as_ref();
+        let labels: Option<Vec<(&str, u32)>> = classes
+            .map(|classes| written.iter().map(|(name, index)| (name.as_str(), classes[*index])).collect());
+        let mut json = serde_json::json!({ "labels": labels });
+        // EDM's tools read `labels` alone.
+        let class_names = self.images.class_names.clone().filter(|_| labels.is_some());
+        if let Some(names) = &class_names {
+            json["class_names"] = names.as_slice().into();
+        }
         self.write(LABELS, json.to_string().as_bytes())?;
         let file = self.zip.finish().map_err(|e| Error::io("write", self.destination)(e.into()))?;
-        Ok((Prepared { images: labels.len(), left_out: self.left_out, unlabelled, shape }, file))
+        let (images, left_out, unreadable) = (written.len(), self.left_out, self.unreadable);
+        let remarks = self.images.remarks.clone();
+        Ok((Prepared { images, left_out, unreadable, class_names, remarks, shape }, file))
     }
 }

@@ -85,7 +85,7 @@ impl FileBytes {
     ///
     /// # Errors
     /// `Io`.
-    pub(super) fn starts_with(&self, head: &[u8]) -> Result<bool> {
+    pub(crate) fn starts_with(&self, head: &[u8]) -> Result<bool> {
         Ok(self.read(Span { start: 0, len: self.len.min(head.len() as u64) })? == head)
     }
 

@@ -45,6 +45,9 @@ pub struct DatasetArtifact {
     pub channels: u32,
     /// Number of classes; 0 without labels.
     pub label_dim: u32,
+    /// What the classes are called, by their numbers, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class_names: Option<Vec<String>>,
     /// Whether flipped copies double the set.
     pub xflip: bool,
     /// At most so many images, a random subset.

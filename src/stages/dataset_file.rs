@@ -46,6 +46,7 @@ pub(super) fn describe(dataset: &ImageDataset, path: PathBuf, options: &DatasetO
         resolution: height as u32,
         channels: channels as u32,
         label_dim: dataset.label_dim() as u32,
+        class_names: dataset.class_names().map(<[String]>::to_vec),
         xflip: options.xflip,
         max_images: options.max_size.map(|most| most as u64),
         identity: dataset.identity(),

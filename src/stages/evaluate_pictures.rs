@@ -113,6 +113,9 @@ pub(super) fn run(
     }
     let mut scoring = Scoring::new(&stage.metrics, real_images, context)?;
     let mut progress = Progress::new(context.name.as_str(), "images", 0, count as u64);
+    if let Some(left_out) = pictures.left_out() {
+        progress.say(&format!("  {}: {left_out}", context.name));
+    }
     if found > count {
         progress.say(&format!("  {}: measures the first {count} of {found} pictures", context.name));
     }

@@ -19,7 +19,8 @@ use super::{
 use crate::{
     Error, Result,
     data::{
-        DatasetKind, DatasetOptions, ImageDataset, PrepareOptions, Rules, Transform, missing_labels, prepare,
+        ClassOrder, DatasetKind, DatasetOptions, ImageDataset, PrepareOptions, Prepared, Rules, Transform,
+        class_list, counts_otherwise, missing_labels, prepare,
     },
     location::Location,
 };
@@ -38,7 +39,7 @@ pub struct PrepareDataset {
 pub enum DatasetSource {
     /// A zip or a folder that EDM's dataset tool, or `convert`, has made.
     Edm(EdmSource),
-    /// Images to convert: a folder, a zip, or CIFAR-10's Python archive.
+    /// Images to convert: a folder, a zip, CIFAR's archives or MNIST's files.
     Convert(ConvertSource),
     /// Images in one array, without classes: a reference batch or a batch of samples of ADM's.
     Npz(NpzSource),
@@ -72,7 +73,8 @@ pub struct EdmSource {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConvertSource {
-    /// A folder of images, a zip of images, or `cifar-10-python.tar.gz`; a URL is downloaded.
+    /// A folder of images, a zip of images, CIFAR-10's or CIFAR-100's archive (`cifar-10-python.tar.gz`), or MNIST's
+    /// `images-idx3-ubyte`; a URL is downloaded.
     pub path: Location,
     /// Whose rules of order and colour hold, EDM's or EDM2's.
     #[serde(default)]
@@ -92,9 +94,16 @@ pub struct ConvertSource {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub max_images: Option<u64>,
-    /// Whether classes are kept: from a `dataset.json`, else from the names of the top folders.
+    /// Whether classes are kept: from a `dataset.json`, else from the names of the top folders. Of CIFAR-100, the fine ones.
     #[serde(default)]
     pub use_labels: bool,
+    /// In which order the names of folders become classes 0, 1, 2, ...
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub class_order: ClassOrder,
+    /// Leaves out, with a warning, pictures of formats that are not read and images that do not decode. Default: they are
+    /// errors.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub skip_unreadable: bool,
     /// Adds a mirrored copy of every image.
     #[serde(default)]
     pub xflip: bool,
@@ -173,6 +182,9 @@ impl ConvertSource {
             resolution: self.resolution.map(|side| [side as usize; 2]),
             background: self.background,
             max_images: self.max_images.map(|most| most as usize),
+            use_labels: self.use_labels,
+            class_order: self.class_order,
+            skip_unreadable: self.skip_unreadable,
         };
         let progress = Mutex::new(Progress::new(context.name.as_str(), "images", 0, 0));
         let prepared = prepare(&source, &destination, &options, &|done, of| {
@@ -184,20 +196,34 @@ impl ConvertSource {
         if let Ok(progress) = progress.into_inner() {
             progress.finish();
         }
-        if prepared.left_out > 0 {
-            tracing::info!("{}: the transform leaves out {} images", context.name, prepared.left_out);
-        }
-        if self.use_labels && prepared.unlabelled > 0 {
-            let looked =
-                "classes are those of a `dataset.json` at its top, else the names of two or more top folders";
-            let problem = format!(
-                "{} of {} images have no class ({looked}): add them, or leave `use_labels` out",
-                prepared.unlabelled, prepared.images
-            );
-            return Err(Error::bad_file(source, "source of labelled images", problem));
-        }
+        self.report(context, &prepared);
         Ok(destination)
     }
+
+    /// Says what was left out, and which class is what.
+    fn report(&self, context: &Context<'_>, prepared: &Prepared) {
+        let Prepared { images, left_out, unreadable, class_names, remarks, .. } = prepared;
+        let stage = &context.name;
+        if *left_out > 0 {
+            tracing::info!("{stage}: the transform leaves out {left_out} images");
+        }
+        if unreadable.count > 0 {
+            let (count, first) = (unreadable.count, &unreadable.first);
+            tracing::warn!("{stage}: {count} pictures are skipped, {images} are kept; the first: {first}");
+        }
+        for remark in remarks {
+            tracing::info!("{stage}: {remark}");
+        }
+        if let Some(names) = class_names.as_ref().filter(|_| self.use_labels) {
+            let by_text = counts_otherwise(names) && self.class_order == ClassOrder::Text;
+            let hint = if by_text { "; `class_order: natural` counts 2 before 10" } else { "" };
+            tracing::info!("{stage}: {}{hint}", class_list(names));
+        }
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Verb for PrepareDataset {
@@ -211,9 +237,8 @@ impl Stage for PrepareDataset {
     }
 
     fn check(&self) -> Vec<Objection> {
-        let DatasetSource::Convert(ConvertSource { rules, transform, resolution, .. }) = &self.source else {
-            return Vec::new();
-        };
+        let DatasetSource::Convert(source) = &self.source else { return Vec::new() };
+        let ConvertSource { rules, transform, resolution, class_order, use_labels, .. } = source;
         let mut objections = Vec::new();
         if let Some(side) = *resolution
             && !side.is_power_of_two()
@@ -231,6 +256,11 @@ impl Stage for PrepareDataset {
             let problem = "`center_crop_dhariwal` is a crop of EDM2's tool";
             objections.push(Objection::new("source/convert/transform", problem).help("add `rules: edm2`"));
         }
+        if *class_order != ClassOrder::default() && !use_labels {
+            let problem = "`class_order` orders classes, which `use_labels` does not ask for";
+            objections
+                .push(Objection::new("source/convert/class_order", problem).help("add `use_labels: true`"));
+        }
         objections
     }
 
@@ -242,7 +272,7 @@ impl Stage for PrepareDataset {
             world.locate(&source.path).filter(|_| absent).and_then(|path| missing_labels(&path).ok());
         let objection = |problem: String| {
             Objection::new("source/edm/use_labels", format!("`use_labels` is true, but {problem}"))
-                .help("write `use_labels: false`, or add the classes")
+                .help("write `use_labels: false`, or add the classes; `convert` takes the names of two or more top folders")
         };
         problem.map(objection).into_iter().collect()
     }
@@ -279,6 +309,10 @@ impl Stage for PrepareDataset {
             let problem = missing_labels(&path)?;
             let advice = "write `use_labels: false`, or add the classes";
             return Err(Error::bad_file(&path, "dataset with labels", format!("{problem}; {advice}")));
+        }
+        if let DatasetSource::Edm(_) | DatasetSource::Labels(_) = self.source {
+            let remarks = [dataset.left_out().map(str::to_owned), dataset.class_names().map(class_list)];
+            remarks.iter().flatten().for_each(|remark| tracing::info!("{}: {remark}", context.name));
         }
         if !dataset.is_empty() && dataset.kind() == DatasetKind::Images {
             picture::write_set(&context.dir.join(REALS), &dataset, dataset.len())?;
