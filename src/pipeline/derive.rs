@@ -9,7 +9,7 @@ use super::{
     mistake::Mistake,
     origin::{Origin, Taken},
     overlay::{self, Setting},
-    parse::{duplicates, read_rest},
+    parse::{read_rest, slips},
     schema::{DERIVED_SCHEMA, PIPELINE_SCHEMA},
     source::{Form, Source},
     spec::Derived,
@@ -23,7 +23,7 @@ use crate::suggestion::Adviser;
 /// # Errors
 /// All mistakes, where these leave nothing that could be judged as a pipeline.
 pub(super) fn derive(document: Document, source: &Source) -> Result<(Document, Vec<Mistake>), Vec<Mistake>> {
-    let mut mistakes: Vec<Mistake> = duplicates(&document).collect();
+    let mut mistakes: Vec<Mistake> = slips(&document).collect();
     let violations = violations(&document, &DERIVED_SCHEMA);
     let derived: Option<Derived> = read_rest(&document, &violations, &["base", "remove", "set"]);
     mistakes.extend(violations.into_iter().map(|(at, mistake)| match at.as_str() {

@@ -1,19 +1,15 @@
 //! `Document`: a YAML file as a tree of values, each of which knows its place in the file.
 
-use std::{
-    borrow::Cow,
-    collections::{HashMap, hash_map::Entry},
-    sync::Arc,
-};
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use indexmap::IndexSet;
-use serde::Deserialize;
-use serde_json::{Map, Value};
-use serde_saphyr::Spanned;
+use serde_json::Value;
 
 use super::{
-    node::{self, Node, SyntaxError},
+    node::{self, SyntaxError},
+    number,
     origin::Origin,
+    reader::{Reader, Slip, Spans},
     text::{Span, Text},
 };
 
@@ -34,24 +30,18 @@ pub(super) struct Document {
     origins: Vec<(String, Origin)>,
     /// The last origin of every pointer.
     last_origins: HashMap<String, usize>,
-    /// Keys that stand twice in one mapping, and where the first one is.
-    pub(super) duplicates: Vec<(Span, String, Span)>,
-}
-
-/// Where a key and its value are, and what is in the value.
-#[derive(Debug)]
-struct Spans {
-    key: Option<Span>,
-    value: Span,
-    inside: HashMap<String, Spans>,
+    /// What is wrong with how it is written: keys that stand twice in one mapping, merges of what is no mapping.
+    pub(super) slips: Vec<Slip>,
 }
 
 impl Document {
-    /// Reads YAML. Keys that stand twice are noted; the first one counts.
+    /// Reads YAML. Keys that stand twice are noted; the first one counts. A number that cannot be kept as it is written is
+    /// the text that stands there.
     pub(super) fn read(name: &str, text: Arc<Text>) -> Result<Self, SyntaxError> {
-        let root: Spanned<Node> = node::read(&text)?;
-        let mut duplicates = Vec::new();
-        let (value, places) = place(root, None, &mut duplicates);
+        let root = node::read(&text)?;
+        let mut reader = Reader { text: &text, slips: Vec::new() };
+        let (value, places) = reader.place(root, None);
+        let slips = reader.slips;
         let (origins, last_origins) = (Vec::new(), HashMap::new());
         Ok(Self {
             name: name.to_owned(),
@@ -60,13 +50,16 @@ impl Document {
             places: Arc::new(places),
             origins,
             last_origins,
-            duplicates,
+            slips,
         })
     }
 
-    /// The same text as a type.
-    pub(super) fn typed<T: for<'de> Deserialize<'de>>(&self) -> Result<T, SyntaxError> {
-        node::read(&self.text)
+    /// A word or number as it is written, in one line of the file itself; nothing for others.
+    pub(super) fn written(&self, pointer: &str) -> Option<String> {
+        match self.nearest(pointer) {
+            (place, true) if self.origin(pointer).is_none() => number::written(&self.text, place.value),
+            _ => None,
+        }
     }
 
     /// Whether values were set from outside, so that the text no longer says all.
@@ -126,49 +119,6 @@ impl Document {
     }
 }
 
-/// A value, and where it and everything in it is.
-fn place(
-    node: Spanned<Node>,
-    key: Option<Span>,
-    duplicates: &mut Vec<(Span, String, Span)>,
-) -> (Value, Spans) {
-    let mut inside = HashMap::new();
-    let value = match node.value {
-        Node::Null => Value::Null,
-        Node::Bool(value) => Value::Bool(value),
-        Node::Number(number) => Value::Number(number),
-        Node::Text(text) => Value::String(text),
-        Node::List(items) => {
-            let mut list = Vec::with_capacity(items.len());
-            for (i, item) in items.into_iter().enumerate() {
-                let (value, place) = place(item, None, duplicates);
-                list.push(value);
-                inside.insert(i.to_string(), place);
-            }
-            Value::Array(list)
-        }
-        Node::Map(entries) => {
-            let mut map = Map::new();
-            for (key, value) in entries {
-                let at = node::span(key.referenced);
-                match inside.entry(key.value) {
-                    Entry::Occupied(first) => {
-                        let first_at = first.get().key.unwrap_or(Span::START);
-                        duplicates.push((at, first.key().clone(), first_at));
-                    }
-                    Entry::Vacant(entry) => {
-                        let (value, place) = place(value, Some(at), duplicates);
-                        map.insert(entry.key().clone(), value);
-                        entry.insert(place);
-                    }
-                }
-            }
-            Value::Object(map)
-        }
-    };
-    (value, Spans { key, value: node::span(node.referenced), inside })
-}
-
 /// The part of a pointer that leads to a stage: `/stages/sid` of `/stages/sid/distill/lr`.
 pub(super) fn stage_of(pointer: &str) -> &str {
     pointer.match_indices('/').nth(2).map_or(pointer, |(end, _)| &pointer[..end])
@@ -212,14 +162,6 @@ mod tests {
         assert_eq!(document.value_span("/b/d/e"), Span { line: 4, column: 11, length: 4 });
         assert_eq!(document.key_span("/b/d/absent/deep").line, 4);
         assert_eq!(document.value_span("/b/c/9"), Span { line: 3, column: 3, length: 1 });
-    }
-
-    #[test]
-    fn a_key_that_stands_twice_is_noted() {
-        let document = document("t.yaml", "a: 1\nb: 2\na: 3\n");
-        let (at, key, first) = &document.duplicates[0];
-        assert_eq!((at.line, key.as_str(), first.line), (3, "a", 1));
-        assert_eq!(document.value["a"], 1);
     }
 
     #[test]

@@ -8,10 +8,16 @@ use serde::{
 };
 use serde_json::Number;
 use serde_saphyr::{
-    Error, Location, Options, Spanned, budget::BudgetBreach as Breach, options::DuplicateKeyPolicy,
+    Error, Location, Options, Spanned,
+    budget::BudgetBreach as Breach,
+    options::{DuplicateKeyPolicy, MergeKeyPolicy, NonFiniteFloatPolicy},
 };
 
-use super::text::{Span, Text};
+use super::{
+    number::is_invisible,
+    text::{Span, Text},
+    yaml_words::in_words,
+};
 
 /// Nesting deeper than any pipeline; the parser's stack is ours.
 const MAX_DEPTH: usize = 64;
@@ -26,6 +32,8 @@ pub(super) enum Node {
     Null,
     Bool(bool),
     Number(Number),
+    /// What is no finite number.
+    Endless,
     Text(String),
     List(Vec<Spanned<Node>>),
     Map(Vec<(Spanned<String>, Spanned<Node>)>),
@@ -39,15 +47,19 @@ pub(super) struct SyntaxError {
     pub(super) help: Option<&'static str>,
 }
 
-/// Reads YAML as a type: `Spanned<Node>` first, and what the same text means later.
-pub(super) fn read<T: for<'de> Deserialize<'de>>(text: &Text) -> Result<T, SyntaxError> {
+/// Reads YAML. Merges (`<<`) are keys as others are, still.
+pub(super) fn read(text: &Text) -> Result<Spanned<Node>, SyntaxError> {
     serde_saphyr::from_str_with_options(text.as_str(), options()).map_err(|error| syntax_error(&error, text))
 }
 
 fn options() -> Options {
     serde_saphyr::options! {
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
+        merge_keys: MergeKeyPolicy::AsOrdinary,
         strict_booleans: true,
+        leading_zero_numbers_as_strings: true,
+        underscored_numbers_as_strings: true,
+        non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
         budget: serde_saphyr::budget! { max_nodes: MAX_VALUES, max_events: 2 * MAX_VALUES },
     }
 }
@@ -72,20 +84,38 @@ fn syntax_error(error: &Error, text: &Text) -> SyntaxError {
         let problem = "a tab indents this line".to_owned();
         return SyntaxError { span, problem, help: Some("indent with spaces: YAML takes no tabs there") };
     }
-    let problem = match error {
-        Error::Budget { breach, .. } => too_much(breach).to_owned(),
-        Error::MultipleDocuments { .. } => "a second document begins here: a file holds one".to_owned(),
-        _ if first.contains("null into string") => "a key is empty".to_owned(),
-        // The message repeats the position at its end or start; the caret says it better.
-        _ => {
-            let problem = first.split(" at line ").next().unwrap_or(first);
-            let (before, last) = problem.rsplit_once(": ").unwrap_or(("", problem));
-            // Some end with the character that they are about.
-            let whole = last.starts_with(['`', '\'']) && !before.contains("line");
-            if whole { problem } else { last }.trim().to_owned()
+    if let Some(found) = strange(text, span.line) {
+        return found;
+    }
+    let (problem, help) = match error {
+        Error::Budget { breach, .. } => (too_much(breach).to_owned(), None),
+        Error::MultipleDocuments { .. } => {
+            ("a second document begins here: a file holds one".to_owned(), None)
         }
+        _ => in_words(first),
     };
-    SyntaxError { span, problem, help: None }
+    SyntaxError { span, problem, help }
+}
+
+/// A character that only looks like one that YAML knows, in the line that cannot be read, or before another one above it.
+fn strange(text: &Text, line: usize) -> Option<SyntaxError> {
+    let of_line = |number: usize, is_all: bool| {
+        let line = text.line(number)?;
+        let mut looked_at = line.chars().enumerate().take_while(|(_, c)| is_all || c.is_whitespace());
+        let (at, found) = looked_at.find(|(_, c)| is_invisible(*c) || *c == '\u{ff1a}')?;
+        let span = Span { line: number, column: at + 1, length: 1 };
+        let number = u32::from(found);
+        let (problem, help) = match found {
+            '\u{ff1a}' => {
+                ("this is another character than `:`".to_owned(), "write `:`, with a blank behind it")
+            }
+            _ => {
+                (format!("an invisible character, U+{number:04X}, stands here"), "write a blank, or nothing")
+            }
+        };
+        Some(SyntaxError { span, problem, help: Some(help) })
+    };
+    of_line(line, true).or_else(|| (1..line).rev().find_map(|above| of_line(above, false)))
 }
 
 /// The tab that is to blame. A value that a tab continues is said to be wrong where the value begins.
@@ -146,16 +176,16 @@ impl<'de> Visitor<'de> for NodeVisitor {
         Ok(Node::Number(value.into()))
     }
 
-    fn visit_i128<E: serde::de::Error>(self, value: i128) -> Result<Node, E> {
-        Err(E::custom(format!("{value} is too large a number")))
+    fn visit_i128<E>(self, value: i128) -> Result<Node, E> {
+        Ok(Node::Number(Number::from_f64(value as f64).expect("finite")))
     }
 
-    fn visit_u128<E: serde::de::Error>(self, value: u128) -> Result<Node, E> {
-        Err(E::custom(format!("{value} is too large a number")))
+    fn visit_u128<E>(self, value: u128) -> Result<Node, E> {
+        Ok(Node::Number(Number::from_f64(value as f64).expect("finite")))
     }
 
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Node, E> {
-        Number::from_f64(value).map(Node::Number).ok_or_else(|| E::custom("a number has to be finite"))
+    fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
+        Ok(Number::from_f64(value).map_or(Node::Endless, Node::Number))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Node, E> {

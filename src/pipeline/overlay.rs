@@ -41,6 +41,9 @@ impl Setting {
         }
         let value = Arc::new(Text::new(value.to_owned()));
         let document = Document::read("", value).map_err(|error| usage(error.problem))?;
+        if let Some(slip) = document.slips.first() {
+            return Err(usage(slip.problem.clone()));
+        }
         let origin = Origin::Typed(format!("`--set {text}`"));
         Ok(Self { path: path.to_owned(), value: document.value, origin })
     }

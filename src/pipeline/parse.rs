@@ -15,12 +15,10 @@ use super::{
     document::{Document, escape, stage_of, unescape},
     meaning::Stages,
     mistake::Mistake,
-    node::SyntaxError,
     repair::{Filling, Repair},
     schema::PIPELINE_SCHEMA,
     schema_walk::schema_at,
     spec::{Pipeline, complete},
-    text::Span,
     violations::violations,
 };
 use crate::{stage_name::StageName, stages::StageSpec};
@@ -28,11 +26,11 @@ use crate::{stage_name::StageName, stages::StageSpec};
 /// More wrong values than anybody mends at once.
 const MAX_REPAIRED: usize = 1000;
 
-/// Keys that stand twice.
-pub(super) fn duplicates(document: &Document) -> impl Iterator<Item = Mistake> {
-    document.duplicates.iter().map(|(span, key, first)| {
-        Mistake::in_text(&document.name, &document.text, *span, format!("`{key}` stands twice"))
-            .help(Some(format!("the first is in line {}", first.line)))
+/// What is wrong with how a document is written.
+pub(super) fn slips(document: &Document) -> impl Iterator<Item = Mistake> {
+    document.slips.iter().map(|slip| {
+        Mistake::in_text(&document.name, &document.text, slip.span, slip.problem.clone())
+            .help(Some(slip.help.clone()))
     })
 }
 
@@ -57,7 +55,7 @@ pub(super) fn judge_with(
     mut mistakes: Vec<Mistake>,
     baselines: &Baselines<'_>,
 ) -> Result<Pipeline, Vec<Mistake>> {
-    mistakes.extend(duplicates(document));
+    mistakes.extend(slips(document));
     let violations = violations(document, &PIPELINE_SCHEMA);
     let stages = document.value.get("stages").and_then(Value::as_object);
     let first_key = |stage: &Value| stage.as_object().and_then(|map| map.keys().next()).cloned();
@@ -162,7 +160,7 @@ where
     serde_json::from_value(value).ok()
 }
 
-/// The pipeline as it is typed: from the text itself where the text says all, so that an error has its place.
+/// The pipeline as it is typed.
 ///
 /// # Errors
 /// `mistakes`, if there are any; else what keeps it from being read.
@@ -170,17 +168,9 @@ fn typed(document: &Document, mut mistakes: Vec<Mistake>) -> Result<Pipeline, Ve
     if !mistakes.is_empty() {
         return Err(mistakes);
     }
-    let read = if document.is_overlaid() {
-        serde_json::from_value(document.value.clone()).map_err(|e| SyntaxError {
-            span: Span::START,
-            problem: e.to_string(),
-            help: None,
-        })
-    } else {
-        document.typed()
-    };
-    read.map_err(|error| {
-        mistakes.push(Mistake::in_text(&document.name, &document.text, error.span, error.problem));
+    serde_json::from_value(document.value.clone()).map_err(|error| {
+        // What the schema allows can be read; if not, it is still said.
+        mistakes.push(Mistake::at_key(document, "", error.to_string()));
         mistakes
     })
 }

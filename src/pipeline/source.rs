@@ -2,6 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
+    str::Utf8Error,
     sync::Arc,
 };
 
@@ -66,7 +67,8 @@ impl Source {
             }
             Unread::Io(error) => usage(error.to_string()),
         })?;
-        let text = String::from_utf8(bytes).map_err(|_| usage("it is not UTF-8 text".to_owned()))?;
+        let text = String::from_utf8(bytes)
+            .map_err(|error| usage(encoding(error.as_bytes(), &error.utf8_error())))?;
         Ok(Self { path: path.to_path_buf(), text, search: search_folders(path) })
     }
 
@@ -158,6 +160,15 @@ impl Source {
             vec![Mistake::in_text(&name, &text, error.span, problem).help(error.help)]
         })
     }
+}
+
+/// Why bytes are no text.
+fn encoding(bytes: &[u8], error: &Utf8Error) -> String {
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return "it is UTF-16 and not UTF-8 text: save it as UTF-8".to_owned();
+    }
+    let line = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+    format!("it is not UTF-8 text: line {line} has other bytes")
 }
 
 /// The three forms of a file, which its keys tell apart.

@@ -12,7 +12,7 @@ use super::{
     mistake::Mistake,
     origin::{Origin, Taken},
     overlay::{self, Setting},
-    parse::{self, duplicates, read_rest},
+    parse::{self, read_rest, slips},
     schema::{PIPELINE_SCHEMA, SWEEP_SCHEMA},
     source::{Form, Judged, Parsed, Source},
     spec::Pipeline,
@@ -76,7 +76,7 @@ impl Point {
 /// # Errors
 /// What is wrong with its own values, its axes, its paths, its base, and each of its points.
 pub(super) fn judge(mut document: Document, source: &Source, settings: &[Setting]) -> Judged {
-    let mut mistakes: Vec<Mistake> = duplicates(&document).collect();
+    let mut mistakes: Vec<Mistake> = slips(&document).collect();
     let (own, settings): (Vec<Setting>, Vec<Setting>) = settings.iter().cloned().partition(is_own);
     mistakes.extend(overlay::apply(&mut document, &own, &SWEEP_SCHEMA.schema));
     let violations = violations(&document, &SWEEP_SCHEMA);
@@ -219,7 +219,7 @@ mod tests {
         let text = r#"{ "base": "a.yaml", "set": { "seed": 1 }, "axes": {
             "a": { "paths": ["x", "y"], "values": [1, 2, 3] }, "b": { "paths": ["z"], "values": [true, false] } } }"#;
         let document = document("s.yaml", text);
-        let sweep: Sweep = document.typed().unwrap();
+        let sweep: Sweep = serde_json::from_value(document.value.clone()).unwrap();
         let points: Vec<_> = combinations(&Arc::new(document), &sweep, &[], 6).collect();
         assert_eq!(points.len(), 6);
         assert_eq!(points[1].at, [("a".to_owned(), 1.into()), ("b".to_owned(), false.into())]);

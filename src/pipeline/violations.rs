@@ -1,6 +1,6 @@
 //! What a document has against the schema, in our own sentences and at the place in the file.
 
-use std::fmt::Write as _;
+use std::{collections::HashSet, fmt::Write as _};
 
 use jsonschema::{ValidationError, error::ValidationErrorKind as Kind};
 use serde_json::Value;
@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{
     document::{Document, escape, unescape},
     mistake::Mistake,
+    number,
     schema::Compiled,
     schema_walk::{expected, inside, resolve, schema_at},
 };
@@ -19,10 +20,12 @@ use crate::{
 /// Everything that the schema has against a document: pointers to the values, and the mistakes.
 pub(super) fn violations(document: &Document, compiled: &Compiled) -> Vec<(String, Mistake)> {
     let adviser = Adviser::default();
-    let mut judge = Judge { document, compiled, schema: &compiled.schema, adviser, found: Vec::new() };
+    let (found, ranged) = (Vec::new(), HashSet::new());
+    let mut judge = Judge { document, compiled, schema: &compiled.schema, adviser, found, ranged };
     for error in compiled.validator.iter_errors(&document.value) {
         judge.judge("", &error);
     }
+    judge.ranged = judge.found.iter().map(|(pointer, _)| pointer.clone()).collect();
     judge.fractions(&document.value, resolve(&compiled.schema, &compiled.schema), &mut String::new());
     judge.found
 }
@@ -33,6 +36,8 @@ struct Judge<'a> {
     adviser: Adviser,
     schema: &'a Value,
     found: Vec<(String, Mistake)>,
+    /// Values of which something is said.
+    ranged: HashSet<String>,
 }
 
 impl Judge<'_> {
@@ -64,7 +69,7 @@ impl Judge<'_> {
             Kind::Type { .. } => self.wrong_type(&pointer, value, &name),
             Kind::Enum { options } => {
                 let help = self.other_than(&pointer, value.as_str().unwrap_or_default(), options);
-                self.at_value(&pointer, format!("{name} cannot be {}", shown(value)), help);
+                self.at_value(&pointer, format!("{name} cannot be {}", self.shown(&pointer, value)), help);
             }
             Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
                 // The branch that is meant is the one of the value's own type; the others' objections are noise.
@@ -116,7 +121,11 @@ impl Judge<'_> {
                 self.at_value(&pointer, format!("{name} is empty"), self.meaning(&pointer));
             }
             Kind::Pattern { .. } => {
-                self.at_value(&pointer, format!("{name} cannot be {}", shown(value)), self.meaning(&pointer));
+                self.at_value(
+                    &pointer,
+                    format!("{name} cannot be {}", self.shown(&pointer, value)),
+                    self.meaning(&pointer),
+                );
             }
             _ => self.at_value(&pointer, format!("{name}: {error}"), None),
         }
@@ -194,6 +203,7 @@ impl Judge<'_> {
     fn wrong_type(&mut self, pointer: &str, value: &Value, name: &str) {
         let schema = self.at(pointer);
         let choices = self.choices(pointer);
+        let (wanted, shown) = (expected(schema, self.schema), self.shown(pointer, value));
         let help = match value {
             Value::String(word) if choices.contains(word) => Some(format!("write `{word}: {{}}`")),
             Value::Null if !choices.is_empty() => {
@@ -202,16 +212,9 @@ impl Judge<'_> {
                 let defaults = if defaults { "write `{}` for the defaults; " } else { "" };
                 Some(format!("{defaults}known here: {}", listed(&choices)))
             }
-            Value::String(word) if word.parse::<f64>().is_ok() => {
-                Some("write the number without quotes".to_owned())
-            }
-            _ => None,
+            value => instead(value, &wanted, &shown),
         };
-        self.at_value(
-            pointer,
-            format!("{name} has to be {}, not {}", expected(schema, self.schema), shown(value)),
-            help,
-        );
+        self.at_value(pointer, format!("{name} has to be {wanted}, not {shown}"), help);
     }
 
     /// A schema takes `64.0` for a whole number, but no count is written so.
@@ -235,18 +238,39 @@ impl Judge<'_> {
         if value.is_f64() && expected(schema, root) == "a whole number" {
             let number = value.as_f64().unwrap_or_default();
             let whole = number.fract() == 0.0 && number.abs() < 9e15;
-            let message = format!("{} has to be a whole number, not {}", said(pointer), shown(value));
-            self.at_value(pointer, message, whole.then(|| format!("write `{number:.0}`")));
+            // The range speaks of those that are beyond it.
+            if self.ranged.contains(pointer.as_str()) {
+                return;
+            }
+            let message =
+                format!("{} has to be a whole number, not {}", said(pointer), self.shown(pointer, value));
+            self.at_value(pointer, message, whole.then(|| format!("write `{:.0}`", number + 0.0)));
         }
     }
 
     fn out_of_range(&mut self, pointer: &str, value: &Value, name: &str, limit: &str) {
-        self.at_value(pointer, format!("{name} has to be {limit}, not {}", shown(value)), None);
+        let message = format!("{name} has to be {limit}, not {}", self.shown(pointer, value));
+        self.at_value(pointer, message, None);
     }
 
     fn counted(&mut self, pointer: &str, value: &Value, name: &str, limit: &str) {
         let count = value.as_array().map_or(0, Vec::len);
         self.at_value(pointer, format!("{name} needs {limit} entries, not {count}"), self.meaning(pointer));
+    }
+
+    /// A value as a sentence mentions it: a word or a number as it is written.
+    fn shown(&self, pointer: &str, value: &Value) -> String {
+        let is_short = |written: &String| written.chars().count() <= 40;
+        let written =
+            || self.document.written(pointer).filter(is_short).map(|written| format!("`{written}`"));
+        match value {
+            Value::Number(_) | Value::Bool(_) => written().unwrap_or_else(|| shown(value)),
+            // Quotation marks tell text from what it looks like.
+            Value::String(text) if text.parse::<f64>().is_ok() || text.parse::<bool>().is_ok() => {
+                written().unwrap_or_else(|| shown(value))
+            }
+            _ => shown(value),
+        }
     }
 
     /// The description of what is at `pointer`.
@@ -270,7 +294,27 @@ impl Judge<'_> {
     }
 }
 
-/// A value as a sentence mentions it.
+/// What to write instead of a value of another type than what is `wanted`; `shown` is how it is written.
+fn instead(value: &Value, wanted: &str, shown: &str) -> Option<String> {
+    match value {
+        Value::Number(_) | Value::Bool(_) if wanted == "text" => {
+            Some(format!("write `\"{}\"`: in quotation marks it is text", shown.trim_matches('`')))
+        }
+        Value::String(word) if wanted.contains("`true`") => {
+            let word = word.to_ascii_lowercase();
+            match word.as_str() {
+                "yes" | "on" | "y" => Some("write `true`".to_owned()),
+                "no" | "off" | "n" => Some("write `false`".to_owned()),
+                "true" | "false" => Some(format!("write `{word}`, without quotes")),
+                _ => None,
+            }
+        }
+        Value::String(text) if wanted.contains("number") => number::instead(text),
+        _ => None,
+    }
+}
+
+/// A value as a sentence mentions it, where it is not shown as it is written.
 fn shown(value: &Value) -> String {
     match value {
         Value::Null => "empty".to_owned(),
