@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// one by one (`nimg: u64`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
-pub struct Kimg(#[schemars(range(min = 0.0))] pub f64);
+pub struct Kimg(#[schemars(range(min = 0.0, max = 1000000000.0))] pub f64);
 
 impl Kimg {
     /// The count in images, rounded to the nearest.

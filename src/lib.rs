@@ -32,6 +32,7 @@ pub mod location;
 pub mod metrics;
 pub mod nn;
 pub mod pipeline;
+pub mod pipeline_name;
 pub mod process;
 pub mod ranks;
 pub mod report;

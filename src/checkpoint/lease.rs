@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use super::atomic;
 use crate::{
     Error, Result,
-    formats::regular_file,
+    formats::{open_own, regular_file},
     process::{Process, host},
 };
 
@@ -95,7 +95,7 @@ impl Lease {
             atomic::write(path, &holder.text(0))?;
         }
         thread::sleep(SETTLE);
-        let file = File::options().read(true).write(true).open(path);
+        let file = open_own(File::options().read(true).write(true), path);
         match (holder.owns(path), file) {
             (true, Ok(file)) => Self::hold(path, holder, file).map(Asked::Held),
             _ => Ok(Asked::Busy(other)),

@@ -12,7 +12,7 @@ use super::{
     points::PointArgs,
     run, schema,
     spread::{self, Format, word},
-    verify,
+    threads, verify,
 };
 use crate::{BURN_VERSION, Error, Result, pipeline::Setting, ranks::Place, terminal};
 
@@ -263,6 +263,7 @@ pub fn main() -> ExitCode {
     let is_first =
         !cli.verb.is_run() || Place::given().is_ok_and(|place| place.is_none_or(|place| place.rank == 0));
     log::start(cli.log, is_first);
+    threads::start();
     let json = cli.verb.wants_json();
     match dispatch(cli.verb) {
         Ok(code) => ExitCode::from(code),
@@ -299,8 +300,32 @@ fn fields(value: &Value) -> Map<String, Value> {
     value.as_object().cloned().unwrap_or_default()
 }
 
+/// Records are JSON, which is UTF-8: a folder that is not would be found out when everything else is done.
+fn folders_are_text(verb: &Verb) -> Result<()> {
+    let given = match verb {
+        Verb::Plan { places, .. } | Verb::Run { places, .. } => &places.runs,
+        Verb::Gc { runs, .. } => runs,
+        _ => return Ok(()),
+    };
+    let here = env::current_dir().unwrap_or_default();
+    let runs = if given.is_some() { "--runs" } else { "SIDA_RUNS" };
+    let folders = [
+        (runs, given.clone().unwrap_or_else(self::runs)),
+        ("SIDA_CACHE", cache()),
+        ("the working directory", here),
+    ];
+    match folders.iter().find(|(_, folder)| folder.to_str().is_none()) {
+        None => Ok(()),
+        Some((what, folder)) => Err(Error::Usage(format!(
+            "`{}` is not UTF-8 text, and cannot be kept in records: give {what} another name",
+            terminal::path(folder)
+        ))),
+    }
+}
+
 /// With which exit code it ended.
 fn dispatch(verb: Verb) -> Result<u8> {
+    folders_are_text(&verb)?;
     match verb {
         Verb::Check { files, json } => check::check(&files, json),
         Verb::Plan { file, places, format: Some(format), .. } => spread::print(&file, &places, format),

@@ -32,6 +32,7 @@ mod show;
 mod signals;
 mod spread;
 mod summary;
+mod threads;
 mod verify;
 
 pub use args::{Cli, main};

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use serde_json::json;
 
 use super::output;
-use crate::{Error, Result, pipeline::schema};
+use crate::{Error, Result, checkpoint::atomic, pipeline::schema};
 
 /// Writes all schemas into `folder`.
 ///
@@ -16,7 +16,7 @@ pub(super) fn write(folder: &Path, json: bool) -> Result<()> {
     fs::create_dir_all(folder).map_err(Error::io("create the folder", folder))?;
     for (name, text) in schema::generate() {
         let path = folder.join(name);
-        fs::write(&path, text).map_err(Error::io("write", &path))?;
+        atomic::write(&path, text.as_bytes())?;
         written.push(path.display().to_string());
     }
     if json {

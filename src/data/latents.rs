@@ -30,7 +30,7 @@ pub(in crate::data) fn npy_shape(bytes: &[u8]) -> Result<[usize; 3], String> {
 pub(in crate::data) fn npy_read(bytes: &[u8]) -> Result<([usize; 3], Vec<f32>), String> {
     let shape = npy_shape(bytes)?;
     let values = npy::parse(bytes)?.try_into_vec::<f32>();
-    let values = values.map_err(|e| format!("cannot be read ({e:?})"))?;
+    let values = values.map_err(|_| "cannot be read as f32".to_owned())?;
     match values.iter().find(|value| !value.is_finite()) {
         None => Ok((shape, values)),
         Some(value) => Err(format!("holds {value}: encode the image again")),

@@ -23,10 +23,13 @@ pub struct StabilityVae {
     /// The autoencoder's weights, a safetensors file with the names of diffusers.
     pub weights: Location,
     /// Mean of the raw latents, per channel.
+    #[schemars(inner(range(min = -1000.0, max = 1000.0)))]
     pub raw_mean: [f64; 4],
     /// Standard deviation of the raw latents, per channel.
+    #[schemars(inner(range(min = 0.001, max = 1000.0)))]
     pub raw_std: [f64; 4],
     /// Standard deviation of the latents that the network sees.
+    #[schemars(range(min = 0.001, max = 1000.0))]
     pub final_std: f64,
 }
 

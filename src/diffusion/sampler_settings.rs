@@ -28,26 +28,26 @@ pub struct EdmSampler {
     #[schemars(range(min = 1, max = 10000))]
     pub num_steps: u32,
     /// Lowest noise level.
-    #[schemars(range(min = 0.0))]
+    #[schemars(range(min = 0.000001, max = 10000.0))]
     pub sigma_min: f64,
     /// Highest noise level.
-    #[schemars(range(min = 0.0))]
+    #[schemars(range(min = 0.001, max = 10000.0))]
     pub sigma_max: f64,
     /// Exponent of the schedule.
-    #[schemars(range(min = 1.0))]
+    #[schemars(range(min = 1.0, max = 100.0))]
     pub rho: f64,
     /// Strength of the stochasticity; 0 is deterministic.
-    #[schemars(range(min = 0.0))]
+    #[schemars(range(min = 0.0, max = 1000000.0))]
     pub s_churn: f64,
     /// Lowest noise level at which noise is added.
-    #[schemars(range(min = 0.0))]
+    #[schemars(range(min = 0.0, max = 10000.0))]
     pub s_min: f64,
     /// Highest noise level at which noise is added. Default: no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0.0))]
+    #[schemars(range(min = 0.0, max = 10000.0))]
     pub s_max: Option<f64>,
     /// Standard deviation of the added noise.
-    #[schemars(range(min = 0.0))]
+    #[schemars(range(min = 0.0, max = 2.0))]
     pub s_noise: f64,
 }
 
@@ -103,6 +103,34 @@ impl Sampler {
         } else {
             Self::Edm(EdmSampler::default())
         }
+    }
+
+    /// What is wrong between two settings, each a field and a sentence; with a network that knows the noise levels from
+    /// `low` to `high`.
+    pub fn problems(&self, [low, high]: [f64; 2]) -> Vec<(String, String)> {
+        let (name, edm) = match self {
+            Self::Edm(edm) => ("edm", edm),
+            Self::Edm2(edm) => ("edm2", edm),
+            Self::OneStep(_) | Self::MultiStep(_) => return Vec::new(),
+        };
+        let mut problems = Vec::new();
+        let EdmSampler { sigma_min, sigma_max, s_min, s_max, s_churn, .. } = edm;
+        if sigma_min >= sigma_max {
+            let problem = format!(
+                "noise levels go down from `sigma_max` to `sigma_min`, but {sigma_max} is not above {sigma_min}"
+            );
+            problems.push((format!("{name}/sigma_max"), problem));
+        } else if name == "edm" && sigma_min.max(low) >= sigma_max.min(high) {
+            let problem = format!(
+                "the network knows noise levels from {low} to {high}, and none from {sigma_min} to {sigma_max}"
+            );
+            problems.push((format!("{name}/sigma_max"), problem));
+        }
+        if let Some(most) = s_max.filter(|most| most <= s_min && *s_churn > 0.0) {
+            let problem = format!("noise is added from `s_min` to `s_max`, but {most} is not above {s_min}");
+            problems.push((format!("{name}/s_max"), problem));
+        }
+        problems
     }
 
     /// Network evaluations per image.

@@ -76,10 +76,10 @@ pub struct Sid2a {
 #[serde(default, deny_unknown_fields)]
 pub struct Adversarial {
     /// Weight of the discriminator's loss in the fake score network's step.
-    #[schemars(range(min = 0.0))]
+    #[schemars(range(min = 0.0, max = 1000000.0))]
     pub discriminator_weight: f64,
     /// Weight of the adversarial term in the generator's step.
-    #[schemars(range(min = 0.0))]
+    #[schemars(range(min = 0.0, max = 1000000.0))]
     pub generator_weight: f64,
     /// The generator is not updated until more images than this have been seen: the discriminator warms up first.
     pub generator_starts_at_kimg: Kimg,

@@ -40,12 +40,12 @@ pub struct Distill {
     pub duration_kimg: Kimg,
     /// Images per iteration.
     #[serde_inline_default(512)]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 16777216))]
     pub batch_size: u32,
     /// Images that are in memory at once; gradients are accumulated over `batch_size / microbatch_size` rounds. With an
     /// adversarial term this is part of the mathematics, because the discriminator's loss is a mean over it. Default: `batch_size`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 16777216))]
     pub microbatch_size: Option<u32>,
     /// The moving average of the generator's weights: what the stage hands on.
     #[serde(default)]
@@ -123,17 +123,17 @@ pub struct Generator {
     #[schemars(range(min = 1, max = 64))]
     pub num_steps: u32,
     /// Learning rate.
-    #[schemars(range(min = 0.0, max = 1.0))]
+    #[schemars(range(min = 0.000000000001, max = 1.0))]
     pub lr: f64,
     /// Adam's decay rates of the first and second moment.
-    #[schemars(inner(range(min = 0.0, max = 1.0)))]
+    #[schemars(inner(range(min = 0.0, max = 0.9999999)))]
     pub betas: [f64; 2],
     /// Adam's epsilon. Default: 1e-8, with fp16 1e-6.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0.0, max = 1.0))]
+    #[schemars(range(min = 1e-30, max = 1.0))]
     pub epsilon: Option<f64>,
     /// Factor of the generator's loss.
-    #[schemars(range(min = 0.0))]
+    #[schemars(range(min = 0.000001, max = 100000000.0))]
     pub loss_scale: f64,
 }
 
@@ -155,26 +155,27 @@ impl Default for Generator {
 #[serde(default, deny_unknown_fields)]
 pub struct FakeScore {
     /// Learning rate.
-    #[schemars(range(min = 0.0, max = 1.0))]
+    #[schemars(range(min = 0.000000000001, max = 1.0))]
     pub lr: f64,
     /// Adam's decay rates of the first and second moment.
-    #[schemars(inner(range(min = 0.0, max = 1.0)))]
+    #[schemars(inner(range(min = 0.0, max = 0.9999999)))]
     pub betas: [f64; 2],
     /// Adam's epsilon. Default: 1e-8, with fp16 1e-6.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0.0, max = 1.0))]
+    #[schemars(range(min = 1e-30, max = 1.0))]
     pub epsilon: Option<f64>,
     /// Factor of the fake score network's loss.
-    #[schemars(range(min = 0.0))]
+    #[schemars(range(min = 0.000001, max = 100000000.0))]
     pub loss_scale: f64,
     /// Mean of ln(sigma) of the noise on generated images.
+    #[schemars(range(min = -10.0, max = 10.0))]
     pub p_mean: f64,
     /// Standard deviation of ln(sigma) of the noise on generated images.
-    #[schemars(range(min = 0.0))]
+    #[schemars(range(min = 0.01, max = 5.0))]
     pub p_std: f64,
     /// Clips every element of the gradient to plus or minus this. Default: not clipped.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0.0))]
+    #[schemars(range(min = 0.000000000001, max = 1000000000000.0))]
     pub clip_grad_value: Option<f64>,
 }
 

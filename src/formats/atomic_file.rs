@@ -1,7 +1,7 @@
 //! `AtomicFile`: a file that appears under its name only when it is whole.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
     io::{self, BufWriter, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     sync::LazyLock,
@@ -103,6 +103,19 @@ pub fn beside(mode: u32) -> tempfile::Builder<'static, 'static> {
     builder
 }
 
+/// Opens a file that is our own, and no link in its place: somebody else may have put that there.
+///
+/// # Errors
+/// What opening has against it; a link is an error.
+pub fn open_own(options: &mut OpenOptions, path: &Path) -> std::io::Result<File> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+    }
+    options.open(path)
+}
+
 /// The folder that a path is in.
 pub fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
@@ -117,6 +130,24 @@ pub fn sync(path: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn no_link_leads_to_another_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let [precious, link] = ["precious", "link"].map(|name| dir.path().join(name));
+        for target in [&precious, &dir.path().join("absent")] {
+            std::fs::write(&precious, "as it was").unwrap();
+            std::os::unix::fs::symlink(target, &link).unwrap();
+            assert!(open_own(File::options().append(true), &link).is_err());
+            let mut file = AtomicFile::create(&link).unwrap();
+            file.write_all(b"ours").unwrap();
+            file.commit().unwrap();
+            assert!(!link.is_symlink() && !dir.path().join("absent").exists());
+            assert_eq!(std::fs::read(&precious).unwrap(), b"as it was");
+            std::fs::remove_file(&link).unwrap();
+        }
+    }
 
     #[test]
     fn only_a_committed_file_appears() {

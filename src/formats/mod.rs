@@ -19,7 +19,7 @@ mod recognised;
 pub mod sha256;
 mod small_file;
 
-pub use atomic_file::{AtomicFile, UNFINISHED, beside, folder_of, sync};
+pub use atomic_file::{AtomicFile, UNFINISHED, beside, folder_of, open_own, sync};
 pub use digest::Digest;
 pub use fid_statistics::FidStatistics;
 pub use file_bytes::{FileBytes, Span};

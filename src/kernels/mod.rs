@@ -44,7 +44,7 @@ pub use attention::attention;
 pub use collective::{Nccl, Seat, all_reduce, join, meet_at, nccl};
 pub use concat::concat;
 pub use conv::{conv2d, conv2d_with};
-pub use cpu::{InstructionSet, Recycler, threads, wide, with_threads};
+pub use cpu::{InstructionSet, Recycler, THREADS, asked_threads, threads, wide, with_threads};
 pub use curve::{exponential, power};
 pub use dense::dense;
 pub use edm2::{mp_silu, normalize_rows};

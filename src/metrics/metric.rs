@@ -35,7 +35,7 @@ pub struct FrechetDistance {
     /// What turns images into features.
     pub detector: DetectorName,
     /// Number of generated images.
-    #[schemars(range(min = 2))]
+    #[schemars(range(min = 2, max = 100000000))]
     pub images: u32,
 }
 
@@ -44,7 +44,7 @@ pub struct FrechetDistance {
 #[serde(deny_unknown_fields)]
 pub struct InceptionScore {
     /// Number of generated images.
-    #[schemars(range(min = 10))]
+    #[schemars(range(min = 10, max = 100000000))]
     pub images: u32,
 }
 
@@ -56,7 +56,7 @@ pub struct KernelDistance {
     #[serde(default)]
     pub detector: DetectorName,
     /// Number of generated images.
-    #[schemars(range(min = 2))]
+    #[schemars(range(min = 2, max = 100000000))]
     pub images: u32,
 }
 
@@ -68,7 +68,7 @@ pub struct PrecisionAndRecall {
     #[serde(default)]
     pub detector: DetectorName,
     /// Number of generated images.
-    #[schemars(range(min = 4))]
+    #[schemars(range(min = 4, max = 100000000))]
     pub images: u32,
 }
 

@@ -66,8 +66,12 @@ impl Problems {
         self.demand(!filter.is_empty() && filter.len().is_multiple_of(2), "resample_filter", || {
             format!("has {} taps, but halving and doubling need an even number", filter.len())
         });
-        let sum: f32 = filter.iter().sum();
-        self.demand(sum.is_normal(), "resample_filter", || format!("its taps sum to {sum}"));
+        // It is divided by the sum.
+        let (sum, most) =
+            (filter.iter().sum::<f32>(), filter.iter().fold(0f32, |most, tap| most.max(tap.abs())));
+        self.demand(sum.is_normal() && sum.abs() >= 1e-3 * most, "resample_filter", || {
+            format!("its taps sum to {sum}, by which they are divided")
+        });
     }
 
     pub(crate) fn sigma_data(&mut self, sigma_data: f64) {

@@ -11,6 +11,7 @@ use super::{
     network::Network,
     preconditioning::Preconditioning,
     registry::{Entry, Registry},
+    size::Sizes,
     skeleton::{Plan, Skeleton},
     song_unet_config::{NcsnppConfig, SongUNetConfig, ncsnpp},
 };
@@ -115,15 +116,43 @@ impl NetworkConfig {
         matches!(self, Self::Edm2(_))
     }
 
-    /// The levels and blocks that the settings ask for.
-    pub(crate) fn skeleton(&self) -> Skeleton {
-        let plan = match self {
+    fn plan(&self) -> Plan {
+        match self {
             Self::Ddpmpp(_) | Self::Ncsnpp(_) => Plan::Song,
             Self::Adm(_) | Self::Edm2(_) => Plan::Adm,
-        };
+        }
+    }
+
+    /// The levels and blocks that the settings ask for.
+    pub(crate) fn skeleton(&self) -> Skeleton {
+        let plan = self.plan();
         each!(self, c => Skeleton::new(
             c.img_resolution, c.model_channels, &c.channel_mult, c.num_blocks, &c.attn_resolutions, plan,
         ))
+    }
+
+    /// What decides on the network's size.
+    pub(super) fn sizes(&self) -> Sizes<'_> {
+        let (noise, embedding) = match self {
+            Self::Ddpmpp(c) | Self::Ncsnpp(c) => (c.channel_mult_noise, c.channel_mult_emb),
+            Self::Adm(c) => (1, c.channel_mult_emb),
+            Self::Edm2(c) => {
+                let widest = c.channel_mult.iter().copied().max().unwrap_or(1);
+                let first = c.channel_mult.first().copied().unwrap_or(1);
+                (c.channel_mult_noise.unwrap_or(first), c.channel_mult_emb.unwrap_or(widest))
+            }
+        };
+        each!(self, c => Sizes {
+            plan: self.plan(),
+            img_channels: c.img_channels,
+            label_dim: c.label_dim,
+            augment_dim: self.augment_dim(),
+            model_channels: c.model_channels,
+            channel_mult: &c.channel_mult,
+            noise,
+            embedding,
+            num_blocks: c.num_blocks,
+        })
     }
 
     /// What is wrong with the settings, field by field; empty where nothing is.
@@ -145,6 +174,9 @@ impl NetworkConfig {
             Self::Ddpmpp(c) | Self::Ncsnpp(c) => c.check(&mut problems),
             Self::Adm(c) => c.check(&mut problems),
             Self::Edm2(c) => c.check(&mut problems),
+        }
+        if problems.is_empty() {
+            self.check_size(&mut problems);
         }
         if problems.is_empty() {
             let skeleton = self.skeleton();

@@ -13,35 +13,39 @@ use super::check::Problems;
 #[serde(deny_unknown_fields)]
 pub struct Edm2Config {
     /// Side of the square images or latents.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 4096))]
     pub img_resolution: usize,
     /// Channels of the images (3) or latents (4).
     #[serde_inline_default(4)]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 65536))]
     pub img_channels: usize,
     /// Number of classes; 0 makes the network unconditional.
     #[serde(default)]
+    #[schemars(range(max = 16777216))]
     pub label_dim: usize,
     /// The widths are multiples of this number of channels.
     #[serde_inline_default(192)]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 1073741824))]
     pub model_channels: usize,
     /// Channels of each level in multiples of `model_channels`; every level halves the resolution.
     #[serde_inline_default(vec![1, 2, 3, 4])]
-    #[schemars(length(min = 1), inner(range(min = 1)))]
+    #[schemars(length(min = 1), inner(range(min = 1, max = 65536)))]
     pub channel_mult: Vec<usize>,
     /// Width of the noise embedding in multiples of `model_channels`; by default that of the first level.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 65536))]
     pub channel_mult_noise: Option<usize>,
     /// Width of the conditioning vector in multiples of `model_channels`; by default that of the widest level.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 65536))]
     pub channel_mult_emb: Option<usize>,
     /// Residual blocks per level of the encoder; the decoder has one more.
     #[serde_inline_default(3)]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 1073741824))]
     pub num_blocks: usize,
     /// Resolutions with self-attention.
     #[serde_inline_default(vec![16, 8])]
+    #[schemars(inner(range(max = 4096)))]
     pub attn_resolutions: Vec<usize>,
     /// Balance between the noise embedding (0) and the class embedding (1).
     #[serde_inline_default(0.5)]
@@ -61,14 +65,15 @@ pub struct Edm2Config {
     pub attn_balance: f64,
     /// Channels per attention head.
     #[serde_inline_default(64)]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 1073741824))]
     pub channels_per_head: usize,
     /// The separable filter that halves and doubles resolutions.
     #[serde_inline_default(vec![1.0, 1.0])]
-    #[schemars(length(min = 2))]
+    #[schemars(length(min = 2), inner(range(min = -1000.0, max = 1000.0)))]
     pub resample_filter: Vec<f32>,
     /// Activations are clipped to plus and minus this value; null means not at all.
     #[serde_inline_default(Some(256.0))]
+    #[schemars(range(min = 0.01, max = 1000000.0))]
     pub clip_act: Option<f64>,
     /// Share of activations that training drops in every block.
     #[serde(default)]
@@ -79,11 +84,11 @@ pub struct Edm2Config {
     pub logvar: bool,
     /// Width of the Fourier features of the uncertainty head.
     #[serde_inline_default(128)]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 1048576))]
     pub logvar_channels: usize,
     /// Standard deviation of the images or latents that the network expects.
     #[serde_inline_default(0.5)]
-    #[schemars(range(min = 0.001))]
+    #[schemars(range(min = 0.001, max = 1000.0))]
     pub sigma_data: f64,
 }
 

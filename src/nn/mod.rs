@@ -30,6 +30,7 @@ mod preconditioning;
 mod reference_config;
 mod registry;
 mod scalings;
+mod size;
 mod skeleton;
 mod song_aux;
 mod song_unet;

@@ -23,13 +23,16 @@ pub enum Preconditioning {
 #[serde(default, deny_unknown_fields)]
 pub struct Vp {
     /// Extent of the noise schedule.
+    #[schemars(range(min = 0.001, max = 100.0))]
     pub beta_d: f64,
     /// Initial slope of the noise schedule.
+    #[schemars(range(min = 0.0, max = 100.0))]
     pub beta_min: f64,
     /// Number of timesteps that the network was trained with.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 2, max = 100000))]
     pub timesteps: usize,
     /// Lowest time that samplers may use.
+    #[schemars(range(min = 0.0, max = 0.99))]
     pub epsilon_t: f64,
 }
 
@@ -38,11 +41,13 @@ pub struct Vp {
 #[serde(default, deny_unknown_fields)]
 pub struct Iddpm {
     /// Lowest ratio of neighbouring noise levels.
+    #[schemars(range(min = 0.000001, max = 0.99))]
     pub c_1: f64,
     /// Offset of the cosine schedule.
+    #[schemars(range(min = 0.000001, max = 10.0))]
     pub c_2: f64,
     /// Number of timesteps that the network was trained with.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 2, max = 100000))]
     pub timesteps: usize,
 }
 
@@ -57,6 +62,9 @@ impl Default for Iddpm {
         Self { c_1: 0.001, c_2: 0.008, timesteps: 1000 }
     }
 }
+
+/// No noise level beyond this one is of use: images are long gone, and f32 runs out of digits.
+const HIGHEST: f64 = 1e6;
 
 impl Vp {
     /// Noise level at time t.
@@ -117,7 +125,14 @@ impl Preconditioning {
             Self::Iddpm(iddpm) if !positive(iddpm.c_1) || !positive(iddpm.c_2) => {
                 Some("`c_1` and `c_2` must be positive".to_owned())
             }
-            Self::Edm | Self::Ve | Self::Vp(_) | Self::Iddpm(_) => None,
+            Self::Edm | Self::Ve => None,
+            Self::Vp(_) | Self::Iddpm(_) => {
+                let (low, high) = self.sigma_range();
+                let makes_sense = low >= 0.0 && low < high && high <= HIGHEST;
+                (!makes_sense).then(|| {
+                    format!("its constants give noise levels from {low:.3e} to {high:.3e}, between which nothing can be learnt")
+                })
+            }
         }
     }
 }

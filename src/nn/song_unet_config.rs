@@ -59,7 +59,7 @@ macro_rules! song_unet_config {
                 pub embedding_type: EmbeddingType,
                 /// Width of the noise embedding in multiples of `model_channels`.
                 #[serde_inline_default($channel_mult_noise)]
-                #[schemars(range(min = 1))]
+                #[schemars(range(min = 1, max = 65536))]
                 pub channel_mult_noise: usize,
                 /// How the encoder sees the image besides through its blocks.
                 #[serde_inline_default($encoder_type)]
@@ -69,7 +69,7 @@ macro_rules! song_unet_config {
                 pub decoder_type: DecoderType,
                 /// The separable filter that halves and doubles resolutions.
                 #[serde_inline_default($resample_filter)]
-                #[schemars(length(min = 2))]
+                #[schemars(length(min = 2), inner(range(min = -1000.0, max = 1000.0)))]
                 pub resample_filter: Vec<f32>,
             }
         }

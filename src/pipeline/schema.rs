@@ -66,6 +66,7 @@ pub fn generate() -> [(&'static str, String); 3] {
 fn text<T: JsonSchema>(title: &str) -> String {
     let mut schema = SchemaSettings::draft2020_12()
         .with_transform(ExactlyOneKey)
+        .with_transform(Bounded)
         .into_generator()
         .into_root_schema_for::<T>();
     schema.insert("title".into(), title.into());
@@ -121,6 +122,33 @@ impl Transform for ExactlyOneKey {
                 object.insert("anyOf".into(), words.into_iter().chain(variants).collect());
             }
         }
+    }
+}
+
+/// Numbers that are larger mean nothing, and from 2^53 on a float is another number than what was written.
+const LARGEST: f64 = 1e15;
+
+/// Gives every number that no range is written for the one of its type.
+#[derive(Clone, Debug)]
+struct Bounded;
+
+impl Transform for Bounded {
+    fn transform(&mut self, schema: &mut Schema) {
+        transform_subschemas(self, schema);
+        let Some(object) = schema.as_object_mut() else { return };
+        let is = |object: &Map<String, Value>, word: &str| match object.get("type") {
+            Some(Value::Array(types)) => types.iter().any(|one| one == word),
+            Some(one) => one == word,
+            None => false,
+        };
+        let [least, most] = match object.get("format").and_then(Value::as_str) {
+            _ if is(object, "number") => [Value::from(-LARGEST), Value::from(LARGEST)],
+            Some("uint32") => [0.into(), u32::MAX.into()],
+            _ if is(object, "integer") => [0.into(), u64::MAX.into()],
+            _ => return,
+        };
+        object.entry("minimum").or_insert(least);
+        object.entry("maximum").or_insert(most);
     }
 }
 

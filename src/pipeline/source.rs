@@ -26,7 +26,7 @@ use super::{
 use crate::{
     Error, Result,
     formats::{Unread, read_at_most},
-    terminal,
+    pipeline_name, terminal,
 };
 
 /// A file of the pipeline language.
@@ -53,11 +53,29 @@ pub struct Source {
 }
 
 impl Source {
-    /// Reads a file.
+    /// Reads a file that is to be checked, planned or run.
     ///
     /// # Errors
-    /// `Usage` for a file that is absent, unreadable, too large or not text: the command is wrong.
+    /// `Usage` for a file that is absent, unreadable, too large or not text, or whose name is no pipeline's: the command is
+    /// wrong.
     pub fn read(path: &Path) -> Result<Self> {
+        let source = Self::load(path)?;
+        let unnamed = |why: String| {
+            Error::Usage(format!(
+                "`{}` cannot be a pipeline: {why}, and so would its folder of runs: rename the file",
+                terminal::path(path)
+            ))
+        };
+        pipeline_name::of(path).map_err(unnamed)?;
+        if path.to_str().is_none() {
+            let why = "the path is not UTF-8 text, and cannot be kept in records: rename its folders";
+            return Err(Error::Usage(format!("`{}`: {why}", terminal::path(path))));
+        }
+        Ok(source)
+    }
+
+    /// Reads any file.
+    fn load(path: &Path) -> Result<Self> {
         let usage =
             |problem: String| Error::Usage(format!("cannot read `{}`: {problem}", terminal::path(path)));
         let bytes = read_at_most(path, MAX_BYTES).map_err(|why| match why {
@@ -74,9 +92,8 @@ impl Source {
 
     /// The pipeline's name: the file's, without its extension.
     pub fn name(&self) -> String {
-        self.path
-            .file_stem()
-            .map_or_else(|| "pipeline".to_owned(), |stem| stem.to_string_lossy().into_owned())
+        // What was read has one; tests make theirs of nothing.
+        pipeline_name::of(&self.path).unwrap_or_else(|_| "pipeline".to_owned())
     }
 
     /// What it says, after `settings` are made in it.
@@ -144,7 +161,7 @@ impl Source {
         base: &str,
     ) -> std::result::Result<(Self, Document), Vec<Mistake>> {
         let folder = self.path.parent().unwrap_or(Path::new(""));
-        let base = Self::read(&folder.join(base)).map_err(|error| {
+        let base = Self::load(&folder.join(base)).map_err(|error| {
             let help = Some("the path is relative to this file");
             vec![Mistake::at_value(document, "/base", error.to_string()).help(help)]
         })?;

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// The store's folder in the folder of runs; no pipeline can be called so.
-pub const FOLDER: &str = "_store";
+pub const FOLDER: &str = crate::pipeline_name::STORE;
 const ARTIFACT: &str = "artifact.json";
 const RECORD: &str = "stage.json";
 /// Far more than either has: an artifact lists the files of its stage.

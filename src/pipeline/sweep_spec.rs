@@ -85,6 +85,7 @@ pub enum Search {
 #[serde(deny_unknown_fields)]
 pub struct Halving {
     /// The share of the points that goes on from one rung to the next, between 0 and 1; at least one goes on.
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub keep: f64,
     /// How long the training that the table is about is at each rung, in thousands of images, growing; a longer one
     /// continues the shorter one. They take the place of its `duration_kimg`.

@@ -16,7 +16,7 @@ use super::{
     rules,
     sampling::{Classes, Sampling},
     scoring::{self, RealImages, Scoring},
-    seeds::Rng,
+    seeds::{self, Rng},
     stage::{Input, Kind, Objection, Stage, Verb},
     work::Work,
     world::World,
@@ -73,6 +73,7 @@ pub struct Evaluate {
     pub rng: Rng,
     /// Seed of the first image.
     #[serde(default)]
+    #[schemars(range(max = 4294967295u32))]
     pub first_seed: u64,
     /// Images that are made at once.
     #[serde_inline_default(64)]
@@ -175,11 +176,19 @@ impl Stage for Evaluate {
         let measured: Vec<&str> = names.iter().map(String::as_str).collect();
         objections.extend(limits::objections("expect", &self.expect, &measured, self.trials));
         objections.extend(evaluate_pictures::one_of_two(self));
+        let last = self.first_seed + self.images() as u64 * u64::from(self.trials);
+        if self.rng.is_torch() && last > seeds::TORCH {
+            let problem =
+                format!("the last seed is {last}, but torch's generators have {} seeds", seeds::TORCH);
+            objections.push(Objection::new("first_seed", problem).help("lower it, or write `rng: native`"));
+        }
         objections
     }
 
     fn agrees(&self, world: &World<'_>) -> Vec<Objection> {
         let mut objections = Vec::new();
+        let network = self.network.as_ref().and_then(|name| world.network(name));
+        objections.extend(rules::sampler(self.sampler.as_ref(), network));
         let facts = self.reference.as_ref().and_then(|name| Some((name, world.facts(name)?)));
         let has_images = facts.as_ref().is_none_or(|(_, facts)| facts.has_images);
         for (i, metric) in self.metrics.iter().enumerate() {

@@ -14,6 +14,7 @@ use super::{
     network_file,
     picture::GRID,
     progress::Progress,
+    rules,
     sampling::{Classes, Sampling},
     seeds::{Rng, Seeds},
     snapshots,
@@ -42,13 +43,14 @@ pub struct Generate {
     pub sampler: Option<Sampler>,
     /// Number of images: those of the seeds from 0 on. Default: 64, where `seeds` is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 100000000))]
     pub images: Option<u32>,
     /// Seeds of the images: `0-63`, or `1,2,5-10`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seeds: Option<Seeds>,
     /// One class for all images. Default: each image draws its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 16777216))]
     pub class: Option<u32>,
     /// The generator of random numbers behind the seeds.
     #[serde(default)]
@@ -94,30 +96,31 @@ impl Stage for Generate {
             objections.push(Objection::new("images", problem).help(help));
         }
         if let Some(seeds) = &self.seeds
-            && let Err(error) = seeds.list()
+            && let Err(problem) = seeds.check(self.rng)
         {
-            objections.push(Objection::new("seeds", error.to_string()));
+            objections.push(Objection::new("seeds", problem));
         }
         objections
     }
 
     fn agrees(&self, world: &World<'_>) -> Vec<Objection> {
-        let (Some(class), Some(network)) = (self.class, world.network(&self.network)) else {
-            return Vec::new();
-        };
+        let network = world.network(&self.network);
+        let mut objections = rules::sampler(self.sampler.as_ref(), network);
+        let (Some(class), Some(network)) = (self.class, network) else { return objections };
         let classes = network.label_dim();
         if (class as usize) < classes {
-            return Vec::new();
+            return objections;
         }
         let problem = match classes {
             0 => format!("`class` is {class}, but the network knows no classes"),
             _ => format!("`class` is {class}, but the network knows the classes 0 to {}", classes - 1),
         };
-        vec![Objection::new("class", problem)]
+        objections.push(Objection::new("class", problem));
+        objections
     }
 
     fn work(&self, _world: &World<'_>, _cache: &Path) -> Work {
-        Work { images: self.seeds().list().ok().map(|seeds| seeds.len() as u64), ..Work::default() }
+        Work { images: self.seeds().count(), ..Work::default() }
     }
 
     fn is_spread(&self) -> bool {

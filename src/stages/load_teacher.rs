@@ -155,7 +155,12 @@ impl Stage for LoadTeacher {
     }
 
     fn check(&self) -> Vec<Objection> {
-        self.network.iter().flat_map(|network| rules::network("network", network)).collect()
+        let network = self.network.as_ref();
+        let mut objections: Vec<Objection> =
+            network.iter().flat_map(|network| rules::network("network", network)).collect();
+        let known = network.filter(|_| objections.is_empty());
+        objections.extend(rules::sampler(self.sampler.as_ref(), known));
+        objections
     }
 
     fn locations(&self) -> Vec<(String, &Location)> {

@@ -61,7 +61,7 @@ pub struct EdmSource {
     pub xflip: bool,
     /// At most so many images: a random subset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 1000000000))]
     pub max_images: Option<u64>,
     /// SHA-256 of the zip in hexadecimal, to make sure that it is the right one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -92,7 +92,7 @@ pub struct ConvertSource {
     pub background: Option<[u8; 3]>,
     /// At most so many images, the first ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 1000000000))]
     pub max_images: Option<u64>,
     /// Whether classes are kept: from a `dataset.json`, else from the names of the top folders. Of CIFAR-100, the fine ones.
     #[serde(default)]

@@ -2,7 +2,7 @@
 
 use super::{facts::Facts, stage::Objection, world::World};
 use crate::{
-    diffusion::Encoder,
+    diffusion::{Encoder, Sampler},
     kimg::Kimg,
     location::Location,
     metrics::{DetectorName, Metric},
@@ -13,6 +13,9 @@ use crate::{
 
 /// Images that the covariance of Inception's 2048 features needs.
 const INCEPTION_IMAGES: u64 = 2048;
+
+/// More than the memory of any machine.
+const MOST_BYTES: u64 = 16 << 40;
 
 /// What every training has to obey.
 pub(super) fn pace(pace: &Pace<'_>) -> Vec<Objection> {
@@ -79,6 +82,27 @@ fn interval(field: &str, every: Kimg, batch_size: u32) -> Option<Objection> {
     (every.nimg() == 0).then(|| {
         Objection::new(field, format!("`{}` is zero", field.replace('/', ".")))
             .help(format!("at least one batch: {}", Kimg::from_nimg(u64::from(batch_size)).0))
+    })
+}
+
+/// What the settings of a sampler have against each other, and against those of the network, where it is known.
+pub(super) fn sampler(sampler: Option<&Sampler>, network: Option<&NetworkConfig>) -> Vec<Objection> {
+    let (low, high) = network.map_or((0.0, f64::INFINITY), NetworkConfig::sigma_range);
+    let problems = sampler.into_iter().flat_map(|sampler| sampler.problems([low, high]));
+    problems.map(|(field, problem)| Objection::new(format!("sampler/{field}"), problem)).collect()
+}
+
+/// What needs more memory than any machine has.
+pub(super) fn memory(pace: &Pace<'_>, bytes: u64) -> Option<Objection> {
+    let field = if pace.microbatch_size.is_some() { "microbatch_size" } else { "batch_size" };
+    (bytes > MOST_BYTES).then(|| {
+        let terabytes = bytes as f64 / 1e12;
+        let problem = format!(
+            "{} images at once need about {terabytes:.0} TB of memory, and no machine has more than {:.0}",
+            pace.microbatch_size(),
+            MOST_BYTES as f64 / 1e12
+        );
+        Objection::new(field, problem).help("`microbatch_size` says how many images are in memory at once")
     })
 }
 

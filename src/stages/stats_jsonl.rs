@@ -10,7 +10,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Error, Result};
+use crate::{Error, Result, formats::open_own};
 
 /// One quantity of one iteration, and how a status sums up many of them.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -108,7 +108,7 @@ impl StatisticsFile {
             }
         }
         crate::checkpoint::atomic::write(&path, kept.as_bytes())?;
-        let file = OpenOptions::new().append(true).open(&path).map_err(Error::io("write", &path))?;
+        let file = open_own(OpenOptions::new().append(true), &path).map_err(Error::io("write", &path))?;
         Ok(Self { path, file })
     }
 

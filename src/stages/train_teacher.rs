@@ -10,7 +10,7 @@ use super::{
     network_file, rules, snapshots,
     stage::{Input, Kind, Network, Objection, Stage, Verb},
     training_loop::{self, Training, teacher_training::TeacherTraining},
-    work::Work,
+    work::{Work, parameters},
     world::World,
 };
 use crate::{
@@ -69,6 +69,10 @@ impl Stage for TrainTeacher {
 
     fn check(&self) -> Vec<Objection> {
         let mut objections = rules::network("network", &self.network);
+        let known = Some(&self.network).filter(|_| objections.is_empty());
+        objections.extend(rules::sampler(self.sampler.as_ref(), known));
+        let bytes = known.and_then(parameters).map(|parameters| TrainTeacher::memory_bytes(self, parameters));
+        objections.extend(bytes.and_then(|bytes| rules::memory(&self.pace(), bytes)));
         objections.extend(rules::pace(&self.pace()));
         objections.extend(rules::augmentation(self.augment, &self.network));
         objections

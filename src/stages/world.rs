@@ -9,6 +9,7 @@ use crate::{
     diffusion::Encoder,
     location::{Location, Resolved},
     nn::NetworkConfig,
+    pipeline_name,
     stage_name::StageName,
 };
 
@@ -59,6 +60,9 @@ impl<'a> World<'a> {
 
     /// The file of another pipeline: where relative paths are looked for, or in `pipelines` there.
     pub fn pipeline(&self, name: &str) -> Option<PathBuf> {
+        if pipeline_name::problem(name).is_some() {
+            return None;
+        }
         let file = PathBuf::from(format!("{name}.yaml"));
         locate(&file, self.search).or_else(|| locate(&Path::new("pipelines").join(file), self.search))
     }

@@ -26,40 +26,41 @@ pub struct TrainTeacher {
     pub duration_kimg: Kimg,
     /// Images per iteration.
     #[serde_inline_default(512)]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 16777216))]
     pub batch_size: u32,
     /// Images that are in memory at once; gradients are accumulated. Default: `batch_size`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 16777216))]
     pub microbatch_size: Option<u32>,
     /// Learning rate.
     #[serde_inline_default(1e-3)]
-    #[schemars(range(min = 0.0, max = 1.0))]
+    #[schemars(range(min = 0.000000000001, max = 1.0))]
     pub lr: f64,
     /// The learning rate grows linearly from zero over so many thousand images.
     #[serde_inline_default(Kimg(10_000.0))]
     pub lr_rampup_kimg: Kimg,
     /// Adam's decay rates of the first and second moment.
     #[serde_inline_default([0.9, 0.999])]
-    #[schemars(inner(range(min = 0.0, max = 1.0)))]
+    #[schemars(inner(range(min = 0.0, max = 0.9999999)))]
     pub betas: [f64; 2],
     /// Adam's epsilon. Default: 1e-8, with fp16 1e-6.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0.0, max = 1.0))]
+    #[schemars(range(min = 1e-30, max = 1.0))]
     pub epsilon: Option<f64>,
     /// Factor of the loss whose gradients are taken: so much larger they are, and less of them is lost in fp16. Adam's steps
     /// are the same but for its epsilon, and the loss is reported without it. The release trains ADM in fp16 with 100.
     /// Default: 1.
     #[serde_inline_default(1.0)]
     #[serde(skip_serializing_if = "is_one")]
-    #[schemars(range(min = 0.0))]
+    #[schemars(range(min = 0.000001, max = 100000000.0))]
     pub loss_scale: f64,
     /// Mean of ln(sigma) of the training noise.
     #[serde_inline_default(-1.2)]
+    #[schemars(range(min = -10.0, max = 10.0))]
     pub p_mean: f64,
     /// Standard deviation of ln(sigma) of the training noise.
     #[serde_inline_default(1.2)]
-    #[schemars(range(min = 0.0))]
+    #[schemars(range(min = 0.01, max = 5.0))]
     pub p_std: f64,
     /// The moving average of the weights: what the stage hands on.
     #[serde(default)]

@@ -28,12 +28,12 @@ pub enum Off {
 #[serde(default, deny_unknown_fields)]
 pub struct GuardRules {
     /// So many bad statuses in a row are a divergence; fewer are a spike.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 1000000))]
     pub patience: u32,
     /// A denoising error, that of a teacher or of the fake score network, is bad above so many times what it was at the
     /// beginning, if it is also above that of a network that outputs nothing. EDM2's is meant without the weight of its
     /// uncertainty.
-    #[schemars(range(min = 1.0))]
+    #[schemars(range(min = 1.0, max = 1000000.0))]
     pub explosion: f64,
     /// Generated images of one class are bad where they differ by less than this share of how much they did before the
     /// generator learnt: they become one image. 0 for never.

@@ -60,7 +60,7 @@ impl Tensors<'_> {
         };
         let gradients = Tree::<()>::sums(pace.rounds() as usize) as u64;
         let weights = (learning + judging) * as_used * self.parameters;
-        let activations = per_image * width * u64::from(pace.microbatch_size());
-        (self.copies + gradients) * f32s * self.parameters + weights + activations
+        let activations = per_image.saturating_mul(width * u64::from(pace.microbatch_size()));
+        ((self.copies + gradients) * f32s * self.parameters + weights).saturating_add(activations)
     }
 }

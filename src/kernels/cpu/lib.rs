@@ -34,7 +34,7 @@ pub mod winograd;
 
 pub use memory::filled;
 pub use philox::Philox;
-pub use pool::{threads, with_threads};
+pub use pool::{THREADS, asked as asked_threads, threads, with_threads};
 pub use recycler::Recycler;
 pub use simd::InstructionSet;
 pub use wide::wide;

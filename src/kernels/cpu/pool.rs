@@ -3,6 +3,7 @@
 
 use std::{
     cell::{Cell, UnsafeCell},
+    ffi::OsStr,
     sync::{
         Mutex, OnceLock, TryLockError,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
@@ -60,15 +61,38 @@ thread_local! {
     static LIMIT: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
-/// Number of threads that work on one call: `RAYON_NUM_THREADS` where set, else the processors there are.
+/// The variable that says how many threads there are.
+pub const THREADS: &str = "RAYON_NUM_THREADS";
+/// Threads beyond so many on a processor, or so many at all, only wait for each other.
+const MOST: [usize; 2] = [4, 64];
+
+/// Number of threads that work on one call: `RAYON_NUM_THREADS` where set, within reason, else the processors there are.
 pub fn threads() -> usize {
-    static THREADS: OnceLock<usize> = OnceLock::new();
-    LIMIT.get().unwrap_or_else(|| {
-        *THREADS.get_or_init(|| {
-            let asked = std::env::var("RAYON_NUM_THREADS").ok().and_then(|text| text.parse().ok());
-            asked.filter(|n| *n > 0).unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from))
-        })
-    })
+    static COUNT: OnceLock<usize> = OnceLock::new();
+    LIMIT.get().unwrap_or_else(|| *COUNT.get_or_init(|| asked(std::env::var_os(THREADS).as_deref()).0))
+}
+
+/// The number of threads where the variable has this value, and what is wrong with that.
+pub fn asked(value: Option<&OsStr>) -> (usize, Option<String>) {
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let most = MOST[1].max(MOST[0] * processors);
+    let Some(value) = value.filter(|value| !value.is_empty()) else { return (processors, None) };
+    let text = value.to_string_lossy();
+    let shown: String = text.chars().take(20).flat_map(char::escape_default).collect();
+    match text.trim().parse::<u128>() {
+        // Rayon's own way to say that it may choose.
+        Ok(0) => (processors, None),
+        Ok(count) if count <= most as u128 => (count as usize, None),
+        Ok(_) => (
+            most,
+            Some(format!(
+                "`{THREADS}={shown}` is too many: there are {most} threads on {processors} processors"
+            )),
+        ),
+        Err(_) => {
+            (processors, Some(format!("`{THREADS}={shown}` is no number of threads: there are {processors}")))
+        }
+    }
 }
 
 /// Runs `f` with calls from this thread spread over exactly `count` threads.
@@ -239,5 +263,30 @@ impl Shares {
     pub(crate) fn at(&self, start: usize) -> *mut f32 {
         assert!(start <= self.1, "element {start} of an array of {}", self.1);
         self.0.wrapping_add(start)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_threads_as_make_sense() {
+        let asked = |text: &str| asked(Some(OsStr::new(text)));
+        let processors = asked("").0;
+        assert_eq!(asked("3"), (3, None));
+        assert_eq!((asked("0"), super::asked(None)), ((processors, None), (processors, None)));
+        for text in ["100000", "99999999999999999999999", "65537"] {
+            let (count, said) = asked(text);
+            assert!(count >= 64 && count <= 64.max(4 * processors), "{text}");
+            assert!(said.unwrap().contains("too many"), "{text}");
+        }
+        for text in
+            ["many", "-1", "2.5", "1e3", "\u{1b}[31m", "999999999999999999999999999999999999999999999999"]
+        {
+            let (count, said) = asked(text);
+            let said = said.unwrap();
+            assert!(count == processors && said.contains("no number") && !said.contains('\u{1b}'), "{said}");
+        }
     }
 }
