@@ -147,6 +147,28 @@ mod tests {
         assert!((order - 2.0).abs() < 0.15, "order {order}");
     }
 
+    /// The ends of the ranges that the language gives a sampler, in every combination.
+    #[test]
+    fn the_ends_of_every_range_give_numbers() {
+        for (precision, num_steps) in [(DType::F64, 1), (DType::F32, 2), (DType::F64, 18), (DType::F32, 18)] {
+            for at in 0..32 {
+                let end = |bit: u32, ends: [f64; 2]| ends[usize::from(at >> bit & 1 == 1)];
+                let settings = EdmSampler {
+                    num_steps,
+                    sigma_min: end(0, [1e-6, 0.0009]),
+                    sigma_max: end(1, [0.001, 1e4]),
+                    rho: end(2, [1.0, 100.0]),
+                    s_churn: end(3, [0.0, 1e6]),
+                    s_noise: end(4, [0.0, 2.0]),
+                    ..EdmSampler::default()
+                };
+                let heun = Heun { precision, ..heun(&settings) };
+                let images = values(heun.sample(latents(1), &mut gaussian, &mut |_| latents(1)));
+                assert!(images.iter().all(|x| x.is_finite() && x.abs() < 1e5), "{settings:?}");
+            }
+        }
+    }
+
     #[test]
     fn the_number_of_evaluations_is_2n_minus_1() {
         for n in [1, 2, 18] {

@@ -99,6 +99,17 @@ mod tests {
         close(levels.sigma(1.0) / levels.sigma(0.0), 1.2f64.exp());
     }
 
+    /// At the ends of the ranges that the language gives it, and six standard deviations out, which one draw of 10^9 passes.
+    #[test]
+    fn levels_are_within_f32_with_their_squares() {
+        for p_mean in [-10.0, 10.0] {
+            for normal in [-6.0, 6.0] {
+                let level = LogNormal { p_mean, p_std: 5.0 }.sigma(normal) as f32;
+                assert!((level * level).is_normal(), "{level}");
+            }
+        }
+    }
+
     /// Levels of many draws, from one end to the other, against those of each.
     fn right(ends: [f64; 2], levels: impl Fn(Tensor<4>) -> Tensor<4>, level: impl Fn(f64) -> f64) {
         const COUNT: usize = 10_000;

@@ -116,16 +116,12 @@ impl NetworkConfig {
         matches!(self, Self::Edm2(_))
     }
 
-    fn plan(&self) -> Plan {
-        match self {
-            Self::Ddpmpp(_) | Self::Ncsnpp(_) => Plan::Song,
-            Self::Adm(_) | Self::Edm2(_) => Plan::Adm,
-        }
-    }
-
     /// The levels and blocks that the settings ask for.
     pub(crate) fn skeleton(&self) -> Skeleton {
-        let plan = self.plan();
+        let plan = match self {
+            Self::Ddpmpp(_) | Self::Ncsnpp(_) => Plan::Song,
+            Self::Adm(_) | Self::Edm2(_) => Plan::Adm,
+        };
         each!(self, c => Skeleton::new(
             c.img_resolution, c.model_channels, &c.channel_mult, c.num_blocks, &c.attn_resolutions, plan,
         ))
@@ -143,7 +139,7 @@ impl NetworkConfig {
             }
         };
         each!(self, c => Sizes {
-            plan: self.plan(),
+            conditions: if matches!(self, Self::Adm(_)) { 2.0 } else { 1.0 },
             img_channels: c.img_channels,
             label_dim: c.label_dim,
             augment_dim: self.augment_dim(),

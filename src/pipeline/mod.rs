@@ -41,10 +41,13 @@ pub mod sweep;
 pub mod sweep_data;
 mod sweep_rules;
 pub mod sweep_spec;
+#[cfg(test)]
+mod tests;
 mod text;
 pub mod verify;
 mod violations;
 pub mod walk;
+mod wording;
 mod yaml_words;
 
 pub use execute::{PointAt, Stages};

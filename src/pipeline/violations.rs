@@ -8,9 +8,9 @@ use serde_json::Value;
 use super::{
     document::{Document, escape, unescape},
     mistake::Mistake,
-    number,
     schema::Compiled,
     schema_walk::{expected, inside, resolve, schema_at},
+    wording::{flow, instead, plain, said, shown},
 };
 use crate::{
     metrics::Metric,
@@ -104,16 +104,16 @@ impl Judge<'_> {
                 );
             }
             Kind::Minimum { limit } => {
-                self.out_of_range(&pointer, value, &name, &format!("at least {limit}"));
+                self.out_of_range(&pointer, value, &name, &format!("at least {}", plain(limit)));
             }
             Kind::Maximum { limit } => {
-                self.out_of_range(&pointer, value, &name, &format!("at most {limit}"));
+                self.out_of_range(&pointer, value, &name, &format!("at most {}", plain(limit)));
             }
             Kind::ExclusiveMinimum { limit } => {
-                self.out_of_range(&pointer, value, &name, &format!("more than {limit}"));
+                self.out_of_range(&pointer, value, &name, &format!("more than {}", plain(limit)));
             }
             Kind::ExclusiveMaximum { limit } => {
-                self.out_of_range(&pointer, value, &name, &format!("less than {limit}"));
+                self.out_of_range(&pointer, value, &name, &format!("less than {}", plain(limit)));
             }
             Kind::MinItems { limit } => self.counted(&pointer, value, &name, &format!("at least {limit}")),
             Kind::MaxItems { limit } => self.counted(&pointer, value, &name, &format!("at most {limit}")),
@@ -291,64 +291,5 @@ impl Judge<'_> {
     /// The schema of the value at `pointer`.
     fn at(&self, pointer: &str) -> &Value {
         schema_at(self.schema, pointer)
-    }
-}
-
-/// What to write instead of a value of another type than what is `wanted`; `shown` is how it is written.
-fn instead(value: &Value, wanted: &str, shown: &str) -> Option<String> {
-    match value {
-        Value::Number(_) | Value::Bool(_) if wanted == "text" => {
-            Some(format!("write `\"{}\"`: in quotation marks it is text", shown.trim_matches('`')))
-        }
-        Value::String(word) if wanted.contains("`true`") => {
-            let word = word.to_ascii_lowercase();
-            match word.as_str() {
-                "yes" | "on" | "y" => Some("write `true`".to_owned()),
-                "no" | "off" | "n" => Some("write `false`".to_owned()),
-                "true" | "false" => Some(format!("write `{word}`, without quotes")),
-                _ => None,
-            }
-        }
-        Value::String(text) if wanted.contains("number") => number::instead(text),
-        _ => None,
-    }
-}
-
-/// A value as a sentence mentions it, where it is not shown as it is written.
-fn shown(value: &Value) -> String {
-    match value {
-        Value::Null => "empty".to_owned(),
-        Value::Object(_) => "a mapping".to_owned(),
-        Value::Array(_) => "a list".to_owned(),
-        Value::String(text) if text.chars().count() > 40 => {
-            format!("`{}...`", text.chars().take(40).collect::<String>())
-        }
-        Value::String(text) => format!("`{text}`"),
-        other => format!("`{other}`"),
-    }
-}
-
-/// A value as YAML writes it on one line.
-fn flow(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Object(fields) => {
-            let fields: Vec<String> =
-                fields.iter().map(|(key, value)| format!("{key}: {}", flow(value))).collect();
-            format!("{{ {} }}", fields.join(", "))
-        }
-        other => other.to_string(),
-    }
-}
-
-/// What a value is called: its key, or its place in a list.
-fn said(pointer: &str) -> String {
-    let mut parts = pointer.rsplit('/').filter(|part| !part.is_empty());
-    match (parts.next(), parts.next()) {
-        (None, _) => "the file".to_owned(),
-        (Some(last), Some(list)) if last.parse::<usize>().is_ok() => {
-            format!("entry {} of `{}`", last.parse::<usize>().unwrap_or(0) + 1, unescape(list))
-        }
-        (Some(last), _) => format!("`{}`", unescape(last)),
     }
 }

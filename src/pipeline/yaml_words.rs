@@ -127,12 +127,55 @@ pub(super) fn in_words(sentence: &str) -> (String, Help) {
 fn character(written: &str) -> (String, Help) {
     let mut characters = written.chars();
     match (characters.next(), characters.next()) {
+        (Some('`'), None) => (
+            "no value begins with a backtick".to_owned(),
+            Some("put text that begins with it in quotation marks"),
+        ),
         (Some(one), None) => {
             (format!("no value begins with `{one}`"), Some("put text that begins with it in quotation marks"))
         }
         _ => {
             let number = written.trim_matches(|c: char| !c.is_ascii_hexdigit());
-            (format!("the character U+{number:0>4} has no place in YAML"), Some("remove it"))
+            (format!("the character U+{:0>4} has no place in YAML", number.to_uppercase()), Some("remove it"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{node::read, text::Text};
+
+    #[test]
+    fn what_is_no_yaml_is_said_in_words_that_help() {
+        for (text, line, words) in [
+            ("a: @b", 1, "no value begins with `@`"),
+            ("a: %b", 1, "no value begins with `%`"),
+            ("a: b: c", 1, "a `:` has no place here"),
+            ("a: 1\nb:2\n", 2, "a `:` is missing"),
+            ("a: 1\nb\n", 2, "a `:` is missing"),
+            ("a: [1, 2", 1, "never closed"),
+            ("a: {b: 1", 1, "never closed"),
+            ("a: [1, 2}", 1, "closes none"),
+            ("a: \"x", 1, "never closed"),
+            ("a: \"C:\\data\"", 1, "no sign that YAML knows"),
+            ("a: \"x\" y", 1, "follows the closing quotation mark"),
+            ("a: 1\n  b: 2\n", 2, "has no place"),
+            ("a: *b", 1, "gives that name"),
+            ("a: &b [*b]", 1, "hold itself"),
+            ("~: 1", 1, "a key is empty"),
+            ("? [a]\n: 1", 1, "a key is a word"),
+            ("a: {{ b }}", 1, "a key is a word"),
+            ("a: !!bool yes", 1, "`true` or `false`"),
+            ("a: 1\n---\nb: 1\n", 3, "a second document"),
+            ("a: b\u{c}", 1, "U+000C"),
+            ("x: 1\na:\u{a0}1", 2, "U+00A0"),
+            ("x: 1\na\u{ff1a}1", 2, "another character than `:`"),
+            ("a:\n\u{200b} b: 1\n c: 1\n", 2, "U+200B"),
+            ("a:\n\tb: 1", 2, "a tab indents this line"),
+        ] {
+            let error = read(&Text::new(text.to_owned())).err().unwrap_or_else(|| panic!("{text} is read"));
+            assert!(error.problem.contains(words), "{text:?}: {}", error.problem);
+            assert_eq!(error.span.line, line, "{text:?}: {}", error.problem);
         }
     }
 }
