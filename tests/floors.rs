@@ -22,6 +22,7 @@ const FLOORS: [&[&str]; 9] = [
         "secret",
         "location",
         "stage_name",
+        "pipeline_name",
         "seed",
         "kimg",
         "state_dict",

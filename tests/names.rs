@@ -3,7 +3,7 @@
 
 mod program;
 
-use std::fs;
+use std::{fs, process::Command};
 
 use program::{Bench, TEACHER};
 
@@ -28,7 +28,7 @@ fn a_folder_that_no_record_can_hold_is_refused_at_the_start() {
     let bench = Bench::inside();
     let file = bench.write("p.yaml", TEACHER);
     let odd = OsStr::from_bytes(b"runs-\xff");
-    let of = |change: &dyn Fn(&mut std::process::Command)| {
+    let of = |change: &dyn Fn(&mut Command) -> &mut Command| {
         let mut command = bench.command(&["run", &file, "--device", "cpu"]);
         change(&mut command);
         let output = command.output().unwrap();
@@ -36,11 +36,11 @@ fn a_folder_that_no_record_can_hold_is_refused_at_the_start() {
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(said.contains("not UTF-8 text"), "{said}");
     };
-    of(&|command| drop(command.arg("--runs").arg(odd)));
-    of(&|command| drop(command.env("SIDA_RUNS", odd)));
-    of(&|command| drop(command.env("SIDA_CACHE", odd)));
+    of(&|command| command.arg("--runs").arg(odd));
+    of(&|command| command.env("SIDA_RUNS", odd));
+    of(&|command| command.env("SIDA_CACHE", odd));
     fs::create_dir(bench.path("").join(odd)).unwrap();
-    of(&|command| drop(command.current_dir(bench.path("").join(odd))));
+    of(&|command| command.current_dir(bench.path("").join(odd)));
     fs::write(bench.path("").join(odd).join("p.yaml"), TEACHER).unwrap();
     let path = bench.path("").join(odd).join("p.yaml");
     let output = bench.command(&["check"]).arg(path).output().unwrap();

@@ -77,7 +77,7 @@ impl NetworkConfig {
         problems.demand(fits, sizes.largest(), || {
             let gigabytes = parameters * 4.0 / 1e9;
             format!(
-                "the network would have about {parameters:.1e} parameters in {blocks:.0} blocks, {gigabytes:.0} GB in fp32: no machine holds more than {MOST_PARAMETERS:.0e} in {MOST_BLOCKS}"
+                "the network would have about {parameters:.1e} parameters in {blocks:.0} blocks, {gigabytes:.0} GB in fp32: more than any machine holds, {MOST_PARAMETERS:.0e} parameters and {MOST_BLOCKS} blocks"
             )
         });
     }

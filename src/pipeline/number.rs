@@ -61,9 +61,7 @@ pub(super) fn instead(text: &str) -> Option<String> {
         ".inf" | "inf" | "infinity" | ".nan" | "nan" => Some("a number has to be finite".to_owned()),
         _ => match text.parse::<f64>() {
             Ok(value) if value.is_infinite() => Some("no number beyond 1.8e308 can be kept".to_owned()),
-            Ok(value) if !is_kept(text, value) => {
-                Some("no number so close to zero can be kept: write `0`".to_owned())
-            }
+            Ok(value) if !is_kept(text, value) => Some("no number so close to zero can be kept".to_owned()),
             Ok(_) => Some("write the number without quotes".to_owned()),
             Err(_) => None,
         },
