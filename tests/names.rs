@@ -1,5 +1,4 @@
 //! What the environment and the names of files do to a run: said before it begins.
-#![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 mod program;
 

@@ -107,7 +107,7 @@ pub fn beside(mode: u32) -> tempfile::Builder<'static, 'static> {
 ///
 /// # Errors
 /// What opening has against it; a link is an error.
-pub fn open_own(options: &mut OpenOptions, path: &Path) -> std::io::Result<File> {
+pub fn open_own(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt as _;
@@ -137,15 +137,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let [precious, link] = ["precious", "link"].map(|name| dir.path().join(name));
         for target in [&precious, &dir.path().join("absent")] {
-            std::fs::write(&precious, "as it was").unwrap();
+            fs::write(&precious, "as it was").unwrap();
             std::os::unix::fs::symlink(target, &link).unwrap();
             assert!(open_own(File::options().append(true), &link).is_err());
             let mut file = AtomicFile::create(&link).unwrap();
             file.write_all(b"ours").unwrap();
             file.commit().unwrap();
             assert!(!link.is_symlink() && !dir.path().join("absent").exists());
-            assert_eq!(std::fs::read(&precious).unwrap(), b"as it was");
-            std::fs::remove_file(&link).unwrap();
+            assert_eq!(fs::read(&precious).unwrap(), b"as it was");
+            fs::remove_file(&link).unwrap();
         }
     }
 

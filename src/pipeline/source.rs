@@ -184,7 +184,7 @@ fn encoding(bytes: &[u8], error: &Utf8Error) -> String {
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
         return "it is UTF-16 and not UTF-8 text: save it as UTF-8".to_owned();
     }
-    let line = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+    let line = bytes[..error.valid_up_to()].split(|byte| *byte == b'\n').count();
     format!("it is not UTF-8 text: line {line} has other bytes")
 }
 
