@@ -16,6 +16,9 @@ use super::{
 /// Larger than any pipeline; a dataset given by mistake is not read as YAML.
 pub(super) const MAX_BYTES: u64 = 4 << 20;
 
+/// In a longer line nobody looks for what is written there, for each of its values.
+const LONG: usize = 10_000;
+
 /// A YAML file as a tree of values, each of which knows its place in the file.
 #[derive(Clone, Debug)]
 pub(super) struct Document {
@@ -39,7 +42,7 @@ impl Document {
     /// the text that stands there.
     pub(super) fn read(name: &str, text: Arc<Text>) -> Result<Self, SyntaxError> {
         let root = node::read(&text)?;
-        let mut reader = Reader { text: &text, slips: Vec::new() };
+        let mut reader = Reader { text: &text, slips: Vec::new(), looked_at: 0 };
         let (value, places) = reader.place(root, None);
         let slips = reader.slips;
         let (origins, last_origins) = (Vec::new(), HashMap::new());
@@ -57,7 +60,10 @@ impl Document {
     /// A word or number as it is written, in one line of the file itself; nothing for others.
     pub(super) fn written(&self, pointer: &str) -> Option<String> {
         match self.nearest(pointer) {
-            (place, true) if self.origin(pointer).is_none() => number::written(&self.text, place.value),
+            (place, true) if self.origin(pointer).is_none() => {
+                let is_short = self.text.line(place.value.line).is_some_and(|line| line.len() <= LONG);
+                is_short.then(|| number::written(&self.text, place.value)).flatten()
+            }
             _ => None,
         }
     }

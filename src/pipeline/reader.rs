@@ -30,11 +30,16 @@ pub(super) struct Spans {
 /// The key that takes over what other mappings have.
 const MERGE: &str = "<<";
 
+/// As many bytes as are looked through in a moment.
+const MOST_LOOKED_AT: usize = 500 << 20;
+
 /// Turns nodes into values.
 pub(super) struct Reader<'a> {
     pub(super) text: &'a Text,
     /// What is wrong with how it is written.
     pub(super) slips: Vec<Slip>,
+    /// Bytes of lines that were looked through so far.
+    pub(super) looked_at: usize,
 }
 
 impl Reader<'_> {
@@ -63,7 +68,7 @@ impl Reader<'_> {
                 for (key, value) in entries {
                     let at = node::span(key.referenced);
                     let is_merge = key.value == MERGE
-                        && number::written(self.text, node::span(key.defined)).as_deref() == Some(MERGE);
+                        && self.written(node::span(key.defined)).is_none_or(|written| written == MERGE);
                     if is_merge {
                         match &merged {
                             Some((first, ..)) => self.twice(at, MERGE, *first),
@@ -95,9 +100,15 @@ impl Reader<'_> {
         (value, Spans { key, value: node::span(node.referenced), inside })
     }
 
-    fn number(&self, number: Option<Number>, at: Span) -> Value {
-        let written = number::written(self.text, at).unwrap_or_default();
+    /// What is written at a place; nothing once so much was looked through as no pipeline needs, which has no lines of megabytes.
+    fn written(&mut self, at: Span) -> Option<String> {
+        self.looked_at += self.text.line(at.line).map_or(0, str::len);
+        (self.looked_at < MOST_LOOKED_AT).then(|| number::written(self.text, at)).flatten()
+    }
+
+    fn number(&mut self, number: Option<Number>, at: Span) -> Value {
         let value = number.as_ref().and_then(Number::as_f64).unwrap_or(f64::INFINITY);
+        let written = self.written(at).unwrap_or_else(|| value.to_string());
         match number.filter(|_| number::is_kept(&written, value)) {
             Some(number) => Value::Number(number),
             None => Value::String(written),
