@@ -16,7 +16,7 @@ use sida::{
     nn::NetworkConfig,
     pipeline::{Parsed, Pipeline, Places, Plan, Source, record::record},
     stage_name::StageName,
-    stages::{LoadTeacher, StageSpec, load_teacher::agree},
+    stages::{LoadTeacher, StageSpec, Web, load_teacher::agree},
     training::Keep,
 };
 
@@ -40,7 +40,13 @@ fn files() -> Vec<PathBuf> {
 const WORKFLOW: &str = "pipelines/ci/github-workflow.yaml";
 
 fn places() -> Places {
-    Places { runs: root().join("no-runs"), cache: root().join("no-cache"), search: vec![root()] }
+    Places {
+        runs: root().join("no-runs"),
+        cache: root().join("no-cache"),
+        search: vec![root()],
+        lock: None,
+        web: Web::default(),
+    }
 }
 
 fn pipeline(name: &str) -> Pipeline {

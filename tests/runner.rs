@@ -17,7 +17,7 @@ use sida::{
     },
     stages::{
         Artifact, DatasetArtifact, ImagesArtifact, Kind, NetworkArtifact, ScoresArtifact, StageSpec,
-        TableArtifact, World,
+        TableArtifact, Web, World,
     },
 };
 
@@ -144,7 +144,13 @@ impl Bench {
 
     fn places(&self) -> Places {
         let path = self.folder.path();
-        Places { runs: path.join("runs"), cache: path.join("cache"), search: vec![path.to_path_buf()] }
+        Places {
+            runs: path.join("runs"),
+            cache: path.join("cache"),
+            search: vec![path.to_path_buf()],
+            lock: None,
+            web: Web::default(),
+        }
     }
 
     fn plan(&self, set: &[&str]) -> Plan {

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::{
-    check, compare, doctor, export, gc, github, inspect,
+    check, compare, doctor, export, fetch, gc, github, inspect,
     log::{self, LogArgs},
     mistake, plan,
     points::PointArgs,
@@ -14,7 +14,13 @@ use super::{
     spread::{self, Format, word},
     threads, verify,
 };
-use crate::{BURN_VERSION, Error, Result, pipeline::Setting, ranks::Place, terminal};
+use crate::{
+    BURN_VERSION, Error, Result,
+    pipeline::{Places, Setting, Source},
+    ranks::Place,
+    stages::{LockFile, Mirrors, Web},
+    terminal,
+};
 
 /// Turns pretrained EDM and EDM2 diffusion models into one-step generators with SiD, SiDA and SiD2A, from YAML pipelines.
 ///
@@ -36,7 +42,21 @@ enum Verb {
         /// Pipeline or sweep files.
         #[arg(required = true)]
         files: Vec<PathBuf>,
+        /// Name the files that are not in the cache, too.
+        #[arg(long)]
+        offline: bool,
         /// Print the mistakes as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Bring what pipelines and sweeps read from addresses into the cache, their sizes first.
+    Fetch {
+        /// Pipeline or sweep files.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        #[command(flatten)]
+        places: PlaceArgs,
+        /// Print what came as JSON.
         #[arg(long)]
         json: bool,
     },
@@ -173,6 +193,7 @@ impl Verb {
     fn wants_json(&self) -> bool {
         match self {
             Self::Check { json, .. }
+            | Self::Fetch { json, .. }
             | Self::Plan { json, .. }
             | Self::Run { json, .. }
             | Self::Compare { json, .. }
@@ -194,6 +215,13 @@ pub(super) struct PlaceArgs {
     /// Set a value by its dotted path, such as `stages.sid.distill.generator.lr=1e-5`. Can be repeated.
     #[arg(long, value_name = "PATH=VALUE")]
     set: Vec<String>,
+    /// Ask nobody for files: name those that are not in the cache, and end with an error where they are needed.
+    #[arg(long)]
+    offline: bool,
+    /// Ask for addresses that begin with the first at the second, such as `https://huggingface.co=https://hub.local`. Can be
+    /// repeated.
+    #[arg(long, value_name = "PREFIX=PREFIX")]
+    mirror: Vec<String>,
 }
 
 impl PlaceArgs {
@@ -206,7 +234,27 @@ impl PlaceArgs {
     pub(super) fn words(&self) -> Vec<String> {
         let runs = self.runs.clone().or_else(|| set_variable("SIDA_RUNS"));
         let runs = runs.iter().flat_map(|runs| ["--runs".to_owned(), word(runs)]);
-        runs.chain(self.set.iter().flat_map(|set| ["--set".to_owned(), set.clone()])).collect()
+        let set = self.set.iter().flat_map(|set| ["--set".to_owned(), set.clone()]);
+        let offline = self.offline.then(|| "--offline".to_owned());
+        let mirrors = self.mirror.iter().flat_map(|mirror| ["--mirror".to_owned(), mirror.clone()]);
+        runs.chain(set).chain(offline).chain(mirrors).collect()
+    }
+
+    /// Where things are for a file.
+    ///
+    /// # Errors
+    /// `Usage` for a mirror that is none, and for a lock file that cannot be read.
+    pub(super) fn places(&self, source: &Source) -> Result<Places> {
+        let web = Web { offline: self.offline, mirrors: Mirrors::parse(&self.mirror)?, ..Web::default() };
+        let lock = LockFile::beside(&source.path);
+        lock.check()?;
+        let search = source.search.clone();
+        Ok(Places { runs: self.runs(), cache: cache(), search, lock: Some(lock), web })
+    }
+
+    /// Whether nobody is to be asked.
+    pub(super) fn is_offline(&self) -> bool {
+        self.offline
     }
 
     /// The folder of runs.
@@ -327,7 +375,8 @@ fn folders_are_text(verb: &Verb) -> Result<()> {
 fn dispatch(verb: Verb) -> Result<u8> {
     folders_are_text(&verb)?;
     match verb {
-        Verb::Check { files, json } => check::check(&files, json),
+        Verb::Check { files, offline, json } => check::check(&files, offline, json),
+        Verb::Fetch { files, places, json } => fetch::fetch(&files, &places, json),
         Verb::Plan { file, places, format: Some(format), .. } => spread::print(&file, &places, format),
         Verb::Plan { file, places, resolved: true, .. } => plan::resolved(&file, &places),
         Verb::Plan { file, places, json, .. } => plan::plan(&file, &places, json),

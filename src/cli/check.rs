@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::json;
 
-use super::output;
+use super::{args::cache, fetch::all_here, output};
 use crate::{
     Error, Result,
     pipeline::{Mistake, Source, mistake},
@@ -20,12 +20,12 @@ struct Checked {
     mistakes: Vec<Mistake>,
 }
 
-/// Checks the files, every one of them; in JSON, one object on standard output.
+/// Checks the files, every one of them, and with `offline` whether what they read is in the cache; in JSON, one object on standard output.
 ///
 /// # Errors
 /// `Mistakes` of all files together, and those that cannot be read.
-pub(super) fn check(files: &[PathBuf], json: bool) -> Result<()> {
-    let checked: Vec<Checked> = files.iter().map(|file| one(file)).collect();
+pub(super) fn check(files: &[PathBuf], offline: bool, json: bool) -> Result<()> {
+    let checked: Vec<Checked> = files.iter().map(|file| one(file, offline)).collect();
     let ok = checked.iter().all(|file| file.ok);
     if json {
         output::json(&json!({ "ok": ok, "files": checked }));
@@ -59,9 +59,16 @@ pub(super) fn check(files: &[PathBuf], json: bool) -> Result<()> {
     Err(Error::Mistakes { mistakes, rendered })
 }
 
-fn one(file: &Path) -> Checked {
+fn one(file: &Path, offline: bool) -> Checked {
     let (error, mut mistakes) = match Source::read(file) {
-        Ok(source) => (None, source.judge(&[]).err().unwrap_or_default()),
+        Ok(source) => match source.judge(&[]) {
+            Ok(parsed) if offline => {
+                let here = all_here(std::iter::once(&parsed), &cache());
+                (here.err().map(|error| error.to_string()), Vec::new())
+            }
+            Ok(_) => (None, Vec::new()),
+            Err(mistakes) => (None, mistakes),
+        },
         Err(error) => (Some(error.to_string()), Vec::new()),
     };
     mistakes.sort();

@@ -1,5 +1,7 @@
 //! Plain tables for a terminal.
 
+pub(super) use crate::stages::progress::bytes;
+
 /// Rows of text as aligned columns, two blanks apart; the last column is not padded.
 pub(super) fn aligned(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
@@ -11,18 +13,6 @@ pub(super) fn aligned(rows: &[Vec<String>]) -> String {
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
-}
-
-/// 1234567 => `1.2 MB`.
-pub(super) fn bytes(count: u64) -> String {
-    let units = ["B", "kB", "MB", "GB", "TB"];
-    let mut value = count as f64;
-    let mut unit = 0;
-    while value >= 1000.0 && unit + 1 < units.len() {
-        value /= 1000.0;
-        unit += 1;
-    }
-    if unit == 0 { format!("{count} B") } else { format!("{value:.1} {}", units[unit]) }
 }
 
 /// 1234567 => `1,234,567`.
@@ -45,7 +35,6 @@ mod tests {
     #[test]
     fn numbers_are_readable() {
         assert_eq!((grouped(180_369).as_str(), grouped(12).as_str()), ("180,369", "12"));
-        assert_eq!((bytes(223_000_000).as_str(), bytes(999).as_str()), ("223.0 MB", "999 B"));
         assert_eq!(
             aligned(&[vec!["a".into(), "b".into()], vec!["ccc".into(), "d".into()]]),
             "a    b\nccc  d"

@@ -1,9 +1,6 @@
 //! `sida doctor`: what this machine has, and whether it computes right.
 
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-};
+use std::{env, fs, path::Path};
 
 use serde_json::{Map, Value, json};
 
@@ -15,7 +12,9 @@ use super::{
 use crate::{
     BURN_VERSION, Error, Result,
     kernels::{self, Nccl},
-    secret, terminal,
+    secret,
+    stages::download::free,
+    terminal,
 };
 
 /// What is found, said line by line as it is found, or all at once as JSON.
@@ -123,14 +122,6 @@ fn folder(findings: &mut Findings, name: &str, folder: &Path) {
     let room = free.map_or_else(|| "room not known".to_owned(), |free| format!("{} free", bytes(free)));
     let text = format!("{}{there}, {room}", terminal::path(folder));
     findings.add(name, &text, json!({ "folder": folder, "exists": folder.is_dir(), "free_bytes": free }));
-}
-
-/// Bytes that may be written to the disk on which a folder is, or will be.
-fn free(folder: &Path) -> Option<u64> {
-    let absolute = std::path::absolute(folder).ok()?;
-    let disk = absolute.ancestors().find(|folder| folder.is_dir()).map(PathBuf::from)?;
-    let disk = rustix::fs::statvfs(&disk).ok()?;
-    Some(disk.f_bavail * disk.f_frsize)
 }
 
 /// The variables that sida reads, without what may be a secret.

@@ -14,6 +14,7 @@ mod contents;
 pub mod device;
 mod doctor;
 mod export;
+mod fetch;
 mod gc;
 mod github;
 mod inspect;

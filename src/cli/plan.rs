@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt::Write as _, path::Path};
 use serde_json::{Value, json};
 
 use super::{
-    args::{PlaceArgs, cache},
+    args::PlaceArgs,
     columns::{aligned, bytes, grouped},
     output,
 };
@@ -15,6 +15,7 @@ use crate::{
         Halving, Parsed, Places, Plan, PlannedStage, Planner, Point, Search, Selection, Source, Status,
         Sweep, home, record::record,
     },
+    stages::download::{missing, none_missing},
     suggestion::listed,
     terminal,
 };
@@ -26,7 +27,7 @@ use crate::{
 pub(super) fn plan(file: &Path, args: &PlaceArgs, json: bool) -> Result<()> {
     let source = Source::read(file)?;
     let settings = args.settings()?;
-    let places = Places { runs: args.runs(), cache: cache(), search: source.search.clone() };
+    let places = args.places(&source)?;
     match source.parse(&settings)? {
         Parsed::Pipeline(pipeline) => {
             let plan = Plan::new(&pipeline, &source.name(), places.home(&source.name()), &places)?;
@@ -35,6 +36,7 @@ pub(super) fn plan(file: &Path, args: &PlaceArgs, json: bool) -> Result<()> {
             } else {
                 output::line(as_text(&plan));
             }
+            here(plan.stages.iter(), &places)?;
         }
         Parsed::Sweep(sweep, points) => {
             let home = places.home(&source.name());
@@ -54,6 +56,7 @@ pub(super) fn plan(file: &Path, args: &PlaceArgs, json: bool) -> Result<()> {
             } else {
                 output::line(sweep_text(&source.name(), &sweep, &points));
             }
+            here(points.iter().flat_map(|(_, (plan, _))| &plan.stages), &places)?;
         }
     }
     Ok(())
@@ -76,6 +79,13 @@ pub(super) fn resolved(file: &Path, args: &PlaceArgs) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether the cache has what stages that have to run read, where nobody may be asked for it.
+fn here<'a>(stages: impl Iterator<Item = &'a PlannedStage>, places: &Places) -> Result<()> {
+    let open = stages.filter(|stage| places.web.offline && stage.status != Status::Done);
+    let missing = open.flat_map(|stage| missing(stage.name.as_str(), stage.spec.stage(), &places.cache));
+    none_missing(&missing.collect::<Vec<_>>(), &places.cache)
 }
 
 fn as_text(plan: &Plan) -> String {

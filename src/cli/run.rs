@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    args::{PlaceArgs, cache},
+    args::PlaceArgs,
     baseline, device, github, invocation,
     points::PointArgs,
     ranks::{self, Crew},
@@ -75,6 +75,7 @@ pub(super) fn run(
         source.parse(&settings)
     };
     let parsed = parsed.inspect_err(refused)?;
+    let places = args.places(&source).inspect_err(refused)?;
     let stop = signals::listen()?;
     let ranks = crew.meet(&source, &settings, &parsed, asked, &stop, choice.asked()).inspect_err(refused)?;
     let fail = |error: &Error| {
@@ -87,7 +88,6 @@ pub(super) fn run(
     // Ranks stop together: what each of them does is agreed on.
     let others = stop.clone();
     let _others = (!ranks.are_one()).then(|| others.stakes(Stake::All));
-    let places = Places { runs: args.runs(), cache: cache(), search: source.search.clone() };
     let mut executor = Stages {
         device,
         device_name,

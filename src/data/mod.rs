@@ -45,7 +45,7 @@ pub use missing_labels::missing_labels;
 pub use order::{Order, OrderOptions, epoch_seed};
 pub use pictures::Counted;
 pub use pixels::Pixels;
-pub use prepare::{PrepareOptions, Prepared, prepare};
+pub use prepare::{PrepareOptions, Prepared, can_prepare, prepare};
 pub use preview_grid::preview_samples;
 pub use resize::{Filter, resize};
 pub use transform::{Rules, Transform};

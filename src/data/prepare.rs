@@ -61,6 +61,16 @@ const CHUNK: usize = 128;
 /// Chunks that may wait for the writer.
 const AHEAD: usize = 2;
 
+/// Whether a source can be prepared, as far as its list of images says, however it is then asked for: labels and pictures that are
+/// not read are the asker's to judge.
+///
+/// # Errors
+/// Those of `prepare` that come before the first image.
+pub fn can_prepare(source: &Path, rules: Rules) -> Result<()> {
+    let options = PrepareOptions { rules, skip_unreadable: true, ..PrepareOptions::default() };
+    Originals::open(source, &options).map(drop)
+}
+
 /// Reads a folder, a zip, CIFAR's archives or MNIST's images, and writes an EDM zip: stored PNGs and
 /// `dataset.json`. The zip appears only when it is complete. `progress` hears how many images of how many are done.
 ///

@@ -13,8 +13,8 @@ use crate::{
     checkpoint::atomic,
     data::identity,
     formats::files_below,
-    location::{Location, Resolved},
-    stages::{Addresses, Stage, World},
+    location::Resolved,
+    stages::{Addresses, Stage, Wanted, World},
 };
 
 /// What is smaller is read again rather than remembered.
@@ -36,15 +36,18 @@ impl Contents {
 
     /// By field, what a stage reads; `None` for what is absent, and for addresses that nothing came from yet.
     pub(super) fn of(&mut self, stage: &dyn Stage, world: &World<'_>) -> IndexMap<String, Option<String>> {
-        let of_location = |(field, location): (String, &Location)| {
-            let contents = match location.resolve() {
-                Ok(Resolved::Url(url)) => self.addresses.sha256(&url).map(|hash| format!("sha256:{hash}")),
-                Ok(Resolved::Path(_)) => world.locate(location).and_then(|path| self.at(path)),
+        let of_wanted = |wanted: Wanted<'_>| {
+            let contents = match wanted.location.resolve() {
+                Ok(Resolved::Url(url)) => {
+                    let known = wanted.sha256.map(str::to_owned).or_else(|| self.addresses.sha256(&url));
+                    known.map(|hash| format!("sha256:{hash}"))
+                }
+                Ok(Resolved::Path(_)) => world.locate(wanted.location).and_then(|path| self.at(path)),
                 Err(_) => None,
             };
-            (field, contents)
+            Some((wanted.field?, contents))
         };
-        stage.locations().into_iter().map(of_location).collect()
+        stage.wanted().into_iter().filter_map(of_wanted).collect()
     }
 
     fn at(&mut self, path: PathBuf) -> Option<String> {

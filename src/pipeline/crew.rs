@@ -96,7 +96,7 @@ impl Stages<'_> {
         let mut plan_now = plan()?;
         let mut i = place(&plan_now).ok_or_else(|| unknown(stage))?;
         if plan_now.stages[i].key.to_string() != key
-            && self.fetch_unknown(plan_now.ancestors(i).into_iter().map(|i| &plan_now.stages[i]))?
+            && self.fetch_all(plan_now.ancestors(i).into_iter().map(|i| &plan_now.stages[i]))?
         {
             plan_now = plan()?;
             i = place(&plan_now).ok_or_else(|| unknown(stage))?;

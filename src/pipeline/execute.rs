@@ -17,7 +17,10 @@ use crate::{
     ranks::Ranks,
     report::Invocation,
     seed::Seed,
-    stages::{Artifact, Context, Downloads},
+    stages::{
+        Artifact, Context, Downloads,
+        download::{missing, none_missing},
+    },
     stop::Stop,
 };
 
@@ -55,7 +58,7 @@ pub struct PointAt {
 
 impl Stages<'_> {
     /// Judges the device by the stages that will run, before the first of them does. Then downloads what they read from
-    /// addresses that nothing came from yet: keys depend on that. Says whether there was any; the plan is an old one then.
+    /// addresses: keys depend on that. Says whether anything new came; the plan is an old one then.
     ///
     /// # Errors
     /// The device cannot do what a stage says; what a download can do; `Interrupted`.
@@ -68,18 +71,22 @@ impl Stages<'_> {
             let refused = |error| Error::Unusable(format!("stage `{}`: {error}", stage.name));
             stage.spec.stage().runs_on(&self.device).map_err(refused)?;
         }
-        self.fetch_unknown(stages())
+        self.fetch_all(stages())
     }
 
-    /// Downloads what stages read from addresses that nothing came from yet; says whether there was any.
-    pub(super) fn fetch_unknown<'a>(&self, stages: impl Iterator<Item = &'a PlannedStage>) -> Result<bool> {
-        let addresses = self.places.addresses();
+    /// Downloads what stages read from addresses and the cache does not have; says whether keys depend on what came.
+    pub(super) fn fetch_all<'a>(&self, stages: impl Iterator<Item = &'a PlannedStage>) -> Result<bool> {
+        let Places { cache, search, web, .. } = self.places;
+        let (addresses, stages) = (self.places.addresses(), stages.collect::<Vec<_>>());
+        if web.offline {
+            let of = |stage: &&PlannedStage| missing(stage.name.as_str(), stage.spec.stage(), cache);
+            none_missing(&stages.iter().flat_map(of).collect::<Vec<_>>(), cache)?;
+        }
         let mut any = false;
         for stage in stages {
-            let Places { cache, search, .. } = self.places;
-            let downloads =
-                Downloads { name: &stage.name, cache, addresses: &addresses, search, stop: &self.stop };
-            any |= downloads.fetch_unknown(stage.spec.stage())?;
+            let name = stage.name.as_str();
+            let downloads = Downloads { name, cache, addresses: &addresses, search, web, stop: &self.stop };
+            any |= downloads.fetch_all(stage.spec.stage())?;
         }
         Ok(any)
     }
@@ -107,6 +114,7 @@ impl Stages<'_> {
             cache: &self.places.cache,
             addresses: &addresses,
             search: &self.places.search,
+            web: &self.places.web,
             continue_from: stage.continue_from.clone(),
             finished: &running.finished,
             elsewhere: stage.elsewhere.clone(),

@@ -16,7 +16,7 @@ use crate::{
     Error, Result,
     kimg::Kimg,
     stage_name::StageName,
-    stages::{Addresses, Elsewhere, Finished, StageSpec, Work},
+    stages::{Addresses, Elsewhere, Finished, LockFile, StageSpec, Web, Work},
     suggestion::advice,
 };
 
@@ -90,6 +90,10 @@ pub struct Places {
     pub cache: PathBuf,
     /// Where relative paths are looked for.
     pub search: Vec<PathBuf>,
+    /// Beside the pipeline's file, what came from its addresses.
+    pub lock: Option<LockFile>,
+    /// What of the network may be used.
+    pub web: Web,
 }
 
 impl Places {
@@ -98,9 +102,9 @@ impl Places {
         self.runs.join(name)
     }
 
-    /// What came from addresses, as the store remembers it.
+    /// What came from addresses, as the lock file and the store remember it.
     pub fn addresses(&self) -> Addresses {
-        Addresses::new(&Store::of(&self.runs).root().join("addresses"))
+        Addresses::new(&Store::of(&self.runs).root().join("addresses"), self.lock.clone())
     }
 }
 

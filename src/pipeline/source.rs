@@ -26,7 +26,10 @@ use super::{
 use crate::{
     Error, Result,
     formats::{Unread, read_at_most},
-    pipeline_name, terminal,
+    pipeline_name,
+    stage_name::StageName,
+    stages::StageSpec,
+    terminal,
 };
 
 /// A file of the pipeline language.
@@ -36,6 +39,18 @@ pub enum Parsed {
     Pipeline(Pipeline),
     /// A sweep, and all its points.
     Sweep(Box<Sweep>, Vec<Point>),
+}
+
+impl Parsed {
+    /// All stages, of every point of a sweep.
+    pub fn stages(&self) -> impl Iterator<Item = (&StageName, &StageSpec)> {
+        let (one, points) = match self {
+            Self::Pipeline(pipeline) => (Some(pipeline), &[][..]),
+            Self::Sweep(_, points) => (None, points.as_slice()),
+        };
+        let pipelines = one.into_iter().chain(points.iter().map(|point| &point.pipeline));
+        pipelines.flat_map(|pipeline| &pipeline.stages)
+    }
 }
 
 /// What a file says, or all its mistakes.

@@ -9,13 +9,12 @@ use serde_json::Value;
 use super::{
     addresses::Addresses,
     artifact::{Artifact, ScoresArtifact},
-    download::Downloads,
+    download::{Downloads, Wanted, Web},
     stage::Elsewhere,
 };
 use crate::{
     Error, Result,
     checkpoint::Lease,
-    location::Location,
     ranks::Ranks,
     report::{Expectation, Invocation, Verdict},
     seed::Seed,
@@ -65,6 +64,8 @@ pub struct Context<'a> {
     pub finished: &'a IndexMap<StageName, Finished>,
     /// What the stages of other pipelines made that this one shows; those that have not run are absent.
     pub elsewhere: IndexMap<Elsewhere, Finished>,
+    /// What of the network may be used.
+    pub web: &'a Web,
     /// Whether to stop at the next safe point, save and return `Interrupted`.
     pub stop: &'a Stop,
     /// The ranks that make this stage together; this process alone where they do not.
@@ -125,10 +126,11 @@ impl Context<'_> {
         self.ranks.tell(|| self.stop.requested())
     }
 
-    /// The file that a location means, as `Downloads::fetch` says. Ranks of one machine have one cache: it is filled once.
-    pub(super) fn fetch(&self, location: &Location, sha256: Option<&str>) -> Result<PathBuf> {
-        let Self { name, cache, addresses, search, stop, .. } = self;
-        let fetch = || Downloads { name, cache, addresses, search, stop }.fetch(location, sha256);
+    /// A file that is wanted, as `Downloads::fetch` says. Ranks of one machine have one cache: it is filled once.
+    pub(super) fn fetch(&self, wanted: &Wanted<'_>) -> Result<PathBuf> {
+        let Self { cache, addresses, search, web, stop, .. } = self;
+        let name = self.name.as_str();
+        let fetch = || Downloads { name, cache, addresses, search, web, stop }.fetch(wanted);
         let path = self.ranks.first(fetch)?;
         if self.ranks.is_first() { Ok(path) } else { fetch() }
     }

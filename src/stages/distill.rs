@@ -7,7 +7,8 @@ use burn::tensor::Device;
 use super::{
     artifact::{Artifact, NetworkArtifact},
     context::Context,
-    network_file, rules, snapshots,
+    download::Wanted,
+    network_file, reference_state, rules, snapshots,
     stage::{Input, Kind, Network, Objection, Stage, Verb},
     training_loop::{
         self, Training,
@@ -20,7 +21,6 @@ use crate::{
     Result,
     distill::Distill,
     kimg::Kimg,
-    location::Location,
     nn::NetworkConfig,
     stage_name::StageName,
     training::{Guard, Keep},
@@ -155,10 +155,9 @@ impl Stage for Distill {
         }
     }
 
-    fn locations(&self) -> Vec<(String, &Location)> {
-        let start = self.start_from.as_ref();
-        let start = start.map(|s| ("start_from/training_state".to_owned(), &s.training_state));
-        start.into_iter().chain(rules::statistics(&self.snapshots)).collect()
+    fn wanted(&self) -> Vec<Wanted<'_>> {
+        let start = self.start_from.as_ref().map(reference_state::wanted);
+        start.into_iter().chain(rules::wanted(&self.snapshots)).collect()
     }
 
     fn work(&self, _world: &World<'_>, cache: &Path) -> Work {

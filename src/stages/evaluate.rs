@@ -11,6 +11,7 @@ use serde_inline_default::serde_inline_default;
 use super::{
     artifact::{Artifact, ScoresArtifact},
     context::Context,
+    download::Wanted,
     evaluate_pictures, inception_weights, limits, network_file,
     progress::Progress,
     rules,
@@ -226,15 +227,12 @@ impl Stage for Evaluate {
         objections
     }
 
-    fn locations(&self) -> Vec<(String, &Location)> {
+    fn wanted(&self) -> Vec<Wanted<'_>> {
         // Other weights of Inception measure something else. Of a training they only choose among its snapshots.
         let inception = inception_weights::needed(&self.metrics);
-        let files = [
-            ("pictures", self.pictures.as_ref()),
-            ("statistics", self.statistics.as_ref()),
-            ("inception", inception),
-        ];
-        files.into_iter().filter_map(|(field, file)| Some((field.to_owned(), file?))).collect()
+        let pictures = self.pictures.as_ref().map(evaluate_pictures::wanted);
+        let statistics = self.statistics.as_ref().map(|file| scoring::statistics("statistics", file));
+        [pictures, statistics, inception].into_iter().flatten().collect()
     }
 
     fn work(&self, _world: &World<'_>, cache: &Path) -> Work {

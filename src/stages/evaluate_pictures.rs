@@ -1,11 +1,14 @@
 //! What `evaluate` does with pictures that are there already, in place of a network's.
 
+use std::path::Path;
+
 use burn::tensor::TensorData;
 use indexmap::IndexMap;
 
 use super::{
     artifact::ScoresArtifact,
     context::Context,
+    download::Wanted,
     evaluate::{ClassLabels, Evaluate},
     facts::Facts,
     picture,
@@ -87,6 +90,12 @@ pub(super) fn agrees(
     objections
 }
 
+/// The pictures' file or folder.
+pub(super) fn wanted(location: &Location) -> Wanted<'_> {
+    let accepts = |path: &Path| ImageDataset::open(path, &DatasetOptions::default()).map(drop);
+    Wanted::new("pictures", location, accepts)
+}
+
 /// Measures pictures.
 pub(super) fn run(
     stage: &Evaluate,
@@ -94,7 +103,7 @@ pub(super) fn run(
     real_images: RealImages,
     context: &Context<'_>,
 ) -> Result<ScoresArtifact> {
-    let path = context.fetch(location, None)?;
+    let path = context.fetch(&wanted(location))?;
     let unusable = |problem: String| Error::Unusable(format!("`{}`: {problem}", terminal::path(&path)));
     let pictures = ImageDataset::open(&path, &DatasetOptions::default())?;
     if pictures.kind() != DatasetKind::Images {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     artifact::{Artifact, NetworkArtifact},
     context::Context,
+    download::Wanted,
     network_file, rules,
     stage::{Input, Kind, Network, Objection, Stage, Verb},
     work::{Work, parameters},
@@ -144,6 +145,14 @@ pub fn agree(given: &NetworkConfig, written: &NetworkConfig, origin: &str) -> Re
     }
 }
 
+impl LoadTeacher {
+    /// The file with the weights.
+    fn file(&self) -> Wanted<'_> {
+        let accepts = |path: &Path| self.weights.read(path).map(drop);
+        Wanted::new("weights", self.weights.location(), accepts).with_sha256(self.sha256.as_deref())
+    }
+}
+
 impl Verb for LoadTeacher {
     const NAME: &'static str = "load_teacher";
     const MAKES: Kind = Kind::Network;
@@ -163,10 +172,10 @@ impl Stage for LoadTeacher {
         objections
     }
 
-    fn locations(&self) -> Vec<(String, &Location)> {
-        let mut all = vec![("weights".to_owned(), self.weights.location())];
+    fn wanted(&self) -> Vec<Wanted<'_>> {
+        let mut all = vec![self.file()];
         if let Encoder::StabilityVae(vae) = &self.encoder {
-            all.push(("encoder/stability_vae/weights".to_owned(), &vae.weights));
+            all.push(network_file::autoencoder(vae));
         }
         all
     }
@@ -188,10 +197,10 @@ impl Stage for LoadTeacher {
 
     fn run(&self, context: &mut Context<'_>) -> Result<Artifact> {
         let context = &*context;
-        let path = context.fetch(self.weights.location(), self.sha256.as_deref())?;
+        let path = context.fetch(&self.file())?;
         // Here, because whoever decodes with it knows its address without credentials.
         if let Encoder::StabilityVae(vae) = &self.encoder {
-            context.fetch(&vae.weights, None)?;
+            context.fetch(&network_file::autoencoder(vae))?;
         }
         let origin = format!("`{}`", terminal::path(&path));
         let (written, state) = self.weights.read(&path)?;

@@ -19,6 +19,7 @@ pub mod guard;
 mod inception_weights;
 mod limits;
 pub mod load_teacher;
+mod lock_file;
 pub(crate) mod network_file;
 mod noise;
 pub mod picture;
@@ -47,10 +48,11 @@ pub use artifact::{
     Artifact, DatasetArtifact, ImagesArtifact, NetworkArtifact, ScoresArtifact, TableArtifact,
 };
 pub use context::{Context, Finished};
-pub use download::Downloads;
+pub use download::{Downloads, Mirrors, Missing, Wanted, Web};
 pub use evaluate::Evaluate;
 pub use generate::Generate;
 pub use load_teacher::LoadTeacher;
+pub use lock_file::LockFile;
 pub use prepare_dataset::PrepareDataset;
 pub use progress::Progress;
 pub use report::Report;

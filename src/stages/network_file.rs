@@ -13,11 +13,12 @@ use burn::{
 use super::{
     artifact::{Artifact, NetworkArtifact},
     context::{Context, Finished},
+    download::Wanted,
     work,
 };
 use crate::{
     Error, Result,
-    diffusion::{Codec, Encoder, Precision},
+    diffusion::{Codec, Encoder, Precision, StabilityVae},
     formats::{
         AtomicFile, regular_file,
         safetensors::{self, Metadata},
@@ -133,12 +134,18 @@ fn fits(parameters: u64, largest: Option<u64>) -> Result<()> {
     }
 }
 
+/// The file with the weights of an autoencoder.
+pub(super) fn autoencoder(settings: &StabilityVae) -> Wanted<'_> {
+    let accepts = |path: &Path| safetensors::read(path).map(drop);
+    Wanted::new("encoder/stability_vae/weights", &settings.weights, accepts)
+}
+
 /// What a network's images are, ready for use.
 pub(super) fn codec(context: &Context<'_>, encoder: &Encoder) -> Result<Codec> {
     match encoder {
         Encoder::Rgb => Ok(Codec::Rgb),
         Encoder::StabilityVae(settings) => {
-            let path = context.fetch(&settings.weights, None)?;
+            let path = context.fetch(&autoencoder(settings))?;
             let (weights, _) = safetensors::read(&path)?;
             Codec::stability_vae(settings, &weights, &format!("`{}`", terminal::path(&path)), &context.device)
         }

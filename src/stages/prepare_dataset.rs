@@ -9,6 +9,7 @@ use super::{
     artifact::Artifact,
     context::Context,
     dataset_file,
+    download::Wanted,
     facts::Facts,
     picture::{self, REALS},
     progress::Progress,
@@ -20,7 +21,7 @@ use crate::{
     Error, Result,
     data::{
         ClassOrder, DatasetKind, DatasetOptions, ImageDataset, PrepareOptions, Prepared, Rules, Transform,
-        class_list, counts_otherwise, missing_labels, prepare,
+        can_prepare, class_list, counts_otherwise, missing_labels, prepare,
     },
     location::Location,
 };
@@ -165,6 +166,21 @@ impl PrepareDataset {
         DatasetOptions { use_labels: self.use_labels(), max_size, xflip, random_seed: 0 }
     }
 
+    /// The file or folder itself.
+    fn file(&self) -> Wanted<'_> {
+        let (field, sha256) = match &self.source {
+            DatasetSource::Edm(source) => ("source/edm/path", &source.sha256),
+            DatasetSource::Convert(source) => ("source/convert/path", &source.sha256),
+            DatasetSource::Npz(source) => ("source/npz/path", &source.sha256),
+            DatasetSource::Labels(_) => ("source/labels/path", &None),
+        };
+        let accepts = |path: &Path| match &self.source {
+            DatasetSource::Convert(source) => can_prepare(path, source.rules),
+            _ => ImageDataset::open(path, &self.options()).map(drop),
+        };
+        Wanted::new(field, self.location(), accepts).with_sha256(sha256.as_deref())
+    }
+
     /// Whether there are images, and not only labels.
     pub fn has_images(&self) -> bool {
         !matches!(self.source, DatasetSource::Labels(_))
@@ -173,8 +189,7 @@ impl PrepareDataset {
 
 impl ConvertSource {
     /// Writes `dataset.zip` into the stage's folder.
-    fn convert(&self, context: &Context<'_>) -> Result<std::path::PathBuf> {
-        let source = context.fetch(&self.path, self.sha256.as_deref())?;
+    fn convert(&self, source: &Path, context: &Context<'_>) -> Result<std::path::PathBuf> {
         let destination = context.dir.join("dataset.zip");
         let options = PrepareOptions {
             rules: self.rules,
@@ -187,7 +202,7 @@ impl ConvertSource {
             skip_unreadable: self.skip_unreadable,
         };
         let progress = Mutex::new(Progress::new(context.name.as_str(), "images", 0, 0));
-        let prepared = prepare(&source, &destination, &options, &|done, of| {
+        let prepared = prepare(source, &destination, &options, &|done, of| {
             if let Ok(mut progress) = progress.lock() {
                 progress.of(of as u64);
                 progress.at(done as u64, &[]);
@@ -277,14 +292,8 @@ impl Stage for PrepareDataset {
         problem.map(objection).into_iter().collect()
     }
 
-    fn locations(&self) -> Vec<(String, &Location)> {
-        let kind = match &self.source {
-            DatasetSource::Edm(_) => "edm",
-            DatasetSource::Convert(_) => "convert",
-            DatasetSource::Npz(_) => "npz",
-            DatasetSource::Labels(_) => "labels",
-        };
-        vec![(format!("source/{kind}/path"), self.location())]
+    fn wanted(&self) -> Vec<Wanted<'_>> {
+        vec![self.file()]
     }
 
     fn work(&self, _world: &World<'_>, cache: &Path) -> Work {
@@ -298,10 +307,8 @@ impl Stage for PrepareDataset {
     fn run(&self, context: &mut Context<'_>) -> Result<Artifact> {
         let options = self.options();
         let path = match &self.source {
-            DatasetSource::Edm(source) => context.fetch(&source.path, source.sha256.as_deref())?,
-            DatasetSource::Npz(source) => context.fetch(&source.path, source.sha256.as_deref())?,
-            DatasetSource::Labels(source) => context.fetch(&source.path, None)?,
-            DatasetSource::Convert(source) => source.convert(context)?,
+            DatasetSource::Convert(source) => source.convert(&context.fetch(&self.file())?, context)?,
+            _ => context.fetch(&self.file())?,
         };
         let path = std::path::absolute(&path).map_err(Error::io("find", &path))?;
         let dataset = ImageDataset::open(&path, &options)?;

@@ -14,6 +14,8 @@ use crate::{kimg::Kimg, terminal};
 const LINE_EVERY: Duration = Duration::from_secs(10);
 /// Rates of a shorter time say nothing.
 const LEAST: Duration = Duration::from_secs(1);
+/// The unit that is shown in kB, MB and so on.
+pub(super) const BYTES: &str = "bytes";
 /// Characters of a bar, and of a stage's name before it: all but the losses is within 60 columns.
 const BAR: usize = 10;
 const NAME: usize = 12;
@@ -60,6 +62,11 @@ impl Progress {
         }
     }
 
+    /// Begins at another place, towards another total.
+    pub fn from(&mut self, first: u64, total: u64) {
+        (self.first, self.total, self.started) = (first, total, Instant::now());
+    }
+
     /// Corrects the total, where it becomes known only on the way.
     pub fn of(&mut self, total: u64) {
         self.total = total;
@@ -98,7 +105,11 @@ impl Progress {
         let mut text = String::new();
         if let Some((rate, left)) = self.rate(position, elapsed) {
             let digits = usize::from(rate < 10.0);
-            let _ = write!(text, ", {rate:.digits$}/s, {} left", human(left));
+            let rate = if self.unit == BYTES { bytes(rate as u64) } else { format!("{rate:.digits$}") };
+            let _ = write!(text, ", {rate}/s");
+            if self.total > 0 {
+                let _ = write!(text, ", {} left", human(left));
+            }
         }
         for (name, value) in losses {
             let _ = write!(text, ", {} {value:.4}", name.replace('_', " "));
@@ -109,14 +120,23 @@ impl Progress {
     fn line(&self, position: u64, losses: Losses<'_>, elapsed: Duration) -> String {
         let (stage, total, unit) = (&self.stage, self.total, self.unit);
         let details = self.details(position, losses, elapsed);
-        format!("  {stage}: {position} of {total} {unit}, {} %{details}", self.percent(position))
+        let percent = self.percent(position);
+        match (unit, total) {
+            (BYTES, 0) => format!("  {stage}: {}{details}", bytes(position)),
+            (BYTES, _) => format!("  {stage}: {} of {}, {percent} %{details}", bytes(position), bytes(total)),
+            _ => format!("  {stage}: {position} of {total} {unit}, {percent} %{details}"),
+        }
     }
 
     fn bar_line(&self, position: u64, losses: Losses<'_>, elapsed: Duration) -> String {
         let percent = self.percent(position);
         let full = "=".repeat(BAR * percent as usize / 100);
         let name: String = self.stage.chars().take(NAME).collect();
-        format!("  {name} [{full:BAR$}] {percent} %{}", self.details(position, losses, elapsed))
+        let details = self.details(position, losses, elapsed);
+        if self.unit == BYTES && self.total == 0 {
+            return format!("  {name} {}{details}", bytes(position));
+        }
+        format!("  {name} [{full:BAR$}] {percent} %{details}")
     }
 
     fn fields(&self, position: u64, losses: Losses<'_>, elapsed: Duration) -> Map<String, Value> {
@@ -150,9 +170,33 @@ pub fn human(duration: Duration) -> String {
     }
 }
 
+/// 1234567 => `1.2 MB`.
+pub fn bytes(count: u64) -> String {
+    let units = ["B", "kB", "MB", "GB", "TB"];
+    let mut value = count as f64;
+    let mut unit = 0;
+    while value >= 1000.0 && unit + 1 < units.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{count} B") } else { format!("{value:.1} {}", units[unit]) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_are_shown_as_people_say_them_with_and_without_a_total() {
+        assert_eq!((bytes(223_000_000).as_str(), bytes(999).as_str()), ("223.0 MB", "999 B"));
+        let mut progress = Progress::new("edm", BYTES, 0, 0);
+        let ten = Duration::from_secs(10);
+        assert_eq!(progress.line(20_000_000, &[], ten), "  edm: 20.0 MB, 2.0 MB/s");
+        assert_eq!(progress.bar_line(20_000_000, &[], ten), "  edm 20.0 MB, 2.0 MB/s");
+        progress.from(10_000_000, 40_000_000);
+        let line = progress.line(20_000_000, &[], ten);
+        assert_eq!(line, "  edm: 20.0 MB of 40.0 MB, 50 %, 1.0 MB/s, 20 s left", "of this process alone");
+    }
 
     #[test]
     fn what_is_said_tells_rate_and_time_left_of_this_process_alone() {

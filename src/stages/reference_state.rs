@@ -2,15 +2,25 @@
 
 use std::path::Path;
 
+use super::download::Wanted;
 use crate::{
     Error, Result,
     checkpoint::{AdamMoments, ReferenceAdam, ReferenceTrainingState, TrainedNetwork},
-    distill::trainer::{FAKE_SCORE, GENERATOR, GENERATOR_EMA},
+    distill::{
+        StartFrom,
+        trainer::{FAKE_SCORE, GENERATOR, GENERATOR_EMA},
+    },
     kimg::Kimg,
     state_dict::StateDict,
     terminal,
     training::state::join,
 };
+
+/// The file that a distillation starts from.
+pub(super) fn wanted(start: &StartFrom) -> Wanted<'_> {
+    let accepts = |path: &Path| ReferenceTrainingState::open(path).map(drop);
+    Wanted::new("start_from/training_state", &start.training_state, accepts)
+}
 
 /// Reads a `training-state-*.pt`; without `kimg` its name says how many images it has seen.
 pub(super) fn read(path: &Path, kimg: Option<Kimg>) -> Result<StateDict> {

@@ -1,10 +1,9 @@
 //! Rules between fields that several verbs share.
 
-use super::{facts::Facts, stage::Objection, world::World};
+use super::{download::Wanted, facts::Facts, inception_weights, scoring, stage::Objection, world::World};
 use crate::{
     diffusion::{Encoder, Sampler},
     kimg::Kimg,
-    location::Location,
     metrics::{DetectorName, Metric},
     nn::NetworkConfig,
     stage_name::StageName,
@@ -174,9 +173,12 @@ pub(super) fn network_and_dataset(
     [side, channels, classes].into_iter().flatten().collect()
 }
 
-/// The file of statistics that snapshots are compared with, and the field that names it.
-pub(super) fn statistics(snapshots: &Snapshots) -> Option<(String, &Location)> {
-    snapshots.statistics.as_ref().map(|location| ("snapshots/statistics".to_owned(), location))
+/// The files that the metrics of snapshots need. Which weights Inception has decides nothing but which snapshot is best.
+pub(super) fn wanted(snapshots: &Snapshots) -> impl Iterator<Item = Wanted<'_>> {
+    let statistics = snapshots.statistics.as_ref();
+    let statistics = statistics.map(|location| scoring::statistics("snapshots/statistics", location));
+    let inception = inception_weights::needed(&snapshots.metrics).map(Wanted::that_decides_nothing);
+    statistics.into_iter().chain(inception)
 }
 
 /// What the metrics of snapshots lack to compare with; `dataset` is the stage's own.

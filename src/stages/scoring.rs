@@ -1,11 +1,17 @@
 //! `Scoring`: all metrics of one set of generated images, from one pass over them.
 
-use std::{ops::Range, path::PathBuf, sync::Arc};
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use indexmap::{IndexMap, IndexSet};
 
-use super::{context::Context, dataset_file, detections::Detections, inception_weights, turns::Turns};
+use super::{
+    context::Context, dataset_file, detections::Detections, download::Wanted, inception_weights, turns::Turns,
+};
 use crate::{
     Error, Result,
     data::ImageDataset,
@@ -37,9 +43,15 @@ impl RealImages {
         context: &Context<'_>,
     ) -> Result<Self> {
         let dataset = reference.map(|name| dataset_file::open(context, name)).transpose()?;
-        let statistics = statistics.map(|location| Statistics::open(&context.fetch(location, None)?));
+        let open = |location| Statistics::open(&context.fetch(&self::statistics("statistics", location))?);
+        let statistics = statistics.map(open);
         Ok(Self { dataset, statistics: statistics.transpose()? })
     }
+}
+
+/// A file of statistics that the field `field` names.
+pub(super) fn statistics<'a>(field: &str, location: &'a Location) -> Wanted<'a> {
+    Wanted::new(field, location, |path: &Path| Statistics::open(path).map(drop))
 }
 
 /// How many generated images metrics need.

@@ -5,7 +5,7 @@ use std::{fmt, path::Path};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use super::{artifact::Artifact, context::Context, facts::Facts, work::Work, world::World};
+use super::{artifact::Artifact, context::Context, download::Wanted, facts::Facts, work::Work, world::World};
 use crate::{
     Result, diffusion::Encoder, kimg::Kimg, location::Location, nn::NetworkConfig, report::Expectation,
     stage_name::StageName, training::Guard,
@@ -73,9 +73,14 @@ pub trait Stage {
         None
     }
 
-    /// The files it reads that no stage makes, with the fields that name them.
-    fn locations(&self) -> Vec<(String, &Location)> {
+    /// The files it reads that no stage makes.
+    fn wanted(&self) -> Vec<Wanted<'_>> {
         Vec::new()
+    }
+
+    /// Where those are that decide what it makes, with the fields that name them.
+    fn locations(&self) -> Vec<(String, &Location)> {
+        self.wanted().into_iter().filter_map(|wanted| Some((wanted.field?, wanted.location))).collect()
     }
 
     /// The finished stages of other pipelines whose results it shows, with the fields that name them.

@@ -7,6 +7,7 @@ use burn::tensor::Device;
 use super::{
     artifact::{Artifact, NetworkArtifact},
     context::Context,
+    download::Wanted,
     network_file, rules, snapshots,
     stage::{Input, Kind, Network, Objection, Stage, Verb},
     training_loop::{self, Training, teacher_training::TeacherTraining},
@@ -17,7 +18,6 @@ use crate::{
     Result,
     diffusion::{Encoder, Sampler},
     kimg::Kimg,
-    location::Location,
     nn::NetworkConfig,
     teach::TrainTeacher,
     training::Guard,
@@ -35,8 +35,8 @@ impl Stage for TrainTeacher {
         [Input::new("dataset", &self.dataset, Kind::Dataset)].into_iter().chain(reference).collect()
     }
 
-    fn locations(&self) -> Vec<(String, &Location)> {
-        self.snapshots.iter().filter_map(rules::statistics).collect()
+    fn wanted(&self) -> Vec<Wanted<'_>> {
+        self.snapshots.iter().flat_map(rules::wanted).collect()
     }
 
     fn duration(&mut self) -> Option<&mut Kimg> {

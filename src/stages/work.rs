@@ -72,7 +72,7 @@ impl Work {
     #[must_use]
     pub(super) fn with_metrics(self, metrics: &[Metric], cache: &Path) -> Self {
         match inception_weights::needed(metrics) {
-            Some(location) => self.with_file(location, Some(inception_weights::BYTES), cache),
+            Some(file) => self.with_file(file.location, Some(inception_weights::BYTES), cache),
             None => self,
         }
     }

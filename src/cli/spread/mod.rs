@@ -15,13 +15,10 @@ use clap::ValueEnum;
 
 use self::sweep_file::SweepFile;
 pub(super) use self::sweep_file::word;
-use super::{
-    args::{PlaceArgs, cache},
-    output,
-};
+use super::{args::PlaceArgs, output};
 use crate::{
     Error, Result,
-    pipeline::{Parsed, Places, Source},
+    pipeline::{Parsed, Source},
     terminal,
 };
 
@@ -52,7 +49,7 @@ pub(super) fn print(file: &Path, args: &PlaceArgs, format: Format) -> Result<()>
             terminal::path(file)
         )));
     };
-    let places = Places { runs: args.runs(), cache: cache(), search: source.search.clone() };
+    let places = args.places(&source)?;
     let sweep = SweepFile::new(&source, args, &sweep, &points, &places)?;
     output::line(match format {
         Format::Commands => commands::file(&sweep),

@@ -59,7 +59,7 @@ impl<'a> Distillation<'a> {
         let objective = Objective::new(recipe, network);
         let mut trainer = Trainer::new(recipe.clone(), objective, Networks::of(teacher, Some(initial)));
         if let Some(start) = &recipe.start_from {
-            let path = context.fetch(&start.training_state, None)?;
+            let path = context.fetch(&reference_state::wanted(start))?;
             trainer.restore(
                 &reference_state::read(&path, start.kimg)?,
                 &format!("`{}`", terminal::path(&path)),

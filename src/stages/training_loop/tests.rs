@@ -11,7 +11,7 @@ use crate::{
     report::Invocation,
     seed::Seed,
     stage_name::StageName,
-    stages::{addresses::Addresses, stats_jsonl},
+    stages::{Web, addresses::Addresses, stats_jsonl},
     stop::Stop,
 };
 
@@ -129,8 +129,9 @@ fn run_in(dir: &Path, cadence: Cadence<'_>, mut training: Told) -> (Result<Memor
         home: dir,
         report_name: "",
         cache: dir,
-        addresses: &Addresses::new(dir),
+        addresses: &Addresses::new(dir, None),
         search: &[],
+        web: &Web::default(),
         continue_from: None,
         finished: &IndexMap::new(),
         elsewhere: IndexMap::new(),
