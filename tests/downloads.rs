@@ -22,8 +22,9 @@ use sida::{
 };
 
 /// What a reader takes: nothing else begins so and is so long.
-static GOOD: LazyLock<Vec<u8>> =
-    LazyLock::new(|| b"GOOD".iter().copied().chain((0..300_000u32).map(|i| (i * i >> 7) as u8)).collect());
+static GOOD: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    b"GOOD".iter().copied().chain((0..300_000u32).map(|i| (i.wrapping_mul(i) >> 7) as u8)).collect()
+});
 const CUT: usize = 200_000;
 const PATIENCE: Duration = Duration::from_secs(1);
 const PAGE: &[u8] = b"<!DOCTYPE html><title>Quota exceeded</title>";

@@ -56,3 +56,13 @@ pub(super) fn load(path: &Path, device: &Device) -> Result<Box<dyn Detect>> {
     let weights = read_state_dict_file(path)?;
     Ok(Box::new(InceptionV3::load(&weights, &format!("`{}`", terminal::path(path)), device)?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_files_name_says_how_its_hash_begins() {
+        assert!(SHA256.len() == 64 && WEIGHTS.contains(&format!("-{}.pth", &SHA256[..8])));
+    }
+}

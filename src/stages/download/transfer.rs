@@ -88,11 +88,13 @@ impl Transfer<'_> {
             let Ok(request) = self.request(method, None) else { return Ok(None) };
             let heard = request.send()?;
             let began = Instant::now();
-            while began.elapsed() < self.web.patience {
+            loop {
                 if self.stop.requested() {
                     return Err(Error::Interrupted);
                 }
                 match heard.recv_timeout(TICK) {
+                    // Who is silent now will not say it when asked in another way.
+                    Err(RecvTimeoutError::Timeout) if began.elapsed() > self.web.patience => return Ok(None),
                     Err(RecvTimeoutError::Timeout) => {}
                     Ok(Ok(Heard::Head(head))) if head.bytes.is_some() => return Ok(head.bytes),
                     _ => break,
