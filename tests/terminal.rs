@@ -3,6 +3,7 @@
 #![cfg(unix)]
 
 mod program;
+mod server;
 
 use std::{
     fs::{self, File},
@@ -10,7 +11,8 @@ use std::{
     process::Stdio,
 };
 
-use program::{Bench, TEACHER};
+use program::{Bench, TEACHER, root};
+use server::{Server, answer};
 
 #[test]
 fn a_lost_standard_error_costs_nothing() {
@@ -62,13 +64,15 @@ fn all_text(folder: &Path, into: &mut String) {
 #[test]
 fn credentials_are_neither_printed_nor_stored() {
     let bench = Bench::new();
-    // Nobody listens there: the download fails at once.
+    // Nothing is there: the download fails at once.
+    let server = Server::new(|_, _| answer("404 Not Found", &[], b""));
+    let host = server.url("").replace("http://", "").replace('/', "");
     let text = |address: &str| {
         format!(
             "stages:\n  teacher:\n    load_teacher: {{ weights: {{ edm_pickle: \"{address}\" }}, sampler: {{}} }}\n"
         )
     };
-    let direct = text("http://me:hunter2@127.0.0.1:1/net.pkl?token=hunter3&v=2");
+    let direct = text(&format!("http://me:hunter2@{host}/net.pkl?token=hunter3&v=2"));
     let through = text("${BASE}/net.pkl?sig=${SIGNATURE}");
     for text in [&direct, &through] {
         let wrong = bench.write("wrong.yaml", text);
@@ -89,7 +93,7 @@ fn credentials_are_neither_printed_nor_stored() {
             ],
         ] {
             let mut command = bench.command(&arguments);
-            command.env("RUST_LOG", "trace").env("BASE", "http://me:hunter2@127.0.0.1:1");
+            command.env("RUST_LOG", "trace").env("BASE", format!("http://me:hunter2@{host}"));
             let output = command.env("SIGNATURE", "hunter3").output().unwrap();
             let mut said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
             all_text(&bench.runs(), &mut said);
@@ -101,24 +105,27 @@ fn credentials_are_neither_printed_nor_stored() {
         let file = bench.write("p.yaml", text.replace(", sampler: {}", ""));
         bench
             .command(&["run", &file])
-            .env("BASE", "http://127.0.0.1:1")
+            .env("BASE", format!("http://{host}"))
             .env("SIGNATURE", "x")
             .output()
             .unwrap();
         fs::read_to_string(bench.runs().join("p/pipeline.yaml")).unwrap()
     };
-    assert!(record(&direct).contains("http://***:***@127.0.0.1:1/net.pkl?token=***&v=2"));
+    let shown = format!("http://***:***@{host}/net.pkl?token=***&v=2");
+    assert!(record(&direct).contains(&shown));
     assert!(record(&through).contains("${BASE}/net.pkl?sig=${SIGNATURE}"));
     // Something that came from there: the stage begins, and its record says from where.
-    let location = sida::location::Location::new("http://me:hunter2@127.0.0.1:1/net.pkl?token=hunter3&v=2");
+    let address = format!("http://me:hunter2@{host}/net.pkl?token=hunter3&v=2");
+    let location = sida::location::Location::new(address);
     let sida::location::Resolved::Url(url) = location.resolve().unwrap() else { panic!("an address") };
     let cache = bench.path("cache");
     fs::create_dir_all(&cache).unwrap();
-    fs::write(sida::stages::download::cached(&cache, &url), "no pickle").unwrap();
+    let network = root().join("tests/fixtures/pickle-01-edm-snapshot/network-snapshot-000512.pkl");
+    fs::copy(network, sida::stages::download::cached(&cache, &url)).unwrap();
     record(&direct);
     let dir = program::folder(&bench.runs().join("p"), "teacher");
     let kept = fs::read_to_string(dir.join("stage.json")).unwrap();
-    assert!(kept.contains("http://***:***@127.0.0.1:1/net.pkl?token=***&v=2"), "{kept}");
+    assert!(kept.contains(&shown), "{kept}");
     let mut all = String::new();
     all_text(&bench.runs(), &mut all);
     assert!(all.contains("sha256") && !all.contains("hunter"), "{all}");
