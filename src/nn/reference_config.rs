@@ -9,7 +9,7 @@ use super::{
     preconditioning::Preconditioning,
     song_unet_config::{EmbeddingType, SongUNetConfig},
 };
-use crate::{Error, Result};
+use crate::{Error, Result, terminal::name};
 
 /// Arguments that say how a network is run or trained, not what it is.
 const NOT_ARCHITECTURE: [&str; 3] = ["use_fp16", "force_normalization", "use_gan"];
@@ -21,8 +21,9 @@ impl NetworkConfig {
     /// # Errors
     /// An unknown class or argument, or a value that makes no sense; `origin` names the file in the message.
     pub fn from_reference(class: &str, kwargs: &Map<String, Value>, origin: &str) -> Result<Self> {
-        let about =
-            |problem: String| Error::Unusable(format!("{origin}: network class `{class}`: {problem}"));
+        let about = |problem: String| {
+            Error::Unusable(format!("{origin}: network class `{}`: {}", name(class), name(&problem)))
+        };
         let mut arguments = Arguments(kwargs.clone());
         for name in NOT_ARCHITECTURE {
             arguments.0.shift_remove(name);

@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    io::Cursor,
     path::{Path, PathBuf},
 };
 
@@ -87,14 +86,14 @@ pub fn all() -> Vec<Target> {
         target(
             "bmp",
             2,
-            encoded(&png, image::ImageFormat::Bmp),
+            encoded(&png, bmp),
             |r, b| edit::damaged(r, b, HEAD),
             |dir, b| images(dir, "bmp", b),
         ),
         target(
             "webp",
             2,
-            encoded(&png, image::ImageFormat::WebP),
+            encoded(&png, webp),
             |r, b| edit::damaged(r, b, HEAD),
             |dir, b| images(dir, "webp", b),
         ),
@@ -152,13 +151,32 @@ fn below(folder: &Path, extension: &str, paths: &mut Vec<PathBuf>) {
 }
 
 /// The same images in another format.
-fn encoded(png: &[Vec<u8>], format: image::ImageFormat) -> Vec<Vec<u8>> {
-    let encode = |bytes: &Vec<u8>| {
-        let mut out = Cursor::new(Vec::new());
-        image::load_from_memory(bytes).ok()?.into_rgb8().write_to(&mut out, format).ok()?;
-        Some(out.into_inner())
-    };
-    png.iter().filter_map(encode).collect()
+fn encoded(png: &[Vec<u8>], encode: fn(&image::RgbImage) -> Vec<u8>) -> Vec<Vec<u8>> {
+    let read = |bytes: &Vec<u8>| Some(encode(&image::load_from_memory(bytes).ok()?.into_rgb8()));
+    png.iter().filter_map(read).collect()
+}
+
+fn webp(image: &image::RgbImage) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let encoder = image_webp::WebPEncoder::new(&mut bytes);
+    encoder.encode(image, image.width(), image.height(), image_webp::ColorType::Rgb8).expect("memory");
+    bytes
+}
+
+/// With a palette of grays; rows from the bottom up, each of whole words.
+fn bmp(image: &image::RgbImage) -> Vec<u8> {
+    let (width, height) = image.dimensions();
+    let stride = width.next_multiple_of(4);
+    let start = 14 + 40 + 4 * 256;
+    let mut bytes = b"BM".to_vec();
+    for field in [start + stride * height, 0, start, 40, width, height, 1 | 8 << 16, 0, 0, 0, 0, 256, 0] {
+        bytes.extend(field.to_le_bytes());
+    }
+    bytes.extend((0..=255).flat_map(|gray| [gray, gray, gray, 0]));
+    for y in (0..height).rev() {
+        bytes.extend((0..stride).map(|x| if x < width { image.get_pixel(x, y).0[1] } else { 0 }));
+    }
+    bytes
 }
 
 /// The three files that say what a stage's folder holds, one behind the other.
