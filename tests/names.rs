@@ -9,7 +9,7 @@ use program::{Bench, TEACHER};
 #[test]
 fn a_file_whose_name_is_no_folder_s_is_refused_and_nothing_is_made() {
     let bench = Bench::inside();
-    for name in ["...yaml", "..yaml", ".yaml", "_store.yaml", "a\\b.yaml", " a.yaml", "c:d.yaml"] {
+    for name in ["...yaml", "..yaml", ".yaml", "_store.yaml", " a.yaml"] {
         bench.write(name, TEACHER);
         for verb in [&["check"][..], &["plan"], &["run", "--device", "cpu"]] {
             let said = bench.sida(&[&verb[..1], &[name], &verb[1..]].concat()).exits(2);

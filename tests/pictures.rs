@@ -120,7 +120,7 @@ fn pictures_that_do_not_fit_are_refused_before_anything_is_measured() {
     // What a check cannot know is found by the run.
     fs::write(bench.path("broken.npz"), b"no zip").unwrap();
     fs::create_dir(bench.path("empty")).unwrap();
-    for (pictures, said) in [("broken.npz", "truncated or no zip"), ("empty", "holds no images")] {
+    for (pictures, said) in [("broken.npz", "it is text (`no zip`)"), ("empty", "holds no images")] {
         bench.write("wrong.yaml", PIPELINE.replace("PICTURES", pictures));
         bench.sida(&["run", "wrong.yaml"]).exits(1).complains(&[said]);
     }

@@ -83,7 +83,10 @@ fn sid2a_on_cifar10() {
     assert!(said.out.contains("nothing to do: 7 stages"), "{}", said.out);
     // The files are those that were asked for, or nothing is made of them.
     let other = format!("--set=stages.edm.load_teacher.sha256={}", "a".repeat(64));
-    stand.run(&[other], "others").exits(1).complains(&["edm-cifar10-32x32-cond-vp.pkl", "its SHA-256 is"]);
+    stand
+        .run(&[other], "others")
+        .exits(1)
+        .complains(&["edm-cifar10-32x32-cond-vp.pkl", "the pipeline asks for SHA-256 aaaa"]);
 
     // Killed in the middle it goes on and ends the same.
     let other = stand.home("killed");

@@ -68,7 +68,19 @@ impl Sizes<'_> {
     }
 }
 
+/// Values that the operations of a block keep of an image, in multiples of those of its result: more than any does.
+const KEPT_OF_A_BLOCK: f64 = 64.0;
+
 impl NetworkConfig {
+    /// More values than a pass keeps of an image, in no time: who has room for so many need not count.
+    pub fn most_activations(&self) -> f64 {
+        let sizes = self.sizes();
+        let widest =
+            sizes.channel_mult.iter().max().copied().unwrap_or(1) as f64 * sizes.model_channels as f64;
+        let area = (self.img_resolution() as f64).powi(2);
+        KEPT_OF_A_BLOCK * sizes.blocks() * area * widest
+    }
+
     /// Adds that a network is too large for any machine, so that nothing of its size is tried.
     pub(super) fn check_size(&self, problems: &mut Problems) {
         let sizes = self.sizes();
@@ -107,6 +119,11 @@ mod tests {
             let sum: usize = config.shapes().unwrap().iter().filter(|e| e.is_parameter()).map(size).sum();
             let share = config.sizes().parameters() / sum as f64;
             assert!((0.5..2.0).contains(&share), "{kind}: {share}");
+            let kept = config.kept(crate::nn::activations::Wanted::Weights, false);
+            assert!(
+                config.most_activations() > (kept.all() + kept.again + 4 * kept.largest) as f64,
+                "{kind}"
+            );
         }
     }
 

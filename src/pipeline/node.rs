@@ -101,7 +101,8 @@ fn syntax_error(error: &Error, text: &Text) -> SyntaxError {
 fn strange(text: &Text, line: usize) -> Option<SyntaxError> {
     let of_line = |number: usize, is_all: bool| {
         let line = text.line(number)?;
-        let mut looked_at = line.chars().enumerate().take_while(|(_, c)| is_all || c.is_whitespace());
+        let indents = |c: char| c.is_whitespace() || is_invisible(c);
+        let mut looked_at = line.chars().enumerate().take_while(|(_, c)| is_all || indents(*c));
         let (at, found) = looked_at.find(|(_, c)| is_invisible(*c) || *c == '\u{ff1a}')?;
         let span = Span { line: number, column: at + 1, length: 1 };
         let number = u32::from(found);

@@ -14,7 +14,7 @@ use super::{
         self, Training,
         distillation::{self, Distillation},
     },
-    work::{Work, parameters},
+    work::Work,
     world::World,
 };
 use crate::{
@@ -109,12 +109,8 @@ impl Stage for Distill {
         }
         objections.extend(rules::snapshots(&self.snapshots, self.dataset.as_ref(), world));
         let Some(network) = world.network(&self.teacher) else { return objections };
-        if network.check().is_empty()
-            && let Some(parameters) = parameters(network)
-        {
-            let bytes = Distill::memory_bytes(self, network, parameters);
-            objections.extend(rules::memory(&self.pace(), bytes));
-        }
+        let bytes = |parameters| Distill::memory_bytes(self, network, parameters);
+        objections.extend(rules::memory(&self.pace(), network, bytes));
         let (encoder, classes) = (world.encoder(&self.teacher), network.label_dim());
         if let Some((name, facts)) = &facts {
             let labels = classes > 0;

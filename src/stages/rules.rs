@@ -1,6 +1,9 @@
 //! Rules between fields that several verbs share.
 
-use super::{download::Wanted, facts::Facts, inception_weights, scoring, stage::Objection, world::World};
+use super::{
+    download::Wanted, facts::Facts, inception_weights, scoring, stage::Objection, work::parameters,
+    world::World,
+};
 use crate::{
     diffusion::{Encoder, Sampler},
     kimg::Kimg,
@@ -91,8 +94,21 @@ pub(super) fn sampler(sampler: Option<&Sampler>, network: Option<&NetworkConfig>
     problems.map(|(field, problem)| Objection::new(format!("sampler/{field}"), problem)).collect()
 }
 
-/// What needs more memory than any machine has.
-pub(super) fn memory(pace: &Pace<'_>, bytes: u64) -> Option<Objection> {
+/// Passes that wait for one backward pass, and what it has in hand: more than any training has, in values of four bytes.
+const MOST_PASSES: f64 = 8.0 * 4.0;
+
+/// What needs more memory than any machine has. The weights alone, of a network that was checked, do not.
+pub(super) fn memory(
+    pace: &Pace<'_>,
+    network: &NetworkConfig,
+    bytes: impl FnOnce(u64) -> u64,
+) -> Option<Objection> {
+    let most = MOST_PASSES * network.most_activations() * f64::from(pace.microbatch_size());
+    // Listing the parameters takes long where many stages train.
+    if most < MOST_BYTES as f64 / 2.0 || !network.check().is_empty() {
+        return None;
+    }
+    let bytes = bytes(parameters(network)?);
     let field = if pace.microbatch_size.is_some() { "microbatch_size" } else { "batch_size" };
     (bytes > MOST_BYTES).then(|| {
         let terabytes = bytes as f64 / 1e12;

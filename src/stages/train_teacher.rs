@@ -11,7 +11,7 @@ use super::{
     network_file, rules, snapshots,
     stage::{Input, Kind, Network, Objection, Stage, Verb},
     training_loop::{self, Training, teacher_training::TeacherTraining},
-    work::{Work, parameters},
+    work::Work,
     world::World,
 };
 use crate::{
@@ -71,8 +71,8 @@ impl Stage for TrainTeacher {
         let mut objections = rules::network("network", &self.network);
         let known = Some(&self.network).filter(|_| objections.is_empty());
         objections.extend(rules::sampler(self.sampler.as_ref(), known));
-        let bytes = known.and_then(parameters).map(|parameters| TrainTeacher::memory_bytes(self, parameters));
-        objections.extend(bytes.and_then(|bytes| rules::memory(&self.pace(), bytes)));
+        let bytes = |parameters| TrainTeacher::memory_bytes(self, parameters);
+        objections.extend(known.and_then(|network| rules::memory(&self.pace(), network, bytes)));
         objections.extend(rules::pace(&self.pace()));
         objections.extend(rules::augmentation(self.augment, &self.network));
         objections

@@ -26,6 +26,10 @@ impl Stand {
         for folder in ["served", "datasets"] {
             fs::create_dir(bench.path(folder)).unwrap();
         }
+        // A copy, for its lock file to stand beside.
+        let here = root().join("tests/rehearsal");
+        let text = fs::read_to_string(here.join(format!("{recipe}.yaml"))).unwrap();
+        bench.write(&format!("{recipe}.yaml"), text.replace("base: ", &format!("base: {}/", here.display())));
         let address = serve(bench.path("served"));
         Self { bench, recipe, address }
     }
@@ -77,7 +81,7 @@ impl Stand {
     }
 
     fn file(&self) -> PathBuf {
-        root().join(format!("tests/rehearsal/{}.yaml", self.recipe))
+        self.bench.path(&format!("{}.yaml", self.recipe))
     }
 
     /// All values of a pipeline file.
@@ -94,7 +98,7 @@ impl Stand {
     /// The paths of the values in which the rehearsal differs from its recipe.
     pub fn differences(&self, sets: &[String]) -> Vec<String> {
         let written: Value = serde_saphyr::from_str(&fs::read_to_string(self.file()).unwrap()).unwrap();
-        let recipe = root().join("tests/rehearsal").join(written["base"].as_str().unwrap());
+        let recipe = PathBuf::from(written["base"].as_str().unwrap());
         let [small, real] = [self.values(sets), self.resolved(&recipe, &[])].map(|values| leaves(&values));
         let all: BTreeSet<_> = small.keys().chain(real.keys()).collect();
         all.into_iter().filter(|path| small.get(*path) != real.get(*path)).cloned().collect()
