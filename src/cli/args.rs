@@ -1,26 +1,11 @@
-//! What can be typed, and where it goes.
+//! What can be typed.
 
-use std::{env, path::PathBuf, process::ExitCode, sync::LazyLock};
+use std::{path::PathBuf, sync::LazyLock};
 
-use clap::{Args, Parser, Subcommand};
-use serde_json::{Map, Value, json};
+use clap::{Parser, Subcommand};
 
-use super::{
-    check, compare, doctor, export, fetch, gc, github, inspect,
-    log::{self, LogArgs},
-    mistake, plan,
-    points::PointArgs,
-    run, schema,
-    spread::{self, Format, word},
-    threads, verify,
-};
-use crate::{
-    BURN_VERSION, Error, Result,
-    pipeline::{Places, Setting, Source},
-    ranks::Place,
-    stages::{LockFile, Mirrors, Web},
-    terminal,
-};
+use super::{log::LogArgs, places::PlaceArgs, points::PointArgs, spread::Format};
+use crate::BURN_VERSION;
 
 /// Turns pretrained EDM and EDM2 diffusion models into one-step generators with SiD, SiDA and SiD2A, from YAML pipelines.
 ///
@@ -30,13 +15,14 @@ use crate::{
 #[command(name = "sida", version = version(), max_term_width = 110)]
 pub struct Cli {
     #[command(subcommand)]
-    verb: Verb,
+    pub(super) verb: Verb,
     #[command(flatten)]
-    log: LogArgs,
+    pub(super) log: LogArgs,
 }
 
+/// The verbs.
 #[derive(Debug, Subcommand)]
-enum Verb {
+pub(super) enum Verb {
     /// Find every mistake in pipeline and sweep files.
     Check {
         /// Pipeline or sweep files.
@@ -185,12 +171,12 @@ enum Verb {
 
 impl Verb {
     /// Whether several processes may do it together.
-    fn is_run(&self) -> bool {
+    pub(super) fn is_run(&self) -> bool {
         matches!(self, Self::Run { .. })
     }
 
     /// Whether the result is asked for as JSON.
-    fn wants_json(&self) -> bool {
+    pub(super) fn wants_json(&self) -> bool {
         match self {
             Self::Check { json, .. }
             | Self::Fetch { json, .. }
@@ -207,78 +193,6 @@ impl Verb {
     }
 }
 
-#[derive(Debug, Args)]
-pub(super) struct PlaceArgs {
-    /// Folder of runs. Default: `$SIDA_RUNS`, else `runs`.
-    #[arg(long, value_name = "DIR")]
-    runs: Option<PathBuf>,
-    /// Set a value by its dotted path, such as `stages.sid.distill.generator.lr=1e-5`. Can be repeated.
-    #[arg(long, value_name = "PATH=VALUE")]
-    set: Vec<String>,
-    /// Ask nobody for files: name those that are not in the cache, and end with an error where they are needed.
-    #[arg(long)]
-    offline: bool,
-    /// Ask for addresses that begin with the first at the second, such as `https://huggingface.co=https://hub.local`. Can be
-    /// repeated.
-    #[arg(long, value_name = "PREFIX=PREFIX")]
-    mirror: Vec<String>,
-}
-
-impl PlaceArgs {
-    /// The settings.
-    pub(super) fn settings(&self) -> Result<Vec<Setting>> {
-        self.set.iter().map(|text| Setting::parse(text)).collect()
-    }
-
-    /// The same as words of a command, the folder of runs also where a variable gives it.
-    pub(super) fn words(&self) -> Vec<String> {
-        let runs = self.runs.clone().or_else(|| set_variable("SIDA_RUNS"));
-        let runs = runs.iter().flat_map(|runs| ["--runs".to_owned(), word(runs)]);
-        let set = self.set.iter().flat_map(|set| ["--set".to_owned(), set.clone()]);
-        let offline = self.offline.then(|| "--offline".to_owned());
-        let mirrors = self.mirror.iter().flat_map(|mirror| ["--mirror".to_owned(), mirror.clone()]);
-        runs.chain(set).chain(offline).chain(mirrors).collect()
-    }
-
-    /// Where things are for a file.
-    ///
-    /// # Errors
-    /// `Usage` for a mirror that is none, and for a lock file that cannot be read.
-    pub(super) fn places(&self, source: &Source) -> Result<Places> {
-        let web = Web { offline: self.offline, mirrors: Mirrors::parse(&self.mirror)?, ..Web::default() };
-        let lock = LockFile::beside(&source.path);
-        lock.check()?;
-        let search = source.search.clone();
-        Ok(Places { runs: self.runs(), cache: cache(), search, lock: Some(lock), web })
-    }
-
-    /// Whether nobody is to be asked.
-    pub(super) fn is_offline(&self) -> bool {
-        self.offline
-    }
-
-    /// The folder of runs.
-    pub(super) fn runs(&self) -> PathBuf {
-        self.runs.clone().unwrap_or_else(runs)
-    }
-}
-
-/// Folder of runs, where the command line says none: `$SIDA_RUNS`, else `runs`.
-pub(super) fn runs() -> PathBuf {
-    set_variable("SIDA_RUNS").unwrap_or_else(|| PathBuf::from("runs"))
-}
-
-/// Folder for downloads: `$SIDA_CACHE`, else the user's cache.
-pub(super) fn cache() -> PathBuf {
-    let home = || env::home_dir().unwrap_or_default().join(".cache");
-    set_variable("SIDA_CACHE")
-        .unwrap_or_else(|| set_variable("XDG_CACHE_HOME").unwrap_or_else(home).join("sida"))
-}
-
-fn set_variable(name: &str) -> Option<PathBuf> {
-    env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
-}
-
 fn version() -> &'static str {
     static VERSION: LazyLock<String> = LazyLock::new(|| {
         let built = [
@@ -293,104 +207,4 @@ fn version() -> &'static str {
         format!("{} (Burn {BURN_VERSION}, features: {features})", env!("CARGO_PKG_VERSION"))
     });
     &VERSION
-}
-
-/// The program.
-pub fn main() -> ExitCode {
-    mistake::own_up();
-    mistake::survive_large_files();
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        // Help and the version are no errors.
-        Err(shown) if !shown.use_stderr() => shown.exit(),
-        Err(wrong) => {
-            log::start_refused(&env::args().collect::<Vec<_>>());
-            return refused(&wrong);
-        }
-    };
-    let is_first =
-        !cli.verb.is_run() || Place::given().is_ok_and(|place| place.is_none_or(|place| place.rank == 0));
-    log::start(cli.log, is_first);
-    threads::start();
-    let json = cli.verb.wants_json();
-    match dispatch(cli.verb) {
-        Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            let code = error.exit_code();
-            github::error(&error, json);
-            say(error);
-            ExitCode::from(code)
-        }
-    }
-}
-
-/// A command line that cannot be read.
-fn refused(wrong: &clap::Error) -> ExitCode {
-    let text = wrong.render().to_string();
-    let message = text.trim().trim_start_matches("error: ");
-    terminal::error(text.trim_end(), [fields(&json!({ "message": message, "exit_code": 2 }))]);
-    ExitCode::from(2)
-}
-
-fn say(error: Error) {
-    let code = error.exit_code();
-    match error {
-        Error::Mistakes { mistakes, rendered } => terminal::error(&rendered, mistakes.iter().map(fields)),
-        error => {
-            let message = error.to_string();
-            let objects = [fields(&json!({ "message": message, "exit_code": code }))];
-            terminal::error(&format!("error: {message}"), objects);
-        }
-    }
-}
-
-fn fields(value: &Value) -> Map<String, Value> {
-    value.as_object().cloned().unwrap_or_default()
-}
-
-/// Records are JSON, which is UTF-8: a folder that is not would be found out when everything else is done.
-fn folders_are_text(verb: &Verb) -> Result<()> {
-    let given = match verb {
-        Verb::Plan { places, .. } | Verb::Run { places, .. } => &places.runs,
-        Verb::Gc { runs, .. } => runs,
-        _ => return Ok(()),
-    };
-    let here = env::current_dir().unwrap_or_default();
-    let runs = if given.is_some() { "--runs" } else { "SIDA_RUNS" };
-    let folders = [
-        (runs, given.clone().unwrap_or_else(self::runs)),
-        ("SIDA_CACHE", cache()),
-        ("the working directory", here),
-    ];
-    match folders.iter().find(|(_, folder)| folder.to_str().is_none()) {
-        None => Ok(()),
-        Some((what, folder)) => Err(Error::Usage(format!(
-            "`{}` is not UTF-8 text, and cannot be kept in records: give {what} another name",
-            terminal::path(folder)
-        ))),
-    }
-}
-
-/// With which exit code it ended.
-fn dispatch(verb: Verb) -> Result<u8> {
-    folders_are_text(&verb)?;
-    match verb {
-        Verb::Check { files, offline, json } => check::check(&files, offline, json),
-        Verb::Fetch { files, places, json } => fetch::fetch(&files, &places, json),
-        Verb::Plan { file, places, format: Some(format), .. } => spread::print(&file, &places, format),
-        Verb::Plan { file, places, resolved: true, .. } => plan::resolved(&file, &places),
-        Verb::Plan { file, places, json, .. } => plan::plan(&file, &places, json),
-        Verb::Run { file, places, device, ranks, only, until, force, all, points, record, json } => {
-            let choice = run::Choice { only, until, force, points, all, record, json };
-            return run::run(&file, &places, &device, ranks, &choice);
-        }
-        Verb::Compare { left, right, html, json } => compare::compare(&left, &right, html.as_deref(), json),
-        Verb::Inspect { file, json } => inspect::inspect(&file, json),
-        Verb::Export { from, to, json } => export::export(&from, &to, json),
-        Verb::Verify { folder, json } => verify::verify(&folder, json),
-        Verb::Gc { runs: given, delete, json } => gc::gc(&given.unwrap_or_else(runs), delete, json),
-        Verb::Schema { out, json } => schema::write(&out, json),
-        Verb::Doctor { device, json } => doctor::doctor(&device, json),
-    }
-    .map(|()| 0)
 }

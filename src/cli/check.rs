@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{args::cache, fetch::all_here, output};
+use super::{fetch::all_here, output, places::cache};
 use crate::{
     Error, Result,
     pipeline::{Mistake, Source, mistake},

@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 
-use super::args::cache;
+use super::places::cache;
 use crate::{
     Error, Result,
     kernels::{self, InstructionSet, threads},

@@ -5,9 +5,10 @@ use std::{env, fs, path::Path};
 use serde_json::{Map, Value, json};
 
 use super::{
-    args::{cache, runs},
     columns::bytes,
-    device, output, self_test,
+    device, output,
+    places::{cache, runs},
+    self_test,
 };
 use crate::{
     BURN_VERSION, Error, Result,

@@ -6,9 +6,10 @@ use indexmap::IndexMap;
 use serde_json::{Value, json};
 
 use super::{
-    args::{PlaceArgs, cache},
     columns::{aligned, bytes},
-    output, signals,
+    output,
+    places::{PlaceArgs, cache},
+    signals,
 };
 use crate::{
     Error, Result,

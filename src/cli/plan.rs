@@ -5,9 +5,9 @@ use std::{collections::BTreeSet, fmt::Write as _, path::Path};
 use serde_json::{Value, json};
 
 use super::{
-    args::PlaceArgs,
     columns::{aligned, bytes, grouped},
     output,
+    places::PlaceArgs,
 };
 use crate::{
     Error, Result,

@@ -6,8 +6,8 @@ use std::{
 };
 
 use super::{
-    args::PlaceArgs,
     baseline, device, github, invocation,
+    places::PlaceArgs,
     points::PointArgs,
     ranks::{self, Crew},
     run_sweep, show, signals, summary,

@@ -1,9 +1,6 @@
 //! `Facts`: what can be known of a dataset before it is prepared: counts, sizes, classes.
 
-use super::{
-    prepare_dataset::{DatasetSource, PrepareDataset},
-    world::World,
-};
+use super::{dataset_source::DatasetSource, prepare_dataset::PrepareDataset, world::World};
 use crate::data::Glance;
 
 /// What can be known of a dataset before it is prepared. `None` means not known.
@@ -61,7 +58,7 @@ mod tests {
     use indexmap::IndexMap;
 
     use super::*;
-    use crate::{location::Location, stages::prepare_dataset::EdmSource};
+    use crate::{location::Location, stages::dataset_source::EdmSource};
 
     #[test]
     fn a_glance_at_the_digits() {

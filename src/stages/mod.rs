@@ -8,6 +8,7 @@ pub mod artifact;
 pub mod context;
 mod dataset_batches;
 mod dataset_file;
+pub mod dataset_source;
 mod detections;
 pub mod distill;
 pub mod download;

@@ -15,7 +15,7 @@ use clap::ValueEnum;
 
 use self::sweep_file::SweepFile;
 pub(super) use self::sweep_file::word;
-use super::{args::PlaceArgs, output};
+use super::{output, places::PlaceArgs};
 use crate::{
     Error, Result,
     pipeline::{Parsed, Source},

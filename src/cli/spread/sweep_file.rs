@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     Error, Result,
-    cli::{args::PlaceArgs, invocation::quoted},
+    cli::{invocation::quoted, places::PlaceArgs},
     pipeline::{Places, Plan, PlannedStage, Planner, Point, Selection, Source, Sweep, home, store::Store},
     secret, terminal,
 };

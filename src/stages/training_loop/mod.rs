@@ -1,34 +1,34 @@
 //! The loop around every training: continue, step, report, save, stop.
 
+mod alike;
 mod clock;
 pub(super) mod distillation;
+mod keeping;
+mod memory;
 mod resume;
 pub(super) mod teacher_training;
 
-use std::path::Path;
-
 use indexmap::IndexMap;
-use serde::{Deserialize, Serialize};
 
+use alike::{same_weights, say_how_sums_differ};
 use clock::Clock;
+use keeping::{diverged, save, take_owed_snapshot};
+pub(super) use memory::Memory;
 use resume::resume;
 
 use super::{
     context::Context,
-    guard::{self, Loss, Vitals, Watcher},
+    guard::{self, Loss, Vitals},
     progress::Progress,
-    snapshots,
     stats_jsonl::{Period, Quantity, StatisticsFile},
 };
 use crate::{
     Error, Result,
     checkpoint::CheckpointStore,
-    formats::Digest,
     kimg::Kimg,
-    state_dict::{StateDict, not_finite},
+    state_dict::StateDict,
     stop::Stake,
-    terminal,
-    training::{Guard, Pace, Pending, Snapshots, Tree},
+    training::{Guard, Pace, Pending, Snapshots},
 };
 
 /// What the loop asks of a training.
@@ -60,44 +60,6 @@ pub(super) trait Training {
     fn restore(&mut self, state: &StateDict, origin: &str) -> Result<()>;
     /// Keeps weights, a picture and metrics of this moment.
     fn snapshot(&mut self, memory: &mut Memory) -> Result<IndexMap<String, f64>>;
-}
-
-/// What a checkpoint remembers besides tensors.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Memory {
-    /// Seconds of training, over all processes that worked on it.
-    pub(super) seconds: f64,
-    /// The best snapshot so far by the first metric: its images and its value.
-    pub(super) best: Option<(u64, f64)>,
-    /// The snapshot that was taken last, in images.
-    pub(super) last_snapshot: Option<u64>,
-    /// At the end, where no snapshot was due: the best before the one that was taken nevertheless.
-    #[serde(default)]
-    pub(super) best_but_last: Option<(u64, f64)>,
-    /// What the guard has seen.
-    #[serde(default)]
-    pub(super) guard: Watcher,
-    /// What the weights of each snapshot that stays hold, by its images.
-    #[serde(default)]
-    pub(super) snapshots: IndexMap<u64, Digest>,
-    /// The iterations since the last line of statistics.
-    #[serde(default)]
-    pub(super) period: Period,
-    /// That a snapshot of this moment is due and not taken yet; and whether by itself, not because the training ends.
-    #[serde(default)]
-    pub(super) owes_snapshot: Option<bool>,
-}
-
-impl Memory {
-    /// What is wrong with the weights of a snapshot; `None` where they are as they were written.
-    fn lost(&self, dir: &Path, nimg: u64) -> Option<String> {
-        let path = snapshots::weights(dir, nimg);
-        let damage = match self.snapshots.get(&nimg) {
-            Some(digest) => digest.damage(&path, true),
-            None => (!path.is_file()).then(|| "is gone".to_owned()),
-        };
-        Some(format!("`{}` {}", path.file_name()?.display(), damage?))
-    }
 }
 
 /// When what happens, in images.
@@ -258,112 +220,8 @@ fn note<T: Training>(
     progress.at(nimg, &headline(training, &memory.period));
 }
 
-/// Whether the state may become a checkpoint.
-fn healthy(training: &impl Training, Memory { period, guard, .. }: &Memory, cadence: Cadence<'_>) -> bool {
-    if period.is_empty() {
-        return !guard.is_suspicious();
-    }
-    guard.approves(&training.vitals(period), cadence.guard.rules())
-}
-
-/// Says so where ranks cannot add up what one rank would.
-fn say_how_sums_differ(rounds: usize, context: &Context<'_>) {
-    let ranks = context.ranks.count();
-    if !Tree::<()>::splits_into(rounds, ranks) {
-        terminal::note(&format!(
-            "  {}: {ranks} ranks add up the gradients of {rounds} micro-batches in another order than one rank: results are \
-             the same but for rounding",
-            context.name
-        ));
-    }
-}
-
-/// Ranks take equal steps from equal weights. Where one does not, as on a card that computes wrongly, nothing that they come
-/// to means anything. Rank 0 learns what their own work took them.
-fn same_weights(training: &impl Training, clock: &mut Clock<'_>, context: &Context<'_>) -> Result<Vec<f64>> {
-    if context.ranks.are_one() {
-        return Ok(Vec::new());
-    }
-    let own = [training.fingerprint(), clock.own_seconds().to_bits()].map(u64::to_le_bytes).concat();
-    let all = context.ranks.gather(own)?;
-    let weights = |rank: usize| all[rank].first_chunk::<8>();
-    context.ranks.first(|| match (0..all.len()).find(|rank| weights(*rank) != weights(0)) {
-        None => Ok(()),
-        Some(rank) => Err(Error::Unusable(format!(
-            "the weights of rank {rank} are not those of rank 0 at {}: do all ranks have the same kind of device, and does \
-             each compute right (`sida doctor`)? The last checkpoint is older",
-            Kimg::from_nimg(training.nimg())
-        ))),
-    })?;
-    Ok(all.iter().filter_map(|own| Some(f64::from_le_bytes(*own.last_chunk()?))).collect())
-}
-
-/// Saves the state. One that may be about to diverge, or holds a NaN, must not take the place of a good one.
-fn save(
-    training: &impl Training,
-    memory: &Memory,
-    cadence: Cadence<'_>,
-    context: &Context<'_>,
-) -> Result<()> {
-    context.ranks.first(|| {
-        if !healthy(training, memory, cadence) {
-            return Ok(());
-        }
-        context.still_ours()?;
-        let _state = context.stop.stakes(Stake::All);
-        let (nimg, state) = (training.nimg(), training.state());
-        let bad = state.iter().find_map(|(name, data)| Some((name, not_finite(data)?)));
-        match bad {
-            Some((name, value)) => Err(diverged(context, nimg, format!("`{name}` holds {value}"))),
-            None => {
-                CheckpointStore::new(context.dir).save(nimg, &state, memory)?;
-                snapshots::remove_others(context.dir, &memory.snapshots);
-                Ok(())
-            }
-        }
-    })
-}
-
-/// Takes the snapshot that is due at this moment, if one is.
-fn take_owed_snapshot(
-    training: &mut impl Training,
-    memory: &mut Memory,
-    metrics: &mut Option<StatisticsFile>,
-    context: &Context<'_>,
-) -> Result<()> {
-    let Some(due) = memory.owes_snapshot else { return Ok(()) };
-    memory.best_but_last = memory.best.filter(|_| !due);
-    let nimg = training.nimg();
-    let measured = training.snapshot(memory).map_err(|error| match error {
-        Error::NotImages { made_by, .. } => {
-            diverged(context, nimg, format!("{made_by} holds values that are not finite"))
-        }
-        other => other,
-    })?;
-    if let Some(metrics) = metrics.as_mut().filter(|_| !measured.is_empty()) {
-        let kimg = Kimg::from_nimg(nimg).0;
-        let mut line = Period::default().line([("nimg", nimg as f64), ("kimg", kimg)]);
-        line.extend(measured.into_iter().map(|(name, value)| (name, value.into())));
-        metrics.write(line)?;
-    }
-    memory.owes_snapshot = None;
-    Ok(())
-}
-
 fn headline(training: &impl Training, period: &Period) -> Vec<(&'static str, f64)> {
     training.headline().iter().filter_map(|name| Some((*name, period.get(name)?))).collect()
-}
-
-fn diverged(context: &Context<'_>, nimg: u64, seen: String) -> Error {
-    let kept = match CheckpointStore::new(context.dir).latest::<Memory>(nimg) {
-        Ok(Some(good)) => format!("the checkpoint of {} is kept", Kimg::from_nimg(good.nimg)),
-        _ => "it happened before the first checkpoint".to_owned(),
-    };
-    Error::Diverged {
-        stage: context.name.to_string(),
-        kimg: Kimg::from_nimg(nimg).0,
-        seen: format!("{seen}; {kept}; a lower learning rate is the usual remedy"),
-    }
 }
 
 #[cfg(test)]

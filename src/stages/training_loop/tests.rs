@@ -1,6 +1,9 @@
 //! When the loop reads what iterations come to.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+};
 
 use burn::tensor::{Device, Tensor, TensorData};
 
