@@ -71,7 +71,8 @@ impl Default for EdmSampler {
 #[serde(default, deny_unknown_fields)]
 pub struct OneStep {
     /// Standard deviation of the initial noise, and the noise level that the network is told.
-    #[schemars(range(min = 0.001, max = 1000.0))]
+    // From less noise comes hardly more than gray.
+    #[schemars(range(min = 0.1, max = 1000.0))]
     pub init_sigma: f64,
 }
 
@@ -88,7 +89,8 @@ impl Default for OneStep {
 pub struct MultiStep {
     /// Standard deviation of the initial noise.
     #[serde_inline_default(OneStep::default().init_sigma)]
-    #[schemars(range(min = 0.001, max = 1000.0))]
+    // From less noise comes hardly more than gray.
+    #[schemars(range(min = 0.1, max = 1000.0))]
     pub init_sigma: f64,
     /// Number of steps.
     #[schemars(range(min = 1, max = 64))]

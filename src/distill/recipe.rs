@@ -117,7 +117,8 @@ impl Distill {
 #[serde(default, deny_unknown_fields)]
 pub struct Generator {
     /// Standard deviation of the noise that the generator turns into an image, and the noise level it is told.
-    #[schemars(range(min = 0.001, max = 1000.0))]
+    // From less noise comes hardly more than gray.
+    #[schemars(range(min = 0.1, max = 1000.0))]
     pub init_sigma: f64,
     /// Number of generator steps during training; 1 is the paper's.
     #[schemars(range(min = 1, max = 64))]
