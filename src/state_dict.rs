@@ -24,11 +24,16 @@ pub fn finite(data: &TensorData, tensor: &str, origin: &str) -> Result<Vec<f32>>
 }
 
 /// The first value that is NaN or infinite as f32.
-pub fn not_finite(data: &TensorData) -> Option<f32> {
+fn not_finite(data: &TensorData) -> Option<f32> {
     match data.as_slice::<f32>() {
         Ok(values) => values.iter().copied().find(|value| !value.is_finite()),
         Err(_) => data.iter::<f32>().find(|value| !value.is_finite()),
     }
+}
+
+/// The first tensor that holds NaN or infinity, and the value.
+pub fn first_not_finite(state: &StateDict) -> Option<(&str, f32)> {
+    state.iter().find_map(|(name, data)| Some((name.as_str(), not_finite(data)?)))
 }
 
 #[cfg(test)]

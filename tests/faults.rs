@@ -17,24 +17,12 @@ use std::{
     thread,
 };
 
-use program::{Bench, Said, lines, root};
+use program::{Bench, Said, TEACHER, lines, root};
 
 const FAULTS: usize = 100;
 
-const PIPELINE: &str = "
-stages:
-  digits:
-    prepare_dataset: { source: { edm: { path: datasets/digits-8x8.zip, use_labels: true } } }
-  teacher:
-    train_teacher:
-      dataset: digits
-      network:
-        ddpmpp: { img_resolution: 8, img_channels: 1, label_dim: 10, model_channels: 8, channel_mult: [1], num_blocks: 1, attn_resolutions: [] }
-      duration_kimg: 0.128
-      batch_size: 32
-      augment: 0
-      status_every_kimg: 0.064
-      checkpoint_every_kimg: 0.064
+/// What comes after a teacher.
+const REST: &str = "
   sid:
     distill:
       teacher: teacher
@@ -132,7 +120,7 @@ fn made(bench: &Bench) -> BTreeMap<String, Vec<Vec<u8>>> {
 /// What is wrong with how a run ended that met with a fault, and with what the next one made of it.
 fn trial(library: &Path, fault: Fault, expected: &BTreeMap<String, Vec<Vec<u8>>>) -> Result<(), String> {
     let bench = Bench::new();
-    bench.write("p.yaml", PIPELINE);
+    bench.write("p.yaml", format!("{TEACHER}{REST}"));
     let (said, _) = run(&bench, library, Some(fault));
     let last = said.err.trim_end().lines().last().unwrap_or_default().to_owned();
     match said.code {
@@ -170,7 +158,7 @@ fn numbers(mut state: u64) -> impl FnMut(usize) -> usize {
 fn whichever_call_fails_the_run_ends_clearly_and_the_next_one_heals() {
     let library = library();
     let bench = Bench::new();
-    bench.write("p.yaml", PIPELINE);
+    bench.write("p.yaml", format!("{TEACHER}{REST}"));
     let (said, calls) = run(&bench, &library, None);
     said.exits(0);
     assert!(calls > 200, "{calls} calls: the library sees what the program does");

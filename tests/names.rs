@@ -47,6 +47,42 @@ fn a_folder_that_no_record_can_hold_is_refused_at_the_start() {
     assert!(!bench.runs().exists());
 }
 
+/// Bytes that are no text reach the program in words, variables and paths; none of them is a mistake of ours.
+#[cfg(unix)]
+#[test]
+fn what_is_no_text_is_shown_as_far_as_it_is() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
+    let bench = Bench::inside();
+    let odd = OsStr::from_bytes(b"a\xff");
+    let zip = bench.path("").join(OsStr::from_bytes(b"a\xff.zip"));
+    fs::copy(program::root().join("datasets/digits-8x8.zip"), &zip).unwrap();
+    let weights = bench.write("w.safetensors", [&8u64.to_le_bytes()[..], b"{}      "].concat());
+    let to = OsStr::from_bytes(b"b\xff.safetensors");
+    let cases: [(&[&str], &[&OsStr], &str, i32); 7] = [
+        (&["inspect", "--json"], &[zip.as_os_str()], "", 0),
+        (&["export", &weights], &[to, OsStr::new("--json")], "", 0),
+        (&["doctor", "--json", "--device", "cpu"], &[], "SIDA_RUNS", 0),
+        (&["doctor", "--json", "--device", "cpu"], &[], "SIDA_CACHE", 0),
+        (&["check", "--json"], &[zip.as_os_str()], "", 2),
+        (&["run", "--no-such-word"], &[odd], "", 2),
+        (&["fetch", "--json", &weights], &[], "SIDA_CACHE", 2),
+    ];
+    for (words, rest, variable, code) in cases {
+        let mut command = bench.command(words);
+        command.args(rest);
+        if !variable.is_empty() {
+            command.env(variable, odd);
+        }
+        let output = command.output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{words:?} {variable}: {said}");
+        if code == 0 {
+            let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert!(result.is_object() && said.is_empty(), "{words:?}: {said}");
+        }
+    }
+}
+
 #[test]
 fn too_many_threads_are_capped_with_a_word() {
     let bench = Bench::new();

@@ -122,7 +122,11 @@ fn folder(findings: &mut Findings, name: &str, folder: &Path) {
     let free = free(folder);
     let room = free.map_or_else(|| "room not known".to_owned(), |free| format!("{} free", bytes(free)));
     let text = format!("{}{there}, {room}", terminal::path(folder));
-    findings.add(name, &text, json!({ "folder": folder, "exists": folder.is_dir(), "free_bytes": free }));
+    findings.add(
+        name,
+        &text,
+        json!({ "folder": output::path(folder), "exists": folder.is_dir(), "free_bytes": free }),
+    );
 }
 
 /// The variables that sida reads, without what may be a secret.

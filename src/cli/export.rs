@@ -14,7 +14,7 @@ use crate::{
     },
     nn::NetworkConfig,
     stages::{Artifact, network_file},
-    state_dict::{StateDict, not_finite},
+    state_dict::{StateDict, first_not_finite},
     terminal,
 };
 
@@ -26,12 +26,9 @@ pub(super) fn export(from: &Path, to: &Path, json: bool) -> Result<()> {
     output::exists(from)?;
     output::can_hold(to)?;
     let (state, config) = if from.is_dir() { of_stage(from)? } else { of_file(from)? };
-    if let Some((tensor, value)) = state.iter().find_map(|(name, data)| Some((name, not_finite(data)?))) {
-        return Err(Error::NotFinite {
-            origin: format!("`{}`", terminal::path(from)),
-            tensor: tensor.clone(),
-            value,
-        });
+    if let Some((tensor, value)) = first_not_finite(&state) {
+        let (origin, tensor) = (format!("`{}`", terminal::path(from)), tensor.to_owned());
+        return Err(Error::NotFinite { origin, tensor, value });
     }
     let mut metadata = Metadata::new();
     if let Some(config) = config {
@@ -42,7 +39,7 @@ pub(super) fn export(from: &Path, to: &Path, json: bool) -> Result<()> {
     safetensors::write(to, &state, &metadata)?;
     let values: usize = state.values().map(burn::tensor::TensorData::num_elements).sum();
     if json {
-        output::json(&json!({ "file": to, "tensors": state.len(), "values": values }));
+        output::json(&json!({ "file": output::path(to), "tensors": state.len(), "values": values }));
     } else {
         say!("{}: {} tensors, {values} values", terminal::path(to), state.len());
     }

@@ -64,8 +64,8 @@ pub(super) fn fetch(files: &[PathBuf], args: &PlaceArgs, json: bool) -> Result<(
                     rows.push(vec![format!("{state}:"), url.to_string(), bytes(size)]);
                     let sha256 = needs.addresses.sha256(url);
                     found.push(json!({
-                        "address": url.to_string(), "stage": name, "state": state, "path": path, "bytes": size,
-                        "sha256": sha256,
+                        "address": url.to_string(), "stage": name, "state": state, "path": output::path(&path),
+                        "bytes": size, "sha256": sha256,
                     }));
                 }
                 Err(Error::Interrupted) => return Err(Error::Interrupted),

@@ -41,7 +41,7 @@ pub(super) fn inspect(path: &Path, json: bool) -> Result<()> {
         file(path)?
     };
     if json {
-        shown.value["file"] = json!(path);
+        shown.value["file"] = output::path(path);
         output::json(&shown.value);
     } else {
         say!("{}: {}", terminal::path(path), shown.lines.join("\n"));

@@ -6,13 +6,23 @@ use crate::{formats::sha256, pipeline::Source, report::Invocation, secret, termi
 
 /// The file, the command and the commit of a run.
 pub(super) fn of(source: &Source) -> Invocation {
-    let words = env::args_os().skip(1).map(|word| quoted(&word.to_string_lossy()));
     Invocation {
         file: terminal::path(&source.path),
         sha256: sha256::of_bytes(source.text.as_bytes()),
-        command: ["sida".to_owned()].into_iter().chain(words).collect::<Vec<_>>().join(" "),
+        command: command(),
         commit: commit(&source.path),
     }
+}
+
+/// The words of this process' command line. What is not UTF-8 is shown as far as it is.
+pub(super) fn typed() -> impl Iterator<Item = String> {
+    env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned())
+}
+
+/// This process' command, as a shell reads it, without credentials.
+pub(super) fn command() -> String {
+    let words = typed().map(|word| quoted(&word));
+    ["sida".to_owned()].into_iter().chain(words).collect::<Vec<_>>().join(" ")
 }
 
 /// A word as a shell reads it, without credentials.

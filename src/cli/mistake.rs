@@ -2,10 +2,11 @@
 
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
-    env, panic,
+    panic,
     sync::{Arc, atomic::AtomicBool},
 };
 
+use super::invocation;
 use crate::terminal;
 
 /// From now on a panic is said to be a mistake of ours, and with which version and command it came.
@@ -13,7 +14,7 @@ pub(super) fn own_up() {
     panic::set_hook(Box::new(|panic| {
         let message = panic.payload_as_str().unwrap_or("without a word");
         let place = panic.location().map_or_else(String::new, |place| format!(" at {place}"));
-        let mut text = words(message, &place, &env::args().collect::<Vec<_>>());
+        let mut text = words(message, &place, &invocation::command());
         let backtrace = Backtrace::capture();
         if backtrace.status() == BacktraceStatus::Captured {
             text = format!("{text}\n{backtrace}");
@@ -23,12 +24,11 @@ pub(super) fn own_up() {
     }));
 }
 
-fn words(message: &str, place: &str, command: &[String]) -> String {
+fn words(message: &str, place: &str, command: &str) -> String {
     format!(
-        "a mistake in sida, not of yours: it panicked{place}: {message}\n  This is sida {}, as `{}`. What is finished is saved. \
+        "a mistake in sida, not of yours: it panicked{place}: {message}\n  This is sida {}, as `{command}`. What is finished is saved. \
          Please report it with these lines",
-        env!("CARGO_PKG_VERSION"),
-        command.join(" ")
+        env!("CARGO_PKG_VERSION")
     )
 }
 
@@ -45,8 +45,7 @@ mod tests {
 
     #[test]
     fn a_panic_says_whose_mistake_it_is_and_what_to_report() {
-        let command = ["sida", "run", "a.yaml"].map(str::to_owned);
-        let said = words("index out of bounds", " at src/x.rs:1:2", &command);
+        let said = words("index out of bounds", " at src/x.rs:1:2", "sida run a.yaml");
         for part in [
             "not of yours",
             "src/x.rs:1:2",

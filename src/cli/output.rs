@@ -16,6 +16,11 @@ pub(super) fn json(value: &serde_json::Value) {
     line(format!("{value:#}"));
 }
 
+/// A path in a result. JSON is UTF-8: of what is not, as much as can be shown.
+pub(super) fn path(path: &Path) -> serde_json::Value {
+    path.to_string_lossy().into()
+}
+
 /// Whether a file that was typed can be written where it is to be.
 ///
 /// # Errors

@@ -1,13 +1,13 @@
 //! The program's beginning and end: what was typed goes where it belongs, and what came of it is said.
 
-use std::{env, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::Parser as _;
 use serde_json::{Map, Value, json};
 
 use super::{
     args::{Cli, Verb},
-    check, compare, doctor, export, fetch, gc, github, inspect, log, mistake,
+    check, compare, doctor, export, fetch, gc, github, inspect, invocation, log, mistake,
     places::{folders_are_text, runs},
     plan, run, schema, spread, threads, verify,
 };
@@ -22,7 +22,7 @@ pub fn main() -> ExitCode {
         // Help and the version are no errors.
         Err(shown) if !shown.use_stderr() => shown.exit(),
         Err(wrong) => {
-            log::start_refused(&env::args().collect::<Vec<_>>());
+            log::start_refused(&invocation::typed().collect::<Vec<_>>());
             return refused(&wrong);
         }
     };
@@ -69,7 +69,9 @@ fn fields(value: &Value) -> Map<String, Value> {
 /// With which exit code it ended.
 fn dispatch(verb: Verb) -> Result<u8> {
     match &verb {
-        Verb::Plan { places, .. } | Verb::Run { places, .. } => folders_are_text(places.given())?,
+        Verb::Fetch { places, .. } | Verb::Plan { places, .. } | Verb::Run { places, .. } => {
+            folders_are_text(places.given())?;
+        }
         Verb::Gc { runs, .. } => folders_are_text(runs.as_deref())?,
         _ => {}
     }

@@ -84,9 +84,11 @@ impl DatasetBatches {
         Draws::new(seed, augment, network, |request| self.answer(&request), device)
     }
 
-    /// Whether to stop instead of working on this micro-batch. In a long step that is much sooner than after it.
+    /// Whether to stop instead of working on this micro-batch. In a long step that is much sooner than after it. Before an
+    /// iteration's first phase the loop has just asked.
     fn stops(&self, request: &Request) -> Result<bool> {
-        if self.whole_phases && request.samples.start != self.share.start {
+        let begins = request.phase == Phase::Generator && request.samples.start == self.share.start;
+        if self.whole_phases && !begins {
             return Ok(false);
         }
         self.ranks.tell(|| self.stop.requested())

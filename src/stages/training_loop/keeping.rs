@@ -10,7 +10,7 @@ use crate::{
         snapshots,
         stats_jsonl::{Period, StatisticsFile},
     },
-    state_dict::not_finite,
+    state_dict::first_not_finite,
     stop::Stake,
 };
 
@@ -28,8 +28,7 @@ pub(super) fn save(
         context.still_ours()?;
         let _state = context.stop.stakes(Stake::All);
         let (nimg, state) = (training.nimg(), training.state());
-        let bad = state.iter().find_map(|(name, data)| Some((name, not_finite(data)?)));
-        match bad {
+        match first_not_finite(&state) {
             Some((name, value)) => Err(diverged(context, nimg, format!("`{name}` holds {value}"))),
             None => {
                 CheckpointStore::new(context.dir).save(nimg, &state, memory)?;
