@@ -135,7 +135,8 @@ impl Kind {
             _ if at(257, b"ustar") => Self::Tar,
             _ if at(0, b"RIFF") && at(8, b"WEBP") => Self::Image("WebP"),
             _ if at(0, b"BM") && at(6, &[0; 4]) => Self::Image("BMP"),
-            _ if at(4, b"ftyphei") || at(4, b"ftypmif1") => Self::Image("HEIC"),
+            _ if at(4, b"ftyphei") || at(4, b"ftyphev") => Self::Image("HEIC"),
+            _ if at(4, b"ftypmif1") => Self::Image("HEIF"),
             _ if at(4, b"ftypavi") => Self::Image("AVIF"),
             // A length, of which at most 100 MB are allowed, and JSON.
             _ if at(4, &[0; 4]) && at(8, b"{") => Self::Safetensors,
