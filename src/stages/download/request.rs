@@ -31,6 +31,8 @@ const BLOCK: usize = 256 << 10;
 const AHEAD: usize = 8;
 const REDIRECTS: usize = 10;
 const CONNECT: Duration = Duration::from_secs(30);
+/// Times the patience of who listens, after which the thread ends by itself: who listens gives up first, and says why.
+const LONGER: u32 = 2;
 
 /// What is asked for.
 #[derive(Clone)]
@@ -60,7 +62,7 @@ pub(super) struct Head {
 }
 
 impl Request {
-    /// Sends it. The thread ends once nobody listens, or the server is silent for longer than its patience.
+    /// Sends it. The thread ends once nobody listens, or the server is silent for much longer than its patience.
     ///
     /// # Errors
     /// `Unusable` where there is no thread to be had.
@@ -105,14 +107,15 @@ impl Request {
 
     /// The answer at the end of all redirects.
     fn answer(self) -> Result<Response<Body>, Trouble> {
+        let silent = self.patience * LONGER;
         let agent: Agent = Agent::config_builder()
             .user_agent(concat!("sida/", env!("CARGO_PKG_VERSION")))
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
-            .timeout_connect(Some(CONNECT.min(self.patience)))
-            .timeout_recv_response(Some(self.patience))
-            .timeout_per_read(Some(self.patience))
+            .timeout_connect(Some(CONNECT.min(silent)))
+            .timeout_recv_response(Some(silent))
+            .timeout_per_read(Some(silent))
             .build()
             .into();
         let mut target = self.target;
