@@ -31,6 +31,7 @@ pub mod kimg;
 pub mod location;
 pub mod metrics;
 pub mod nn;
+pub mod peak_memory;
 pub mod pipeline;
 pub mod pipeline_name;
 pub mod process;

@@ -28,6 +28,7 @@ const FLOORS: [&[&str]; 9] = [
         "state_dict",
         "suggestion",
         "process",
+        "peak_memory",
         "stop",
     ],
 ];

@@ -1,11 +1,11 @@
 //! A report as it comes out of a pipeline, and one whose every word is hostile, in every format.
 
-use std::{fs::File, io::Read, path::PathBuf};
+use std::{collections::BTreeSet, fs::File, io::Read, path::PathBuf};
 
 use indexmap::IndexMap;
 use sida::report::{
     self, Chart, Expectation, Grid, Invocation, Line, Mark, MeasuredRow, Overall, Provenance, ReportData,
-    Row, RunError, RunResult, Scale, ScoresOf, StageCurves, StageRun, StageSettings, Verdict,
+    Row, RunError, RunResult, Scale, ScoresOf, Snapshot, StageCurves, StageRun, StageSettings, Verdict,
 };
 use sida::{metrics::Score, stage_name::StageName};
 
@@ -91,7 +91,7 @@ fn realistic() -> ReportData {
                 [("sida", "0.1.0"), ("Burn", "0.22.1"), ("features", "flex, autodiff"), ("system", "Linux x86-64")]
                     .map(|(name, version)| (name.to_owned(), version.to_owned())),
             ),
-            stages: [("digits", "prepare_dataset", 0.21), ("teacher", "train_teacher", 61.4), ("sid", "distill", 48.9), ("sida", "distill", 71.0), ("sid2a", "distill", 52.7), ("teacher_scores", "evaluate", 14.2)]
+            stages: [("digits", "prepare_dataset", 0.21), ("teacher", "train_teacher", 61.4), ("sid", "distill", 48.9), ("sida", "distill", 71.0), ("sid2a", "distill", 52.7), ("teacher_scores", "evaluate", 14.2), ("sid_scores", "evaluate", 14.2), ("sida_scores", "evaluate", 14.2), ("sid2a_scores", "evaluate", 14.2)]
                 .map(|(stage, verb, seconds)| StageRun {
                     stage: stage.into(),
                     verb: verb.into(),
@@ -100,6 +100,8 @@ fn realistic() -> ReportData {
                     seconds: Some(seconds),
                     device: "CPU".into(),
                     date: "2026-11-22 23:38 UTC".into(),
+                    images_per_second: (verb == "distill").then_some(412.3),
+                    peak_memory_mib: Some(61.4),
                 })
                 .into(),
         },
@@ -140,6 +142,7 @@ fn training() -> StageCurves {
             chart("Gradient norm", "", vec![curve("norm", 50, 3.0, 0.3, 0.5)]),
             chart("Speed", "s per kimg", vec![curve("speed", 50, 1.3, 1.22, 0.06)]),
         ],
+        ..StageCurves::default()
     }
 }
 
@@ -181,26 +184,42 @@ fn distillation(stage: &str, title: &str, adversarial: bool) -> StageCurves {
                 ..Chart::default()
             },
         ],
+        snapshots: snapshots(),
+        snapshots_taken: 21,
     }
 }
 
-/// Real digits stand for all.
-fn grids() -> Vec<Grid> {
+/// Four moments of a training, the third the best.
+fn snapshots() -> Vec<Snapshot> {
+    let snapshot = |(i, value): (usize, f64)| Snapshot {
+        kimg: (i + 1) as f64 * 5.0,
+        png: sheet(i as u32 * 40, 4),
+        path: Some(format!("sid-5e1f0c7a/fakes-{i}.png")),
+        measured: Some(("fd_pixels_2000".to_owned(), value)),
+        is_best: i == 2,
+        is_handed_on: i == 3,
+    };
+    [0.76, 0.61, 0.44, 0.471].into_iter().enumerate().map(snapshot).collect()
+}
+
+/// Real digits stand for all: `side` rows and columns of them.
+fn sheet(first: u32, side: u32) -> Vec<u8> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/datasets/digits-8x8.zip");
     let mut archive = zip::ZipArchive::new(File::open(path).expect("the digits")).expect("a zip");
-    let mut sheet = |first: u32| {
-        let mut grid = image::GrayImage::new(80, 80);
-        for i in 0..100u32 {
-            let mut bytes = Vec::new();
-            let name = format!("00000/img{:08}.png", first + i);
-            archive.by_name(&name).expect("an image").read_to_end(&mut bytes).expect("readable");
-            let tile = image::load_from_memory(&bytes).expect("a PNG").into_luma8();
-            image::imageops::replace(&mut grid, &tile, i64::from(i % 10 * 8), i64::from(i / 10 * 8));
-        }
-        let mut png = std::io::Cursor::new(Vec::new());
-        grid.write_to(&mut png, image::ImageFormat::Png).expect("a PNG");
-        png.into_inner()
-    };
+    let mut grid = image::GrayImage::new(side * 8, side * 8);
+    for i in 0..side * side {
+        let mut bytes = Vec::new();
+        let name = format!("00000/img{:08}.png", first + i);
+        archive.by_name(&name).expect("an image").read_to_end(&mut bytes).expect("readable");
+        let tile = image::load_from_memory(&bytes).expect("a PNG").into_luma8();
+        image::imageops::replace(&mut grid, &tile, i64::from(i % side * 8), i64::from(i / side * 8));
+    }
+    let mut png = std::io::Cursor::new(Vec::new());
+    grid.write_to(&mut png, image::ImageFormat::Png).expect("a PNG");
+    png.into_inner()
+}
+
+fn grids() -> Vec<Grid> {
     [
         ("Real images", "1,797 digits", true),
         ("Teacher", "Heun, 18 steps, NFE 35", false),
@@ -213,8 +232,9 @@ fn grids() -> Vec<Grid> {
     .map(|(i, (caption, note, real))| Grid {
         caption: caption.into(),
         note: note.into(),
+        stage: ["digits", "teacher", "sid", "sida", "sid2a"][i].into(),
         real,
-        png: sheet(i as u32 * 100),
+        png: sheet(i as u32 * 100, 10),
         path: Some(format!("{caption} grid.png")),
     })
     .collect()
@@ -243,6 +263,9 @@ fn hostile() -> ReportData {
     let chart = &mut data.curves[2].charts[0];
     (chart.title, chart.unit, chart.lines[0].label, chart.marks[0].label) = (evil(), evil(), evil(), evil());
     (data.grids[0].caption, data.grids[0].note, data.grids[0].path) = (evil(), evil(), Some(evil()));
+    data.grids[0].stage = evil();
+    let snapshot = &mut data.curves[2].snapshots[0];
+    (snapshot.path, snapshot.measured) = (Some(evil()), Some((evil(), f64::NAN)));
     data.settings.push(StageSettings {
         stage: evil(),
         verb: evil(),
@@ -269,7 +292,7 @@ fn files_of_a_realistic_report() {
     assert_eq!(files, names.map(|name| folder.join(name)));
     let html = std::fs::read_to_string(folder.join("report.html")).expect("the page");
     for (open, close) in [
-        ("<section>", "</section>"),
+        ("<section", "</section>"),
         ("<table", "</table>"),
         ("<figure", "</figure>"),
         ("<svg", "</svg>"),
@@ -278,7 +301,7 @@ fn files_of_a_realistic_report() {
         assert_eq!(html.matches(open).count(), html.matches(close).count(), "{open}");
     }
     assert_eq!(html.matches("<svg").count(), 9);
-    assert_eq!(html.matches("data:image/png;base64,").count(), 5);
+    assert_eq!(html.matches("data:image/png;base64,").count(), 5 + 2 * 4);
     // A failing one, to be looked at too.
     let mut failing = realistic();
     fail(&mut failing, 0.4);
@@ -301,6 +324,75 @@ fn the_json_is_the_contract() {
         (&"teacher_scores".into(), &"fd_pixels_2000".into(), &0.35.into(), &0.253.into(), &true.into())
     );
     assert!(first["source"].is_string());
+}
+
+/// The values of an attribute, in the order of the page.
+fn values<'a>(html: &'a str, attribute: &str) -> Vec<&'a str> {
+    let begin = format!(" {attribute}=\"");
+    html.split(&begin).skip(1).map(|rest| rest.split('"').next().expect("a value")).collect()
+}
+
+#[test]
+fn every_link_within_the_page_leads_to_one_place() {
+    for data in [realistic(), hostile()] {
+        let html = report::html(&data);
+        let ids = values(&html, "id");
+        let named: BTreeSet<&str> = ids.iter().copied().collect();
+        assert_eq!(ids.len(), named.len(), "an anchor is there twice: {ids:?}");
+        let links: Vec<&str> =
+            values(&html, "href").into_iter().filter_map(|link| link.strip_prefix('#')).collect();
+        let lost: Vec<_> = links.iter().filter(|link| !named.contains(*link)).collect();
+        assert!(lost.is_empty(), "{lost:?}");
+        // Rows, pictures and trainings lead to their stages, stages to their curves.
+        for link in
+            ["stage-sid_scores", "stage-sida", "stage-sid2a", "training-sid", "sample-1", "snapshot-sid-3"]
+        {
+            assert!(links.contains(&link), "{link}");
+        }
+    }
+}
+
+#[test]
+fn each_picture_is_in_the_page_once_and_can_be_closed() {
+    let html = report::html(&realistic());
+    let pictures: Vec<&str> =
+        values(&html, "src").into_iter().filter(|source| source.starts_with("data:image/png")).collect();
+    // Both trainings are of the same digits.
+    assert_eq!((pictures.len(), pictures.iter().collect::<BTreeSet<_>>().len()), (13, 5 + 4));
+    assert_eq!(html.matches("class=\"close\"").count(), pictures.len());
+    assert!(
+        html.contains(r##"class="close" href="#sample-2-small""##) && html.contains(r#"id="sample-2-small""#)
+    );
+    assert!(html.contains("@media print"));
+}
+
+#[test]
+fn the_best_snapshot_is_marked_and_each_has_its_time() {
+    let html = report::html(&realistic());
+    let strip = html.split("class=\"strip\"").nth(1).and_then(|rest| rest.split("class=\"charts\"").next());
+    let figures: Vec<&str> = strip.expect("a strip").split("<figure").skip(1).collect();
+    let [times, best, handed_on] = ["15 kimg", "best<", "handed on<"]
+        .map(|word| figures.iter().map(|figure| figure.contains(word)).collect::<Vec<_>>());
+    assert_eq!(times, [false, false, true, false]);
+    assert_eq!((best, handed_on), (vec![false, false, true, false], vec![false, false, false, true]));
+    assert!(figures[3].contains("of 4 among 21; below the time, FD, pixels ↓"), "{}", figures[3]);
+}
+
+#[test]
+fn what_a_cell_says_is_said_once() {
+    let mut data = realistic();
+    let html = report::html(&data);
+    assert!(!html.contains("<table class=\"expected\"") && !html.contains("xpectations</h2>"));
+    assert_eq!(
+        html.matches("measured with the reference&#39;s").count()
+            + html.matches("measured with the reference's").count(),
+        1
+    );
+    data.expectations[1].1.expected.metric = "is_2000".into();
+    let html = report::html(&data);
+    let table = html.split("Further expectations</h2>").nth(1).and_then(|rest| rest.split("</table>").next());
+    let table = table.expect("a table of what no cell shows");
+    assert!(table.matches("<tr>").count() == 2 && table.contains("is_2000"), "{table}");
 }
 
 #[test]

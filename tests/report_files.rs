@@ -66,6 +66,36 @@ fn base_variant_base_leaves_the_files_of_the_base() {
     assert_eq!(shown(&dir), base);
 }
 
+/// What it cost is known of every stage, and what the page links to is there.
+#[test]
+fn a_page_knows_what_stages_cost_and_leads_to_their_folders() {
+    let bench = Bench::new();
+    let file = bench.write("p.yaml", pipeline());
+    bench.sida(&["run", &file]).exits(0);
+    let dir = bench.runs().join("p");
+    let report = json(&dir.join("report.json"));
+    let stages = report["provenance"]["stages"].as_array().unwrap();
+    for stage in stages {
+        let is_training = stage["verb"] == "train_teacher";
+        assert_eq!(
+            stage["images_per_second"].as_f64().is_some_and(|rate| rate > 0.0),
+            is_training,
+            "{stage}"
+        );
+        if cfg!(target_os = "linux") {
+            assert!(stage["peak_memory_mib"].as_f64().is_some_and(|mib| mib > 1.0), "{stage}");
+        }
+    }
+    let page = fs::read_to_string(dir.join("report.html")).unwrap();
+    assert!(page.contains(" images/s<"));
+    let links = page.split(" href=\"").skip(1).map(|rest| rest.split('"').next().unwrap());
+    let beside: Vec<&str> = links.filter(|link| !link.starts_with('#')).collect();
+    assert!(beside.len() > stages.len(), "{beside:?}");
+    for link in beside {
+        assert!(dir.join(link).exists(), "{link}");
+    }
+}
+
 /// What is compared are the runs that the reports are about, whatever lies beside them and is newer.
 #[test]
 fn compare_looks_at_what_the_report_is_about() {

@@ -11,13 +11,35 @@ use super::{
 };
 use crate::Result;
 
-/// Wall time of the processes that worked on a stage before, in seconds.
-///
-/// # Errors
-/// `NewerFormat`.
-pub(super) fn seconds_so_far(dir: &Path) -> Result<f64> {
-    let seconds = store::read_folder(dir)?.and_then(|folder| folder.record.get("seconds")?.as_f64());
-    Ok(seconds.unwrap_or(0.0))
+/// What the processes that worked on a stage before have cost.
+pub(super) struct Cost {
+    /// Wall time in seconds.
+    pub(super) seconds: f64,
+    /// The most memory that any of them held, where all of them knew.
+    pub(super) peak_memory_mib: Option<f64>,
+    /// Whether there was none.
+    is_first: bool,
+}
+
+impl Cost {
+    /// Of the stage in a folder.
+    ///
+    /// # Errors
+    /// `NewerFormat`.
+    pub(super) fn so_far(dir: &Path) -> Result<Self> {
+        let record = store::read_folder(dir)?.map(|folder| folder.record);
+        let number = |name: &str| record.as_ref()?.get(name)?.as_f64();
+        Ok(Self {
+            seconds: number("seconds").unwrap_or(0.0),
+            peak_memory_mib: number("peak_memory_mib"),
+            is_first: record.is_none(),
+        })
+    }
+
+    /// The peak with that of one more process.
+    pub(super) fn peak_with(&self, mib: Option<f64>) -> Option<f64> {
+        if self.is_first { mib } else { Some(self.peak_memory_mib?.max(mib?)) }
+    }
 }
 
 /// The record of a stage that begins.

@@ -7,12 +7,13 @@ use super::{
     plan::{Plan, Status},
     run::{Begin, Execute, Running, Summary},
     selection::Selection,
-    stage_record::{record, seconds_so_far},
+    stage_record::{Cost, record},
     store::{self, Divergence, State},
 };
 use crate::{
     Error, Result,
     checkpoint::{Asked, Holder, Lease, Watch, atomic},
+    peak_memory::PeakMemory,
     stage_name::StageName,
     stages::Finished,
 };
@@ -265,17 +266,19 @@ impl Walk {
         let (plan, stage) = (&self.plan, &self.plan.stages[i]);
         fs::create_dir_all(&stage.dir).map_err(Error::io("create the folder", &stage.dir))?;
         atomic::remove_leftovers(&stage.dir);
-        // Wall time adds up over interruptions.
-        let before = seconds_so_far(&stage.dir)?;
-        let started = Instant::now();
+        // Wall time adds up over interruptions, and the peak is that of all processes.
+        let before = Cost::so_far(&stage.dir)?;
+        let (started, memory) = (Instant::now(), PeakMemory::begin());
         let mut record = record(plan, stage, &executor.provenance());
-        record["seconds"] = before.into();
+        record["seconds"] = before.seconds.into();
+        record["peak_memory_mib"] = before.peak_memory_mib.into();
         store::write_record(&stage.dir, &record)?;
         let running = self.running(i, Some(lease));
         let outcome = executor.execute(stage, &running);
         let seconds = started.elapsed().as_secs_f64();
         lease.check()?;
-        record["seconds"] = (before + seconds).into();
+        record["seconds"] = (before.seconds + seconds).into();
+        record["peak_memory_mib"] = before.peak_with(memory.mib()).into();
         if outcome.is_ok() {
             record["finished"] = true.into();
         }

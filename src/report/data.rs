@@ -1,10 +1,11 @@
 //! `ReportData`: everything that a report says, as plain values.
 
 use indexmap::IndexMap;
-use serde::{Deserialize, Serialize};
 
 use super::{
+    provenance::Provenance,
     row::Row,
+    training::StageCurves,
     verdict::{Overall, Verdict},
 };
 use crate::metrics::Score;
@@ -28,7 +29,7 @@ pub struct ReportData {
     pub scores: IndexMap<String, IndexMap<String, Score>>,
     /// What the pipeline expects, with the `evaluate` stages that measured it.
     pub expectations: Vec<(String, Verdict)>,
-    /// Curves, by stage.
+    /// Curves and snapshots, by stage.
     pub curves: Vec<StageCurves>,
     /// Images, the real ones first.
     pub grids: Vec<Grid>,
@@ -58,62 +59,6 @@ impl MeasuredRow {
     }
 }
 
-/// The charts of one stage.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct StageCurves {
-    /// The stage.
-    pub stage: String,
-    /// What it is, such as `distill, SiDA`.
-    pub title: String,
-    /// Its charts.
-    pub charts: Vec<Chart>,
-}
-
-/// One chart over the images that training has seen.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Chart {
-    /// What is drawn.
-    pub title: String,
-    /// The unit of the vertical axis; empty for pure numbers.
-    pub unit: String,
-    /// The vertical axis.
-    pub scale: Scale,
-    /// The lines, at most eight.
-    pub lines: Vec<Line>,
-    /// Moments worth knowing, such as the start of the adversarial term.
-    pub marks: Vec<Mark>,
-    /// How to read it, below; may be empty.
-    pub note: String,
-}
-
-/// A vertical axis.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Scale {
-    /// Logarithmic where all values are positive and span more than a factor of 30.
-    #[default]
-    Auto,
-    /// Linear.
-    Linear,
-}
-
-/// One line of a chart.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Line {
-    /// What the legend says.
-    pub label: String,
-    /// `[kimg, value]`, in rising order of kimg. A value that is not finite interrupts the line.
-    pub points: Vec<[f64; 2]>,
-}
-
-/// A moment of training.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Mark {
-    /// When.
-    pub kimg: f64,
-    /// What happens then.
-    pub label: String,
-}
-
 /// Many images in one.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Grid {
@@ -121,6 +66,8 @@ pub struct Grid {
     pub caption: String,
     /// A second, smaller line; may be empty.
     pub note: String,
+    /// The stage that made it; empty where no stage is meant.
+    pub stage: String,
     /// Whether they are real.
     pub real: bool,
     /// A PNG file's bytes.
@@ -138,76 +85,6 @@ pub struct StageSettings {
     pub verb: String,
     /// Every value, also the defaults.
     pub values: serde_json::Value,
-}
-
-/// Where the numbers come from.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Provenance {
-    /// When the report was written, such as `2026-11-22 23:59 UTC`.
-    pub date: String,
-    /// The pipeline's seed.
-    pub seed: u64,
-    /// The device, in words.
-    pub device: String,
-    /// Programs and libraries with their versions, by name.
-    pub versions: IndexMap<String, String>,
-    /// The stages in the order in which they ran.
-    pub stages: Vec<StageRun>,
-    /// What was asked for.
-    pub invocation: Invocation,
-    /// The key of the stage whose pages these are, in hexadecimal: the same key, the same stages and words.
-    pub key: String,
-}
-
-impl Provenance {
-    /// What was asked for and what it was made with, by name; without what is not known.
-    pub fn facts(&self) -> Vec<(&str, &str)> {
-        let Invocation { file, sha256, command, commit } = &self.invocation;
-        let asked = [
-            ("pipeline file", file.as_str()),
-            ("its SHA-256", sha256),
-            ("command", command),
-            ("commit", commit.as_deref().unwrap_or_default()),
-            ("key of this report", &self.key),
-        ];
-        let versions = self.versions.iter().map(|(name, version)| (name.as_str(), version.as_str()));
-        asked.into_iter().chain(versions).filter(|(_, value)| !value.is_empty()).collect()
-    }
-}
-
-/// What a run was asked for.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Invocation {
-    /// The pipeline's file.
-    pub file: String,
-    /// SHA-256 of that file, in hexadecimal.
-    pub sha256: String,
-    /// The command line, without credentials.
-    pub command: String,
-    /// The commit of the repository that the file is in, where it is in one; `-dirty` where files differ from it.
-    pub commit: Option<String>,
-}
-
-/// How a stage came about.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct StageRun {
-    /// The stage.
-    pub stage: String,
-    /// Its verb.
-    pub verb: String,
-    /// Its key, in hexadecimal.
-    pub key: String,
-    /// Its folder, seen from the page.
-    pub folder: Option<String>,
-    /// Wall time, in seconds, of the run that made it.
-    pub seconds: Option<f64>,
-    /// The device of that run.
-    pub device: String,
-    /// When it was made.
-    pub date: String,
 }
 
 impl ReportData {

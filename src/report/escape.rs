@@ -99,6 +99,12 @@ pub(super) fn link(path: &str) -> String {
     path.bytes().map(|b| if keep(&b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }
 
+/// The part of a name that an anchor within a page may have: what is no plain letter, digit or `-` becomes `_`.
+pub(super) fn anchor(name: &str) -> String {
+    let keep = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
+    name.chars().map(keep).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,19 +2,23 @@
 
 use maud::{Markup, html as markup};
 
-use super::{data::ReportData, html_parts as parts, number::duration, page::page, table::Table};
+use super::{
+    data::ReportData, html_parts::fact, html_pictures::samples, html_results as results,
+    html_stages as stages, html_training::training, number::duration, page::page, table::Table,
+};
 
 /// The whole page.
 pub fn html(data: &ReportData) -> String {
+    let table = Table::of(data);
     let body = markup! {
         (header(data)) "\n"
         main {
-            (parts::results(&Table::of(data)))
-            (parts::samples(data))
-            (parts::curves(data))
-            (parts::expectations(data))
-            (parts::settings(data))
-            (parts::provenance(data))
+            (results::results(&table))
+            (results::expectations(data, &table))
+            (samples(data))
+            (training(data))
+            (stages::stages(data))
+            (stages::provenance(data))
         }
         (footer(data)) "\n"
     };
@@ -70,7 +74,7 @@ fn facts(data: &ReportData) -> Markup {
     markup! {
         dl.facts {
             @for (name, value) in facts.into_iter().filter(|(_, value)| !value.is_empty()) {
-                (parts::fact(name, value)) "\n"
+                (fact(name, value)) "\n"
             }
         }
     }

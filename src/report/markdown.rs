@@ -6,7 +6,7 @@ use super::{
     data::ReportData,
     escape::{link, markdown as escape},
     heading::Heading,
-    number::{DASH, duration},
+    number::{DASH, duration, memory, rate},
     table::Table,
 };
 
@@ -103,11 +103,14 @@ fn provenance(out: &mut String, data: &ReportData) {
     fact("seed", &provenance.seed.to_string());
     provenance.facts().into_iter().for_each(|(name, value)| fact(name, value));
     if !provenance.stages.is_empty() {
-        out.push_str("\n| stage | verb | key | wall time |\n| :-- | :-- | :-- | --: |\n");
+        out.push_str("\n| stage | verb | key | wall time | speed | peak memory |\n");
+        out.push_str("| :-- | :-- | :-- | --: | --: | --: |\n");
     }
     for stage in &provenance.stages {
-        let time = stage.seconds.map_or(DASH.to_owned(), duration);
+        let known = |value: Option<f64>, write: fn(f64) -> String| value.map_or(DASH.to_owned(), write);
+        let time = known(stage.seconds, duration);
+        let (speed, peak) = (known(stage.images_per_second, rate), known(stage.peak_memory_mib, memory));
         let (name, verb, key) = (escape(&stage.stage), escape(&stage.verb), escape(&stage.key));
-        let _ = writeln!(out, "| {name} | {verb} | {key} | {time} |");
+        let _ = writeln!(out, "| {name} | {verb} | {key} | {time} | {speed} | {peak} |");
     }
 }

@@ -94,6 +94,26 @@ pub(super) fn duration(seconds: f64) -> String {
     }
 }
 
+/// `0.85 images/s`, `12.3 images/s`, `1,797 images/s`.
+pub(super) fn rate(images_per_second: f64) -> String {
+    let number = match images_per_second {
+        rate if !rate.is_finite() || rate < 0.0 => return DASH.to_owned(),
+        rate if rate < 10.0 => format!("{rate:.2}"),
+        rate if rate < 100.0 => format!("{rate:.1}"),
+        rate => thousands(rate.round() as u64),
+    };
+    number + " images/s"
+}
+
+/// `52 MiB`, `1.7 GiB`.
+pub(super) fn memory(mib: f64) -> String {
+    match mib {
+        _ if !mib.is_finite() || mib < 0.0 => DASH.to_owned(),
+        _ if mib < 1000.0 => format!("{mib:.0} MiB"),
+        _ => format!("{:.1} GiB", mib / 1024.0),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,6 +141,11 @@ mod tests {
     fn counts_and_durations() {
         assert_eq!([7, 999, 2000, 1_234_567].map(thousands), ["7", "999", "2,000", "1,234,567"]);
         let said = [4.26, 42.0, 185.0, 25_920.0, 356_400.0, f64::NAN].map(duration);
+        assert_eq!(
+            [0.851, 12.34, 1797.2, f64::NAN].map(rate),
+            ["0.85 images/s", "12.3 images/s", "1,797 images/s", DASH]
+        );
+        assert_eq!([51.6, 1740.0, f64::INFINITY].map(memory), ["52 MiB", "1.7 GiB", DASH]);
         assert_eq!(said, ["4.3 s", "42 s", "3 min 05 s", "7 h 12 min", "4 d 03 h", DASH]);
     }
 }

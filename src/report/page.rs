@@ -4,7 +4,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::escape::plain;
 
-const STYLE: &str = include_str!("style.css");
+const STYLE: [&str; 3] = [include_str!("style.css"), include_str!("pictures.css"), include_str!("print.css")];
 /// No script, and nothing from elsewhere.
 const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
 
@@ -18,7 +18,7 @@ pub(super) fn page(title: &str, body: Markup) -> String {
                 meta http-equiv="Content-Security-Policy" content=(POLICY);
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 title { (title) } "\n"
-                style { (PreEscaped(STYLE)) } "\n"
+                style { (PreEscaped(STYLE.concat())) } "\n"
             }
             body { (body) }
         }

@@ -3,8 +3,8 @@
 use maud::{Markup, html};
 
 use super::{
-    data::{Chart, Line, Mark, Scale},
     ticks::Axis,
+    training::{Chart, Line, Mark, Scale},
 };
 
 const WIDTH: f64 = 340.0;
@@ -113,6 +113,10 @@ impl Plot {
                 @let (_, y) = self.at([self.x.low, *tick]);
                 (path("grid", format!("M{LEFT} {y:.1}H{right}")))
                 (words("tick", LEFT - 7.0, y + 3.5, "end", &label))
+            }
+            @for tick in self.y.minor() {
+                @let (_, y) = self.at([self.x.low, tick]);
+                (path("axis", format!("M{LEFT} {y:.1}h-4")))
             }
             (path("axis", format!("M{LEFT} {floor}H{right}")))
             @for (tick, label) in self.x.ticks.iter().zip(self.x.labels()) {

@@ -4,6 +4,7 @@ use super::{
     data::{MeasuredRow, ReportData},
     heading::Heading,
     number::{DASH, Digits},
+    verdict::Verdict,
 };
 use crate::metrics::Better;
 
@@ -17,6 +18,8 @@ pub(super) struct Table {
     pub(super) trials: usize,
     /// Whether the best cells are the best of the one-step rows only.
     pub(super) best_of_one_step: bool,
+    /// Where the limits in the cells come from, each once.
+    pub(super) sources: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +27,8 @@ pub(super) struct TableRow {
     pub(super) label: String,
     /// Why there are no values; empty where there are.
     pub(super) note: &'static str,
+    /// The stage that measured them, where it is one of this pipeline's.
+    pub(super) stage: Option<String>,
     /// The folder of the stage that measured them.
     pub(super) folder: Option<String>,
     pub(super) cells: Vec<Cell>,
@@ -40,10 +45,21 @@ pub(super) struct Cell {
     pub(super) published: Option<String>,
     /// Of its column.
     pub(super) best: bool,
-    /// `≤ 0.7`, and whether it is so.
-    pub(super) limits: Vec<(String, bool)>,
+    /// What is expected of it.
+    pub(super) limits: Vec<Limit>,
     /// Share of the largest value of its column, where less is better.
     pub(super) share: Option<f64>,
+}
+
+/// An expectation, where its value is shown.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Limit {
+    /// `≤ 0.7`
+    pub(super) words: String,
+    /// Whether it is so.
+    pub(super) pass: bool,
+    /// Which of the table's sources it comes from.
+    pub(super) source: Option<usize>,
 }
 
 impl Cell {
@@ -67,7 +83,8 @@ impl Cell {
 impl TableRow {
     fn of(row: &MeasuredRow) -> Self {
         let note = if row.is_missing() { "has not run" } else { "" };
-        Self { label: row.asked.label.clone(), note, folder: row.folder.clone(), cells: Vec::new() }
+        let stage = own_stage(row).map(str::to_owned);
+        Self { label: row.asked.label.clone(), note, stage, folder: row.folder.clone(), cells: Vec::new() }
     }
 
     /// The label with its note.
@@ -86,16 +103,29 @@ impl Table {
             rows: rows.map(TableRow::of).collect(),
             trials: trials.unwrap_or(0),
             best_of_one_step: nfe(|n| n == 1) && nfe(|n| n > 1),
+            sources: Vec::new(),
         };
+        for (stage, verdict) in &data.expectations {
+            let source = verdict.expected.source.as_ref().filter(|_| table.judges(stage, verdict));
+            if let Some(source) = source.filter(|source| !table.sources.contains(*source)) {
+                table.sources.push(source.clone());
+            }
+        }
         for heading in &table.headings {
             let cells = if heading.name == "nfe" {
                 data.rows.iter().map(evaluations).collect()
             } else {
-                column(data, heading, table.best_of_one_step)
+                column(data, heading, &table)
             };
             table.rows.iter_mut().zip(cells).for_each(|(row, cell)| row.cells.push(cell));
         }
         table
+    }
+
+    /// Whether a cell shows what is expected of a stage, and the value.
+    pub(super) fn judges(&self, stage: &str, verdict: &Verdict) -> bool {
+        self.rows.iter().any(|row| row.stage.as_deref() == Some(stage))
+            && self.headings.iter().any(|heading| heading.name == verdict.expected.metric)
     }
 
     /// What the signs in the table mean, in sentences.
@@ -119,7 +149,13 @@ fn evaluations(row: &MeasuredRow) -> Cell {
     Cell { mean: row.nfe.map(|n| n.to_string()), published: published.map(f64::to_string), ..Cell::default() }
 }
 
-fn column(data: &ReportData, Heading { name, better, .. }: &Heading, one_step: bool) -> Vec<Cell> {
+/// The stage that a row's values come from. What is expected here says nothing of a stage of another pipeline.
+fn own_stage(row: &MeasuredRow) -> Option<&str> {
+    row.asked.scores.as_ref().filter(|of| of.pipeline.is_none()).map(|of| of.stage.as_str())
+}
+
+fn column(data: &ReportData, Heading { name, better, .. }: &Heading, table: &Table) -> Vec<Cell> {
+    let one_step = table.best_of_one_step;
     let finite = |row: &MeasuredRow| row.measured.get(name).map(|s| s.mean).filter(|m| m.is_finite());
     let published = |row: &MeasuredRow| row.asked.published.get(name).copied();
     let digits = Digits::of(data.rows.iter().flat_map(|row| finite(row).into_iter().chain(published(row))));
@@ -135,13 +171,17 @@ fn column(data: &ReportData, Heading { name, better, .. }: &Heading, one_step: b
     let cell = |row: &MeasuredRow| {
         let score = row.measured.get(name);
         let mean = finite(row);
-        // What is expected here says nothing of a stage of another pipeline.
-        let stage = row.asked.scores.as_ref().filter(|of| of.pipeline.is_none()).map(|of| of.stage.as_str());
+        let stage = own_stage(row);
+        let source = |source: &String| table.sources.iter().position(|other| other == source);
         let limits = data
             .expectations
             .iter()
             .filter(|(of, verdict)| Some(of.as_str()) == stage && verdict.expected.metric == *name)
-            .map(|(_, verdict)| (verdict.signs(), verdict.pass));
+            .map(|(_, verdict)| Limit {
+                words: verdict.signs(),
+                pass: verdict.pass,
+                source: verdict.expected.source.as_ref().and_then(source),
+            });
         Cell {
             mean: score.map(|s| digits.write(s.mean)),
             std: score.filter(|s| s.trials.len() > 1 && s.std.is_finite()).map(|s| digits.write(s.std)),

@@ -46,6 +46,28 @@ impl Axis {
         Self { low, high, log: true, ticks }
     }
 
+    /// The ticks without a label: of a logarithmic axis those that show that it is one. Between neighbouring powers of ten,
+    /// their multiples; where only some powers have a label, the others; within less than that, fifths of a step.
+    pub(super) fn minor(&self) -> Vec<f64> {
+        let [first, second, ..] = self.ticks[..] else { return Vec::new() };
+        if !self.log {
+            return Vec::new();
+        }
+        let decades = self.low.log10().floor() as i32..=self.high.log10().ceil() as i32;
+        let is_power = |tick: &f64| (tick.log10() - tick.log10().round()).abs() < 1e-9;
+        let minor: Vec<f64> = if self.ticks.iter().all(is_power) && second > 11.0 * first {
+            decades.map(|d| 10f64.powi(d)).collect()
+        } else if self.high > 3.0 * self.low {
+            decades.flat_map(|d| (1..10).map(move |i| f64::from(i) * 10f64.powi(d))).collect()
+        } else {
+            let step = (second - first) / 5.0;
+            let steps = (self.low / step).ceil() as i64..=(self.high / step).floor() as i64;
+            steps.map(|i| i as f64 * step).collect()
+        };
+        let is_labelled = |value: f64| self.ticks.iter().any(|tick| (tick - value).abs() < 1e-9 * value);
+        minor.into_iter().filter(|v| *v >= self.low && *v <= self.high && !is_labelled(*v)).collect()
+    }
+
     /// Where a value lies: 0 at `low`, 1 at `high`.
     pub(super) fn place(&self, value: f64) -> f64 {
         if self.log {
@@ -112,6 +134,20 @@ mod tests {
         assert_eq!(Axis::log(0.02, 400.0).labels(), ["0.1", "1", "10", "100"]);
         assert_eq!(Axis::log(0.4, 8.0).labels(), ["0.5", "1", "2", "5"]);
         assert!(Axis::log(1e-12, 1e12).ticks.len() <= 7);
+    }
+
+    #[test]
+    fn what_is_logarithmic_has_ticks_between_the_labels() {
+        let minor = |low, high| Axis::log(low, high).minor().iter().map(|v| label(*v, 0)).collect::<Vec<_>>();
+        let decade = ["0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8", "0.9", "2", "3"];
+        assert_eq!(minor(0.02, 400.0)[8..18], decade, "of each decade");
+        assert_eq!(minor(0.4, 8.0), ["0.4", "0.6", "0.7", "0.8", "0.9", "3", "4", "6", "7", "8", "9"]);
+        let axis = Axis::log(1e-12, 1e12);
+        let all: Vec<f64> = axis.ticks.iter().copied().chain(axis.minor()).collect();
+        assert_eq!(all.len(), 25, "every power once: {all:?}");
+        let axis = Axis::log(3.1, 3.9);
+        assert!(axis.minor().len() >= 2 * axis.ticks.len(), "{axis:?}");
+        assert!(Axis::linear(0.1, 20.0, 5, true).minor().is_empty());
     }
 
     #[test]

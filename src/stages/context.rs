@@ -118,6 +118,12 @@ impl Context<'_> {
         self.lease.map_or(Ok(()), Lease::check)
     }
 
+    /// A stage's folder by the link beside the page, where the stage is one of this pipeline's.
+    pub(super) fn linked(&self, dir: &Path) -> PathBuf {
+        let link = dir.file_name().map(|name| self.home.join(name)).filter(|link| link.exists());
+        link.unwrap_or_else(|| dir.to_owned())
+    }
+
     /// Whether to stop: the same for all ranks.
     ///
     /// # Errors

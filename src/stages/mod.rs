@@ -30,6 +30,8 @@ mod reference_state;
 pub mod report;
 pub mod report_curves;
 mod report_data;
+mod report_snapshots;
+mod report_speed;
 pub mod rules;
 mod sampling;
 mod scoring;

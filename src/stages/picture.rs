@@ -1,10 +1,18 @@
 //! The one picture that shows what a stage made.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use indexmap::IndexMap;
 
-use super::{artifact::Artifact, context::Finished, report_data::measured, snapshots::grid};
+use super::{
+    artifact::{Artifact, NetworkArtifact},
+    context::Finished,
+    report_data::measured,
+    snapshots::grid,
+};
 use crate::{
     Result,
     data::{ImageDataset, Pixels, corner, image_grid, preview_samples, write_png},
@@ -57,11 +65,24 @@ pub(super) fn of_training(dir: &Path, nimg: u64) -> PathBuf {
 pub fn of_measured(finished: &IndexMap<StageName, Finished>, stage: &StageName) -> Option<(Pixels, Kimg)> {
     let finished = measured(finished, stage)?;
     let Artifact::Network(artifact) = &finished.artifact else { return None };
+    let pixels = first_images(&of_training(&finished.dir, artifact.nimg), artifact)?;
+    Some((pixels, Kimg::from_nimg(artifact.nimg)))
+}
+
+/// The first images of a picture that a training took; `None` where it cannot be read.
+pub(super) fn first_images(path: &Path, artifact: &NetworkArtifact) -> Option<Pixels> {
     let scale = match artifact.encoder {
         Encoder::Rgb => 1,
         Encoder::StabilityVae(_) => LATENT_SIDE,
     };
-    let side = artifact.network.img_resolution() * scale;
-    let pixels = corner(&of_training(&finished.dir, artifact.nimg), side)?;
-    Some((pixels, Kimg::from_nimg(artifact.nimg)))
+    corner(path, artifact.network.img_resolution() * scale)
+}
+
+/// The moments of which a training left a picture, in images, in rising order.
+pub(super) fn moments(dir: &Path) -> Vec<u64> {
+    let moment = |name: &str| name.strip_prefix(FAKES)?.strip_suffix(".png")?.parse().ok();
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut moments: Vec<u64> = entries.filter_map(|entry| moment(entry.file_name().to_str()?)).collect();
+    moments.sort_unstable();
+    moments
 }

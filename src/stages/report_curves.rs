@@ -4,7 +4,10 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::{context::Finished, report_data, stats_jsonl};
+use super::{
+    context::{Context, Finished},
+    report_data, report_snapshots, stats_jsonl,
+};
 use crate::{
     report::{Chart, Line, Mark, Scale, StageCurves},
     stage_name::StageName,
@@ -26,21 +29,24 @@ const ABOUT_SCORE_IDENTITY: &str = "It need not fall. With a perfect fake score 
     they agree. That the network lags behind the generator makes it lower or higher, so judge images and metrics of snapshots.";
 
 /// What is drawn: title, unit, axis, quantities, and how to read it.
-const CHARTS: [(&str, &str, Scale, &[Drawn], &str); 4] = [
+const CHARTS: [(&str, &str, Scale, &[Drawn], &str); 6] = [
     (
         "Loss of denoising",
         "per image",
         Scale::Auto,
-        &[("loss", "denoising"), ("fake_score_loss", "denoising"), ("discriminator_loss", "discriminator")],
+        &[("loss", "denoising"), ("fake_score_loss", "denoising")],
         "",
     ),
     (
         "Loss of the generator",
         "per image",
         Scale::Linear,
-        &[("generator_loss", "score identity"), ("adversarial_loss", "adversarial")],
+        &[("generator_loss", "score identity")],
         ABOUT_SCORE_IDENTITY,
     ),
+    // Of another scale than the losses that they are added to.
+    ("Loss of the discriminator", "per image", Scale::Auto, &[("discriminator_loss", "discriminator")], ""),
+    ("Loss, adversarial", "per image", Scale::Auto, &[("adversarial_loss", "generator")], ""),
     (
         "Gradient norm",
         "",
@@ -55,11 +61,13 @@ const CHARTS: [(&str, &str, Scale, &[Drawn], &str); 4] = [
     ("Speed", "images/s", Scale::Linear, &[("images_per_second", "training")], ""),
 ];
 
-/// The charts of a finished stage; `None` where it trained nothing.
-pub(super) fn of(name: &StageName, finished: &Finished) -> Option<StageCurves> {
+/// The charts and snapshots of a finished stage; `None` where it trained nothing.
+pub(super) fn of(name: &StageName, finished: &Finished, context: &Context<'_>) -> Option<StageCurves> {
     let charts = charts(&finished.dir);
     let title = report_data::spec(finished).0.replace('_', " ");
-    (!charts.is_empty()).then(|| StageCurves { stage: name.to_string(), title, charts })
+    let (snapshots, snapshots_taken) = report_snapshots::of(finished, context);
+    let trained = !charts.is_empty() || !snapshots.is_empty();
+    trained.then(|| StageCurves { stage: name.to_string(), title, charts, snapshots, snapshots_taken })
 }
 
 /// The charts of what was trained in a folder, so far; none where nothing was.
@@ -109,4 +117,28 @@ fn marks(statuses: &[Map<String, Value>]) -> Vec<Mark> {
         |line: &&Map<String, Value>| line.get("adversarial_active").and_then(Value::as_f64) == Some(1.0);
     let kimg = statuses.iter().find(active).and_then(|line| line.get("kimg")?.as_f64());
     kimg.map(|kimg| Mark { kimg, label: "adversarial term".to_owned() }).into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn losses_of_other_scales_have_axes_of_their_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let line = serde_json::json!({
+            "kimg": 1.0, "fake_score_loss": 43.0, "generator_loss": -137.0, "adversarial_active": 1.0,
+            "discriminator_loss": 2112.0, "adversarial_loss": 1029.0, "images_per_second": 179.0,
+        });
+        std::fs::write(dir.path().join(FILES[0]), format!("{line}\n")).unwrap();
+        let charts = charts(dir.path());
+        let losses: Vec<&Chart> = charts.iter().filter(|chart| chart.title.starts_with("Loss")).collect();
+        let drawn: Vec<f64> =
+            losses.iter().flat_map(|chart| &chart.lines).map(|line| line.points[0][1]).collect();
+        assert_eq!((losses.len(), drawn), (4, vec![43.0, -137.0, 2112.0, 1029.0]));
+        assert!(
+            losses.iter().all(|chart| chart.marks.len() == 1),
+            "each says when the adversarial term began"
+        );
+    }
 }

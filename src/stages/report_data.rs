@@ -1,6 +1,10 @@
 //! What a report says, gathered from finished stages.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use indexmap::IndexMap;
 use serde_json::Value;
@@ -10,7 +14,7 @@ use super::{
     context::{Context, Finished},
     picture,
     report::Report,
-    report_curves,
+    report_curves, report_speed,
     stage::Elsewhere,
 };
 use crate::{
@@ -33,7 +37,7 @@ pub(super) fn gather(report: &Report, context: &Context<'_>) -> ReportData {
     for (name, finished) in context.finished {
         data.scores.extend(finished.scores().map(|scores| (name.to_string(), scores.scores.clone())));
         data.expectations.extend(finished.verdicts().map(|verdict| (name.to_string(), verdict)));
-        data.curves.extend(report_curves::of(name, finished));
+        data.curves.extend(report_curves::of(name, finished, context));
         let (verb, values) = spec(finished);
         data.settings.push(StageSettings { stage: name.to_string(), verb, values });
     }
@@ -62,49 +66,60 @@ fn row(row: &Row, context: &Context<'_>) -> MeasuredRow {
     measured
 }
 
-/// The real images first, then those of each row: of its `generate` stage, else the picture that its training took.
+/// The real images first, then those of each row: of its `generate` stage, else the picture that its training took. One that
+/// several rows show is there once.
 fn grids(report: &Report, context: &Context<'_>) -> Vec<Grid> {
-    let mut grids = Vec::new();
-    let real = report.real_images.clone().or_else(|| {
+    let real = report.real_images.as_ref().or_else(|| {
         let is_dataset = |(_, finished): &(&StageName, &Finished)| {
             matches!(&finished.artifact, Artifact::Dataset(dataset) if dataset.has_images)
         };
-        context.finished.iter().find(is_dataset).map(|(name, _)| name.clone())
+        context.finished.iter().find(is_dataset).map(|(name, _)| name)
     });
-    if let Some(finished) = real.and_then(|name| context.finished.get(&name)) {
-        grids.extend(grid(context, &finished.dir.join(picture::REALS), "Real images", String::new(), true));
-    }
+    let grid = |stage: Option<&StageName>, caption: &str, real: bool| {
+        let (stage, finished) = context.finished.get_key_value(stage?)?;
+        let (file, note) = picture_of(finished)?;
+        let png = fs::read(finished.dir.join(&file)).ok()?;
+        let path = way(context.home, &context.linked(&finished.dir).join(file));
+        let path = path.map(|path| path.display().to_string());
+        Some(Grid { caption: caption.to_owned(), note, stage: stage.to_string(), real, png, path })
+    };
+    let mut grids: Vec<Grid> = grid(real, "Real images", true).into_iter().collect();
     for row in &report.rows {
-        let Some(finished) = pictured(row, context.finished) else { continue };
-        let (picture, note) = match &finished.artifact {
-            Artifact::Images(ImagesArtifact { grid, nfe, .. }) => {
-                let times = if *nfe == 1 {
-                    "one network evaluation".to_owned()
-                } else {
-                    format!("{nfe} network evaluations")
-                };
-                (Some(finished.dir.join(grid)), times + " per image")
-            }
-            // Of the weights that are handed on, which need not be the last.
-            Artifact::Network(NetworkArtifact { nimg, .. }) => {
-                let path = picture::of_training(&finished.dir, *nimg);
-                (Some(path), format!("weights after {}", Kimg::from_nimg(*nimg)))
-            }
-            Artifact::Scores(_) => {
-                (Some(finished.dir.join(picture::GRID)), "measured as they are".to_owned())
-            }
-            _ => (None, String::new()),
-        };
-        grids.extend(picture.and_then(|path| grid(context, &path, &row.label, note, false)));
+        let Some(next) = grid(pictured(row, context.finished), &row.label, false) else { continue };
+        match grids.iter_mut().find(|grid| grid.stage == next.stage) {
+            Some(same) => same.caption = format!("{} · {}", same.caption, next.caption),
+            None => grids.push(next),
+        }
     }
     grids
 }
 
+/// The picture in a stage's folder, and what is to be said of it.
+fn picture_of(finished: &Finished) -> Option<(PathBuf, String)> {
+    Some(match &finished.artifact {
+        Artifact::Dataset(_) => (PathBuf::from(picture::REALS), String::new()),
+        Artifact::Images(ImagesArtifact { grid, nfe: 1, .. }) => {
+            (grid.clone(), "one network evaluation per image".to_owned())
+        }
+        Artifact::Images(ImagesArtifact { grid, nfe, .. }) => {
+            (grid.clone(), format!("{nfe} network evaluations per image"))
+        }
+        // Of the weights that are handed on, which need not be the last.
+        Artifact::Network(NetworkArtifact { nimg, .. }) => {
+            (picture::of_training(Path::new(""), *nimg), format!("weights after {}", Kimg::from_nimg(*nimg)))
+        }
+        Artifact::Scores(_) => (PathBuf::from(picture::GRID), "measured as they are".to_owned()),
+        Artifact::Table(_) => return None,
+    })
+}
+
 /// The stage whose pictures a row shows.
-fn pictured<'a>(row: &Row, finished: &'a IndexMap<StageName, Finished>) -> Option<&'a Finished> {
+fn pictured<'a>(row: &'a Row, finished: &'a IndexMap<StageName, Finished>) -> Option<&'a StageName> {
     match (&row.images, &row.scores) {
-        (Some(images), _) => finished.get(images),
-        (None, Some(ScoresOf { stage, pipeline: None })) => measured(finished, stage),
+        (Some(images), _) => Some(images),
+        (None, Some(ScoresOf { stage, pipeline: None })) => {
+            Some(finished.get(stage)?.scores()?.network.as_ref().unwrap_or(stage))
+        }
         _ => None,
     }
 }
@@ -121,17 +136,9 @@ pub(super) fn measured<'a>(
     }
 }
 
-fn grid(context: &Context<'_>, path: &Path, caption: &str, note: String, real: bool) -> Option<Grid> {
-    let png = fs::read(path).ok()?;
-    let path = way(context.home, path).map(|path| path.display().to_string());
-    Some(Grid { caption: caption.to_owned(), note, real, png, path })
-}
-
-/// The folder of a stage: by the link beside the page, where the stage is one of this pipeline's.
+/// The folder of a stage, seen from the page.
 fn folder(context: &Context<'_>, finished: &Finished) -> Option<String> {
-    let link = context.home.join(finished.dir.file_name()?);
-    let folder = if link.exists() { link } else { finished.dir.clone() };
-    Some(way(context.home, &folder)?.display().to_string())
+    Some(way(context.home, &context.linked(&finished.dir))?.display().to_string())
 }
 
 fn provenance(context: &Context<'_>) -> Provenance {
@@ -140,7 +147,9 @@ fn provenance(context: &Context<'_>) -> Provenance {
         verb: spec(finished).0,
         key: text(&finished.record, "/key"),
         folder: folder(context, finished),
-        seconds: finished.record.get("seconds").and_then(Value::as_f64),
+        seconds: report_speed::number(finished, "seconds"),
+        images_per_second: report_speed::images_per_second(finished),
+        peak_memory_mib: report_speed::number(finished, "peak_memory_mib"),
         device: text(&finished.record, "/provenance/device"),
         date: text(&finished.record, "/provenance/date"),
     });

@@ -125,13 +125,6 @@ pub(super) fn read(path: &Path) -> Vec<Map<String, Value>> {
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
-/// Peak memory of this process, in MiB; `None` where the system does not say.
-pub(super) fn peak_memory_mib() -> Option<f64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    line.split_whitespace().nth(1)?.parse::<f64>().ok().map(|kib| kib / 1024.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

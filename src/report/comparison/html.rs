@@ -11,9 +11,10 @@ use super::{
     value::written,
 };
 use crate::report::{
-    Grid,
     heading::Heading,
-    html_parts::{chart, fact, grid, section},
+    html_parts::{fact, section},
+    html_pictures::{Picture, figure},
+    html_training::{chart, notes},
     number::{DASH, duration},
     page::page,
 };
@@ -138,13 +139,14 @@ fn pictures(comparison: &Comparison<'_>) -> Markup {
         return Markup::default();
     }
     let contents = markup! {
-        @for (pair, _, verdict) in other {
+        @for (i, (pair, _, verdict)) in other.into_iter().enumerate() {
             div.stage {
                 h3 { (pair.title()) " " span.tag { (verdict) } } "\n"
                 div.grids.pair {
-                    @for ((name, stage), letter) in pair.of.iter().flatten().zip(NAMES) {
-                        (figure(stage, &format!("{letter}: {name}"))) "\n"
-                    }
+                    @let captions: Vec<String> =
+                        pair.of.iter().flatten().zip(NAMES).map(|((name, _), letter)| format!("{letter}: {name}")).collect();
+                    @let stages = pair.of.iter().flatten().map(|(_, stage)| *stage);
+                    (figures(&format!("picture-{i}"), &stages.zip(captions).collect::<Vec<_>>()))
                 }
             } "\n"
         }
@@ -152,7 +154,8 @@ fn pictures(comparison: &Comparison<'_>) -> Markup {
             div.stage {
                 h3 { "The same images on both sides" } "\n"
                 div.grids style="--side:220px" {
-                    @for (pair, stages, _) in same { (figure(stages[0], &pair.title())) "\n" }
+                    @let same = same.iter().map(|(pair, stages, _)| (stages[0], pair.title()));
+                    (figures("same", &same.collect::<Vec<_>>()))
                 }
             } "\n"
         }
@@ -160,12 +163,21 @@ fn pictures(comparison: &Comparison<'_>) -> Markup {
     section("Pictures", contents)
 }
 
-fn figure(stage: &ComparedStage, caption: &str) -> Markup {
-    let Some(shown) = &stage.picture else {
-        return markup! { figure { figcaption { (caption) ": " (DASH) } } };
-    };
-    let (caption, note, png) = (caption.to_owned(), shown.name.clone(), shown.png.clone());
-    grid(&Grid { caption, note, png, ..Grid::default() })
+/// The pictures of stages with their captions; `name` begins their anchors.
+fn figures(name: &str, of: &[(&ComparedStage, String)]) -> Markup {
+    let shown = of.iter().filter_map(|(stage, caption)| Some((stage.picture.as_ref()?, caption)));
+    let pictures: Vec<Picture<'_>> = shown
+        .clone()
+        .enumerate()
+        .map(|(i, (picture, caption))| Picture { id: format!("{name}-{i}"), alt: caption, png: &picture.png })
+        .collect();
+    let absent = of.iter().filter(|(stage, _)| stage.picture.is_none());
+    markup! {
+        @for (i, (picture, caption)) in shown.enumerate() {
+            (figure(&pictures, i, false, markup! { (caption) small { (picture.name) } })) "\n"
+        }
+        @for (_, caption) in absent { figure { figcaption { (caption) ": " (DASH) } } "\n" }
+    }
 }
 
 /// Of stages that both sides trained, each its own; one and the same has nothing to compare.
@@ -176,13 +188,16 @@ fn curves(comparison: &Comparison<'_>) -> Markup {
         return Markup::default();
     }
     let same: Vec<String> = same.iter().map(|(pair, _)| pair.title()).collect();
+    let drawn = other.into_iter().map(|(pair, stages)| (pair.title(), &stages[0].verb, overlaid(stages)));
+    let drawn: Vec<_> = drawn.collect();
     let contents = markup! {
-        @for (pair, stages) in other {
+        @for (title, verb, charts) in &drawn {
             div.stage {
-                h3 { (pair.title()) " " span.tag { (stages[0].verb) } } "\n"
-                div.charts { @for drawn in overlaid(stages).iter().filter_map(chart) { (drawn) "\n" } }
+                h3 { (title) " " span.tag { (verb) } } "\n"
+                div.charts { @for drawn in charts.iter().filter_map(chart) { (drawn) "\n" } }
             } "\n"
         }
+        (notes(drawn.iter().flat_map(|(.., charts)| charts)))
         @if !same.is_empty() { p.notes { "The same curves on both sides: " (same.join(", ")) } }
     };
     section("Training", contents)

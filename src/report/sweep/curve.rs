@@ -67,7 +67,10 @@ pub(super) fn curve(data: &SweepData, panel: &Panel, cells: &[Cell], heading: &H
                 path.grid d=(format!("M{LEFT} {:.1}H{}", up(*tick), width - RIGHT)) {}
                 (words("tick", LEFT - 7.0, up(*tick) + 3.5, "end", &label))
             }
+            @for tick in y.minor() { path.axis d=(format!("M{LEFT} {:.1}h-4", up(tick))) {} }
             path.axis d=(format!("M{LEFT} {floor}H{}", width - RIGHT)) {}
+            // Only measured values have a label there.
+            @if x.log { @for tick in x.ticks.iter().copied().chain(x.minor()) { path.axis d=(format!("M{:.1} {floor}v2", across(tick))) {} } }
             @for mark in &marks {
                 path.axis d=(format!("M{:.1} {floor}v4", across(mark.x))) {}
                 (words("tick", across(mark.x), floor + 16.0, "middle", mark.label))

@@ -3,7 +3,7 @@
 use indexmap::{IndexMap, IndexSet};
 use serde_json::Value;
 
-use super::super::{data::Provenance, verdict::Verdict};
+use super::super::{provenance::Provenance, verdict::Verdict};
 use crate::metrics::Score;
 
 /// A sweep, as far as it has come.

@@ -20,7 +20,7 @@ pub(super) fn html(data: &SweepData) -> String {
             (parts::results(data, &cells, best.map(|best| best.cell)))
             (parts::samples(data, &cells))
             (parts::search(data, &cells))
-            (parts::points(data))
+            (parts::points(data, &cells))
             (parts::wrong(data))
             (parts::provenance(data))
         }

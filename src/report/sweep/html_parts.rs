@@ -1,6 +1,5 @@
 //! The sections of a sweep's page.
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
 use maud::{Markup, html};
 
 use super::{
@@ -8,12 +7,13 @@ use super::{
         escape::link,
         heading::Heading,
         html_parts::{fact, section},
+        html_pictures::{Picture, figure},
         number::{DASH, Digits},
     },
     best::spread_note,
     cells::{Cell, Panel, written},
     curve,
-    data::{MeasuredPoint, SweepData},
+    data::{MeasuredPoint, PointEnd, SweepData},
 };
 use crate::metrics::{Better, Score};
 
@@ -126,24 +126,26 @@ impl Heat {
 /// A picture of each cell, all at one size.
 pub(super) fn samples(data: &SweepData, cells: &[Cell]) -> Markup {
     let digits = SweepData::digits(cells);
-    let pictures = cells.iter().filter_map(|cell| {
+    let shown = cells.iter().filter_map(|cell| {
         let point = cell.points.iter().find(|point| data.points[**point].picture.is_some())?;
         Some((cell, &data.points[*point], data.points[*point].picture.as_ref()?))
     });
-    let pictures: Vec<_> = pictures.collect();
-    if pictures.is_empty() {
+    let shown: Vec<_> = shown.collect();
+    if shown.is_empty() {
         return Markup::default();
     }
+    let pictures = shown.iter().enumerate();
+    let pictures: Vec<Picture<'_>> = pictures
+        .map(|(i, (_, point, png))| Picture { id: format!("sample-{i}"), alt: &point.label, png })
+        .collect();
     let contents = html! {
         div.grids style="--side:170px" {
-            @for (cell, point, png) in pictures {
-                figure {
-                    img alt=(point.label) src=(format!("data:image/png;base64,{}", BASE64_STANDARD.encode(png)));
-                    figcaption {
-                        (linked(&point.label, point)) small { (cell.line(digits, "±")) }
-                        @if let Some(kimg) = point.weights_kimg { small { "weights after " (kimg) " kimg" } }
-                    }
-                } "\n"
+            @for (i, (cell, point, _)) in shown.iter().enumerate() {
+                @let caption = html! {
+                    (linked(&point.label, point)) small { (cell.line(digits, "±")) }
+                    @if let Some(kimg) = point.weights_kimg { small { "weights after " (kimg) " kimg" } }
+                };
+                (figure(&pictures, i, false, caption)) "\n"
             }
         }
     };
@@ -177,9 +179,17 @@ pub(super) fn search(data: &SweepData, cells: &[Cell]) -> Markup {
     section("Search", contents)
 }
 
-/// Every score of every point.
-pub(super) fn points(data: &SweepData) -> Markup {
-    let columns = data.measured();
+/// Every score of every point, and how it ended, as far as no other part of the page says it.
+pub(super) fn points(data: &SweepData, cells: &[Cell]) -> Markup {
+    // A cell of one point shows its value, and a picture beside it its weights.
+    let is_alone = cells.iter().all(|cell| cell.points.len() == 1);
+    let columns = data.measured().into_iter();
+    let columns: Vec<_> = columns.filter(|column| !is_alone || Some(column) != data.cell.as_ref()).collect();
+    let weights = !is_alone && data.points.iter().any(|point| point.weights_kimg.is_some());
+    let ends = data.rungs_kimg.is_empty() && data.points.iter().any(|point| point.end != PointEnd::Measured);
+    if columns.is_empty() && !weights && !ends {
+        return Markup::default();
+    }
     let digits = |column: &(String, String)| {
         Digits::of(data.points.iter().filter_map(|point| Some(point.score(column)?.mean)))
     };
@@ -192,7 +202,8 @@ pub(super) fn points(data: &SweepData) -> Markup {
                     tr {
                         th { "Point" }
                         @for (stage, metric) in &columns { th.num { (Heading::of(metric).title) small { (stage) } } }
-                        th.num { "Weights" small { "kimg" } } th { "End" }
+                        @if weights { th.num { "Weights" small { "kimg" } } }
+                        @if ends { th { "End" } }
                     } "\n"
                 }
                 tbody {
@@ -200,8 +211,8 @@ pub(super) fn points(data: &SweepData) -> Markup {
                         tr {
                             td { (linked(&point.label, point)) }
                             @for column in &columns { td.num { (value(point.score(column), digits(column))) } }
-                            td.num { (point.weights_kimg.map_or(DASH.to_owned(), |kimg| kimg.to_string())) }
-                            td { (data.end(&point.end)) }
+                            @if weights { td.num { (point.weights_kimg.map_or(DASH.to_owned(), |kimg| kimg.to_string())) } }
+                            @if ends { td { (data.end(&point.end)) } }
                         } "\n"
                     }
                 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{kimg::Kimg, ranks::Ranks, stages::stats_jsonl::peak_memory_mib};
+use crate::{kimg::Kimg, peak_memory, ranks::Ranks};
 
 pub(super) struct Clock<'a> {
     counted: Instant,
@@ -60,7 +60,7 @@ impl<'a> Clock<'a> {
             ("images_per_second", per_second),
         ];
         line.extend(self.of_ranks(per_second, of_ranks));
-        line.extend(peak_memory_mib().map(|mib| ("peak_memory_mib", mib)));
+        line.extend(peak_memory::of_process().map(|mib| ("peak_memory_mib", mib)));
         line
     }
 
