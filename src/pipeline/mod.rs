@@ -30,6 +30,8 @@ mod repair;
 pub mod round;
 pub mod run;
 pub mod schema;
+mod schema_hover;
+mod schema_shape;
 mod schema_walk;
 pub mod selection;
 pub mod shared;
