@@ -14,6 +14,7 @@ pub mod key;
 mod label;
 mod meaning;
 pub mod mistake;
+pub mod names;
 mod node;
 mod number;
 mod order;
