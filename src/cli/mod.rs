@@ -34,6 +34,8 @@ mod schema;
 mod self_test;
 mod show;
 mod signals;
+#[cfg(not(unix))]
+mod signals_polled;
 mod spread;
 mod start;
 mod summary;
