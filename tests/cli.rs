@@ -96,6 +96,22 @@ fn a_run_prints_its_results_and_a_second_one_does_nothing() {
     let plan = bench.sida(&["plan", "copy/tiny.yaml"]);
     assert!(plan.out.starts_with("tiny: 4 stages, 0 to run"), "{}{}", plan.out, plan.err);
 
+    // Each stage says what it is about, and the end where to look.
+    let said = |parts: &[&str]| {
+        parts.iter().for_each(|part| assert!(first.err.contains(part), "{part}\n{}", first.err));
+    };
+    said(&[
+        "digits: finds 64 images in `digits.zip`\n",
+        " parameters) learns the 64 images of `digits`, in 0.04 kimg\n",
+        "sida: a copy of `teacher` (35 network evaluations per image) learns to need one, by SiDA, judged against the 64 images of `digits`, in 0.8 kimg\n",
+        "scores: measures `fd_pixels_64` of 64 images of `sida` against the 64 images of `digits`\n",
+    ]);
+    let pictures: Vec<&str> = first.out.lines().filter_map(|line| line.strip_prefix("pictures: ")).collect();
+    assert!(!pictures.is_empty(), "{}", first.out);
+    pictures
+        .iter()
+        .for_each(|path| assert!(bench.path(path).is_file() && path.contains("tiny/sida-"), "{path}"));
+
     // With the data gone and everything done, nothing needs the data; the artifact says so.
     let json = bench.sida(&["--log-format", "json", "run", "tiny.yaml", "--device", "cpu"]);
     let line = json.err.lines().next().unwrap_or_default().to_owned();

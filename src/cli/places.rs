@@ -7,7 +7,7 @@ use std::{
 
 use clap::Args;
 
-use super::spread::word;
+use super::{complete, spread::word};
 use crate::{
     Error, Result,
     pipeline::{Places, Setting, Source},
@@ -19,7 +19,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub(super) struct PlaceArgs {
     /// Folder of runs. Default: `$SIDA_RUNS`, else `runs`.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", add = complete::files())]
     runs: Option<PathBuf>,
     /// Set a value by its dotted path, such as `stages.sid.distill.generator.lr=1e-5`. Can be repeated.
     #[arg(long, value_name = "PATH=VALUE")]

@@ -2,13 +2,14 @@
 
 use clap::Args;
 
+use super::complete;
 use crate::{Error, Result, pipeline::Point, suggestion::advice};
 
 /// All points, one, or a share of them.
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct PointArgs {
     /// Run one point of a sweep: its number, from 1, or its label such as `alpha=0.5`.
-    #[arg(long, value_name = "POINT", conflicts_with = "points")]
+    #[arg(long, value_name = "POINT", conflicts_with = "points", add = complete::points())]
     point: Option<String>,
     /// Run a share of a sweep's points, such as `2/8`: the second of eight.
     #[arg(long, value_name = "I/N")]

@@ -49,6 +49,9 @@ fn print(source: &Source, plan: &Plan, summary: &Summary) {
     for page in tables(summary).filter_map(|table| table.files.iter().find(is_html)) {
         output::line(format!("report: {}", terminal::path(page)));
     }
+    for path in summary::pictures(plan, summary).values() {
+        output::line(format!("pictures: {}", terminal::path(path)));
+    }
     if summary.ran.is_empty() {
         output::line(format!("nothing to do: {} stages were done before", summary.skipped.len()));
     } else {

@@ -5,12 +5,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+use signal_hook::{consts::SIGINT, low_level};
+#[cfg(unix)]
 use signal_hook::{
-    consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM},
+    consts::{SIGHUP, SIGQUIT, SIGTERM},
     iterator::Signals,
-    low_level,
 };
 
+#[cfg(not(unix))]
+use super::signals_polled::Signals;
 use crate::{
     Error, Result,
     stop::{Stake, Stop},
@@ -31,14 +34,24 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// The system refuses to tell of signals.
 pub(super) fn listen() -> Result<Stop> {
     let stop = Stop::default();
-    let hangup = (!ignores_hangups()).then_some(SIGHUP);
-    let listened = Signals::new([SIGINT, SIGTERM, SIGQUIT].into_iter().chain(hangup)).and_then(|signals| {
+    let listened = signals().and_then(|signals| {
         let stop = stop.clone();
         thread::Builder::new().name("signals".to_owned()).spawn(move || obey(signals, &stop))
     });
     let failed = |source| Error::Io { action: "listen to signals, not even", path: "SIGINT".into(), source };
     listened.map_err(failed)?;
     Ok(stop)
+}
+
+#[cfg(unix)]
+fn signals() -> std::io::Result<Signals> {
+    let hangup = (!ignores_hangups()).then_some(SIGHUP);
+    Signals::new([SIGINT, SIGTERM, SIGQUIT].into_iter().chain(hangup))
+}
+
+#[cfg(not(unix))]
+fn signals() -> std::io::Result<Signals> {
+    Signals::new()
 }
 
 fn obey(mut signals: Signals, stop: &Stop) {
@@ -92,6 +105,7 @@ fn end(words: &str) -> ! {
 }
 
 /// Whether `nohup` or the like started the program: the end of the terminal is not its end then.
+#[cfg(unix)]
 fn ignores_hangups() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

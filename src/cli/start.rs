@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     args::{Cli, Verb},
-    check, compare, doctor, export, fetch, gc, github, inspect, invocation, log, mistake,
+    check, compare, complete, doctor, export, fetch, gc, github, inspect, invocation, log, man, mistake,
     places::{folders_are_text, runs},
     plan, run, schema, spread, threads, verify,
 };
@@ -15,6 +15,9 @@ use crate::{Error, Result, ranks::Place, terminal};
 
 /// The program.
 pub fn main() -> ExitCode {
+    if complete::answered() {
+        return ExitCode::SUCCESS;
+    }
     mistake::own_up();
     mistake::survive_large_files();
     let cli = match Cli::try_parse() {
@@ -91,6 +94,9 @@ fn dispatch(verb: Verb) -> Result<u8> {
         Verb::Verify { folder, json } => verify::verify(&folder, json),
         Verb::Gc { runs: given, delete, json } => gc::gc(&given.unwrap_or_else(runs), delete, json),
         Verb::Schema { out, json } => schema::write(&out, json),
+        Verb::Completions { shell } => complete::print(shell),
+        Verb::Man { out: Some(folder), .. } => man::write(&folder),
+        Verb::Man { verb, .. } => man::print(verb.as_deref()),
         Verb::Doctor { device, json } => doctor::doctor(&device, json),
     }
     .map(|()| 0)

@@ -1,11 +1,15 @@
 //! What a run says of itself besides its progress: what it leaves out, and its result as JSON.
 
+use std::path::PathBuf;
+
+use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
 use super::run::Choice;
 use crate::{
     pipeline::{Plan, Selection, Summary},
-    stages::Artifact,
+    stage_name::StageName,
+    stages::{Artifact, Finished, picture},
     suggestion::listed,
 };
 
@@ -24,6 +28,22 @@ pub(super) fn leaves_out(plan: &Plan, selection: &Selection, choice: &Choice) {
 fn flag(choice: &Choice) -> Option<String> {
     let only = choice.only.as_ref().map(|stage| format!("`--only {stage}`"));
     only.or_else(|| choice.until.as_ref().map(|stage| format!("`--until {stage}`")))
+}
+
+/// The pictures of what was made: the grids of `generate`, or where there is none what trainings took of their weights; by
+/// the links in the pipeline's own folder.
+pub(super) fn pictures<'a>(plan: &Plan, summary: &'a Summary) -> IndexMap<&'a StageName, PathBuf> {
+    let of = |wanted: fn(&Artifact) -> bool| {
+        let of_stage = |(name, finished): (&'a StageName, &Finished)| {
+            let picture =
+                picture::of(&finished.dir, &finished.artifact).filter(|_| wanted(&finished.artifact))?;
+            let link = plan.home.join(finished.dir.file_name()?).join(picture.file_name()?);
+            Some((name, if link.is_file() { link } else { picture }))
+        };
+        summary.finished.iter().filter_map(of_stage).collect::<IndexMap<_, _>>()
+    };
+    let grids = of(|artifact| matches!(artifact, Artifact::Images(_)));
+    if grids.is_empty() { of(|artifact| matches!(artifact, Artifact::Network(_))) } else { grids }
 }
 
 /// The result of a run: what ran, what was measured and judged, and where the pages are.
@@ -50,5 +70,6 @@ pub(super) fn as_json(plan: &Plan, summary: &Summary) -> Value {
         "scores": scores,
         "expectations": verdicts.collect::<Vec<_>>(),
         "report": pages,
+        "pictures": pictures(plan, summary),
     })
 }

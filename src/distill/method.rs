@@ -130,6 +130,15 @@ impl Method {
         }
     }
 
+    /// As the papers call it.
+    pub fn title(&self) -> &'static str {
+        match self {
+            Self::Sid(_) => "SiD",
+            Self::Sida(_) => "SiDA",
+            Self::Sid2a(_) => "SiD2A",
+        }
+    }
+
     /// The key that the pipeline file writes: `sid`, `sida` or `sid2a`.
     pub fn name(&self) -> &'static str {
         match self {

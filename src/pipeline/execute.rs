@@ -122,6 +122,8 @@ impl Stages<'_> {
             lease: running.lease,
             ranks,
         };
+        let (name, told) = (&stage.name, stage.spec.stage().told(&context));
+        tracing::info!(stage = %name, state = "begins", "{name}: {told}");
         kernels::allow_tf32(stage.spec.stage().tf32());
         stage.spec.stage().run(&mut context)
     }

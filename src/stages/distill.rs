@@ -10,6 +10,7 @@ use super::{
     download::Wanted,
     network_file, reference_state, rules, snapshots,
     stage::{Input, Kind, Network, Objection, Stage, Verb},
+    told,
     training_loop::{
         self, Training,
         distillation::{self, Distillation},
@@ -19,7 +20,7 @@ use super::{
 };
 use crate::{
     Result,
-    distill::Distill,
+    distill::{Distill, Terms},
     kimg::Kimg,
     nn::NetworkConfig,
     stage_name::StageName,
@@ -175,6 +176,20 @@ impl Stage for Distill {
 
     fn is_spread(&self) -> bool {
         true
+    }
+
+    fn told(&self, context: &Context<'_>) -> String {
+        let Terms { adversarial, initial_generator, .. } = self.method.terms();
+        let teacher = told::teacher(context, &self.teacher);
+        let student = match initial_generator {
+            None => format!("a copy of {teacher} learns to need one"),
+            Some(generator) => format!("the generator of `{generator}` learns on from {teacher}"),
+        };
+        let images = match (&self.dataset, adversarial) {
+            (Some(dataset), Some(_)) => format!("judged against {}", told::images(context, dataset)),
+            _ => "without real images".to_owned(),
+        };
+        format!("{student}, by {}, {images}, in {}", self.method.title(), self.duration_kimg)
     }
 
     fn run(&self, context: &mut Context<'_>) -> Result<Artifact> {

@@ -19,6 +19,7 @@ use super::{
     scoring::{self, RealImages, Scoring},
     seeds::{self, Rng},
     stage::{Input, Kind, Objection, Stage, Verb},
+    told,
     work::Work,
     world::World,
 };
@@ -30,6 +31,7 @@ use crate::{
     report::Expectation,
     seed::Phase,
     stage_name::StageName,
+    suggestion::listed,
 };
 
 /// Measures a network, or pictures, against a dataset.
@@ -258,6 +260,20 @@ impl Stage for Evaluate {
 
     fn is_spread(&self) -> bool {
         true
+    }
+
+    fn told(&self, context: &Context<'_>) -> String {
+        let names = self.metric_names();
+        let names = listed(&names.iter().map(String::as_str).collect::<Vec<_>>());
+        let of = match (&self.network, &self.pictures) {
+            (Some(network), _) => format!("`{network}`"),
+            (None, pictures) => pictures.as_ref().map(told::place).unwrap_or_default(),
+        };
+        let images = told::count(self.images() as u64, "image");
+        let against = self.reference.as_ref().map(|dataset| told::images(context, dataset));
+        let against = against.map_or_else(String::new, |images| format!(" against {images}"));
+        let often = if self.trials > 1 { format!(", {} times", self.trials) } else { String::new() };
+        format!("measures {names} of {images} of {of}{against}{often}")
     }
 
     fn run(&self, context: &mut Context<'_>) -> Result<Artifact> {

@@ -19,6 +19,7 @@ use super::{
     seeds::{Rng, Seeds},
     snapshots,
     stage::{Input, Kind, Objection, Stage, Verb},
+    told,
     turns::Turns,
     work::Work,
     world::World,
@@ -125,6 +126,18 @@ impl Stage for Generate {
 
     fn is_spread(&self) -> bool {
         true
+    }
+
+    fn told(&self, context: &Context<'_>) -> String {
+        let images = told::count(self.seeds().count().unwrap_or(0), "image");
+        let made = context.finished.get(&self.network).map(|finished| &finished.artifact);
+        let nfe = match (&self.sampler, made) {
+            (Some(sampler), _) => Some(sampler.nfe()),
+            (None, Some(Artifact::Network(network))) => Some(network.sampler.nfe()),
+            _ => None,
+        };
+        let each = nfe.map(|nfe| format!(", with {} each", told::evaluations(nfe)));
+        format!("makes {images} with `{}`{}", self.network, each.unwrap_or_default())
     }
 
     fn run(&self, context: &mut Context<'_>) -> Result<Artifact> {

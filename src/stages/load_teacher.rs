@@ -12,6 +12,7 @@ use super::{
     download::Wanted,
     network_file, rules,
     stage::{Input, Kind, Network, Objection, Stage, Verb},
+    told,
     work::{Work, parameters},
     world::World,
 };
@@ -193,6 +194,10 @@ impl Stage for LoadTeacher {
 
     fn network(&self) -> Option<Network<'_>> {
         Some(Network::Own(self.network.as_ref(), &self.encoder))
+    }
+
+    fn told(&self, _: &Context<'_>) -> String {
+        format!("reads the network in {}", told::place(self.weights.location()))
     }
 
     fn run(&self, context: &mut Context<'_>) -> Result<Artifact> {

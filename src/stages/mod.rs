@@ -40,6 +40,7 @@ mod snapshots;
 pub mod spec;
 pub mod stage;
 mod stats_jsonl;
+mod told;
 pub mod train_teacher;
 mod training_loop;
 mod turns;

@@ -2,6 +2,7 @@
 
 use std::{path::Path, sync::Mutex};
 
+use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,7 @@ use super::{
     picture::{self, REALS},
     progress::Progress,
     stage::{Input, Kind, Objection, Stage, Verb},
+    told,
     work::Work,
     world::World,
 };
@@ -199,6 +201,18 @@ impl Stage for PrepareDataset {
 
     fn facts(&self, world: &World<'_>) -> Option<Facts> {
         Some(Facts::of(self, world))
+    }
+
+    fn told(&self, context: &Context<'_>) -> String {
+        let from = told::place(self.location());
+        let world = World { stages: &IndexMap::new(), search: context.search };
+        let images = Facts::of(self, &world).images;
+        let images = images.map_or_else(|| "the images".to_owned(), |count| told::count(count, "image"));
+        match &self.source {
+            DatasetSource::Edm(_) | DatasetSource::Npz(_) => format!("finds {images} in {from}"),
+            DatasetSource::Convert(_) => format!("makes a dataset of the pictures in {from}"),
+            DatasetSource::Labels(_) => format!("finds the labels in {from}"),
+        }
     }
 
     fn run(&self, context: &mut Context<'_>) -> Result<Artifact> {

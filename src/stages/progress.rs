@@ -182,6 +182,19 @@ pub fn bytes(count: u64) -> String {
     if unit == 0 { format!("{count} B") } else { format!("{value:.1} {}", units[unit]) }
 }
 
+/// 1234567 => `1,234,567`.
+pub fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,8 +238,9 @@ mod tests {
     }
 
     #[test]
-    fn durations_read_well() {
+    fn durations_and_counts_read_well() {
         let said: Vec<String> = [42, 185, 25_920, 356_400].map(|s| human(Duration::from_secs(s))).into();
+        assert_eq!((grouped(180_369).as_str(), grouped(12).as_str()), ("180,369", "12"));
         assert_eq!(said, ["42 s", "3 min 05 s", "7 h 12 min", "4 d 03 h"]);
     }
 }

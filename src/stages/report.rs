@@ -15,6 +15,7 @@ use crate::{
     report::{self, Row, ScoresOf},
     stage_name::StageName,
     suggestion::advice,
+    terminal,
 };
 
 /// A paper table with verdicts, curves and images, as HTML, Markdown, JSON, CSV and LaTeX. The first one of a
@@ -139,6 +140,14 @@ impl Stage for Report {
             Some((format!("rows/{i}/scores"), elsewhere))
         };
         self.rows.iter().enumerate().filter_map(of_row).collect()
+    }
+
+    fn told(&self, context: &Context<'_>) -> String {
+        format!(
+            "writes the table `{}` and its pages, {}.*",
+            terminal::name(self.caption.trim()),
+            context.report_name
+        )
     }
 
     fn run(&self, context: &mut Context<'_>) -> Result<Artifact> {

@@ -55,6 +55,11 @@ macro_rules! verbs {
                 match &bare { $(Self::$Verb(stage) => serde_json::to_value(stage),)* }.unwrap_or_default()
             }
 
+            /// The verbs that make something.
+            pub fn making(kind: Kind) -> impl Iterator<Item = &'static str> {
+                [$(($Verb::NAME, $Verb::MAKES),)*].into_iter().filter(move |(_, makes)| *makes == kind).map(|(name, _)| name)
+            }
+
             /// What a verb makes, by its name; `None` where there is no such verb.
             pub fn makes(verb: &str) -> Option<Kind> {
                 [$(($Verb::NAME, $Verb::MAKES),)*].into_iter().find(|(name, _)| *name == verb).map(|(_, kind)| kind)

@@ -128,6 +128,9 @@ pub trait Stage {
         false
     }
 
+    /// What it is about to do, in words for people who watch, with what is known of the stages that it reads.
+    fn told(&self, context: &Context<'_>) -> String;
+
     /// Does the work in `context.dir` and describes the result. Continues from what an interrupted run left there.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ use super::{
     download::Wanted,
     network_file, rules, snapshots,
     stage::{Input, Kind, Network, Objection, Stage, Verb},
+    told,
     training_loop::{self, Training, teacher_training::TeacherTraining},
     work::Work,
     world::World,
@@ -108,6 +109,11 @@ impl Stage for TrainTeacher {
 
     fn is_spread(&self) -> bool {
         true
+    }
+
+    fn told(&self, context: &Context<'_>) -> String {
+        let (model, images) = (told::model(&self.network), told::images(context, &self.dataset));
+        format!("{model} learns {images}, in {}", self.duration_kimg)
     }
 
     fn run(&self, context: &mut Context<'_>) -> Result<Artifact> {

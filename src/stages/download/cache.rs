@@ -18,12 +18,21 @@ pub fn cached(cache: &Path, url: &Url) -> PathBuf {
     cache.join(format!("{}-{name}", &hash[..12]))
 }
 
-/// Bytes that may be written to the disk on which a folder is, or will be.
+/// Bytes that may be written to the disk on which a folder is, or will be; `None` where the system does not say.
 pub fn free(folder: &Path) -> Option<u64> {
     let absolute = std::path::absolute(folder).ok()?;
-    let disk = absolute.ancestors().find(|folder| folder.is_dir()).map(PathBuf::from)?;
-    let disk = rustix::fs::statvfs(&disk).ok()?;
+    free_on(absolute.ancestors().find(|folder| folder.is_dir())?)
+}
+
+#[cfg(unix)]
+fn free_on(disk: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(disk).ok()?;
     Some(disk.f_bavail * disk.f_frsize)
+}
+
+#[cfg(not(unix))]
+fn free_on(_: &Path) -> Option<u64> {
+    None
 }
 
 #[cfg(test)]
