@@ -11,6 +11,7 @@ mod check;
 mod columns;
 mod compare;
 mod contents;
+mod cost;
 pub mod device;
 mod doctor;
 mod export;
