@@ -26,6 +26,7 @@ pub mod diffusion;
 pub mod distill;
 pub mod error;
 pub mod formats;
+pub mod host_memory;
 pub mod kernels;
 pub mod kimg;
 pub mod location;

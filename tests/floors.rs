@@ -18,6 +18,7 @@ const FLOORS: [&[&str]; 9] = [
     &["kernels", "formats", "rng", "ranks"],
     &[
         "error",
+        "host_memory",
         "terminal",
         "secret",
         "location",

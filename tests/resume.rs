@@ -92,6 +92,34 @@ fn a_training_that_spares_memory_ends_with_the_same_bits_and_is_the_same_stage()
 }
 
 #[test]
+fn a_micro_batch_that_the_device_chooses_is_no_part_of_a_stage_and_stays_what_it_was() {
+    let auto = "stages.teacher.train_teacher.microbatch_size=auto";
+    let bench = finished();
+    let run = |more: &[&str]| {
+        let arguments = ["run", PIPELINE, "--device", "cpu", "--until", "teacher", "--set", auto];
+        bench.sida(&[&arguments, more].concat()).exits(0)
+    };
+    // It is the stage that says nothing of micro-batches; and where a whole batch fits, it comes to the same bits.
+    let said = run(&[]);
+    assert!(said.out.contains("nothing to do: "), "{}", said.out);
+    let said = run(&["--force", "teacher"]);
+    assert!(said.err.contains("teacher: micro-batches of 64, about "), "{}", said.err);
+    assert!(said.err.contains("the largest that fits into 80 % of "), "{}", said.err);
+    same_weights(&bench.runs(), uninterrupted(), "teacher");
+    // A longer run of it goes on from there as it began, whatever fits now.
+    let began = folder(&pipeline_dir(&bench.runs()), "teacher").join("checkpoint-0000001536/checkpoint.json");
+    let (header, eight) = (fs::read_to_string(&began).unwrap(), "\"microbatch_size\": 8");
+    assert!(header.contains("\"microbatch_size\": 64"), "{header}");
+    fs::write(&began, header.replace("\"microbatch_size\": 64", eight)).unwrap();
+    let said = run(&["--set", "stages.teacher.train_teacher.duration_kimg=1.9"]);
+    assert!(said.err.contains("teacher: micro-batches of 8, about "), "{}", said.err);
+    assert!(said.err.contains(": as it began"), "{}", said.err);
+    let ended = folders(&pipeline_dir(&bench.runs()), "teacher").into_iter();
+    let ended = ended.map(|dir| dir.join("checkpoint-0000001920/checkpoint.json")).find(|path| path.exists());
+    assert!(fs::read_to_string(ended.unwrap()).unwrap().contains(eight));
+}
+
+#[test]
 fn a_run_that_is_stopped_and_killed_again_and_again_ends_with_the_same_bits() {
     let bench = Bench::new();
     let dir = pipeline_dir(&bench.runs());

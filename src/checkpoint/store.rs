@@ -104,6 +104,14 @@ impl CheckpointStore {
         Ok(None)
     }
 
+    /// What the newest one with at most `most` images remembers besides tensors. These are not read: it may turn out to be
+    /// damaged.
+    pub fn remembered<P: for<'de> Deserialize<'de>>(&self, most: u64) -> Option<P> {
+        let found = self.list().ok()?.into_iter().rev().filter(|(nimg, _)| *nimg <= most);
+        let mut headers = found.filter_map(|(_, path)| header::<P>(&path).ok());
+        headers.find(|header| header.format == FORMAT).map(|header| header.progress)
+    }
+
     /// The images that the newest one has seen, whole or not.
     pub fn newest(&self) -> Option<u64> {
         self.list().ok()?.last().map(|(nimg, _)| *nimg)
@@ -161,6 +169,16 @@ fn read<P: for<'de> Deserialize<'de>>(path: &Path) -> Result<Checkpoint<P>> {
 
 /// What is known of a checkpoint that holds what was saved.
 fn whole<P: for<'de> Deserialize<'de>>(path: &Path) -> Result<Header<P>> {
+    let header = header(path)?;
+    let file = path.join(STATE);
+    if let Some(problem) = header.state.damage(&file, true) {
+        return Err(Error::bad_file(&file, "whole checkpoint", format!("it {problem}")));
+    }
+    Ok(header)
+}
+
+/// What is known of a checkpoint besides its tensors.
+fn header<P: for<'de> Deserialize<'de>>(path: &Path) -> Result<Header<P>> {
     let file = path.join(HEADER);
     let text = read_small(&file, "checkpoint", LONGEST)?;
     let bad = |e: serde_json::Error| Error::bad_file(&file, "checkpoint", e.to_string());
@@ -169,12 +187,7 @@ fn whole<P: for<'de> Deserialize<'de>>(path: &Path) -> Result<Header<P>> {
     if found > FORMAT {
         return Err(Error::NewerFormat { path: file, found, known: FORMAT });
     }
-    let header: Header<P> = serde_json::from_value(value).map_err(bad)?;
-    let file = path.join(STATE);
-    if let Some(problem) = header.state.damage(&file, true) {
-        return Err(Error::bad_file(&file, "whole checkpoint", format!("it {problem}")));
-    }
-    Ok(header)
+    serde_json::from_value(value).map_err(bad)
 }
 
 #[cfg(test)]

@@ -53,14 +53,21 @@ pub(super) enum Verb {
         file: PathBuf,
         #[command(flatten)]
         places: PlaceArgs,
+        /// Tell the time on this device: `cpu`, `cuda:N`, `wgpu:N` or `auto`. Default: the one that was measured last; no device is
+        /// looked for then.
+        #[arg(long)]
+        device: Option<String>,
+        /// Measure how fast the device (default: `auto`) does what has to run: some seconds for each network. The cache keeps it.
+        #[arg(long)]
+        measure: bool,
         /// Print the plan as JSON.
         #[arg(long)]
         json: bool,
         /// Print all values instead, as one file without a base that `sida run` takes.
-        #[arg(long, conflicts_with = "json")]
+        #[arg(long, conflicts_with_all = ["json", "measure", "device"])]
         resolved: bool,
         /// Print a sweep as a file for what starts its points, on one machine or on many.
-        #[arg(long, value_name = "FORMAT", conflicts_with_all = ["json", "resolved"])]
+        #[arg(long, value_name = "FORMAT", conflicts_with_all = ["json", "resolved", "measure", "device"])]
         format: Option<Format>,
     },
     /// Run a pipeline or a sweep; stages that are done are skipped.

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     BURN_VERSION, Error, Result,
+    host_memory::{self, HostMemory},
     kernels::{self, Nccl},
     secret,
     stages::download::free,
@@ -143,14 +144,12 @@ fn variables() -> Vec<(String, String)> {
 }
 
 fn memory() -> String {
-    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let gib = |field: &str| {
-        let line = text.lines().find(|line| line.starts_with(field))?;
-        line.split_whitespace().nth(1)?.parse::<f64>().ok().map(|kib| kib / 1024.0 / 1024.0)
-    };
-    match (gib("MemTotal:"), gib("MemAvailable:")) {
-        (Some(total), Some(free)) => format!("{total:.1} GiB, {free:.1} GiB available"),
-        _ => "unknown".to_owned(),
+    let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
+    match host_memory::read() {
+        Some(HostMemory { total, available }) => {
+            format!("{:.1} GiB, {:.1} GiB available", gib(total), gib(available))
+        }
+        None => "unknown".to_owned(),
     }
 }
 

@@ -12,6 +12,7 @@ mod columns;
 mod compare;
 mod complete;
 mod contents;
+mod cost;
 pub mod device;
 mod doctor;
 mod export;

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     columns::{aligned, bytes, grouped},
+    cost::{Prices, is_open},
     output,
     places::PlaceArgs,
 };
@@ -24,17 +25,24 @@ use crate::{
 ///
 /// # Errors
 /// `Mistakes` of the file; `NewerFormat` for a folder of runs that a newer program wrote.
-pub(super) fn plan(file: &Path, args: &PlaceArgs, json: bool) -> Result<()> {
+pub(super) fn plan(
+    file: &Path,
+    args: &PlaceArgs,
+    device: Option<&str>,
+    measures: bool,
+    json: bool,
+) -> Result<()> {
     let source = Source::read(file)?;
     let settings = args.settings()?;
     let places = args.places(&source)?;
     match source.parse(&settings)? {
         Parsed::Pipeline(pipeline) => {
             let plan = Plan::new(&pipeline, &source.name(), places.home(&source.name()), &places)?;
+            let prices = Prices::find(plan.stages.iter(), device, measures, &places)?;
             if json {
-                output::line(format!("{:#}", as_json(&plan)));
+                output::line(format!("{:#}", as_json(&plan, &prices)));
             } else {
-                output::line(as_text(&plan));
+                output::line(as_text(&plan, &prices));
             }
             here(plan.stages.iter(), &places)?;
         }
@@ -49,12 +57,19 @@ pub(super) fn plan(file: &Path, args: &PlaceArgs, json: bool) -> Result<()> {
             };
             let plans = points.iter().map(planned).collect::<Result<Vec<_>>>()?;
             let points: Vec<PlannedPoint<'_>> = points.iter().zip(plans).collect();
+            let all = points.iter().flat_map(|(_, (plan, selection))| {
+                plan.stages.iter().enumerate().filter(|(i, _)| selection.wants(*i)).map(|(_, stage)| stage)
+            });
+            let prices = Prices::find(all.clone(), device, measures, &places)?;
+            let total = prices.total(all);
             if json {
-                let points: Vec<Value> = points.iter().enumerate().map(point_as_json).collect();
-                let search = json!(sweep.search);
-                output::json(&json!({ "sweep": source.name(), "search": search, "points": points }));
+                let points = points.iter().enumerate().map(|point| point_as_json(point, &prices));
+                let mut written = json!({ "sweep": source.name(), "search": sweep.search, "points": points.collect::<Vec<_>>() });
+                total.write(&mut written, &prices);
+                output::json(&written);
             } else {
-                output::line(sweep_text(&source.name(), &sweep, &points));
+                let text = sweep_text(&source.name(), &sweep, &points);
+                output::line(format!("{text}\n\n{}", total.text(&prices)));
             }
             here(points.iter().flat_map(|(_, (plan, _))| &plan.stages), &places)?;
         }
@@ -88,7 +103,7 @@ fn here<'a>(stages: impl Iterator<Item = &'a PlannedStage>, places: &Places) -> 
     none_missing(&missing.collect::<Vec<_>>(), &places.cache)
 }
 
-fn as_text(plan: &Plan) -> String {
+fn as_text(plan: &Plan, prices: &Prices) -> String {
     let open = plan.stages.iter().filter(|stage| stage.status != Status::Done).count();
     let mut text = format!(
         "{}: {} stages, {open} to run, in {}\n\n",
@@ -96,8 +111,11 @@ fn as_text(plan: &Plan) -> String {
         plan.stages.len(),
         terminal::path(&plan.home)
     );
-    let rows: Vec<Vec<String>> = plan.stages.iter().map(row).collect();
+    let rows: Vec<Vec<String>> = plan.stages.iter().map(|stage| row(stage, prices)).collect();
     text += &aligned(&rows);
+    if open > 0 {
+        let _ = write!(text, "\n\n{}", prices.total(plan.stages.iter()).text(prices));
+    }
     let downloads = downloads(plan.stages.iter());
     if !downloads.is_empty() {
         text += "\n\nto download:";
@@ -112,7 +130,7 @@ fn as_text(plan: &Plan) -> String {
     text
 }
 
-fn row(stage: &PlannedStage) -> Vec<String> {
+fn row(stage: &PlannedStage, prices: &Prices) -> Vec<String> {
     let (status, reason) = match &stage.status {
         Status::Done => ("done", String::new()),
         Status::ToRun(reason) => ("to run", reason.clone()),
@@ -120,10 +138,12 @@ fn row(stage: &PlannedStage) -> Vec<String> {
     let work = &stage.work;
     let mut notes = Vec::new();
     notes.extend(work.parameters.map(|count| format!("{} parameters", grouped(count))));
-    notes.extend(work.memory_bytes.map(|memory| format!("about {} of memory", bytes(memory))));
+    let least = if is_open(stage) { "at least" } else { "about" };
+    notes.extend(work.memory_bytes.map(|memory| format!("{least} {} of memory", bytes(memory))));
     notes.extend(work.steps.map(|steps| format!("{} steps", grouped(steps))));
     notes.extend(work.rounds.filter(|rounds| *rounds > 1).map(|rounds| format!("{rounds} rounds each")));
     notes.extend(work.images.map(|images| format!("{} images", grouped(images))));
+    notes.extend(prices.notes(stage));
     if let Some(shorter) = stage.continue_from.as_ref().and_then(|dir| dir.file_name())
         && status == "to run"
     {
@@ -149,7 +169,7 @@ fn downloads<'a>(stages: impl Iterator<Item = &'a PlannedStage>) -> Vec<(String,
     new.map(|file| (file.what.clone(), file.bytes)).collect()
 }
 
-fn as_json(plan: &Plan) -> Value {
+fn as_json(plan: &Plan, prices: &Prices) -> Value {
     let stage = |stage: &PlannedStage| {
         let (status, reason) = match &stage.status {
             Status::Done => ("done", None),
@@ -169,26 +189,32 @@ fn as_json(plan: &Plan) -> Value {
             "steps": stage.work.steps,
             "rounds": stage.work.rounds,
             "images": stage.work.images,
+            "microbatch_size": prices.microbatch(stage),
+            "seconds": prices.seconds(stage),
+            "gpu_hours": prices.gpu_hours(prices.seconds(stage)),
+            "disk_bytes": stage.work.disk_bytes,
             "downloads": stage.work.downloads,
         })
     };
     let total: u64 = downloads(plan.stages.iter()).iter().filter_map(|(_, bytes)| *bytes).sum();
-    json!({
+    let mut written = json!({
         "pipeline": plan.pipeline,
         "seed": plan.seed,
         "folder": plan.home,
         "stages": plan.stages.iter().map(stage).collect::<Vec<_>>(),
         "to_run": plan.stages.iter().filter(|stage| stage.status != Status::Done).count(),
         "download_bytes": total,
-    })
+    });
+    prices.total(plan.stages.iter()).write(&mut written, prices);
+    written
 }
 
 /// A point with its plan, and what runs of that.
 type PlannedPoint<'a> = (&'a Point, (Plan, Selection));
 
 /// A point with its number, as `--point` takes it, and the values of its axes.
-fn point_as_json((place, (point, (plan, selection))): (usize, &PlannedPoint<'_>)) -> Value {
-    let mut written = as_json(plan);
+fn point_as_json((place, (point, (plan, selection))): (usize, &PlannedPoint<'_>), prices: &Prices) -> Value {
+    let mut written = as_json(plan, prices);
     let stages = written["stages"].as_array_mut().into_iter().flatten();
     stages.enumerate().for_each(|(i, stage)| stage["needed"] = selection.wants(i).into());
     json!({ "number": place + 1, "point": point.label, "at": point.settings(), "plan": written })

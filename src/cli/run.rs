@@ -195,7 +195,7 @@ fn plan_and_choose(
 }
 
 /// `2026-11-22 23:59 UTC`, by the proleptic Gregorian calendar.
-fn date(time: SystemTime) -> String {
+pub(super) fn date(time: SystemTime) -> String {
     let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let (day, of_day) = (seconds / 86_400, seconds % 86_400);
     // Days since 0000-03-01, so that leap days come last in a year.

@@ -83,7 +83,9 @@ fn dispatch(verb: Verb) -> Result<u8> {
         Verb::Fetch { files, places, json } => fetch::fetch(&files, &places, json),
         Verb::Plan { file, places, format: Some(format), .. } => spread::print(&file, &places, format),
         Verb::Plan { file, places, resolved: true, .. } => plan::resolved(&file, &places),
-        Verb::Plan { file, places, json, .. } => plan::plan(&file, &places, json),
+        Verb::Plan { file, places, device, measure, json, .. } => {
+            plan::plan(&file, &places, device.as_deref(), measure, json)
+        }
         Verb::Run { file, places, device, ranks, only, until, force, all, points, record, json } => {
             let choice = run::Choice { only, until, force, points, all, record, json };
             return run::run(&file, &places, &device, ranks, &choice);

@@ -11,7 +11,7 @@ use crate::{
     location::Location,
     nn::NetworkConfig,
     stage_name::StageName,
-    training::{Ema, Guard, Pace, Passes, Snapshots, Tensors},
+    training::{Ema, Guard, Microbatch, Pace, Passes, Snapshots, Tensors},
 };
 
 /// Distills a teacher into a generator that needs one step.
@@ -43,10 +43,10 @@ pub struct Distill {
     #[schemars(range(min = 1, max = 16777216))]
     pub batch_size: u32,
     /// Images that are in memory at once; gradients are accumulated over `batch_size / microbatch_size` rounds. With an
-    /// adversarial term this is part of the mathematics, because the discriminator's loss is a mean over it. Default: `batch_size`.
+    /// adversarial term this is part of the mathematics, because the discriminator's loss is a mean over it. Without one,
+    /// `auto` is as many as fit into the device's memory: results differ in rounding alone. Default: `batch_size`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 16777216))]
-    pub microbatch_size: Option<u32>,
+    pub microbatch_size: Option<Microbatch>,
     /// The moving average of the generator's weights: what the stage hands on.
     #[serde(default)]
     pub ema: Ema,
@@ -98,15 +98,15 @@ impl Distill {
 }
 
 impl Distill {
-    /// Bytes of memory at the peak of an iteration, of copies of `network`, which has so many `parameters`.
-    pub fn memory_bytes(&self, network: &NetworkConfig, parameters: u64) -> u64 {
+    /// Bytes of memory at the peak of an iteration at this pace, of copies of `network`, which has so many `parameters`.
+    pub fn memory_bytes(&self, pace: &Pace<'_>, network: &NetworkConfig, parameters: u64) -> u64 {
         let encoding = u64::from(self.method.terms().adversarial.is_some());
         let of_fake_score = Passes { learning: 1, encoding, judging: 0 };
         let of_generator = Passes { learning: u64::from(self.generator.num_steps), judging: 2, encoding: 0 };
         // The teacher, two students with two moments each, and the average.
         let bytes = |passes| {
             let (precision, recompute) = (self.precision, self.recompute);
-            Tensors { network, parameters, copies: 8, passes, precision, recompute }.bytes(&self.pace())
+            Tensors { network, parameters, copies: 8, passes, precision, recompute }.bytes(pace)
         };
         bytes(of_fake_score).max(bytes(of_generator))
     }

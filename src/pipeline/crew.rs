@@ -119,7 +119,7 @@ impl Stages<'_> {
                 Ok((input.name.clone(), as_rank_0_sees_it(input)?))
             })
             .collect();
-        let running = Running { plan: &plan_now, finished: finished?, lease: None };
+        let running = Running { plan: &plan_now, finished: finished?, after: Vec::new(), lease: None };
         let stage = &plan_now.stages[i];
         stage.spec.stage().runs_on(&self.device)?;
         self.work(stage, &running, self.ranks.clone()).map(drop)

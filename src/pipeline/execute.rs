@@ -1,6 +1,6 @@
 //! `Stages`: runs stages for real, on a device.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use burn::tensor::Device;
 use serde_json::{Value, json};
@@ -19,6 +19,7 @@ use crate::{
     seed::Seed,
     stages::{
         Artifact, Context, Downloads,
+        cost::Rates,
         download::{missing, none_missing},
     },
     stop::Stop,
@@ -91,6 +92,18 @@ impl Stages<'_> {
         Ok(any)
     }
 
+    /// What the stages after this one take, where all of that is known of this device.
+    fn after(&self, running: &Running<'_>) -> Option<Duration> {
+        if !self.ranks.are_one() {
+            return None;
+        }
+        let works = running.after.iter().map(|i| &running.plan.stages[*i].work);
+        let loads: Option<Vec<_>> = works.map(|work| work.loads.as_deref()).collect();
+        let seconds =
+            Rates::read(&self.places.cache).seconds(&self.device_name, loads?.into_iter().flatten())?;
+        Duration::try_from_secs_f64(seconds).ok()
+    }
+
     /// Makes a stage, together with `ranks`.
     pub(super) fn work(&self, stage: &PlannedStage, running: &Running<'_>, ranks: Ranks) -> Result<Artifact> {
         let report_name = running.plan.stages.iter().position(|s| s.name == stage.name);
@@ -120,6 +133,7 @@ impl Stages<'_> {
             elsewhere: stage.elsewhere.clone(),
             stop: &self.stop,
             lease: running.lease,
+            after: self.after(running),
             ranks,
         };
         let (name, told) = (&stage.name, stage.spec.stage().told(&context));

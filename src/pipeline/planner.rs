@@ -47,6 +47,8 @@ struct Look {
     /// `None` where nothing lies there.
     status: Option<Status>,
     continue_from: Option<PathBuf>,
+    /// Of a training that was begun, the images that it has seen.
+    begins_at: u64,
 }
 
 impl<'a> Planner<'a> {
@@ -125,15 +127,21 @@ impl<'a> Planner<'a> {
                 Lineage { key: input.key(), duration_kimg }
             });
             let key = input.key();
-            let Look { dir, status, continue_from } =
+            let Look { dir, status, continue_from, begins_at } =
                 self.look(&stage, spec.stage(), &key, lineage.as_ref())?;
             let status = status.map_or_else(|| absent(&input, &self.store, &own), Ok)?;
             let mut work = spec.stage().work(&world, &self.places.cache);
             let network = world.network(&stage);
+            work.network = network.cloned();
             work.parameters = network.and_then(|network| self.parameters(network));
-            work.memory_bytes = network
-                .zip(work.parameters)
-                .and_then(|(network, parameters)| spec.stage().memory_bytes(network, parameters));
+            work.memory_bytes = network.zip(work.parameters).and_then(|(network, parameters)| {
+                let stage = spec.stage();
+                stage.memory_bytes(&stage.pace()?, network, parameters)
+            });
+            if status != Status::Done {
+                work.loads = spec.stage().loads(&world, begins_at);
+                work.disk_bytes = spec.stage().disk_bytes(&world, work.parameters);
+            }
             let inputs = inputs.into_iter().map(|(_, i)| i).collect();
             stages.push(PlannedStage {
                 name: stage,
@@ -170,10 +178,14 @@ impl<'a> Planner<'a> {
         }
         let dir = self.store.dir(name, key)?;
         let to_run = |reason: String| Some(Status::ToRun(reason));
+        let mut begins_at = 0;
         let status = match store::state(&dir, false)? {
             State::Done(_) => Some(Status::Done),
             State::Damaged(problem) => to_run(format!("{problem}: it is made again")),
-            State::Begun(Some(nimg)) => to_run(format!("stopped, continues at {}", Kimg::from_nimg(nimg))),
+            State::Begun(Some(nimg)) => {
+                begins_at = nimg;
+                to_run(format!("stopped, continues at {}", Kimg::from_nimg(nimg)))
+            }
             State::Begun(None) => to_run("begun, but not finished".to_owned()),
             State::Diverged(divergence) => {
                 let again = if divergence.holds(stage) {
@@ -189,13 +201,22 @@ impl<'a> Planner<'a> {
             Some(lineage) if status != Some(Status::Done) => self.shorter(lineage, name, &dir)?,
             _ => None,
         };
-        let look = Look { dir, status, continue_from };
+        let continue_from = continue_from.map(|(length, dir)| {
+            begins_at = begins_at.max(length.nimg());
+            dir
+        });
+        let look = Look { dir, status, continue_from, begins_at };
         self.looks.insert(key.clone(), look.clone());
         Ok(look)
     }
 
-    /// The longest finished run that is shorter and of the same lineage.
-    fn shorter(&mut self, lineage: &Lineage, stage: &StageName, dir: &Path) -> Result<Option<PathBuf>> {
+    /// The longest finished run that is shorter and of the same lineage, and how long it is.
+    fn shorter(
+        &mut self,
+        lineage: &Lineage,
+        stage: &StageName,
+        dir: &Path,
+    ) -> Result<Option<(Kimg, PathBuf)>> {
         let folders = match self.folders.get(stage) {
             Some(known) => known,
             None => self.folders.entry(stage.clone()).or_insert(self.store.all_of(stage)?),
@@ -208,7 +229,7 @@ impl<'a> Planner<'a> {
         let folders = folders.iter().filter(|folder| folder.done && folder.dir != dir);
         let lengths = folders.filter_map(|folder| Some((length(&folder.record)?, &folder.dir)));
         let shorter = lengths.filter(|(length, _)| *length < lineage.duration_kimg.0);
-        Ok(shorter.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, dir)| dir.clone()))
+        Ok(shorter.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(length, dir)| (Kimg(length), dir.clone())))
     }
 }
 

@@ -68,6 +68,8 @@ pub struct Running<'a> {
     pub plan: &'a Plan,
     /// All stages that this one reads, directly or through others.
     pub finished: IndexMap<StageName, Finished>,
+    /// The stages that have to run after this one, by place in the plan.
+    pub after: Vec<usize>,
     /// That this process makes the stage; a view needs none.
     pub lease: Option<&'a Lease>,
 }

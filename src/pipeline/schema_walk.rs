@@ -49,6 +49,18 @@ pub(super) fn resolve<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
     at
 }
 
+/// Whether a number has to be a whole one, also where a word may stand in its place, or nothing.
+pub(super) fn is_count(root: &Value, schema: &Value) -> bool {
+    let allows = |name: &str| {
+        let mut branches = branches(root, schema).flat_map(|branch| branches(root, branch));
+        branches.any(|branch| match branch.get("type") {
+            Some(Value::Array(many)) => many.iter().any(|one| one == name),
+            one => one.is_some_and(|one| one == name),
+        })
+    };
+    allows("integer") && !allows("number")
+}
+
 /// The types that a schema allows, as a sentence goes on.
 pub(super) fn expected(schema: &Value, root: &Value) -> String {
     let mut words: Vec<&str> = Vec::new();

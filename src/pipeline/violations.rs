@@ -9,7 +9,7 @@ use super::{
     document::{Document, escape, unescape},
     mistake::Mistake,
     schema::Compiled,
-    schema_walk::{expected, inside, resolve, schema_at},
+    schema_walk::{expected, inside, is_count, resolve, schema_at},
     wording::{flow, instead, plain, said, shown},
 };
 use crate::{
@@ -235,7 +235,7 @@ impl Judge<'_> {
             self.fractions(value, schema, pointer);
             pointer.truncate(length);
         }
-        if value.is_f64() && expected(schema, root) == "a whole number" {
+        if value.is_f64() && is_count(root, schema) {
             let number = value.as_f64().unwrap_or_default();
             let whole = number.fract() == 0.0 && number.abs() < 9e15;
             // The range speaks of those that are beyond it.

@@ -259,7 +259,13 @@ impl Walk {
         let plan = &self.plan;
         let names = plan.ancestors(i).into_iter().filter(|a| *a != i).map(|a| &plan.stages[a].name);
         let seen = names.filter_map(|name| Some((name.clone(), self.summary.finished.get(name)?.clone())));
-        Running { plan, finished: seen.collect(), lease }
+        let runs = |other: &usize| {
+            let stage = &plan.stages[*other];
+            let is_open = stage.status != Status::Done || self.selection.force.contains(other);
+            *other != i && is_open && self.selection.wants(*other) && !self.summary.has(plan, *other)
+        };
+        let after = (0..plan.stages.len()).filter(runs).collect();
+        Running { plan, finished: seen.collect(), after, lease }
     }
 
     fn make(&self, i: usize, executor: &mut impl Execute, lease: &Lease) -> Result<Finished> {

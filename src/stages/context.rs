@@ -1,6 +1,9 @@
 //! `Context`: all that a running stage may see.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use burn::tensor::Device;
 use indexmap::IndexMap;
@@ -10,6 +13,7 @@ use super::{
     addresses::Addresses,
     artifact::{Artifact, ScoresArtifact},
     download::{Downloads, Wanted, Web},
+    progress::Progress,
     stage::Elsewhere,
 };
 use crate::{
@@ -70,6 +74,8 @@ pub struct Context<'a> {
     pub stop: &'a Stop,
     /// The ranks that make this stage together; this process alone where they do not.
     pub ranks: Ranks,
+    /// What the rest of the pipeline takes after this stage, where all of it is known.
+    pub after: Option<Duration>,
     /// To be asked before anything is written: it is lost where this process was stopped for so long that another makes
     /// the stage now.
     pub lease: Option<&'a Lease>,
@@ -130,6 +136,11 @@ impl Context<'_> {
     /// `RankLost`.
     pub(super) fn stops(&self) -> Result<bool> {
         self.ranks.tell(|| self.stop.requested())
+    }
+
+    /// Shows how far the stage is, and what is left of the pipeline: from `first` of `total` images on.
+    pub(super) fn progress(&self, first: u64, total: u64) -> Progress {
+        Progress::new(self.name.as_str(), "images", first, total).before(self.after)
     }
 
     /// A file that is wanted, as `Downloads::fetch` says. Ranks of one machine have one cache: it is filled once.

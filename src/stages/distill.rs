@@ -7,8 +7,9 @@ use burn::tensor::Device;
 use super::{
     artifact::{Artifact, NetworkArtifact},
     context::Context,
+    cost::{self, Load, Task},
     download::Wanted,
-    network_file, reference_state, rules, snapshots,
+    microbatch, network_file, reference_state, rules, snapshots,
     stage::{Input, Kind, Network, Objection, Stage, Verb},
     told,
     training_loop::{
@@ -24,8 +25,15 @@ use crate::{
     kimg::Kimg,
     nn::NetworkConfig,
     stage_name::StageName,
-    training::{Guard, Keep},
+    training::{Guard, Keep, Microbatch, Pace},
 };
+
+impl Distill {
+    /// Its iterations, from such a teacher.
+    fn task(&self, network: &NetworkConfig) -> Task {
+        Task::Distillation(Box::new((self.clone(), network.clone())))
+    }
+}
 
 impl Verb for Distill {
     const NAME: &'static str = "distill";
@@ -67,6 +75,14 @@ impl Stage for Distill {
         rules::shared_by(&self.pace(), ranks)
     }
 
+    fn pace(&self) -> Option<Pace<'_>> {
+        Some(self.pace())
+    }
+
+    fn microbatch_mut(&mut self) -> Option<&mut Option<Microbatch>> {
+        Some(&mut self.microbatch_size)
+    }
+
     fn tf32(&self) -> bool {
         self.tf32
     }
@@ -82,6 +98,15 @@ impl Stage for Distill {
             let help = "name a `prepare_dataset` stage in `dataset:`, or use `sid`, which needs no images";
             let problem = format!("{judges}, but there is no `dataset`");
             objections.push(Objection::new("method", problem).help(help));
+        }
+        if self.method.terms().adversarial.is_some() && self.microbatch_size == Some(Microbatch::AUTO) {
+            let method = self.method.name();
+            let because = "because the discriminator's loss is a mean over a micro-batch";
+            let problem = format!(
+                "`{method}` comes to something else with other micro-batches, {because}: no machine may choose"
+            );
+            let help = "write a number, such as 32, or leave it out for the whole batch; `auto` is for `sid` and `train_teacher`";
+            objections.push(Objection::new("microbatch_size", problem).help(help));
         }
         if let Some(terms) = self.method.terms().adversarial
             && terms.starts_at_kimg >= self.duration_kimg
@@ -110,7 +135,7 @@ impl Stage for Distill {
         }
         objections.extend(rules::snapshots(&self.snapshots, self.dataset.as_ref(), world));
         let Some(network) = world.network(&self.teacher) else { return objections };
-        let bytes = |parameters| Distill::memory_bytes(self, network, parameters);
+        let bytes = |parameters| Distill::memory_bytes(self, &self.pace(), network, parameters);
         objections.extend(rules::memory(&self.pace(), network, bytes));
         let (encoder, classes) = (world.encoder(&self.teacher), network.label_dim());
         if let Some((name, facts)) = &facts {
@@ -166,8 +191,35 @@ impl Stage for Distill {
         work.with_metrics(&self.snapshots.metrics, cache)
     }
 
-    fn memory_bytes(&self, network: &NetworkConfig, parameters: u64) -> Option<u64> {
-        Some(Distill::memory_bytes(self, network, parameters))
+    fn loads(&self, world: &World<'_>, begins_at: u64) -> Option<Vec<Load>> {
+        let network = world.network(&self.teacher)?;
+        let mut loads = vec![cost::load_of_training(self.task(network), &self.pace(), begins_at)];
+        let generation = Task::Generation {
+            network: Box::new(network.clone()),
+            precision: self.precision,
+            evaluations: self.generator.num_steps,
+            batch_size: snapshots::BATCH as u32,
+        };
+        let reference = self.snapshots.reference.as_ref().or(self.dataset.as_ref());
+        let facts = reference.and_then(|name| world.facts(name));
+        let (encoder, span) = (world.encoder(&self.teacher), [begins_at, self.duration_kimg.nimg()]);
+        loads.extend(cost::of_snapshots(&self.snapshots, generation, span, &encoder, facts.as_ref()));
+        Some(loads)
+    }
+
+    fn evaluations(&self, _: &NetworkConfig) -> Option<u32> {
+        Some(self.generator.num_steps)
+    }
+
+    fn disk_bytes(&self, world: &World<'_>, parameters: Option<u64>) -> Option<u64> {
+        let network = world.network(&self.teacher)?;
+        // Two students with two moments each, and the average.
+        let copies = [parameters?, 7];
+        Some(cost::of_training(&self.pace(), network, &world.encoder(&self.teacher), copies))
+    }
+
+    fn memory_bytes(&self, pace: &Pace<'_>, network: &NetworkConfig, parameters: u64) -> Option<u64> {
+        Some(Distill::memory_bytes(self, pace, network, parameters))
     }
 
     fn network(&self) -> Option<Network<'_>> {
@@ -194,9 +246,16 @@ impl Stage for Distill {
 
     fn run(&self, context: &mut Context<'_>) -> Result<Artifact> {
         let context = &*context;
-        let mut distillation = Distillation::new(self, context)?;
-        let memory = training_loop::run(&mut distillation, self.pace().into(), context)?;
         let (_, teacher) = network_file::artifact(context, &self.teacher)?;
+        let microbatch_size = microbatch::settled(self, &teacher.network, context)?;
+        let recipe = &Self { microbatch_size, ..self.clone() };
+        let mut distillation = Distillation::new(recipe, context)?;
+        let memory = training_loop::run(
+            &mut distillation,
+            recipe.pace().into(),
+            &self.task(&teacher.network),
+            context,
+        )?;
         let best = memory.best.filter(|_| self.snapshots.keep != Keep::Last);
         let handed_on = best.map_or(distillation.nimg(), |(nimg, _)| nimg);
         Ok(Artifact::Network(NetworkArtifact {

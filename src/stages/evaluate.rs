@@ -11,10 +11,9 @@ use serde_inline_default::serde_inline_default;
 use super::{
     artifact::{Artifact, ScoresArtifact},
     context::Context,
+    cost::{self, Load, Meter, Seen, Task},
     download::Wanted,
-    evaluate_pictures, inception_weights, limits, network_file,
-    progress::Progress,
-    rules,
+    evaluate_pictures, inception_weights, limits, network_file, rules,
     sampling::{Classes, Sampling},
     scoring::{self, RealImages, Scoring},
     seeds::{self, Rng},
@@ -28,6 +27,7 @@ use crate::{
     diffusion::{Precision, Sampler},
     location::Location,
     metrics::{Metric, Score},
+    nn::NetworkConfig,
     report::Expectation,
     seed::Phase,
     stage_name::StageName,
@@ -109,6 +109,12 @@ impl Evaluate {
         scoring::images(&self.metrics)
     }
 
+    /// The images that it makes of a network.
+    fn task(&self, network: &NetworkConfig, evaluations: u32) -> Task {
+        let (network, precision) = (Box::new(network.clone()), self.precision);
+        Task::Generation { network, precision, evaluations, batch_size: self.batch_size }
+    }
+
     /// Measures the network of a stage.
     fn network(
         &self,
@@ -135,13 +141,14 @@ impl Evaluate {
         let mut scoring = Scoring::new(&self.metrics, real_images, context)?;
         let images = self.images() as u64;
         let total = images * u64::from(self.trials);
-        let mut progress = Progress::new(context.name.as_str(), "images", 0, total);
+        let mut progress = context.progress(0, total);
+        let mut meter = Meter::default();
         let mut trials: IndexMap<String, Vec<f64>> = IndexMap::new();
         for trial in 0..u64::from(self.trials) {
             let first = self.first_seed + trial * images;
             let make = |range: std::ops::Range<usize>| {
                 let seeds: Vec<u64> = range.map(|i| first + i as u64).collect();
-                sampling.images(&seeds)
+                meter.time(seeds.len(), || sampling.images(&seeds))
             };
             let each = |done: usize| progress.at(trial * images + done as u64, &[]);
             let draw = context.seed.at(Phase::Sample, trial);
@@ -150,6 +157,8 @@ impl Evaluate {
             }
         }
         progress.finish();
+        let task = self.task(&artifact.network, sampler.nfe());
+        meter.keep(&task, &Seen::by(context));
         let scores: IndexMap<String, Score> =
             trials.into_iter().map(|(name, values)| (name, Score::of_trials(values))).collect();
         let (network, nfe) = (Some(name.clone()), Some(sampler.nfe()));
@@ -244,6 +253,18 @@ impl Stage for Evaluate {
             work = work.with_file(pictures, None, cache);
         }
         work.with_statistics(self.statistics.as_ref(), cache).with_metrics(&self.metrics, cache)
+    }
+
+    fn loads(&self, world: &World<'_>, _: u64) -> Option<Vec<Load>> {
+        // Pictures are looked at by a detector alone, and nobody knows their size.
+        let name = self.network.as_ref()?;
+        let own = || world.evaluations(name);
+        let evaluations = self.sampler.as_ref().map(Sampler::nfe).or_else(own)?;
+        let generation = self.task(world.network(name)?, evaluations);
+        let facts = self.reference.as_ref().and_then(|name| world.facts(name));
+        let facts = facts.filter(|_| self.statistics.is_none());
+        let times = [0, u64::from(self.trials)];
+        Some(cost::of_images(generation, times, &self.metrics, &world.encoder(name), facts.as_ref()))
     }
 
     fn expected(&self) -> &[Expectation] {

@@ -12,7 +12,6 @@ use super::{
     evaluate::{ClassLabels, Evaluate},
     facts::Facts,
     picture,
-    progress::Progress,
     scoring::{RealImages, Scoring},
     seeds::Rng,
     stage::Objection,
@@ -121,7 +120,7 @@ pub(super) fn run(
         }
     }
     let mut scoring = Scoring::new(&stage.metrics, real_images, context)?;
-    let mut progress = Progress::new(context.name.as_str(), "images", 0, count as u64);
+    let mut progress = context.progress(0, count as u64);
     if let Some(left_out) = pictures.left_out() {
         progress.say(&format!("  {}: {left_out}", context.name));
     }

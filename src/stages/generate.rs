@@ -11,9 +11,9 @@ use serde_inline_default::serde_inline_default;
 use super::{
     artifact::{Artifact, ImagesArtifact},
     context::Context,
+    cost::{self, Load, Meter, RECORDS, Seen, Task},
     network_file,
     picture::GRID,
-    progress::Progress,
     rules,
     sampling::{Classes, Sampling},
     seeds::{Rng, Seeds},
@@ -29,6 +29,7 @@ use crate::{
     data::{Pixels, write_png},
     diffusion::{Precision, Sampler},
     formats::NpzImageWriter,
+    nn::NetworkConfig,
     stage_name::StageName,
 };
 
@@ -73,6 +74,21 @@ impl Generate {
     pub fn seeds(&self) -> Seeds {
         self.seeds.clone().unwrap_or_else(|| Seeds::first(self.images.unwrap_or(64)))
     }
+}
+
+impl Generate {
+    /// Its images, as far as it is known what the network is.
+    fn task(&self, world: &World<'_>) -> Option<Task> {
+        let network = world.network(&self.network)?;
+        let own = || world.evaluations(&self.network);
+        let evaluations = self.sampler.as_ref().map(Sampler::nfe).or_else(own)?;
+        Some(task(network, self.precision, evaluations, self.batch_size))
+    }
+}
+
+/// Images of a network.
+fn task(network: &NetworkConfig, precision: Precision, evaluations: u32, batch_size: u32) -> Task {
+    Task::Generation { network: Box::new(network.clone()), precision, evaluations, batch_size }
 }
 
 impl Verb for Generate {
@@ -124,6 +140,21 @@ impl Stage for Generate {
         Work { images: self.seeds().count(), ..Work::default() }
     }
 
+    fn loads(&self, world: &World<'_>, _: u64) -> Option<Vec<Load>> {
+        let [rows, columns] = snapshots::grid(world.network(&self.network)?.label_dim());
+        let images = self.seeds().count()? + (rows * columns) as u64;
+        Some(vec![Load { task: self.task(world)?, images }])
+    }
+
+    fn disk_bytes(&self, world: &World<'_>, _: Option<u64>) -> Option<u64> {
+        let network = world.network(&self.network)?;
+        let (encoder, [rows, columns]) = (world.encoder(&self.network), snapshots::grid(network.label_dim()));
+        let images = self.seeds().count()?;
+        let copies = if self.npz { 2 } else { 1 };
+        let grid = cost::of_pictures(network, &encoder, (rows * columns) as u64, false);
+        Some(copies * cost::of_pictures(network, &encoder, images, true) + grid + RECORDS)
+    }
+
     fn is_spread(&self) -> bool {
         true
     }
@@ -165,10 +196,14 @@ impl Stage for Generate {
         let create = || fs::create_dir_all(&folder).map_err(Error::io("create the folder", &folder));
         context.ranks.first(create)?;
         let mut npz: Option<NpzImageWriter> = None;
-        let mut progress = Progress::new(context.name.as_str(), "images", 0, seeds.len() as u64);
+        let mut progress = context.progress(0, seeds.len() as u64);
+        let task = task(&artifact.network, self.precision, sampler.nfe(), self.batch_size);
+        let mut meter = Meter::default();
+        meter.on();
         let make = |range: Range<usize>| sampling.images(&seeds[range]);
         let take = |range: Range<usize>, images: TensorData| {
             context.still_ours()?;
+            let images_now = range.len() as u64;
             let [_, c, h, w]: [usize; 4] = std::array::from_fn(|i| images.shape()[i]);
             let pixels: Vec<Pixels> = images
                 .as_bytes()
@@ -187,12 +222,14 @@ impl Stage for Generate {
             if let Some(npz) = &mut npz {
                 pixels.iter().try_for_each(|image| npz.write(&image.data))?;
             }
+            meter.count(images_now);
             Ok(())
         };
         let turns = Turns { total: seeds.len(), chunk: self.batch_size as usize, stop: context.stop };
         let made = turns.go(&context.ranks, make, take, |done| progress.at(done as u64, &[]));
         progress.finish();
         made?;
+        meter.keep(&task, &Seen::by(context));
         context.ranks.first(|| {
             let grid = snapshots::picture(&network, &codec, sampler, &context.device)?;
             npz.map(NpzImageWriter::finish).transpose()?;

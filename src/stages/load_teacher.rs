@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     artifact::{Artifact, NetworkArtifact},
     context::Context,
+    cost::RECORDS,
     download::Wanted,
     network_file, rules,
     stage::{Input, Kind, Network, Objection, Stage, Verb},
@@ -190,6 +191,14 @@ impl Stage for LoadTeacher {
             Encoder::Rgb => work,
             Encoder::StabilityVae(vae) => work.with_file(&vae.weights, Some(VAE_BYTES), cache),
         }
+    }
+
+    fn evaluations(&self, network: &NetworkConfig) -> Option<u32> {
+        Some(self.sampler.as_ref().map_or_else(|| Sampler::of_teacher(network).nfe(), Sampler::nfe))
+    }
+
+    fn disk_bytes(&self, _: &World<'_>, parameters: Option<u64>) -> Option<u64> {
+        Some(4 * parameters? + RECORDS)
     }
 
     fn network(&self) -> Option<Network<'_>> {

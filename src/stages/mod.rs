@@ -6,6 +6,7 @@
 mod addresses;
 pub mod artifact;
 pub mod context;
+pub mod cost;
 mod dataset_batches;
 mod dataset_file;
 pub mod dataset_source;
@@ -21,6 +22,7 @@ mod inception_weights;
 mod limits;
 pub mod load_teacher;
 mod lock_file;
+pub mod microbatch;
 pub(crate) mod network_file;
 mod noise;
 pub mod picture;

@@ -34,6 +34,8 @@ pub struct Progress {
     started: Instant,
     bar: Option<ProgressBar>,
     last_line: Option<Instant>,
+    /// What comes after this, where that is known.
+    after: Option<Duration>,
 }
 
 impl Progress {
@@ -45,7 +47,21 @@ impl Progress {
             let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(5));
             bar.with_style(style)
         });
-        Self { stage: stage.to_owned(), unit, total, first, started: Instant::now(), bar, last_line: None }
+        Self {
+            stage: stage.to_owned(),
+            unit,
+            total,
+            first,
+            started: Instant::now(),
+            bar,
+            last_line: None,
+            after: None,
+        }
+    }
+
+    /// Of a pipeline in which so much comes after it.
+    pub(super) fn before(self, after: Option<Duration>) -> Self {
+        Self { after, ..self }
     }
 
     /// Reports the position, and the losses of this moment where there are some.
@@ -109,6 +125,10 @@ impl Progress {
             let _ = write!(text, ", {rate}/s");
             if self.total > 0 {
                 let _ = write!(text, ", {} left", human(left));
+                // The last stage's time is the pipeline's.
+                if let Some(after) = self.after.filter(|after| *after >= LEAST) {
+                    let _ = write!(text, " ({} of all)", human(left + after));
+                }
             }
         }
         for (name, value) in losses {
@@ -152,6 +172,9 @@ impl Progress {
             "eta_seconds": rate.map(|(_, left)| left.as_secs_f64()),
             "losses": losses,
         });
+        if let Some((after, (_, left))) = self.after.zip(rate) {
+            fields["pipeline_eta_seconds"] = json!((left + after).as_secs_f64());
+        }
         if self.unit == "images" {
             fields["kimg"] = json!(Kimg::from_nimg(position).0);
         }
@@ -225,6 +248,13 @@ mod tests {
             (&json!(15.0), &json!(100.0), &json!(50.0))
         );
         assert_eq!((&fields["stage"], &fields["losses"]["fake_score_loss"]), (&json!("sid"), &json!(0.5)));
+        assert!(fields.get("pipeline_eta_seconds").is_none(), "nothing is invented");
+        let progress = progress.before(Some(Duration::from_secs(100)));
+        let line = progress.line(15_000, &[], elapsed);
+        assert_eq!(line, "  sid: 15000 of 20000 images, 75 %, 100/s, 50 s left (2 min 30 s of all)");
+        assert_eq!(progress.fields(15_000, &[], elapsed)["pipeline_eta_seconds"], json!(150.0));
+        let progress = progress.before(Some(Duration::ZERO));
+        assert!(!progress.line(15_000, &[], elapsed).contains("of all"), "it is the last");
         assert!(!progress.line(10_001, &[], Duration::from_millis(1)).contains("/s"), "no rate of a moment");
     }
 

@@ -10,7 +10,7 @@ use crate::{
     metrics::{DetectorName, Metric},
     nn::NetworkConfig,
     stage_name::StageName,
-    training::{Pace, Snapshots},
+    training::{Microbatch, Pace, Snapshots},
 };
 
 /// Images that the covariance of Inception's 2048 features needs.
@@ -37,8 +37,8 @@ pub(super) fn pace(pace: &Pace<'_>) -> Vec<Objection> {
 }
 
 /// `batch_size` has to be a multiple of `microbatch_size`; the help names the nearest values that fit.
-fn microbatch_divides(batch_size: u32, microbatch_size: Option<u32>) -> Option<Objection> {
-    let micro = microbatch_size?;
+fn microbatch_divides(batch_size: u32, microbatch_size: Option<Microbatch>) -> Option<Objection> {
+    let Microbatch::Size(micro) = microbatch_size? else { return None };
     if micro == 0 || batch_size == 0 || batch_size.is_multiple_of(micro) {
         return None;
     }
@@ -60,6 +60,7 @@ pub(super) fn shared_by(pace: &Pace<'_>, ranks: u32) -> Option<Objection> {
         return None;
     }
     let falls = match rounds {
+        _ if pace.is_open() => format!("`batch_size` is {batch}"),
         1 => format!("`batch_size` {batch} is one micro-batch"),
         _ => format!("`batch_size` {batch} is {rounds} micro-batches of {micro}"),
     };
@@ -69,12 +70,16 @@ pub(super) fn shared_by(pace: &Pace<'_>, ranks: u32) -> Option<Objection> {
     let counts: Vec<String> =
         (2..=rounds).filter(|n| rounds.is_multiple_of(*n)).map(|n| n.to_string()).collect();
     let sizes = match fitting.len() {
+        _ if pace.is_open() => {
+            format!("`batch_size` has to be a multiple of {ranks}: {}", batch.next_multiple_of(ranks))
+        }
         0 => format!("`batch_size` has to be a multiple of {ranks}: {}", batch.next_multiple_of(ranks)),
         _ => format!("`microbatch_size` could be {}", fitting.join(", ")),
     };
     let or =
         if counts.is_empty() { String::new() } else { format!("; or start {} ranks", counts.join(", ")) };
-    let field = if pace.microbatch_size.is_some() { "microbatch_size" } else { "batch_size" };
+    let field =
+        if pace.microbatch_size.is_some() && !pace.is_open() { "microbatch_size" } else { "batch_size" };
     let problem = format!("{falls}, which {ranks} ranks cannot share equally");
     Some(Objection::new(field, problem).help(format!("{sizes}{or}")))
 }
@@ -268,14 +273,14 @@ mod tests {
 
     #[test]
     fn the_nearest_microbatches_are_named() {
-        assert_eq!(microbatch_divides(256, Some(32)), None);
-        assert_eq!(microbatch_divides(256, None), None);
-        let objection = microbatch_divides(2048, Some(60)).unwrap();
+        let microbatch_divides = |batch, size| microbatch_divides(batch, Some(Microbatch::Size(size)));
+        assert_eq!(microbatch_divides(256, 32), None);
+        let objection = microbatch_divides(2048, 60).unwrap();
         assert_eq!(
             objection.help.unwrap(),
             "`microbatch_size` could be 32 or 64, or `batch_size` 2040 or 2100"
         );
-        let objection = microbatch_divides(64, Some(100)).unwrap();
+        let objection = microbatch_divides(64, 100).unwrap();
         assert_eq!(objection.help.unwrap(), "`microbatch_size` could be 64, or `batch_size` 100");
     }
 }

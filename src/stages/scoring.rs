@@ -10,7 +10,13 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use indexmap::{IndexMap, IndexSet};
 
 use super::{
-    context::Context, dataset_file, detections::Detections, download::Wanted, inception_weights, turns::Turns,
+    context::Context,
+    cost::{Meter, Seen, Task},
+    dataset_file,
+    detections::Detections,
+    download::Wanted,
+    inception_weights,
+    turns::Turns,
 };
 use crate::{
     Error, Result,
@@ -76,6 +82,8 @@ pub(super) struct Scoring<'a> {
     device: Device,
     ranks: Ranks,
     stop: Stop,
+    meters: IndexMap<DetectorName, (Meter, Task)>,
+    seen: Seen,
 }
 
 impl<'a> Scoring<'a> {
@@ -93,6 +101,8 @@ impl<'a> Scoring<'a> {
             device: context.device.clone(),
             ranks: context.ranks.clone(),
             stop: context.stop.clone(),
+            meters: IndexMap::new(),
+            seen: Seen::by(context),
         })
     }
 
@@ -130,7 +140,9 @@ impl<'a> Scoring<'a> {
             Ok(())
         };
         turns.go(&ranks, detect, add, each)?;
-        self.values(&views, draw)
+        let values = self.values(&views, draw)?;
+        self.meters.values_mut().for_each(|(meter, task)| meter.keep(task, &self.seen));
+        Ok(values)
     }
 
     fn detections(
@@ -138,9 +150,23 @@ impl<'a> Scoring<'a> {
         names: impl IntoIterator<Item = DetectorName>,
         images: &Tensor<4>,
     ) -> Result<Detections> {
-        let seen =
-            names.into_iter().map(|name| Ok((name, self.detector(name, images)?.detect(images.clone())?)));
-        seen.collect::<Result<_>>().map(Detections)
+        let [n, channels, _, side] = images.dims();
+        let mut seen = Vec::new();
+        for name in names {
+            let task = || Task::Detection { detector: name, shape: [channels, side] };
+            let (mut meter, task) =
+                self.meters.shift_remove(&name).unwrap_or_else(|| (Meter::default(), task()));
+            let detector = self.detector(name, images)?;
+            let detected = meter.time(n, || {
+                let detected = detector.detect(images.clone());
+                // What may go wrong is said by whoever reads the features.
+                let _ = images.device().sync();
+                detected
+            })?;
+            self.meters.insert(name, (meter, task));
+            seen.push((name, detected));
+        }
+        Ok(Detections(seen))
     }
 
     fn values(&mut self, views: &Views, draw: Draw) -> Result<IndexMap<String, f64>> {
@@ -273,6 +299,8 @@ mod tests {
             device: Device::flex(),
             ranks: Ranks::alone(),
             stop: Stop::default(),
+            meters: IndexMap::new(),
+            seen: Seen::default(),
         };
         let make = |range: Range<usize>| {
             let bytes: Vec<u8> =

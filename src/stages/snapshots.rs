@@ -11,6 +11,7 @@ use indexmap::IndexMap;
 
 use super::{
     context::Context,
+    cost::{Meter, Seen, Task},
     network_file,
     picture::{FAKES, of_training},
     sampling::{Classes, Sampling},
@@ -21,9 +22,9 @@ use super::{
 use crate::{
     Error, Result,
     data::{ImageDataset, Pixels, image_grid, write_png},
-    diffusion::{Codec, Sampler},
+    diffusion::{Codec, Precision, Sampler},
     formats::Digest,
-    nn::Network,
+    nn::{Network, NetworkConfig},
     ranks::Ranks,
     seed::Phase,
     training::{Keep, Snapshots},
@@ -36,7 +37,7 @@ const FIRST_SEED: u64 = 1 << 40;
 const PREFIX: &str = "snapshot-";
 const SUFFIX: &str = ".safetensors";
 /// Images of a metric that are made at once.
-const BATCH: usize = 64;
+pub(super) const BATCH: usize = 64;
 
 /// Rows and columns of a preview picture: a row for each class, up to 10, where there are classes.
 pub(super) fn grid(classes: usize) -> [usize; 2] {
@@ -54,6 +55,9 @@ pub(super) struct Snapshooter<'a> {
     scoring: Option<Scoring<'a>>,
     seed: crate::seed::Seed,
     ranks: Ranks,
+    precision: Precision,
+    meter: Meter,
+    seen: Seen,
 }
 
 impl<'a> Snapshooter<'a> {
@@ -62,7 +66,7 @@ impl<'a> Snapshooter<'a> {
         context: &'a Context<'_>,
         settings: &'a Snapshots,
         sampler: Sampler,
-        codec: Codec,
+        (codec, precision): (Codec, Precision),
         dataset: Option<&Arc<ImageDataset>>,
     ) -> Result<Self> {
         let scoring = if settings.metrics.is_empty() {
@@ -83,6 +87,9 @@ impl<'a> Snapshooter<'a> {
             scoring,
             seed: context.seed,
             ranks: context.ranks.clone(),
+            precision,
+            meter: Meter::default(),
+            seen: Seen::by(context),
         })
     }
 
@@ -137,14 +144,24 @@ impl<'a> Snapshooter<'a> {
 
     fn measure(&mut self, network: &Network, nimg: u64) -> Result<IndexMap<String, f64>> {
         let Some(mut scoring) = self.scoring.take() else { return Ok(IndexMap::new()) };
+        let mut meter = std::mem::take(&mut self.meter);
         let classes = self.labels.as_deref().map_or(Classes::Drawn, Classes::Among);
         let sampling = self.sampling(network, classes);
         let make = |range: std::ops::Range<usize>| {
-            sampling.images(&range.map(|seed| FIRST_SEED + seed as u64).collect::<Vec<_>>())
+            let seeds: Vec<u64> = range.map(|seed| FIRST_SEED + seed as u64).collect();
+            meter.time(seeds.len(), || sampling.images(&seeds))
         };
         let measured = scoring.measure(BATCH, self.seed.at(Phase::Snapshot, nimg), make, |_| ());
         self.scoring = Some(scoring);
+        meter.keep(&self.task(network.config()), &self.seen);
+        self.meter = meter;
         measured
+    }
+
+    /// The images that metrics look at.
+    fn task(&self, network: &NetworkConfig) -> Task {
+        let (network, evaluations) = (Box::new(network.clone()), self.sampler.nfe());
+        Task::Generation { network, precision: self.precision, evaluations, batch_size: BATCH as u32 }
     }
 
     fn sampling<'b>(&'b self, network: &'b Network, classes: Classes<'b>) -> Sampling<'b> {

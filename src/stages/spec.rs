@@ -12,7 +12,11 @@ use super::{
     report::Report,
     stage::{Kind, Stage, Verb},
 };
-use crate::{distill::Distill, teach::TrainTeacher, training::Guard};
+use crate::{
+    distill::Distill,
+    teach::TrainTeacher,
+    training::{Guard, Microbatch},
+};
 
 macro_rules! verbs {
     ($($(#[$doc:meta])* $Verb:ident,)*) => {
@@ -40,7 +44,7 @@ macro_rules! verbs {
             }
 
             /// The values of the verb as JSON, defaults included, without what changes no number of the result: what is
-            /// expected of it, when a training is stopped, and whether it spares memory. Credentials in addresses are hidden.
+            /// expected of it, when a training is stopped, and how it gets by with the memory that there is. Credentials in addresses are hidden.
             pub fn values(&self) -> Value {
                 let mut bare = self.clone();
                 if let Some(expected) = bare.stage_mut().expected_mut() {
@@ -51,6 +55,9 @@ macro_rules! verbs {
                 }
                 if let Some(recompute) = bare.stage_mut().recompute_mut() {
                     *recompute = false;
+                }
+                if let Some(size) = bare.stage_mut().microbatch_mut() {
+                    *size = size.filter(|size| *size != Microbatch::AUTO);
                 }
                 match &bare { $(Self::$Verb(stage) => serde_json::to_value(stage),)* }.unwrap_or_default()
             }

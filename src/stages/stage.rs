@@ -5,10 +5,24 @@ use std::{fmt, path::Path};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use super::{artifact::Artifact, context::Context, download::Wanted, facts::Facts, work::Work, world::World};
+use super::{
+    artifact::Artifact,
+    context::Context,
+    cost::{Load, RECORDS},
+    download::Wanted,
+    facts::Facts,
+    work::Work,
+    world::World,
+};
 use crate::{
-    Result, diffusion::Encoder, kimg::Kimg, location::Location, nn::NetworkConfig, report::Expectation,
-    stage_name::StageName, training::Guard,
+    Result,
+    diffusion::Encoder,
+    kimg::Kimg,
+    location::Location,
+    nn::NetworkConfig,
+    report::Expectation,
+    stage_name::StageName,
+    training::{Guard, Microbatch, Pace},
 };
 
 /// One verb of the pipeline language. The value that YAML parsed into is `self`.
@@ -73,6 +87,16 @@ pub trait Stage {
         None
     }
 
+    /// Of a training, its length, its portions and what it shows on the way.
+    fn pace(&self) -> Option<Pace<'_>> {
+        None
+    }
+
+    /// Of a training, the images in memory at once: `auto`, which a device says the number of, is to be taken away.
+    fn microbatch_mut(&mut self) -> Option<&mut Option<Microbatch>> {
+        None
+    }
+
     /// The files it reads that no stage makes.
     fn wanted(&self) -> Vec<Wanted<'_>> {
         Vec::new()
@@ -93,8 +117,25 @@ pub trait Stage {
         Work::default()
     }
 
-    /// Bytes of memory that it needs, with a network of so many parameters.
-    fn memory_bytes(&self, _network: &NetworkConfig, _parameters: u64) -> Option<u64> {
+    /// What it has a device do from here on: a training that has seen so many images before. `None` where that is not known
+    /// before others have run. What takes no device, or next to no time, is left out.
+    fn loads(&self, _world: &World<'_>, _begins_at: u64) -> Option<Vec<Load>> {
+        Some(Vec::new())
+    }
+
+    /// Evaluations of the network that it hands on, for an image.
+    fn evaluations(&self, _network: &NetworkConfig) -> Option<u32> {
+        None
+    }
+
+    /// Bytes that it leaves in the folder of runs, at most, with a network of so many parameters; `None` where that is not known
+    /// before it runs.
+    fn disk_bytes(&self, _world: &World<'_>, _parameters: Option<u64>) -> Option<u64> {
+        Some(RECORDS)
+    }
+
+    /// Bytes of memory that it needs at this pace, with a network of so many parameters.
+    fn memory_bytes(&self, _pace: &Pace<'_>, _network: &NetworkConfig, _parameters: u64) -> Option<u64> {
         None
     }
 

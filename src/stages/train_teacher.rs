@@ -7,8 +7,9 @@ use burn::tensor::Device;
 use super::{
     artifact::{Artifact, NetworkArtifact},
     context::Context,
+    cost::{self, Load, Task},
     download::Wanted,
-    network_file, rules, snapshots,
+    microbatch, network_file, rules, snapshots,
     stage::{Input, Kind, Network, Objection, Stage, Verb},
     told,
     training_loop::{self, Training, teacher_training::TeacherTraining},
@@ -21,8 +22,15 @@ use crate::{
     kimg::Kimg,
     nn::NetworkConfig,
     teach::TrainTeacher,
-    training::Guard,
+    training::{Guard, Microbatch, Pace},
 };
+
+impl TrainTeacher {
+    /// Its iterations.
+    fn task(&self) -> Task {
+        Task::Teaching(Box::new(self.clone()))
+    }
+}
 
 impl Verb for TrainTeacher {
     const NAME: &'static str = "train_teacher";
@@ -60,6 +68,14 @@ impl Stage for TrainTeacher {
         rules::shared_by(&self.pace(), ranks)
     }
 
+    fn pace(&self) -> Option<Pace<'_>> {
+        Some(self.pace())
+    }
+
+    fn microbatch_mut(&mut self) -> Option<&mut Option<Microbatch>> {
+        Some(&mut self.microbatch_size)
+    }
+
     fn tf32(&self) -> bool {
         self.tf32
     }
@@ -72,7 +88,7 @@ impl Stage for TrainTeacher {
         let mut objections = rules::network("network", &self.network);
         let known = Some(&self.network).filter(|_| objections.is_empty());
         objections.extend(rules::sampler(self.sampler.as_ref(), known));
-        let bytes = |parameters| TrainTeacher::memory_bytes(self, parameters);
+        let bytes = |parameters| TrainTeacher::memory_bytes(self, &self.pace(), parameters);
         objections.extend(known.and_then(|network| rules::memory(&self.pace(), network, bytes)));
         objections.extend(rules::pace(&self.pace()));
         objections.extend(rules::augmentation(self.augment, &self.network));
@@ -99,8 +115,33 @@ impl Stage for TrainTeacher {
         Work::training(&self.pace()).with_statistics(statistics, cache)
     }
 
-    fn memory_bytes(&self, _: &NetworkConfig, parameters: u64) -> Option<u64> {
-        Some(TrainTeacher::memory_bytes(self, parameters))
+    fn loads(&self, world: &World<'_>, begins_at: u64) -> Option<Vec<Load>> {
+        let mut loads = vec![cost::load_of_training(self.task(), &self.pace(), begins_at)];
+        if let Some(settings) = &self.snapshots {
+            let generation = Task::Generation {
+                network: Box::new(self.network.clone()),
+                precision: self.precision,
+                evaluations: self.evaluations(&self.network)?,
+                batch_size: snapshots::BATCH as u32,
+            };
+            let facts = world.facts(settings.reference.as_ref().unwrap_or(&self.dataset));
+            let span = [begins_at, self.duration_kimg.nimg()];
+            loads.extend(cost::of_snapshots(settings, generation, span, &Encoder::Rgb, facts.as_ref()));
+        }
+        Some(loads)
+    }
+
+    fn evaluations(&self, network: &NetworkConfig) -> Option<u32> {
+        Some(self.sampler.as_ref().map_or_else(|| Sampler::of_teacher(network).nfe(), Sampler::nfe))
+    }
+
+    fn disk_bytes(&self, _: &World<'_>, parameters: Option<u64>) -> Option<u64> {
+        // The network with two moments, and the average.
+        Some(cost::of_training(&self.pace(), &self.network, &Encoder::Rgb, [parameters?, 4]))
+    }
+
+    fn memory_bytes(&self, pace: &Pace<'_>, _: &NetworkConfig, parameters: u64) -> Option<u64> {
+        Some(TrainTeacher::memory_bytes(self, pace, parameters))
     }
 
     fn network(&self) -> Option<Network<'_>> {
@@ -119,8 +160,10 @@ impl Stage for TrainTeacher {
     fn run(&self, context: &mut Context<'_>) -> Result<Artifact> {
         let context = &*context;
         let sampler = self.sampler.clone().unwrap_or_else(|| Sampler::of_teacher(&self.network));
-        let mut training = TeacherTraining::new(self, sampler.clone(), context)?;
-        let memory = training_loop::run(&mut training, self.pace().into(), context)?;
+        let microbatch_size = microbatch::settled(self, &self.network, context)?;
+        let recipe = &Self { microbatch_size, ..self.clone() };
+        let mut training = TeacherTraining::new(recipe, sampler.clone(), context)?;
+        let memory = training_loop::run(&mut training, recipe.pace().into(), &self.task(), context)?;
         let nimg = training.nimg();
         let (weights, nimg) = match memory.best {
             Some((best, _)) => (snapshots::weights(Path::new(""), best), best),

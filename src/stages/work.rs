@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{download, inception_weights};
+use super::{cost::Load, download, inception_weights};
 use crate::{
     location::{Location, Resolved},
     metrics::Metric,
@@ -18,16 +18,24 @@ const STATISTICS_BYTES: u64 = 8 * 2048 * 2049;
 /// How much a stage has to do.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Work {
+    /// Its network, where that is known.
+    #[serde(skip)]
+    pub network: Option<NetworkConfig>,
     /// Parameters of its network.
     pub parameters: Option<u64>,
-    /// Bytes of memory at the peak of an iteration.
+    /// Bytes of memory at the peak of an iteration; where a device has to say the micro-batch, with one image.
     pub memory_bytes: Option<u64>,
     /// Iterations of its training.
     pub steps: Option<u64>,
-    /// Gradient-accumulation rounds of an iteration.
+    /// Gradient-accumulation rounds of an iteration; `None` where a device has to say.
     pub rounds: Option<u32>,
     /// Images to generate.
     pub images: Option<u64>,
+    /// What it has a device do; `None` where that is not known before others have run.
+    #[serde(skip)]
+    pub loads: Option<Vec<Load>>,
+    /// Bytes that it leaves in the folder of runs, at most.
+    pub disk_bytes: Option<u64>,
     /// Files to download that are not in the cache.
     pub downloads: Vec<Download>,
 }
@@ -45,7 +53,7 @@ impl Work {
     /// A training: its iterations, and the rounds of each.
     pub(super) fn training(pace: &Pace<'_>) -> Self {
         let steps = pace.duration_kimg.nimg().div_ceil(u64::from(pace.batch_size.max(1)));
-        Self { steps: Some(steps), rounds: Some(pace.rounds()), ..Self::default() }
+        Self { steps: Some(steps), rounds: (!pace.is_open()).then(|| pace.rounds()), ..Self::default() }
     }
 
     /// A file that has to be there, perhaps from elsewhere.

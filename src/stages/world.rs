@@ -48,6 +48,11 @@ impl<'a> World<'a> {
         None
     }
 
+    /// Evaluations for an image of the network that a stage hands on, as it makes images itself.
+    pub fn evaluations(&self, name: &StageName) -> Option<u32> {
+        self.stages.get(name)?.stage().evaluations(self.network(name)?)
+    }
+
     /// What can be known of the dataset that a stage makes.
     pub fn facts(&self, name: &StageName) -> Option<Facts> {
         self.stages.get(name)?.stage().facts(self)

@@ -9,7 +9,7 @@ use crate::{
     kimg::Kimg,
     nn::NetworkConfig,
     stage_name::StageName,
-    training::{Ema, Guard, Pace, Passes, Snapshots, Tensors},
+    training::{Ema, Guard, Microbatch, Pace, Passes, Snapshots, Tensors},
 };
 
 /// Trains a diffusion model from nothing with EDM's loss, or EDM2's for an EDM2 network.
@@ -28,10 +28,10 @@ pub struct TrainTeacher {
     #[serde_inline_default(512)]
     #[schemars(range(min = 1, max = 16777216))]
     pub batch_size: u32,
-    /// Images that are in memory at once; gradients are accumulated. Default: `batch_size`.
+    /// Images that are in memory at once; gradients are accumulated. `auto` is as many as fit into the device's memory: results
+    /// differ in rounding alone. Default: `batch_size`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 16777216))]
-    pub microbatch_size: Option<u32>,
+    pub microbatch_size: Option<Microbatch>,
     /// Learning rate.
     #[serde_inline_default(1e-3)]
     #[schemars(range(min = 0.000000000001, max = 1.0))]
@@ -116,12 +116,12 @@ impl TrainTeacher {
         }
     }
 
-    /// Bytes of memory at the peak of an iteration; `parameters` are the network's.
-    pub fn memory_bytes(&self, parameters: u64) -> u64 {
+    /// Bytes of memory at the peak of an iteration at this pace; `parameters` are the network's.
+    pub fn memory_bytes(&self, pace: &Pace<'_>, parameters: u64) -> u64 {
         let (network, precision, recompute) = (&self.network, self.precision, self.recompute);
         // The network with two moments, and the average.
         let passes = Passes { learning: 1, ..Passes::default() };
-        Tensors { network, parameters, copies: 4, passes, precision, recompute }.bytes(&self.pace())
+        Tensors { network, parameters, copies: 4, passes, precision, recompute }.bytes(pace)
     }
 
     /// The learning rate after `nimg` images.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{guard::Guard, snapshots::Snapshots};
+use super::{guard::Guard, microbatch::Microbatch, snapshots::Snapshots};
 use crate::kimg::Kimg;
 
 /// The fields that the recipes of both trainings have in common, for the rules and the loop around them. Their names
@@ -14,7 +14,7 @@ pub struct Pace<'a> {
     /// Images per iteration.
     pub batch_size: u32,
     /// Images in memory at once, where that is said.
-    pub microbatch_size: Option<u32>,
+    pub microbatch_size: Option<Microbatch>,
     /// How often a line of statistics is written.
     pub status_every_kimg: Kimg,
     /// How often the state is saved.
@@ -26,9 +26,24 @@ pub struct Pace<'a> {
 }
 
 impl Pace<'_> {
-    /// Images in memory at once.
+    /// Images in memory at once. Until a device has been looked at, `auto` counts as the least that it may come to.
     pub fn microbatch_size(&self) -> u32 {
-        self.microbatch_size.unwrap_or(self.batch_size)
+        match self.microbatch_size {
+            None => self.batch_size,
+            Some(Microbatch::Size(size)) => size,
+            Some(Microbatch::Auto(_)) => 1,
+        }
+    }
+
+    /// Whether a device has to say how many images are in memory at once.
+    pub fn is_open(&self) -> bool {
+        self.microbatch_size == Some(Microbatch::AUTO)
+    }
+
+    /// The same with so many images in memory at once.
+    #[must_use]
+    pub fn with(&self, microbatch_size: u32) -> Self {
+        Self { microbatch_size: Some(Microbatch::Size(microbatch_size)), ..*self }
     }
 
     /// Gradient-accumulation rounds.
@@ -53,7 +68,7 @@ mod tests {
         let pace = Pace {
             duration_kimg: every,
             batch_size: 12,
-            microbatch_size: Some(4),
+            microbatch_size: Some(Microbatch::Size(4)),
             status_every_kimg: every,
             checkpoint_every_kimg: every,
             snapshots: None,

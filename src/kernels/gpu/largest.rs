@@ -7,3 +7,9 @@ use burn_cubecl::tensor::CubeTensor;
 pub fn tensor(there: &CubeTensor) -> u64 {
     there.client.properties().memory.max_page_size
 }
+
+/// The bytes of memory of the device of `there`, where its interface says: CUDA the card's, Vulkan its largest heap, Metal what
+/// it recommends.
+pub fn memory(there: &CubeTensor) -> Option<u64> {
+    there.client.properties().memory.max_memory()
+}

@@ -54,8 +54,13 @@ impl<'a> Distillation<'a> {
             .without_logvar()?;
         let dataset = recipe.dataset.as_ref().map(|name| dataset_file::open(context, name)).transpose()?;
         let codec = network_file::codec(context, &artifact.encoder)?;
-        let snapshooter =
-            Snapshooter::new(context, &recipe.snapshots, sampler(recipe), codec.clone(), dataset.as_ref())?;
+        let snapshooter = Snapshooter::new(
+            context,
+            &recipe.snapshots,
+            sampler(recipe),
+            (codec.clone(), recipe.precision),
+            dataset.as_ref(),
+        )?;
         let objective = Objective::new(recipe, network);
         let mut trainer = Trainer::new(recipe.clone(), objective, Networks::of(teacher, Some(initial)));
         if let Some(start) = &recipe.start_from {

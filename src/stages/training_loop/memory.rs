@@ -22,6 +22,9 @@ pub(in crate::stages) struct Memory {
     /// At the end, where no snapshot was due: the best before the one that was taken nevertheless.
     #[serde(default)]
     pub(in crate::stages) best_but_last: Option<(u64, f64)>,
+    /// Images of a micro-batch: `auto` goes on with as many as it began with.
+    #[serde(default)]
+    pub(in crate::stages) microbatch_size: Option<u32>,
     /// What the guard has seen.
     #[serde(default)]
     pub(in crate::stages) guard: Watcher,

@@ -14,10 +14,12 @@ use alike::{same_weights, say_how_sums_differ};
 use clock::Clock;
 use keeping::{diverged, save, take_owed_snapshot};
 pub(super) use memory::Memory;
+pub(super) use resume::remembered;
 use resume::resume;
 
 use super::{
     context::Context,
+    cost::{Meter, Seen, Task},
     guard::{self, Loss, Vitals},
     progress::Progress,
     stats_jsonl::{Period, Quantity, StatisticsFile},
@@ -65,6 +67,8 @@ pub(super) trait Training {
 /// When what happens, in images.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cadence<'a> {
+    /// Images of a micro-batch.
+    pub(super) microbatch: u32,
     /// Micro-batches of an iteration.
     pub(super) rounds: u32,
     pub(super) duration: u64,
@@ -77,6 +81,7 @@ pub(super) struct Cadence<'a> {
 impl<'a> From<Pace<'a>> for Cadence<'a> {
     fn from(pace: Pace<'a>) -> Self {
         Self {
+            microbatch: pace.microbatch_size(),
             rounds: pace.rounds(),
             duration: pace.duration_kimg.nimg(),
             status: pace.status_every_kimg.nimg(),
@@ -99,10 +104,12 @@ fn passed(every: u64, before: u64, after: u64) -> bool {
 pub(super) fn run(
     training: &mut impl Training,
     cadence: Cadence<'_>,
+    task: &Task,
     context: &Context<'_>,
 ) -> Result<Memory> {
     say_how_sums_differ(cadence.rounds as usize, context);
     let mut memory = resume(training, cadence, context)?;
+    memory.microbatch_size = Some(cadence.microbatch);
     let ranks = &context.ranks;
     // The line of a snapshot that was not taken to its end comes again.
     let owed = u64::from(memory.owes_snapshot.is_some());
@@ -111,7 +118,7 @@ pub(super) fn run(
         ranks.is_first().then(|| StatisticsFile::open(context.dir.join(name), nimg)).transpose()
     };
     let (mut statistics, mut metrics) = (open("stats.jsonl", 0)?, open("metrics.jsonl", owed)?);
-    let mut progress = Progress::new(context.name.as_str(), "images", training.nimg(), cadence.duration);
+    let mut progress = context.progress(training.nimg(), cadence.duration);
     let mut clock = Clock::start(training.nimg(), ranks);
 
     if ranks.is_first() {
@@ -125,8 +132,10 @@ pub(super) fn run(
         save(training, &memory, cadence, context)?;
     }
     // The last iteration, which is read when the next one is queued: a GPU never waits for the host to read.
+    let (mut meter, kept) = (Meter::default(), Seen::by(context));
     let mut unread = None;
     let mut at_stake = context.stop.stakes(Stake::SinceCheckpoint);
+    meter.on();
     while training.nimg() < cadence.duration {
         let before = training.nimg();
         let step = if context.stops()? { Err(Error::Interrupted) } else { clock.own(|| training.step()) };
@@ -154,6 +163,7 @@ pub(super) fn run(
         if status || checkpoint || due.is_some() {
             note(training, unread.take(), &mut memory, &mut progress);
         }
+        meter.count(nimg - before);
 
         if status {
             memory.seconds += clock.since_counted();
@@ -172,9 +182,11 @@ pub(super) fn run(
                 return Err(diverged(context, nimg, seen));
             }
             memory.period = Period::default();
+            meter.keep_now_and_then(last, task, &kept);
         }
         memory.owes_snapshot = due;
         if checkpoint || due.is_some() {
+            meter.off();
             memory.seconds += clock.since_counted();
             save(training, &memory, cadence, context)?;
         }
@@ -188,6 +200,7 @@ pub(super) fn run(
                 save(training, &memory, cadence, context)?;
             }
         }
+        meter.on();
     }
     if ranks.is_first() {
         CheckpointStore::new(context.dir).keep(1);

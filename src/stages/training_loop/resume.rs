@@ -61,6 +61,12 @@ fn as_rank_0_has_it(nimg: u64, of_shorter: bool, context: &Context<'_>) -> Resul
     })
 }
 
+/// What the training remembers from which this stage goes on, if it goes on; a look that nothing depends on but speed.
+pub(in crate::stages) fn remembered(duration: u64, context: &Context<'_>) -> Option<Memory> {
+    let own = CheckpointStore::new(context.dir).remembered(u64::MAX);
+    own.or_else(|| CheckpointStore::new(context.continue_from.as_deref()?).remembered(duration))
+}
+
 /// Where a training begins.
 fn begin(cadence: Cadence<'_>, context: &Context<'_>) -> Result<(Start, Option<Checkpoint<Memory>>)> {
     let store = CheckpointStore::new(context.dir);

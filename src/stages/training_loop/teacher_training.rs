@@ -51,10 +51,9 @@ impl<'a> TeacherTraining<'a> {
         let compute = network_file::compute_training(recipe.precision, config, &context.device)?;
         let network = config.init(context.seed.at(Phase::Init, 0), &context.device)?.with_compute(compute);
         let network = network.with_recompute(recipe.recompute).valid();
-        let snapshooter = recipe
-            .snapshots
-            .as_ref()
-            .map(|snapshots| Snapshooter::new(context, snapshots, sampler, Codec::Rgb, Some(&dataset)));
+        let snapshooter = recipe.snapshots.as_ref().map(|snapshots| {
+            Snapshooter::new(context, snapshots, sampler, (Codec::Rgb, recipe.precision), Some(&dataset))
+        });
         let values_per_image = dataset.shape().iter().product();
         let dataset = Some(dataset);
         Ok(Self {

@@ -141,13 +141,16 @@ fn run_in(dir: &Path, cadence: Cadence<'_>, mut training: Told) -> (Result<Memor
         stop: &stop,
         lease: None,
         ranks: Ranks::alone(),
+        after: None,
     };
-    let ended = run(&mut training, cadence, &context);
+    let task = Task::Detection { detector: crate::metrics::DetectorName::Pixels, shape: [1, 1] };
+    let ended = run(&mut training, cadence, &task, &context);
     let tells = tells.lock().unwrap().clone();
     (ended, tells)
 }
 
 const CADENCE: Cadence<'_> = Cadence {
+    microbatch: BATCH as u32,
     rounds: 1,
     duration: 56,
     status: 24,
