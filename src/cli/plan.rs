@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, fmt::Write as _, path::Path};
 use serde_json::{Value, json};
 
 use super::{
+    absent,
     columns::{aligned, bytes, grouped},
     output,
     places::PlaceArgs,
@@ -12,8 +13,8 @@ use super::{
 use crate::{
     Error, Result,
     pipeline::{
-        Halving, Parsed, Places, Plan, PlannedStage, Planner, Point, Search, Selection, Source, Status,
-        Sweep, home, record::record,
+        Absent, Halving, Parsed, Places, Plan, PlannedStage, Planner, Point, Search, Selection, Source,
+        Status, Sweep, home, record::record,
     },
     stages::download::{missing, none_missing},
     suggestion::listed,
@@ -31,10 +32,14 @@ pub(super) fn plan(file: &Path, args: &PlaceArgs, json: bool) -> Result<()> {
     match source.parse(&settings)? {
         Parsed::Pipeline(pipeline) => {
             let plan = Plan::new(&pipeline, &source.name(), places.home(&source.name()), &places)?;
+            let not_here = Absent::of_plan(&plan, &places);
             if json {
-                output::line(format!("{:#}", as_json(&plan)));
+                let mut written = as_json(&plan);
+                written["not_here"] = json!(not_here);
+                output::json(&written);
             } else {
-                output::line(as_text(&plan));
+                let fetch = absent::fetch(&not_here, &[file]);
+                output::line(as_text(&plan) + &fetch + &absent::files(&not_here));
             }
             here(plan.stages.iter(), &places)?;
         }
@@ -49,12 +54,19 @@ pub(super) fn plan(file: &Path, args: &PlaceArgs, json: bool) -> Result<()> {
             };
             let plans = points.iter().map(planned).collect::<Result<Vec<_>>>()?;
             let points: Vec<PlannedPoint<'_>> = points.iter().zip(plans).collect();
+            let mut not_here = Absent::default();
+            for (number, (_, (plan, selection))) in points.iter().enumerate() {
+                not_here.add_plan(Some(number), plan, |stage| selection.runs(plan, stage), &places);
+            }
             if json {
                 let points: Vec<Value> = points.iter().enumerate().map(point_as_json).collect();
                 let search = json!(sweep.search);
-                output::json(&json!({ "sweep": source.name(), "search": search, "points": points }));
+                output::json(&json!({
+                    "sweep": source.name(), "search": search, "points": points, "not_here": not_here,
+                }));
             } else {
-                output::line(sweep_text(&source.name(), &sweep, &points));
+                let text = sweep_text(&source.name(), &sweep, &points);
+                output::line(text + &absent::blocks(&not_here, &[file]));
             }
             here(points.iter().flat_map(|(_, (plan, _))| &plan.stages), &places)?;
         }
