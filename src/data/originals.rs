@@ -46,8 +46,11 @@ impl Originals {
     pub(in crate::data) fn open(path: &Path, options: &PrepareOptions) -> Result<Self> {
         if std::fs::metadata(path).map_err(Error::io("read", path))?.is_dir() {
             let data = path.join("data.mdb");
-            if data.is_file() {
-                return Self::from_database(FileBytes::open(&data)?, options);
+            let database = if data.is_file() { Some(FileBytes::open(&data)?) } else { None };
+            if let Some(database) = database
+                && lmdb::is_one(&database)?
+            {
+                return Self::from_database(database, options);
             }
             return Self::from_files(Files::open(path)?, options);
         }
