@@ -156,6 +156,17 @@ pub fn path(path: &Path) -> String {
     name(&path.to_string_lossy()).into_owned()
 }
 
+/// A word as a shell reads it, without credentials.
+pub fn quoted(word: &str) -> String {
+    let word = secret::masked(word);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.into_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
 /// Whether a terminal would do something else with it than show it.
 pub fn is_obeyed(c: char) -> bool {
     c.is_control()
@@ -211,5 +222,13 @@ mod tests {
     #[test]
     fn credentials_do_not_leave() {
         assert_eq!(plain("from https://u:p@h/a\u{1b}"), r"from https://***:***@h/a\u001b");
+    }
+
+    #[test]
+    fn a_command_can_be_pasted_and_holds_no_credentials() {
+        assert_eq!(quoted("--set"), "--set");
+        assert_eq!(quoted("a='b c'"), r"'a='\''b c'\'''");
+        assert_eq!(quoted("x=https://me:pw@h/a"), "'x=https://***:***@h/a'");
+        assert_eq!(quoted(""), "''");
     }
 }

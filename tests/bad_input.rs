@@ -73,7 +73,14 @@ fn a_folder_of_images_becomes_a_dataset_with_the_classes_of_its_folders() {
 fn datasets_that_cannot_be_used_are_named_with_the_entry_and_what_to_do() {
     let bench = Bench::new();
     let zip = bench.path("data.zip");
-    refuses(&bench, &["no such file"]);
+    let absent = format!(
+        "stages: {{ data: {{ prepare_dataset: {{ source: {{ edm: {{ path: '{}' }} }} }} }} }}",
+        zip.display()
+    );
+    bench
+        .sida(&["run", &bench.write("absent.yaml", absent)])
+        .exits(2)
+        .complains(&["data.zip` is not here, and nothing was started"]);
     let (small, large) = (png(8), png(16));
     let labels = |text: &str| format!("{{\"labels\": {text}}}").into_bytes();
     let two = labels(r#"[["a.png", 0], ["b.png", 1]]"#);

@@ -250,8 +250,8 @@ fn a_dataset_that_is_absent_or_damaged_is_one_sentence_and_loses_nothing() {
     assert!(truncated.err.contains("digits.zip"), "{}", truncated.err);
     fs::remove_file(&zip).unwrap();
     let absent = bench.sida(&["run", "tiny.yaml", "--device", "cpu", "--until", "digits"]);
-    assert_eq!(absent.code, Some(1), "{}", absent.err);
-    assert!(absent.err.contains("digits.zip"), "{}", absent.err);
+    assert_eq!(absent.code, Some(2), "{}", absent.err);
+    assert!(absent.err.contains("`digits.zip` is not here"), "{}", absent.err);
     fs::write(&zip, &bytes).unwrap();
     let whole = bench.sida(&["run", "tiny.yaml", "--device", "cpu", "--until", "digits"]);
     assert_eq!(whole.code, Some(0), "{}", whole.err);
@@ -260,10 +260,11 @@ fn a_dataset_that_is_absent_or_damaged_is_one_sentence_and_loses_nothing() {
 #[test]
 fn a_failing_point_of_a_sweep_does_not_stop_the_others() {
     let bench = tiny();
-    // The second seed's file does not exist, which only its run can know.
+    // The first point's file is no zip, which only its run can know.
+    fs::write(bench.path("broken.zip"), "no zip").unwrap();
     let text = "base: tiny.yaml
 axes:
-  data: { paths: [stages.digits.prepare_dataset.source.edm.path], values: [absent.zip, digits.zip] }
+  data: { paths: [stages.digits.prepare_dataset.source.edm.path], values: [broken.zip, digits.zip] }
 table: { rows: data, cell: { stage: scores, metric: fd_pixels_64 } }
 set: { stages.sida.distill.duration_kimg: 0.048, stages.sida.distill.snapshots.every_kimg: 0.04 }
 ";
@@ -271,7 +272,7 @@ set: { stages.sida.distill.duration_kimg: 0.048, stages.sida.distill.snapshots.e
     let output = bench.sida(&["run", "sweep.yaml", "--device", "cpu"]);
     assert_eq!(output.code, Some(1), "{}", output.err);
     let table = output.out;
-    assert!(table.lines().any(|line| line.contains("absent.zip") && line.contains("failed")), "{table}");
+    assert!(table.lines().any(|line| line.contains("broken.zip") && line.contains("failed")), "{table}");
     assert!(table.lines().any(|line| line.contains("digits.zip") && !line.contains("failed")), "{table}");
     assert!(output.err.contains("1 of 2 sweep points failed"), "{}", output.err);
     assert!(bench.path("runs/sweep/sweep.json").is_file());

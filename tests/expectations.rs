@@ -302,9 +302,9 @@ fn github_is_told_of_mistakes_and_failures_and_nobody_elses_words_are_obeyed() {
     let said = on_github(&bench, &["run", "absent.yaml"]).exits(2);
     assert!(said.out.starts_with("::error title=failed::cannot read `absent.yaml`"), "{}", said.out);
     let file = bench.write("p.yaml", pipeline("[]").replace("datasets/digits-8x8.zip", "absent.zip"));
-    let said = on_github(&bench, &["run", &file]).exits(1);
+    let said = on_github(&bench, &["run", &file]).exits(2);
     assert!(
-        said.out.starts_with("::error title=failed::") && said.out.contains("absent.zip"),
+        said.out.starts_with("::error file=") && said.out.contains("`absent.zip` is not here"),
         "{}",
         said.out
     );

@@ -129,9 +129,14 @@ fn a_run_that_fails_or_is_killed_leaves_no_other_runs_verdict() {
         parts.iter().for_each(|part| assert!(junit.contains(part), "`{part}` is not in\n{junit}"));
     };
     // A stage fails: which one and why, and no page of the run before.
-    bench.sida(&["run", &file, "--set", "stages.digits.prepare_dataset.source.edm.path=absent.zip"]).exits(1);
-    says(&[r#"errors="1""#, r#"name="digits ends""#, "absent.zip"]);
+    let broken = bench.write("broken.zip", "no zip");
+    let path = |path: &str| format!("stages.digits.prepare_dataset.source.edm.path={path}");
+    bench.sida(&["run", &file, "--set", &path(&broken)]).exits(1);
+    says(&[r#"errors="1""#, r#"name="digits ends""#, "broken.zip"]);
     assert!(!dir.join("report.html").exists() && !dir.join("report-other.json").exists());
+    // What is not here stops it before it begins, and is said in the place of the verdict.
+    bench.sida(&["run", &file, "--set", &path("absent.zip")]).exits(2);
+    says(&[r#"errors="1""#, "absent.zip"]);
     // Nothing is wrong with the base; its files are back.
     bench.sida(&["run", &file]).exits(0);
     says(&[r#"failures="0" errors="0""#]);

@@ -299,7 +299,7 @@ fn a_folder_of_a_newer_program_is_refused_and_left_alone() {
 fn a_failing_point_of_a_sweep_does_not_stop_the_others() {
     let bench = Bench::new();
     let digits = root().join("datasets/digits-8x8.zip").display().to_string();
-    let absent = bench.path("absent.zip").display().to_string();
+    let broken = bench.write("broken.zip", "no zip");
     bench.write(
         "base.yaml",
         format!(
@@ -314,7 +314,7 @@ fn a_failing_point_of_a_sweep_does_not_stop_the_others() {
     let sweep = bench.write(
         "sweep.yaml",
         format!(
-            "base: base.yaml\naxes:\n  data: {{ paths: [stages.digits.prepare_dataset.source.edm.path], values: ['{absent}', '{digits}'] }}\n  \
+            "base: base.yaml\naxes:\n  data: {{ paths: [stages.digits.prepare_dataset.source.edm.path], values: ['{broken}', '{digits}'] }}\n  \
              steps: {{ paths: [stages.scores.evaluate.sampler.edm.num_steps], values: [2, 3] }}\n"
         ),
     );
@@ -327,7 +327,7 @@ fn a_failing_point_of_a_sweep_does_not_stop_the_others() {
     );
     assert_eq!(table.matches("failed: ").count(), 2, "{table}");
     assert_eq!(table.matches("scores.fd_pixels_100 ").count(), 2, "{table}");
-    assert!(table.contains("absent.zip"), "{table}");
+    assert!(table.contains("broken.zip"), "{table}");
     let written = json(&bench.runs().join("sweep/sweep.json"));
     let points = written["points"].as_array().unwrap();
     assert_eq!(points.iter().filter(|point| point["end"] == "failed").count(), 2);

@@ -74,7 +74,10 @@ fn repetitions_are_averaged_and_the_rest_of_the_pipeline_does_not_run() {
 #[test]
 fn a_point_that_diverged_says_so_in_its_cell_and_is_not_trained_again() {
     let bench = Bench::new();
-    let lr = "  lr: { paths: [stages.teacher.train_teacher.lr], values: [1.0e-3, 1.0] }\n  data: { paths: [stages.digits.prepare_dataset.source.edm.path], values: [datasets/digits-8x8.zip, nothing.zip] }";
+    let nothing = bench.write("nothing.zip", "no zip");
+    let lr = &*format!(
+        "  lr: {{ paths: [stages.teacher.train_teacher.lr], values: [1.0e-3, 1.0] }}\n  data: {{ paths: [stages.digits.prepare_dataset.source.edm.path], values: [datasets/digits-8x8.zip, {nothing}] }}"
+    );
     let file = sweep(&bench, lr, CELL);
     let said = bench.sida(&["run", &file]).exits(1).complains(&["2 of 4 sweep points failed"]);
     assert!(said.out.contains("diverged: stage `teacher` diverged"), "{}", said.out);

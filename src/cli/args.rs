@@ -4,7 +4,10 @@ use std::{path::PathBuf, sync::LazyLock};
 
 use clap::{Parser, Subcommand};
 
-use super::{complete, complete::Shell, log::LogArgs, places::PlaceArgs, points::PointArgs, spread::Format};
+use super::{
+    complete, complete::Shell, log::LogArgs, places::PlaceArgs, points::PointArgs, prepare::PrepareArgs,
+    spread::Format,
+};
 use crate::BURN_VERSION;
 
 /// Turns pretrained EDM and EDM2 diffusion models into one-step generators with SiD, SiDA and SiD2A, from YAML pipelines.
@@ -46,6 +49,8 @@ pub(super) enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Make the datasets that recipes name, where these look for them, or list them.
+    Prepare(PrepareArgs),
     /// Show stages in order, what is done, and what would run and why.
     Plan {
         /// A pipeline or a sweep.
@@ -204,6 +209,7 @@ impl Verb {
     /// Whether the result is asked for as JSON.
     pub(super) fn wants_json(&self) -> bool {
         match self {
+            Self::Prepare(args) => args.json,
             Self::Check { json, .. }
             | Self::Fetch { json, .. }
             | Self::Plan { json, .. }

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     Error, Result,
     location::{Resolved, Url},
-    pipeline::{Parsed, Places, Source},
+    pipeline::{Parsed, Places, Source, absent},
     stages::{
         Addresses, Downloads, Wanted, World,
         download::{cached, free, missing, none_missing},
@@ -29,8 +29,8 @@ struct Needs<'a> {
     addresses: Addresses,
     /// By address and SHA-256: the first stage that reads it.
     web: IndexMap<(String, Option<String>), (&'a str, Url, Wanted<'a>)>,
-    /// Paths that lead nowhere on this machine.
-    absent: Vec<String>,
+    /// Paths that lead nowhere on this machine, and what to do about them.
+    absent: IndexMap<String, String>,
 }
 
 /// Brings everything that the files read, says the sizes first, and goes on after what fails.
@@ -79,10 +79,10 @@ pub(super) fn fetch(files: &[PathBuf], args: &PlaceArgs, json: bool) -> Result<(
                 }
             }
         }
-        for said in &needs.absent {
+        for (said, help) in &needs.absent {
             rows.push(vec!["absent:".to_owned(), said.clone(), String::new()]);
             found.push(json!({ "path": said, "state": "absent" }));
-            failures.push(format!("{said} is not on this machine and has no address: put it there"));
+            failures.push(format!("{said} is not on this machine and has no address: {help}"));
         }
     }
     if json {
@@ -132,7 +132,7 @@ fn sizes(needs: &[Needs<'_>], stop: &Stop) -> Result<()> {
 impl<'a> Needs<'a> {
     fn of(places: &Places, parsed: &'a Parsed) -> Self {
         let (places, addresses) = (places.clone(), places.addresses());
-        let mut needs = Self { places, addresses, web: IndexMap::new(), absent: Vec::new() };
+        let mut needs = Self { places, addresses, web: IndexMap::new(), absent: IndexMap::new() };
         for (name, spec) in parsed.stages() {
             for wanted in spec.stage().wanted() {
                 needs.add(name.as_str(), wanted);
@@ -150,9 +150,7 @@ impl<'a> Needs<'a> {
             }
             Ok(Resolved::Path(path)) if world.locate(wanted.location).is_none() => {
                 let said = format!("`{}`, which `{name}` reads,", terminal::path(&path));
-                if !self.absent.contains(&said) {
-                    self.absent.push(said);
-                }
+                self.absent.entry(said).or_insert_with(|| absent::advice(&path, &self.places.search));
             }
             // What cannot be resolved is a mistake, which was said.
             _ => {}

@@ -2,7 +2,8 @@
 
 use std::{env, path::Path, process::Command};
 
-use crate::{formats::sha256, pipeline::Source, report::Invocation, secret, terminal};
+pub(super) use crate::terminal::quoted;
+use crate::{formats::sha256, pipeline::Source, report::Invocation, terminal};
 
 /// The file, the command and the commit of a run.
 pub(super) fn of(source: &Source) -> Invocation {
@@ -25,17 +26,6 @@ pub(super) fn command() -> String {
     ["sida".to_owned()].into_iter().chain(words).collect::<Vec<_>>().join(" ")
 }
 
-/// A word as a shell reads it, without credentials.
-pub(super) fn quoted(word: &str) -> String {
-    let word = secret::masked(word);
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.into_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
 /// The commit that a file belongs to, where git knows it.
 fn commit(file: &Path) -> Option<String> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -44,17 +34,4 @@ fn commit(file: &Path) -> Option<String> {
     let said = git.output().ok().filter(|said| said.status.success())?;
     let commit = String::from_utf8(said.stdout).ok()?.trim().to_owned();
     (!commit.is_empty()).then_some(commit)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_command_can_be_pasted_and_holds_no_credentials() {
-        assert_eq!(quoted("--set"), "--set");
-        assert_eq!(quoted("a='b c'"), r"'a='\''b c'\'''");
-        assert_eq!(quoted("x=https://me:pw@h/a"), "'x=https://***:***@h/a'");
-        assert_eq!(quoted(""), "''");
-    }
 }

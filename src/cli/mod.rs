@@ -5,6 +5,7 @@ macro_rules! say {
     ($($text:tt)*) => { $crate::cli::output::line(format_args!($($text)*).to_string()) };
 }
 
+mod absent;
 mod args;
 mod baseline;
 mod check;
@@ -28,6 +29,7 @@ mod output;
 mod places;
 mod plan;
 mod points;
+mod prepare;
 mod ranks;
 mod run;
 mod run_sweep;

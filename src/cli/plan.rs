@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, fmt::Write as _, path::Path};
 use serde_json::{Value, json};
 
 use super::{
+    absent,
     columns::{aligned, bytes, grouped},
     cost::{Prices, is_open},
     output,
@@ -13,8 +14,8 @@ use super::{
 use crate::{
     Error, Result,
     pipeline::{
-        Halving, Parsed, Places, Plan, PlannedStage, Planner, Point, Search, Selection, Source, Status,
-        Sweep, home, record::record,
+        Absent, Halving, Parsed, Places, Plan, PlannedStage, Planner, Point, Search, Selection, Source,
+        Status, Sweep, home, record::record,
     },
     stages::download::{missing, none_missing},
     suggestion::listed,
@@ -39,10 +40,14 @@ pub(super) fn plan(
         Parsed::Pipeline(pipeline) => {
             let plan = Plan::new(&pipeline, &source.name(), places.home(&source.name()), &places)?;
             let prices = Prices::find(plan.stages.iter(), device, measures, &places)?;
+            let not_here = Absent::of_plan(&plan, &places);
             if json {
-                output::line(format!("{:#}", as_json(&plan, &prices)));
+                let mut written = as_json(&plan, &prices);
+                written["not_here"] = json!(not_here);
+                output::json(&written);
             } else {
-                output::line(as_text(&plan, &prices));
+                let fetch = absent::fetch(&not_here, &[file]);
+                output::line(as_text(&plan, &prices) + &fetch + &absent::files(&not_here));
             }
             here(plan.stages.iter(), &places)?;
         }
@@ -62,14 +67,18 @@ pub(super) fn plan(
             });
             let prices = Prices::find(all.clone(), device, measures, &places)?;
             let total = prices.total(all);
+            let mut not_here = Absent::default();
+            for (number, (_, (plan, selection))) in points.iter().enumerate() {
+                not_here.add_plan(Some(number), plan, |stage| selection.runs(plan, stage), &places);
+            }
             if json {
                 let points = points.iter().enumerate().map(|point| point_as_json(point, &prices));
-                let mut written = json!({ "sweep": source.name(), "search": sweep.search, "points": points.collect::<Vec<_>>() });
+                let mut written = json!({ "sweep": source.name(), "search": sweep.search, "points": points.collect::<Vec<_>>(), "not_here": not_here });
                 total.write(&mut written, &prices);
                 output::json(&written);
             } else {
                 let text = sweep_text(&source.name(), &sweep, &points);
-                output::line(format!("{text}\n\n{}", total.text(&prices)));
+                output::line(format!("{text}\n\n{}", total.text(&prices)) + &absent::blocks(&not_here, &[file]));
             }
             here(points.iter().flat_map(|(_, (plan, _))| &plan.stages), &places)?;
         }

@@ -16,7 +16,7 @@ use crate::{
     Error, Result,
     kernels::with_threads,
     pipeline::{
-        Asked, Parsed, Pipeline, Places, Plan, Selection, Setting, Source, Stages, finished, outcome,
+        Absent, Asked, Parsed, Pipeline, Places, Plan, Selection, Setting, Source, Stages, finished, outcome,
         record::{keep, record},
         run as walk,
     },
@@ -161,6 +161,10 @@ fn pipeline_of(
     if let Some(path) = &choice.record {
         baseline::may(path, &plan, &selection).inspect_err(refused)?;
     }
+    let failed = |error: &Error| github::summarize(&report::failed(&name, &error.to_string()));
+    let mut absent = Absent::default();
+    absent.add_plan(None, &plan, |stage| selection.runs(&plan, stage), places);
+    absent.refuse(source, settings, &places.cache).inspect_err(refused).inspect_err(failed)?;
     let done = if let Err(error) = keep(&record(pipeline, source, settings)?, &dir) {
         let done = if error.is_read_only() { finished(&plan, &selection)? } else { None };
         let done = done.ok_or(error)?;
@@ -171,7 +175,6 @@ fn pipeline_of(
             (plan, selection) = make()?;
         }
         summary::leaves_out(&plan, &selection, choice);
-        let failed = |error: &Error| github::summarize(&report::failed(&name, &error.to_string()));
         walk(&plan, &selection, executor).inspect_err(failed)?
     };
     let written =

@@ -11,8 +11,8 @@ use crate::{
     Error, Result,
     checkpoint::atomic,
     pipeline::{
-        Ended, Failed, Places, Plan, Point, Round, Search, Selection, Setting, Source, Stages, Sweep,
-        outcome, sweep_data,
+        Absent, Ended, Failed, Places, Plan, Planner, Point, Round, Search, Selection, Setting, Source,
+        Stages, Sweep, home, outcome, sweep_data,
     },
     report::{
         RunError, RunResult,
@@ -46,6 +46,9 @@ pub(super) fn run(
         let message = "of a search, points wait for each other: start `sida run` as often as you like, and the processes divide them";
         return Err(Error::Usage(message.to_owned()));
     }
+    let select = |plan: &Plan| select(plan, sweep, choice);
+    may_begin(source, points, &chosen, settings, places, &select)
+        .inspect_err(|error| outcome::refused(&dir, &name, error))?;
     if whole {
         outcome::begin(&dir, &name)?;
         sweep::remove(&dir)?;
@@ -56,7 +59,6 @@ pub(super) fn run(
     }
     let mut data = sweep_data::begin(sweep, points, source, places, executor);
     let mut pages = Pages { dir: &dir, written: None };
-    let select = |plan: &Plan| select(plan, sweep, choice);
     let (mut failed, mut forced) = (Failed::default(), BTreeSet::new());
     let mut live: Vec<(usize, Point)> =
         chosen.iter().map(|number| (*number, points[*number].clone())).collect();
@@ -102,6 +104,35 @@ pub(super) fn run(
     show(&data, whole.then_some(&*dir), choice.json);
     annotate(&data, &source.path, choice.json);
     judge(&data)
+}
+
+/// Whether all is here that the chosen points read, in stages that have to run.
+///
+/// # Errors
+/// As `Absent::refuse`.
+fn may_begin(
+    source: &Source,
+    points: &[Point],
+    chosen: &[usize],
+    settings: &[Setting],
+    places: &Places,
+    select: &dyn Fn(&Plan) -> Result<Selection>,
+) -> Result<()> {
+    let pipelines = chosen.iter().map(|number| &points[*number].pipeline);
+    let any = Absent::of(pipelines, &places.search, &places.cache, &places.runs);
+    let offline = places.web.offline && !any.downloads.is_empty();
+    if any.files.is_empty() && !offline {
+        return Ok(());
+    }
+    let (home, name) = (places.home(&source.name()), source.name());
+    let (mut planner, mut absent) = (Planner::new(places), Absent::default());
+    for number in chosen {
+        let point = &points[*number];
+        let plan = planner.plan(&point.pipeline, &name, home::of_point(&home, &point.label))?;
+        let selection = select(&plan)?;
+        absent.add_plan(Some(*number), &plan, |stage| selection.runs(&plan, stage), places);
+    }
+    absent.refuse(source, settings, &places.cache)
 }
 
 /// What runs of a point: what the table needs, and the pages, unless more or less is asked for.

@@ -9,7 +9,7 @@ use super::{
     args::{Cli, Verb},
     check, compare, complete, doctor, export, fetch, gc, github, inspect, invocation, log, man, mistake,
     places::{folders_are_text, runs},
-    plan, run, schema, spread, threads, verify,
+    plan, prepare, run, schema, spread, threads, verify,
 };
 use crate::{Error, Result, ranks::Place, terminal};
 
@@ -81,6 +81,7 @@ fn dispatch(verb: Verb) -> Result<u8> {
     match verb {
         Verb::Check { files, offline, json } => check::check(&files, offline, json),
         Verb::Fetch { files, places, json } => fetch::fetch(&files, &places, json),
+        Verb::Prepare(args) => prepare::prepare(&args),
         Verb::Plan { file, places, format: Some(format), .. } => spread::print(&file, &places, format),
         Verb::Plan { file, places, resolved: true, .. } => plan::resolved(&file, &places),
         Verb::Plan { file, places, device, measure, json, .. } => {

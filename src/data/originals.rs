@@ -8,14 +8,14 @@ use crate::{
         cifar,
         class_order::of_folders,
         decode::{Decoded, Mode, decode},
-        files::{Files, LABELS, extension},
+        files::{Files, LABELS, MAX_FILE_BYTES, extension},
         idx, missing_labels,
         pictures::{self, Counted, Pictures, no_images},
         pixels::Pixels,
         prepare::PrepareOptions,
         transform::Rules,
     },
-    formats::{FileBytes, Kind, Recognised},
+    formats::{FileBytes, Kind, Recognised, Span, lmdb},
 };
 
 /// Images to prepare.
@@ -34,18 +34,30 @@ pub(in crate::data) struct Originals {
 enum Images {
     /// A folder or a zip: numbers of its files in order.
     Files { files: Files, list: Vec<usize> },
+    /// LSUN's database: where the files of its images lie in it, in the order of their keys.
+    Database { database: FileBytes, images: Vec<Span> },
     /// Images of one size that one file holds, `[n, channels, height, width]`, and how many black pixels to add on every
     /// side.
     Memory { images: Vec<u8>, shape: [usize; 3], border: usize },
 }
 
 impl Originals {
-    /// Opens a folder, a zip, CIFAR's archives, or MNIST's images; what a file is, its contents say.
+    /// Opens a folder, a zip, CIFAR's archives, MNIST's images, or LSUN's database; what a file is, its contents say.
     pub(in crate::data) fn open(path: &Path, options: &PrepareOptions) -> Result<Self> {
         if std::fs::metadata(path).map_err(Error::io("read", path))?.is_dir() {
+            let data = path.join("data.mdb");
+            let database = if data.is_file() { Some(FileBytes::open(&data)?) } else { None };
+            if let Some(database) = database
+                && lmdb::is_one(&database)?
+            {
+                return Self::from_database(database, options);
+            }
             return Self::from_files(Files::open(path)?, options);
         }
         let bytes = FileBytes::open(path)?;
+        if lmdb::is_one(&bytes)? {
+            return Self::from_database(bytes, options);
+        }
         let found = bytes.recognised()?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
         match found.as_ref().map(|found| found.kind) {
@@ -91,10 +103,25 @@ impl Originals {
         Ok(Self { images: Images::Files { files, list }, classes, class_names, unread, remarks })
     }
 
+    /// LSUN's images have no classes, and are all RGB.
+    fn from_database(database: FileBytes, options: &PrepareOptions) -> Result<Self> {
+        let images = lmdb::values(&database, options.max_images.unwrap_or(usize::MAX))?;
+        if images.is_empty() {
+            return Err(database.bad("source of images", "it holds nothing"));
+        }
+        if options.use_labels {
+            return Err(database.bad("source of images", "a database has no classes: leave `use_labels` out"));
+        }
+        let (unread, remarks) = (Counted::default(), Vec::new());
+        let images = Images::Database { database, images };
+        Ok(Self { images, classes: None, class_names: None, unread, remarks })
+    }
+
     /// Number of images.
     pub(in crate::data) fn len(&self) -> usize {
         match &self.images {
             Images::Files { list, .. } => list.len(),
+            Images::Database { images, .. } => images.len(),
             Images::Memory { images, shape, .. } => images.len() / shape.iter().product::<usize>().max(1),
         }
     }
@@ -104,6 +131,14 @@ impl Originals {
         match &self.images {
             Images::Files { files, list, .. } => {
                 decode(&files.read(list[index])?).map_err(|problem| files.bad(list[index], problem))
+            }
+            Images::Database { database, images } => {
+                let bad = |problem: String| self.bad(index, &problem);
+                if images[index].len > MAX_FILE_BYTES {
+                    return Err(bad("is larger than any image".to_owned()));
+                }
+                let pixels = decode(&database.read(images[index])?).map_err(bad)?.pixels;
+                Ok(Decoded { pixels: pixels.into_rgb(), mode: Mode::Rgb })
             }
             Images::Memory { images, shape, border } => {
                 let size = shape.iter().product::<usize>();
@@ -118,6 +153,9 @@ impl Originals {
     pub(in crate::data) fn bad(&self, index: usize, problem: &str) -> Error {
         match &self.images {
             Images::Files { files, list, .. } => files.bad(list[index], problem),
+            Images::Database { database, .. } => {
+                database.bad("source of images", format!("image {index} {problem}"))
+            }
             Images::Memory { .. } => Error::Unusable(format!("image {index} of the source {problem}")),
         }
     }
@@ -181,8 +219,7 @@ fn gzip(path: &Path, options: &PrepareOptions) -> Result<Originals> {
 }
 
 /// What can be prepared.
-const READ_HERE: &str =
-    "a folder, a .zip, CIFAR's archives for Python or C, or MNIST's images-idx3-ubyte can be prepared";
+const READ_HERE: &str = "a folder, a .zip, CIFAR's archives for Python or C, MNIST's images-idx3-ubyte, or LSUN's data.mdb can be prepared";
 
 /// A file that holds no images in a way that is read.
 fn strange(name: &str, found: Option<&Recognised>) -> String {

@@ -58,6 +58,8 @@ pub struct Prepared {
 
 /// Images that are transformed together, before they are handed to the writer.
 const CHUNK: usize = 128;
+/// What is written in the place of images: the bytes of a `.npy` file for each of them.
+pub type Encode<'a> = &'a dyn Fn(&[Pixels]) -> Result<Vec<Vec<u8>>>;
 /// Chunks that may wait for the writer.
 const AHEAD: usize = 2;
 
@@ -83,11 +85,26 @@ pub fn prepare(
     options: &PrepareOptions,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Prepared> {
+    prepare_as(None, source, destination, options, progress)
+}
+
+/// The same, but `encode`, if given, makes other files of the images than PNGs, such as latents.
+///
+/// # Errors
+/// As `prepare`; what `encode` returns.
+pub fn prepare_as(
+    encode: Option<Encode<'_>>,
+    source: &Path,
+    destination: &Path,
+    options: &PrepareOptions,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<Prepared> {
     let shaping =
         Shaping::new(options.rules, options.transform, options.resolution)?.over(options.background);
     let images = Originals::open(source, options)?;
     let count = options.max_images.unwrap_or(usize::MAX).min(images.len());
     let mut output = Output::new(destination, AtomicFile::create(destination)?, &images);
+    let as_png = encode.is_none();
     std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel(AHEAD);
         let output = &mut output;
@@ -102,15 +119,22 @@ pub fn prepare(
             }
             Ok::<_, Error>(())
         });
-        for start in (0..count).step_by(CHUNK) {
+        let sent = (0..count).step_by(CHUNK).try_for_each(|start| {
             let range = start..(start + CHUNK).min(count);
-            let chunk = range.clone().into_par_iter().map(|i| Encoded::make(&images, &shaping, i)).collect();
-            if sender.send((range, chunk)).is_err() {
-                break; // The writer met an error, and tells it below.
+            let make = |i| Encoded::make(&images, &shaping, i, as_png);
+            let mut chunk: Vec<Result<Encoded>> = range.clone().into_par_iter().map(make).collect();
+            if let Some(encode) = encode {
+                encode_all(&mut chunk, encode).map_err(Some)?;
             }
-        }
+            // The writer met an error where it takes no more, and tells it below.
+            sender.send((range, chunk)).map_err(|_| None)
+        });
         drop(sender);
-        writing.join().expect("the writer does not panic")
+        let written = writing.join().expect("the writer does not panic");
+        match sent {
+            Err(Some(error)) => Err(error),
+            _ => written,
+        }
     })?;
     let (prepared, file) = output.finish()?;
     file.commit()?;
@@ -121,7 +145,7 @@ pub fn prepare(
 enum Encoded {
     Written {
         shape: [usize; 3],
-        png: Vec<u8>,
+        file: File,
     },
     /// The transform leaves it out.
     LeftOut,
@@ -129,20 +153,47 @@ enum Encoded {
     Unreadable(Error),
 }
 
+/// A file of the dataset.
+enum File {
+    Png(Vec<u8>),
+    Npy(Vec<u8>),
+    /// Pixels that become one.
+    Pixels(Pixels),
+}
+
+/// Makes arrays of the images of a chunk.
+fn encode_all(chunk: &mut [Result<Encoded>], encode: Encode<'_>) -> Result<()> {
+    let files = chunk.iter_mut().filter_map(|image| match image {
+        Ok(Encoded::Written { file, .. }) => Some(file),
+        _ => None,
+    });
+    let (mut places, mut pixels) = (Vec::new(), Vec::new());
+    for file in files {
+        if let File::Pixels(image) = std::mem::replace(file, File::Npy(Vec::new())) {
+            pixels.push(image);
+            places.push(file);
+        }
+    }
+    let arrays = encode(&pixels)?;
+    places.into_iter().zip(arrays).for_each(|(file, array)| *file = File::Npy(array));
+    Ok(())
+}
+
 impl Encoded {
-    fn make(images: &Originals, shaping: &Shaping, index: usize) -> Result<Self> {
+    fn make(images: &Originals, shaping: &Shaping, index: usize, as_png: bool) -> Result<Self> {
         let decoded = match images.load(index) {
             Ok(decoded) => decoded,
             Err(error @ Error::BadFile { .. }) => return Ok(Self::Unreadable(error)),
             Err(error) => return Err(error),
         };
         let shaped = shaping.apply(decoded).map_err(|problem| images.bad(index, &problem))?;
-        let Some(Pixels { width, height, channels, .. }) = shaped else { return Ok(Self::LeftOut) };
+        let Some(shaped) = shaped else { return Ok(Self::LeftOut) };
+        let Pixels { width, height, channels, .. } = shaped;
         let problem = if width != height {
             "but must be square: choose a transform or a square `resolution`"
         } else if width.is_power_of_two() {
-            let png = shaped.as_ref().map(Pixels::to_stored_png).unwrap_or_default();
-            return Ok(Self::Written { shape: [channels, height, width], png });
+            let file = if as_png { File::Png(shaped.to_stored_png()) } else { File::Pixels(shaped) };
+            return Ok(Self::Written { shape: [channels, height, width], file });
         } else {
             "but its side must be a power of two: choose a `resolution`"
         };
@@ -169,8 +220,8 @@ impl<'a> Output<'a> {
     }
 
     fn add(&mut self, index: usize, image: Result<Encoded>, skips: bool) -> Result<()> {
-        let (shape, png) = match image? {
-            Encoded::Written { shape, png } => (shape, png),
+        let (shape, file) = match image? {
+            Encoded::Written { shape, file } => (shape, file),
             Encoded::LeftOut => {
                 self.left_out += 1;
                 return Ok(());
@@ -192,8 +243,13 @@ impl<'a> Output<'a> {
             return Err(self.images.bad(index, &problem));
         }
         let digits = format!("{index:08}");
-        let name = format!("{}/img{digits}.png", &digits[..5]);
-        self.write(&name, &png)?;
+        let folder = &digits[..5];
+        let (name, bytes) = match file {
+            File::Png(png) => (format!("{folder}/img{digits}.png"), png),
+            File::Npy(array) => (format!("{folder}/img-mean-std-{digits}.npy"), array),
+            File::Pixels(_) => unreachable!("pixels become arrays before they are written"),
+        };
+        self.write(&name, &bytes)?;
         self.written.push((name, index));
         Ok(())
     }

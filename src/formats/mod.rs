@@ -11,6 +11,7 @@ mod elements;
 mod fid_statistics;
 mod file_bytes;
 mod files_below;
+pub mod lmdb;
 mod ndarray;
 pub mod npy;
 mod npz;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     crew::Order,
-    plan::{Places, Plan, PlannedStage, Status},
+    plan::{Places, Plan, PlannedStage},
     run::{Begin, Execute, Running},
     selection::Selection,
 };
@@ -64,9 +64,7 @@ impl Stages<'_> {
     /// # Errors
     /// The device cannot do what a stage says; what a download can do; `Interrupted`.
     pub fn prepare(&self, plan: &Plan, selection: &Selection) -> Result<bool> {
-        let runs = |(i, stage): &(usize, &PlannedStage)| {
-            selection.wants(*i) && (stage.status != Status::Done || selection.force.contains(i))
-        };
+        let runs = |(i, _): &(usize, &PlannedStage)| selection.runs(plan, *i);
         let stages = || plan.stages.iter().enumerate().filter(runs).map(|(_, stage)| stage);
         for stage in stages() {
             let refused = |error| Error::Unusable(format!("stage `{}`: {error}", stage.name));

@@ -1,5 +1,6 @@
 //! The pipeline language: parsing, checking, planning and running.
 
+pub mod absent;
 mod baselines;
 mod contents;
 mod crew;
@@ -27,6 +28,7 @@ pub mod planner;
 mod reader;
 mod reason;
 pub mod record;
+mod remedy;
 mod repair;
 pub mod round;
 pub mod run;
@@ -53,6 +55,7 @@ pub mod walk;
 mod wording;
 mod yaml_words;
 
+pub use absent::Absent;
 pub use execute::{PointAt, Stages};
 pub use key::StageKey;
 pub use mistake::Mistake;

@@ -94,6 +94,11 @@ impl Selection {
         self.wanted.as_ref().is_none_or(|wanted| wanted.contains(&stage))
     }
 
+    /// Whether a stage has to run: it is asked for, and not done or asked for again.
+    pub fn runs(&self, plan: &Plan, stage: usize) -> bool {
+        self.wants(stage) && (plan.stages[stage].status != Status::Done || self.force.contains(&stage))
+    }
+
     /// Removes what another run showed where this one will show something.
     ///
     /// # Errors

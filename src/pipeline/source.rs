@@ -42,14 +42,18 @@ pub enum Parsed {
 }
 
 impl Parsed {
-    /// All stages, of every point of a sweep.
-    pub fn stages(&self) -> impl Iterator<Item = (&StageName, &StageSpec)> {
+    /// The pipeline, or that of every point of a sweep.
+    pub fn pipelines(&self) -> impl Iterator<Item = &Pipeline> {
         let (one, points) = match self {
             Self::Pipeline(pipeline) => (Some(pipeline), &[][..]),
             Self::Sweep(_, points) => (None, points.as_slice()),
         };
-        let pipelines = one.into_iter().chain(points.iter().map(|point| &point.pipeline));
-        pipelines.flat_map(|pipeline| &pipeline.stages)
+        one.into_iter().chain(points.iter().map(|point| &point.pipeline))
+    }
+
+    /// All stages, of every point of a sweep.
+    pub fn stages(&self) -> impl Iterator<Item = (&StageName, &StageSpec)> {
+        self.pipelines().flat_map(|pipeline| &pipeline.stages)
     }
 }
 
@@ -167,6 +171,19 @@ impl Source {
         };
         let unmet = expected::unmet(plan, summary).into_iter();
         unmet.map(|(place, said)| Mistake::at_key(&whole, &place, said)).collect()
+    }
+
+    /// All values of a pipeline, or of a sweep's point by its number, with the places where they are written.
+    pub(super) fn of_point(
+        &self,
+        settings: &[Setting],
+        point: Option<usize>,
+    ) -> std::result::Result<Document, Vec<Mistake>> {
+        let document = self.document()?;
+        match point {
+            Some(point) => sweep::of_point(document, self, settings, point),
+            None => self.whole(document, settings).map(|(whole, _)| whole),
+        }
     }
 
     /// The file that this one names in `base`, and what it holds. `document` is this one's.

@@ -137,6 +137,28 @@ pub(super) fn judge(mut document: Document, source: &Source, settings: &[Setting
     Ok(Parsed::Sweep(Box::new(sweep), points))
 }
 
+/// All values of a point of a sweep that was judged, by its number.
+///
+/// # Errors
+/// What is wrong with the sweep.
+pub(super) fn of_point(
+    mut document: Document,
+    source: &Source,
+    settings: &[Setting],
+    number: usize,
+) -> Result<Document, Vec<Mistake>> {
+    let (own, settings): (Vec<Setting>, Vec<Setting>) = settings.iter().cloned().partition(is_own);
+    overlay::apply(&mut document, &own, &SWEEP_SCHEMA.schema);
+    let name = document.value.get("base").and_then(Value::as_str).unwrap_or_default();
+    let (mut base, _) = base(&document, source, name)?;
+    let sweep: Sweep = serde_json::from_value(document.value.clone()).map_err(|_| Vec::new())?;
+    let count = count(&document, &sweep, &base)?;
+    let document = Arc::new(document);
+    let point = combinations(&document, &sweep, &settings, count).nth(number).ok_or_else(Vec::new)?;
+    overlay::apply(&mut base, &point.settings, &PIPELINE_SCHEMA.schema);
+    Ok(base)
+}
+
 /// Whether a setting is one of the sweep, and not of its points.
 fn is_own(setting: &Setting) -> bool {
     let first = setting.path.split('.').next().unwrap_or_default();

@@ -14,7 +14,7 @@ use crate::{
 pub enum DatasetSource {
     /// A zip or a folder that EDM's dataset tool, or `convert`, has made.
     Edm(EdmSource),
-    /// Images to convert: a folder, a zip, CIFAR's archives or MNIST's files.
+    /// Images to convert: a folder, a zip, CIFAR's archives, MNIST's files or LSUN's databases.
     Convert(ConvertSource),
     /// Images in one array, without classes: a reference batch or a batch of samples of ADM's.
     Npz(NpzSource),
@@ -48,8 +48,8 @@ pub struct EdmSource {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConvertSource {
-    /// A folder of images, a zip of images, CIFAR-10's or CIFAR-100's archive (`cifar-10-python.tar.gz`), or MNIST's
-    /// `images-idx3-ubyte`; a URL is downloaded.
+    /// A folder of images, a zip of images, CIFAR-10's or CIFAR-100's archive (`cifar-10-python.tar.gz`), MNIST's
+    /// `images-idx3-ubyte`, or LSUN's folder such as `cat_lmdb`; a URL is downloaded.
     pub path: Location,
     /// Whose rules of order and colour hold, EDM's or EDM2's.
     #[serde(default)]

@@ -41,7 +41,7 @@ pub struct Work {
 }
 
 /// A file to download.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Download {
     /// The address, or what it is.
     pub what: String,
