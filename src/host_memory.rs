@@ -74,7 +74,8 @@ mod tests {
 
     #[test]
     fn what_a_container_may_have_is_what_there_is() {
-        let kib = |total, available| Some(HostMemory { total: total << 10, available: available << 10 });
+        let kib =
+            |total: u64, available: u64| Some(HostMemory { total: total << 10, available: available << 10 });
         assert_eq!(machine(&[]), kib(1000, 600));
         let second = [
             ("proc/self/cgroup", "1:name=systemd:/x\n0::/a/b\n"),

@@ -78,7 +78,9 @@ pub(super) fn plan(
                 output::json(&written);
             } else {
                 let text = sweep_text(&source.name(), &sweep, &points);
-                output::line(format!("{text}\n\n{}", total.text(&prices)) + &absent::blocks(&not_here, &[file]));
+                output::line(
+                    format!("{text}\n\n{}", total.text(&prices)) + &absent::blocks(&not_here, &[file]),
+                );
             }
             here(points.iter().flat_map(|(_, (plan, _))| &plan.stages), &places)?;
         }
