@@ -30,7 +30,7 @@ use sida::{
     seed::{Draw, Phase, Seed},
     state_dict::StateDict,
     teach::{TeacherBatch, TeacherObjective, TeacherTrainer, TrainTeacher},
-    training::{Pass, Real, Supply},
+    training::{Microbatch, Pass, Real, Supply},
 };
 
 #[global_allocator]
@@ -148,7 +148,7 @@ fn shared(name: &str, work: &str) {
     let (batch, config, network, mut supply) = made(name, Arithmetic::default(), None);
     let recipe = Distill {
         batch_size: 2 * batch as u32,
-        microbatch_size: Some(batch as u32),
+        microbatch_size: Some(Microbatch::Size(batch as u32)),
         ..recipe(work, batch, Arithmetic::default())
     };
     let mut trainer =

@@ -180,7 +180,10 @@ fn datasets() -> BTreeSet<(String, String)> {
             let path = entry.unwrap().path();
             let text = fs::read_to_string(&path).unwrap_or_default();
             for line in text.lines().filter(|line| !line.trim_start().starts_with('#')) {
-                for word in line.split([' ', '"', ',', '{', '}']).filter(|word| word.ends_with(".zip")) {
+                for word in line
+                    .split([' ', '"', ',', '{', '}'])
+                    .filter(|word| word.split('.').next_back() == Some("zip"))
+                {
                     let name = Path::new(word).file_name().unwrap().to_str().unwrap();
                     found.insert((name.to_owned(), path.display().to_string()));
                 }

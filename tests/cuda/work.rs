@@ -207,8 +207,8 @@ impl<R: Replicas> Work<R> {
         let size = |entry: &Entry| entry.shape.iter().product::<usize>() as u64;
         let parameters = entries.iter().filter(|entry| entry.is_parameter()).map(size).sum();
         match &self.kind {
-            Kind::Teacher(work) => Some(work.0.memory_bytes(parameters)),
-            Kind::Distill(work) => Some(work.0.memory_bytes(&self.config, parameters)),
+            Kind::Teacher(work) => Some(work.0.memory_bytes(&work.0.pace(), parameters)),
+            Kind::Distill(work) => Some(work.0.memory_bytes(&work.0.pace(), &self.config, parameters)),
             Kind::Heun(_) => None,
         }
     }
