@@ -65,7 +65,7 @@ mod tests {
         let digits = r#"{"ddpmpp": {"img_resolution": 8, "img_channels": 1, "label_dim": 10, "model_channels": 16,
             "channel_mult": [1, 2], "num_blocks": 1, "attn_resolutions": []}}"#;
         assert_eq!(said(digits), "a small diffusion model (180,369 parameters)");
-        let cifar10 = said(r#"{"ddpmpp": {"img_resolution": 32}}"#);
+        let cifar10 = said(r#"{"ddpmpp": {"img_resolution": 32, "channel_mult": [2, 2, 2]}}"#);
         assert!(cifar10.starts_with("a diffusion model (5"), "{cifar10}");
         assert_eq!((count(1, "image").as_str(), count(1797, "image").as_str()), ("1 image", "1,797 images"));
     }
