@@ -28,6 +28,11 @@ pub(super) struct Hovers;
 impl Transform for Hovers {
     fn transform(&mut self, schema: &mut Schema) {
         transform_subschemas(self, schema);
+        // The branches of a type that is written in several ways say what a line of code needs; editors would show that alone.
+        if schema.get("properties").is_none() {
+            let branches = schema.get_mut("anyOf").and_then(Value::as_array_mut).into_iter().flatten();
+            branches.filter_map(Value::as_object_mut).for_each(|branch| drop(branch.remove("description")));
+        }
         let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
         for (key, field) in properties.into_iter().flatten() {
             let Some(said) = field.get("description").and_then(Value::as_str) else { continue };
