@@ -23,8 +23,8 @@ use super::{
 use crate::{
     Error, Result,
     data::{
-        ClassOrder, DatasetKind, DatasetOptions, ImageDataset, PrepareOptions, Prepared, Rules, Transform,
-        can_prepare, class_list, counts_otherwise, missing_labels, prepare,
+        ClassOrder, DatasetKind, DatasetOptions, Encode, ImageDataset, PrepareOptions, Prepared, Rules,
+        Transform, can_prepare, class_list, counts_otherwise, missing_labels, prepare_as,
     },
     location::Location,
 };
@@ -104,16 +104,7 @@ impl ConvertSource {
             class_order: self.class_order,
             skip_unreadable: self.skip_unreadable,
         };
-        let progress = Mutex::new(Progress::new(context.name.as_str(), "images", 0, 0));
-        let prepared = prepare(source, &destination, &options, &|done, of| {
-            if let Ok(mut progress) = progress.lock() {
-                progress.of(of as u64);
-                progress.at(done as u64, &[]);
-            }
-        })?;
-        if let Ok(progress) = progress.into_inner() {
-            progress.finish();
-        }
+        let prepared = prepared(context.name.as_str(), source, &destination, &options, None)?;
         self.report(context, &prepared);
         Ok(destination)
     }
@@ -143,6 +134,27 @@ impl ConvertSource {
 impl Verb for PrepareDataset {
     const NAME: &'static str = "prepare_dataset";
     const MAKES: Kind = Kind::Dataset;
+}
+
+/// Prepares a dataset, and shows how far it is under a name; `encode` as for `prepare_as`.
+pub(super) fn prepared(
+    name: &str,
+    original: &Path,
+    to: &Path,
+    options: &PrepareOptions,
+    encode: Option<Encode<'_>>,
+) -> Result<Prepared> {
+    let progress = Mutex::new(Progress::new(name, "images", 0, 0));
+    let prepared = prepare_as(encode, original, to, options, &|done, of| {
+        if let Ok(mut progress) = progress.lock() {
+            progress.of(of as u64);
+            progress.at(done as u64, &[]);
+        }
+    })?;
+    if let Ok(progress) = progress.into_inner() {
+        progress.finish();
+    }
+    Ok(prepared)
 }
 
 impl Stage for PrepareDataset {

@@ -1,20 +1,19 @@
 //! Preparing a dataset that recipes name, outside of any pipeline: what its stage would not find.
 
-use std::{path::Path, sync::Mutex};
+use std::path::Path;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use super::{
     download::{Downloads, Wanted},
     network_file::autoencoder,
-    progress::Progress,
+    prepare_dataset::prepared,
 };
 use crate::{
     Error, Result,
     data::{
-        Encode, Known, Pixels, PrepareOptions, Prepared, can_prepare,
+        Known, Pixels, Prepared, can_prepare,
         known::{Form, Original},
-        prepare_as,
     },
     diffusion::{Codec, StabilityVae},
     formats::{npy, safetensors},
@@ -72,26 +71,6 @@ fn or_from(error: Error) -> Error {
         }
         error => error,
     }
-}
-
-fn prepared(
-    name: &str,
-    original: &Path,
-    to: &Path,
-    options: &PrepareOptions,
-    encode: Option<Encode<'_>>,
-) -> Result<Prepared> {
-    let progress = Mutex::new(Progress::new(name, "images", 0, 0));
-    let prepared = prepare_as(encode, original, to, options, &|done, of| {
-        if let Ok(mut progress) = progress.lock() {
-            progress.of(of as u64);
-            progress.at(done as u64, &[]);
-        }
-    })?;
-    if let Ok(progress) = progress.into_inner() {
-        progress.finish();
-    }
-    Ok(prepared)
 }
 
 /// Mean and standard deviation of the latents of each image, as EDM2's `encode` writes them: `.npy` of f32
