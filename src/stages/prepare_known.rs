@@ -101,7 +101,7 @@ fn latents(codec: &Codec, images: &[Pixels], device: &Device) -> Result<Vec<Vec<
 mod tests {
     use super::*;
     use crate::{
-        data::{DatasetKind, DatasetOptions, ImageDataset, Rules},
+        data::{DatasetKind, DatasetOptions, ImageDataset, PrepareOptions, Rules},
         nn::VaeConfig,
     };
 
