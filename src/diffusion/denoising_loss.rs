@@ -2,6 +2,8 @@
 
 use burn::tensor::Tensor;
 
+use crate::kernels;
+
 /// EDM's weight of a noise level: `(sigma^2 + sd^2) / (sigma sd)^2`. `[n, 1, 1, 1]` => `[n, 1, 1, 1]`
 pub fn weight(sigma: &Tensor<4>, sigma_data: f64) -> Tensor<4> {
     let square = sigma.clone().square();
@@ -16,10 +18,9 @@ pub fn denoising_loss(
     weight: Tensor<4>,
     logvar: Option<Tensor<4>>,
 ) -> Tensor<4> {
-    let square = (denoised - clean).square();
     match logvar {
-        None => square * weight,
-        Some(logvar) => square * (weight / logvar.clone().exp()) + logvar,
+        None => kernels::squared_error(clean, denoised, &weight),
+        Some(logvar) => (denoised - clean).square() * (weight / logvar.clone().exp()) + logvar,
     }
 }
 

@@ -31,13 +31,14 @@ impl FakeScoreLoss {
         real_logits: Option<Tensor<4>>,
         sigma: &Tensor<4>,
     ) -> LossTerms {
+        let logits = real_logits.map(|real| [real, judged.logits()]);
         let logvar = judged.logvar.filter(|_| self.weight_by_logvar);
-        let logits = real_logits.iter().flat_map(|real| [real, &judged.logits]);
-        let kept = Kept::judge([&generated, &judged.images].into_iter().chain(logits).chain(&logvar));
+        let judges = [&generated, &judged.images].into_iter().chain(logits.iter().flatten()).chain(&logvar);
+        let kept = Kept::judge(judges);
         let logvar = logvar.map(|logvar| kept.only(logvar));
         let weight = weight(sigma, self.sigma_data);
-        let adversarial = real_logits.map(|real_logits| {
-            let cost = sida_loss::discriminator(real_logits, judged.logits, &kept);
+        let adversarial = logits.map(|[real, generated]| {
+            let cost = sida_loss::discriminator(real, generated, &kept);
             let weight = match &logvar {
                 Some(logvar) => weight.clone() / logvar.clone().exp(),
                 None => weight.clone(),
@@ -47,9 +48,9 @@ impl FakeScoreLoss {
         let (clean, denoised) = (kept.only(generated), kept.only(judged.images));
         let error = logvar.is_some().then(|| {
             let [clean, denoised, weight] = [&clean, &denoised, &weight].map(|tensor| tensor.clone().inner());
-            kept.only(denoising_loss(clean, denoised, weight, None))
+            denoising_loss(clean, denoised, weight, None)
         });
-        let score = kept.only(denoising_loss(clean, denoised, weight, logvar));
+        let score = denoising_loss(clean, denoised, weight, logvar);
         LossTerms { score, error, adversarial, kept }
     }
 }
@@ -74,7 +75,7 @@ mod tests {
                 (tensor([0.1, -0.4, 0.9], [1, 3, 1, 1]), tensor([0.3, 0.2, -0.5], [1, 3, 1, 1]));
             let judged = Denoised {
                 images,
-                logits: tensor([0.0], [1, 1, 1, 1]),
+                encoding: tensor([0.0], [1, 1, 1, 1]),
                 logvar: Some(tensor([logvar], [1, 1, 1, 1])),
             };
             let sigma = tensor([0.7], [1, 1, 1, 1]);
@@ -105,8 +106,11 @@ mod tests {
                 let values = samples.iter().flat_map(|&n| (0..c).map(move |i| (n, i))).map(value);
                 tensor(values, [samples.len(), c, 1, 1])
             };
-            let judged =
-                Denoised { images: make(1, 3, 0.2), logits: make(2, 1, -0.4), logvar: Some(make(3, 1, 0.1)) };
+            let judged = Denoised {
+                images: make(1, 3, 0.2),
+                encoding: make(2, 1, -0.4),
+                logvar: Some(make(3, 1, 0.1)),
+            };
             loss.terms(make(0, 3, 0.5), judged, Some(make(4, 1, 0.7)), &make(9, 1, 1.0))
         };
         let values = |tensor: Tensor<4>| tensor.into_data().try_into_vec::<f32>().unwrap();

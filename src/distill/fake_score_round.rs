@@ -2,7 +2,7 @@
 
 use super::{micro_batch::MicroBatch, objective::Objective, round::PhaseRound};
 use crate::{
-    Error, Result,
+    Error, Result, kernels,
     nn::{Denoiser, Dropout},
     training::Gradients,
 };
@@ -51,7 +51,8 @@ impl Objective {
             Some(discriminator) => round.loss.clone() + discriminator.clone(),
             None => round.loss.clone(),
         };
-        round.gradients = Gradients::collect(&student, &student.parameter_names(), &mut total.backward());
+        round.gradients =
+            Gradients::collect(&student, &student.parameter_names(), &mut kernels::backward(&total));
         Ok(round)
     }
 }

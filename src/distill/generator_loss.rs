@@ -4,7 +4,7 @@
 use burn::tensor::Tensor;
 
 use super::{kept::Kept, round::LossTerms, sida_loss};
-use crate::nn::Denoised;
+use crate::{kernels, nn::Denoised};
 
 /// The settings of the generator's loss.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,8 +26,8 @@ impl GeneratorLoss {
     /// generated: the generator's images; real, fake: what the teacher and the fake score network say about them
     /// under noise. `[n, c, h, w]`
     pub fn terms(&self, generated: Tensor<4>, real: Tensor<4>, fake: Denoised) -> LossTerms {
+        let logits = self.adversarial.then(|| fake.logits());
         let logvar = fake.logvar.filter(|_| self.weight_by_logvar);
-        let logits = Some(fake.logits).filter(|_| self.adversarial);
         let checked = logits.as_ref().filter(|_| self.drop_nan_logits);
         let kept = Kept::judge([&generated, &real, &fake.images].into_iter().chain(checked).chain(&logvar));
         let (generated, real, fake) = (kept.only(generated), kept.only(real), kept.only(fake.images));
@@ -40,15 +40,13 @@ impl GeneratorLoss {
             let cost = sida_loss::generator(logits, self.drop_nan_logits.then_some(&kept));
             kept.only(cost / divisor.clone())
         });
-        let gap = real.clone() - fake;
-        let score = gap.clone() * ((real - generated) - gap * self.alpha) / divisor;
-        LossTerms { score: kept.only(score), error: None, adversarial, kept }
+        let score = kernels::score_identity(generated, real, fake, &divisor, self.alpha);
+        LossTerms { score, error: None, adversarial, kept }
     }
 }
 
 /// The mean distance of every sample from the teacher's opinion of it, at least 1e-5; a constant to the gradient.
 fn normalizer(generated: &Tensor<4>, real: &Tensor<4>) -> Tensor<4> {
-    let distance = (generated.clone().inner() - real.clone().inner()).abs();
-    let mean = distance.mean_dims(&[1, 2, 3]).clamp_min(1e-5);
+    let mean = kernels::distance(generated, real).mean_dims(&[1, 2, 3]).clamp_min(1e-5);
     if generated.is_autodiff() { mean.autodiff() } else { mean }
 }

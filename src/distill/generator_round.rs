@@ -2,6 +2,7 @@
 
 use super::{micro_batch::MicroBatch, objective::Objective, round::PhaseRound};
 use crate::{
+    kernels,
     nn::{Denoiser, Dropout},
     training::Gradients,
 };
@@ -52,7 +53,8 @@ impl Objective {
             }
             _ => round.loss.clone(),
         };
-        round.gradients = Gradients::collect(&student, &student.parameter_names(), &mut total.backward());
+        round.gradients =
+            Gradients::collect(&student, &student.parameter_names(), &mut kernels::backward(&total));
         round
     }
 }

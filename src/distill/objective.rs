@@ -5,7 +5,10 @@ use burn::tensor::Tensor;
 use super::{
     fake_score_loss::FakeScoreLoss, generator_loss::GeneratorLoss, micro_batch::MicroBatch, recipe::Distill,
 };
-use crate::nn::{Denoiser, Dropout, NetworkConfig};
+use crate::{
+    kernels,
+    nn::{Denoiser, Dropout, NetworkConfig},
+};
 
 /// The mathematics of a distillation, without its clock and its optimizers.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,14 +102,14 @@ impl Objective {
             let steps = f64::from(self.generator_steps.max(1));
             self.init_sigma * (steps - k as f64) / steps
         };
-        let step = |noisy: Tensor<4>, sigma: f64| {
-            let sigma = batch.pass.sigma.full_like(sigma);
-            generator.denoise(noisy, sigma, &condition, dropout).images
-        };
-        let first = step(latents * self.init_sigma, self.init_sigma);
+        let at = |sigma: f64| batch.pass.sigma.full_like(sigma);
+        let step =
+            |noisy: Tensor<4>, sigma: Tensor<4>| generator.denoise(noisy, sigma, &condition, dropout).images;
+        let sigma = at(self.init_sigma);
+        let first = step(kernels::scale(latents, &sigma), sigma);
         batch.step_noise.iter().enumerate().fold(first, |images, (i, noise)| {
-            let sigma = level(i + 1);
-            step(images + noise.clone() * sigma, sigma)
+            let sigma = at(level(i + 1));
+            step(kernels::blend(images, None, noise.clone(), &sigma), sigma)
         })
     }
 

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 
 use super::kept::Kept;
-use crate::training::Gradients;
+use crate::{kernels, training::Gradients};
 
 /// The losses of one micro-batch, unreduced and unscaled.
 #[derive(Clone, Debug)]
@@ -44,9 +44,10 @@ pub struct PhaseRound {
 impl PhaseRound {
     /// A round whose gradients are still to be taken; with the factors of both sums.
     pub(super) fn new(images: Tensor<4>, terms: LossTerms, [score, adversarial]: [f64; 2]) -> Self {
-        let loss = terms.score.clone().sum() * score;
-        let error = terms.error.clone().map_or_else(|| loss.clone().inner(), |error| error.sum() * score);
-        let adversarial_loss = terms.adversarial.clone().map(|a| a.sum() * adversarial);
+        let loss = kernels::total(terms.score.clone()) * score;
+        let error =
+            terms.error.clone().map_or_else(|| loss.clone().inner(), |error| kernels::total(error) * score);
+        let adversarial_loss = terms.adversarial.clone().map(|a| kernels::total(a) * adversarial);
         Self { images, terms, loss, error, adversarial_loss, gradients: Gradients::default() }
     }
 

@@ -5,16 +5,28 @@ use std::ops::Range;
 use burn::tensor::{Bytes, DType, Shape};
 use burn_flex::{FlexTensor, Layout};
 
-use super::cpu::filled;
+use super::cpu::{filled, flat::gather};
 
 /// A contiguous array of f32. Clones share their memory.
 #[derive(Clone, Debug)]
-pub(crate) struct Array(FlexTensor);
+pub(crate) struct Array {
+    tensor: FlexTensor,
+    /// Where its values lie in the tensor's memory.
+    place: Range<usize>,
+}
 
 impl Array {
     /// Takes any layout; copies where it must.
     pub(crate) fn from_flex(tensor: FlexTensor) -> Self {
-        if tensor.as_slice::<f32>().is_some() { Self(tensor) } else { Self(tensor.to_contiguous()) }
+        let (tensor, (start, end)) = match tensor.layout().contiguous_offsets() {
+            Some(place) => (tensor, place),
+            None => {
+                let copy = tensor.to_contiguous();
+                let place = copy.layout().contiguous_offsets().expect("a copy lies in rows");
+                (copy, place)
+            }
+        };
+        Self { tensor, place: start..end }
     }
 
     /// An array with these extents, filled by `fill`, which must write every element.
@@ -25,33 +37,39 @@ impl Array {
     /// These values, row-major.
     pub(crate) fn from_values<const D: usize>(values: Vec<f32>, extents: [usize; D]) -> Self {
         debug_assert_eq!(values.len(), extents.iter().product::<usize>());
-        let layout = Layout::contiguous(Shape::from(extents));
-        Self(FlexTensor::new(Bytes::from_elems(values), layout, DType::F32))
+        let (layout, place) = (Layout::contiguous(Shape::from(extents)), 0..values.len());
+        Self { tensor: FlexTensor::new(Bytes::from_elems(values), layout, DType::F32), place }
     }
 
     /// The values, row-major.
     pub(crate) fn values(&self) -> &[f32] {
-        self.0.as_slice().expect("made contiguous when it was taken")
+        &self.tensor.storage()[self.place.clone()]
     }
 
     /// The values, to write to. Where another handle shares the memory, this one gets a copy first.
     pub(crate) fn values_mut(&mut self) -> &mut [f32] {
-        let (start, end) = self.0.layout().contiguous_offsets().expect("made contiguous when it was taken");
-        &mut self.0.storage_mut()[start..end]
+        &mut self.tensor.storage_mut()[self.place.clone()]
+    }
+
+    /// The sum of two arrays of the same extents; in this one's memory, where no other handle shares it.
+    pub(crate) fn plus(mut self, other: &Self) -> Self {
+        let values = other.values();
+        gather(&[(0..values.len(), values)], true, self.values_mut());
+        self
     }
 
     /// These of the values of an array of one axis; both share the memory.
     pub(crate) fn narrow(&self, range: Range<usize>) -> Self {
-        Self(self.0.narrow(0, range.start, range.len()))
+        Self::from_flex(self.tensor.narrow(0, range.start, range.len()))
     }
 
     /// The extents, of a known rank.
     pub(crate) fn dims<const D: usize>(&self) -> [usize; D] {
-        self.0.layout().shape().dims()
+        self.tensor.layout().shape().dims()
     }
 
     /// The backend's own handle.
     pub(crate) fn into_flex(self) -> FlexTensor {
-        self.0
+        self.tensor
     }
 }

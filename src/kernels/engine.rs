@@ -36,6 +36,11 @@ pub(crate) trait Engine: Backend {
     /// The extents, of a known rank.
     fn dims<const D: usize>(array: &Self::Array) -> [usize; D];
 
+    /// The sum of arrays of the same extents.
+    fn plus(a: Self::Array, b: Self::Array) -> Self::Array {
+        Self::take(Self::float_add(Self::give(a), Self::give(b)))
+    }
+
     /// The backend's tensor among those of all backends.
     fn wrap(tensor: BackendTensor<Self>) -> DispatchTensorKind;
 
@@ -61,6 +66,10 @@ impl Engine for Flex {
 
     fn dims<const D: usize>(array: &Array) -> [usize; D] {
         array.dims()
+    }
+
+    fn plus(a: Array, b: Array) -> Array {
+        a.plus(&b)
     }
 
     fn wrap(tensor: BackendTensor<Self>) -> DispatchTensorKind {

@@ -17,6 +17,7 @@ use burn::{
 };
 
 use super::{
+    accumulate::pass,
     engine::{Engine, on_engine},
     tape::{Context, Operand, record},
 };
@@ -125,13 +126,11 @@ impl<E: Engine, M: Module + 'static, F: Block<M>> Backward<E, 2> for Step<E, M, 
         let fresh = module.clone().map(&mut Fresh);
         let y = run(&fresh, x.clone(), &emb);
         let mut tape = (y * off.constant::<E, 4>(gradient).autodiff()).sum().backward();
-        let [to_x, to_emb] = &ops.parents;
-        if let (Some(node), Some(dx)) = (to_x, x.grad_remove(&mut tape)) {
-            gradients.register::<E>(node.id, E::give(Operand::<E>::of(dx).into_array()));
-        }
-        if let (Some(node), Some(demb)) = (to_emb, emb.grad_remove(&mut tape)) {
-            gradients.register::<E>(node.id, E::give(Operand::<E>::of(demb).into_array()));
-        }
+        let [dx, demb] = [
+            x.grad_remove(&mut tape).map(|dx| Operand::<E>::of(dx).into_array()),
+            emb.grad_remove(&mut tape).map(|demb| Operand::<E>::of(demb).into_array()),
+        ];
+        pass::<E, _, 2>(gradients, &ops, [dx, demb]);
         let mut found = Found::<E> { tape: &mut tape, found: Vec::new() };
         fresh.visit(&mut found);
         module.visit(&mut Register::<E> { found: found.found.into_iter(), gradients });

@@ -14,7 +14,10 @@ use burn::{
     tensor::Tensor,
 };
 
-use super::engine::{Engine, Tracked, assemble, on_tape};
+use super::{
+    accumulate::pass,
+    engine::{Engine, Tracked, assemble, on_tape},
+};
 
 /// A tensor of an engine, taken apart.
 #[derive(Clone)]
@@ -200,14 +203,11 @@ impl<F> fmt::Debug for Saved<F> {
 impl<E: Engine, F: Gradient<E, N>, const N: usize> Backward<E, N> for Step<E, F, N> {
     type State = Saved<F>;
 
-    fn backward(self, ops: Ops<Self::State, N>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        let gradient = E::take(gradients.consume::<E>(&ops.node));
-        let wanted = ops.parents.each_ref().map(Option::is_some);
-        let backward = Arc::unwrap_or_clone(ops.state.0);
-        for (parent, gradient) in ops.parents.iter().zip(backward(gradient, wanted)) {
-            if let (Some(parent), Some(gradient)) = (parent, gradient) {
-                gradients.register::<E>(parent.id, E::give(gradient));
-            }
-        }
+    fn backward(self, ops: Ops<Self::State, N>, tape: &mut Gradients, _: &mut Checkpointer) {
+        let Ops { parents, node, state } = ops;
+        let gradient = E::take(tape.consume::<E>(&node));
+        let wanted = parents.each_ref().map(Option::is_some);
+        let gradients = Arc::unwrap_or_clone(state.0)(gradient, wanted);
+        pass::<E, _, N>(tape, &Ops { parents, node, state: () }, gradients);
     }
 }

@@ -2,6 +2,7 @@
 
 use burn::{module::Module, tensor::Tensor};
 
+use super::encoded::logits;
 use crate::seed::Draw;
 
 /// What a network says about noisy images.
@@ -9,10 +10,17 @@ use crate::seed::Draw;
 pub struct Denoised {
     /// D(x; sigma). `[n, c, h, w]`
     pub images: Tensor<4>,
-    /// The last encoder activation averaged over its channels: SiDA's discriminator. `[n, 1, h', w']`
-    pub logits: Tensor<4>,
+    /// The last encoder activation. `[n, h', w', c']`
+    pub encoding: Tensor<4>,
     /// u(sigma), where the network has that head (EDM2). `[n, 1, 1, 1]`
     pub logvar: Option<Tensor<4>>,
+}
+
+impl Denoised {
+    /// SiDA's discriminator: the last encoder activation averaged over its channels. `[n, 1, h', w']`
+    pub fn logits(&self) -> Tensor<4> {
+        logits(self.encoding.clone())
+    }
 }
 
 /// What a network is told besides the noise level.

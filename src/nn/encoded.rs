@@ -32,9 +32,9 @@ impl Encoded {
     pub(crate) fn take(&mut self) -> Tensor<4> {
         self.0.pop().expect("a decoder takes no more than the encoder left")
     }
+}
 
-    /// SiDA's discriminator: the last output averaged over its channels, in float32. `[n, 1, h, w]`
-    pub(crate) fn logits(&self) -> Tensor<4> {
-        cast(self.last(), DType::F32).mean_dim(3).permute([0, 3, 1, 2])
-    }
+/// SiDA's discriminator: an encoder's last output averaged over its channels, in float32. `[n, h, w, c]` => `[n, 1, h, w]`
+pub(crate) fn logits(last: Tensor<4>) -> Tensor<4> {
+    cast(last, DType::F32).mean_dim(3).permute([0, 3, 1, 2])
 }

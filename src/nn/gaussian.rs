@@ -6,6 +6,7 @@ use burn::{
 };
 
 use super::{Condition, Denoised, Denoiser, Dropout};
+use crate::kernels;
 
 /// Denoises independent normal values of one mean and variance; its "encoder" is the value itself.
 #[derive(Module, Debug)]
@@ -49,7 +50,7 @@ impl Denoiser for Gaussian {
         let noise = sigma.clone().square();
         let images = (noisy.clone() * variance.clone() + noise.clone() * mean) / (variance + noise);
         let logvar = self.logvar.as_ref().map(|logvar| sigma * 0.0 + Self::value(logvar));
-        Denoised { images, logits: noisy.mean_dim(1) * Self::value(&self.mean), logvar }
+        Denoised { images, encoding: kernels::to_nhwc(noisy * Self::value(&self.mean)), logvar }
     }
 
     fn encode(&self, noisy: Tensor<4>, _: Tensor<4>, _: &Condition, _: Dropout) -> Tensor<4> {

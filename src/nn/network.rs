@@ -10,7 +10,7 @@ use burn::{
 use super::{
     config::NetworkConfig,
     denoiser::{Condition, Denoised, Denoiser, Dropout},
-    encoded::Encoded,
+    encoded::{Encoded, logits},
     layers::cast,
     logvar_head::LogvarHead,
     mode::Mode,
@@ -43,8 +43,8 @@ pub struct Network {
 pub struct Raw {
     /// F, in float32; improved DDPM's has its variances behind the images. `[n, out_channels, h, w]`
     pub f_x: Tensor<4>,
-    /// The last encoder activation averaged over its channels. `[n, 1, h', w']`
-    pub logits: Tensor<4>,
+    /// The last encoder activation. `[n, h', w', c']`
+    pub encoding: Tensor<4>,
     /// The scalings at the noise levels of the pass.
     pub scaled: Scaled,
 }
@@ -134,9 +134,9 @@ impl Network {
     /// noisy `[n, c, h, w]`, sigma `[n, 1, 1, 1]` or one for all
     pub fn raw(&self, noisy: &Tensor<4>, sigma: Tensor<4>, condition: &Condition, dropout: Dropout) -> Raw {
         let (scaled, emb, encoded) = self.encoded(noisy, sigma, condition, dropout);
-        let logits = encoded.logits();
+        let encoding = encoded.last();
         let f_x = kernels::to_nchw(self.net.decode(encoded, &emb, self.mode(dropout)));
-        Raw { f_x: cast(f_x, DType::F32), logits, scaled }
+        Raw { f_x: cast(f_x, DType::F32), encoding, scaled }
     }
 
     fn mode(&self, dropout: Dropout) -> Mode {
@@ -171,11 +171,11 @@ impl Denoiser for Network {
         condition: &Condition,
         dropout: Dropout,
     ) -> Denoised {
-        let Raw { f_x, logits, scaled } = self.raw(&noisy, sigma, condition, dropout);
+        let Raw { f_x, encoding, scaled } = self.raw(&noisy, sigma, condition, dropout);
         let c = noisy.dims()[1];
         let f_x = if f_x.dims()[1] > c { f_x.narrow(1, 0, c) } else { f_x };
         let logvar = self.logvar.as_ref().map(|head| head.forward(scaled.c_noise.clone()));
-        Denoised { images: scaled.output(noisy, f_x), logits, logvar }
+        Denoised { images: scaled.output(noisy, f_x), encoding, logvar }
     }
 
     fn encode(
@@ -186,7 +186,7 @@ impl Denoiser for Network {
         dropout: Dropout,
     ) -> Tensor<4> {
         let (_, _, encoded) = self.encoded(&noisy, sigma, condition, dropout);
-        encoded.logits()
+        logits(encoded.last())
     }
 
     fn force_weight_normalization(self) -> Self {

@@ -3,7 +3,7 @@
 use burn::tensor::{Int, Tensor};
 
 use super::{constants::Constants, preconditioning::Preconditioning, registry::Registry};
-use crate::Result;
+use crate::{Result, kernels};
 
 /// The constants of the scalings.
 #[derive(Clone, Debug)]
@@ -30,18 +30,14 @@ impl Scaled {
     /// The network's input. `[n, c, h, w]`
     pub(crate) fn input(&self, noisy: Tensor<4>) -> Tensor<4> {
         match &self.c_in {
-            Some(c_in) => noisy * c_in.clone(),
+            Some(c_in) => kernels::scale(noisy, c_in),
             None => noisy,
         }
     }
 
     /// The denoised images. `[n, c, h, w]`
     pub(crate) fn output(self, noisy: Tensor<4>, f_x: Tensor<4>) -> Tensor<4> {
-        let skipped = match self.c_skip {
-            Some(c_skip) => noisy * c_skip,
-            None => noisy,
-        };
-        skipped + f_x * self.c_out
+        kernels::blend(noisy, self.c_skip.as_ref(), f_x, &self.c_out)
     }
 }
 

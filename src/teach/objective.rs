@@ -5,6 +5,7 @@ use burn::tensor::Tensor;
 use super::{batch::TeacherBatch, recipe::TrainTeacher};
 use crate::{
     diffusion::denoising_loss::{denoising_loss, weight},
+    kernels,
     nn::Denoiser,
     training::Gradients,
 };
@@ -52,11 +53,11 @@ impl TeacherObjective {
         let error = logvar.is_some().then(|| {
             denoising_loss(clean.clone().inner(), denoised.clone().inner(), weight.clone().inner(), None)
         });
-        let sum = denoising_loss(clean, denoised, weight, logvar).sum();
-        let mut tape = (sum.clone() * (self.loss_scale / batch_size)).backward();
+        let sum = kernels::total(denoising_loss(clean, denoised, weight, logvar));
+        let mut tape = kernels::backward(&(sum.clone() * (self.loss_scale / batch_size)));
         let gradients = Gradients::collect(&student, &student.parameter_names(), &mut tape);
         let loss = sum.inner() / batch_size;
-        let error = error.map_or_else(|| loss.clone(), |error| error.sum() / batch_size);
+        let error = error.map_or_else(|| loss.clone(), |error| kernels::total(error) / batch_size);
         (Tensor::cat(vec![loss, error], 0), gradients)
     }
 }

@@ -7,6 +7,7 @@ use burn::tensor::Tensor;
 use crate::{
     Result,
     data::{Augment, AugmentDraw, Augmented},
+    kernels,
     nn::{Condition, Dropout},
     seed::{Draw, Phase},
 };
@@ -39,7 +40,7 @@ pub struct Pass {
 impl Pass {
     /// Images under the noise. `[n, c, h, w]` => `[n, c, h, w]`
     pub fn noisy(&self, images: Tensor<4>) -> Tensor<4> {
-        images + self.noise.clone() * self.sigma.clone()
+        kernels::blend(images, None, self.noise.clone(), &self.sigma)
     }
 
     /// What a network is told about images with these augmentation labels.

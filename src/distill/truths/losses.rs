@@ -93,7 +93,7 @@ fn one_nan_spoils_the_adversarial_term_of_edm_but_not_of_edm2() {
         values[5] = f32::NAN;
         Tensor::<4>::from_data(TensorData::new(values, [3, 1, 2, 2]), &device)
     };
-    let fake = crate::nn::Denoised { images: images(0.3), logits: images(20.0), logvar: None };
+    let fake = crate::nn::Denoised { images: images(0.3), encoding: images(20.0), logvar: None };
     for drop_nan_logits in [false, true] {
         let loss = GeneratorLoss { alpha: 1.0, adversarial: true, weight_by_logvar: false, drop_nan_logits };
         let terms = loss.terms(images(0.1), images(0.6), fake.clone());

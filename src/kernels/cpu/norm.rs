@@ -122,11 +122,16 @@ pub(super) fn coefficients(
     offset: &mut [f32],
 ) {
     let group = e.c / e.groups;
-    for (i, (factor, offset)) in factor.iter_mut().zip(offset).enumerate() {
-        let (mu, r) = (stats[i / group * 2], stats[i / group * 2 + 1]);
-        let (weight, bias) = p.effective(e, image, start + i);
-        *factor = weight * r;
-        *offset = (p.shift_before(e, image, start + i) - mu) * *factor + bias;
+    let groups =
+        factor.chunks_exact_mut(group).zip(offset.chunks_exact_mut(group)).zip(stats.chunks_exact(2));
+    for (g, ((factor, offset), stats)) in groups.enumerate() {
+        let (mu, r) = (stats[0], stats[1]);
+        for (i, (factor, offset)) in factor.iter_mut().zip(offset).enumerate() {
+            let i = start + g * group + i;
+            let (weight, bias) = p.effective(e, image, i);
+            *factor = weight * r;
+            *offset = (p.shift_before(e, image, i) - mu) * *factor + bias;
+        }
     }
 }
 

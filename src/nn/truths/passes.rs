@@ -11,11 +11,11 @@ fn every_way_to_encode_gives_images_and_logits() {
         let q = question(&config, 2, &device);
         let denoised = ask(&network, &q, Dropout::Off);
         assert_eq!(denoised.images.dims(), [2, 3, 8, 8]);
-        assert_eq!(denoised.logits.dims(), [2, 1, 4, 4]);
+        assert_eq!(denoised.logits().dims(), [2, 1, 4, 4]);
         assert_eq!(denoised.logvar.map(|u| u.dims()), config.is_edm2().then_some([2, 1, 1, 1]));
         assert!(values(denoised.images).iter().all(|v| v.is_finite()));
         let logits = network.encode(q.noisy, q.sigma, &q.condition, Dropout::Off);
-        assert!(largest_gap(denoised.logits, logits) < 1e-6);
+        assert!(largest_gap(denoised.logits(), logits) < 1e-6);
     }
 }
 
@@ -77,7 +77,7 @@ fn reduced_precision_is_close_and_its_results_are_float32() {
         let [half, brain] = if config.is_edm2() { [0.02, 0.15] } else { [0.01, 0.08] };
         for (dtype, slack) in [(DType::F16, half), (DType::BF16, brain)] {
             let d = ask(&network.clone().with_compute(dtype), &q, Dropout::Off);
-            assert_eq!((d.images.dtype(), d.logits.dtype()), (DType::F32, DType::F32));
+            assert_eq!((d.images.dtype(), d.logits().dtype()), (DType::F32, DType::F32));
             let gap = largest_gap(d.images, exact.images.clone());
             assert!(gap > 0.0 && gap < slack * scale, "{dtype:?}: off by {gap} of {scale}");
         }

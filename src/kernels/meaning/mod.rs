@@ -11,6 +11,10 @@ use burn::tensor::{
     ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions},
 };
 
+mod losses;
+
+pub use losses::{blend, distance, have_nan, only, scale, score_identity, squared_error, total};
+
 use super::{AdamStep, GroupNorm, Places, cpu::flat::LARGEST, cpu::random::Dropping, to_nchw, to_nhwc};
 use crate::seed::Draw;
 
