@@ -2,16 +2,23 @@
 //! `wgpu`, and a GPU or Mesa's lavapipe, which stands in for one; says so and skips itself elsewhere.
 //!
 //! In f32 they agree closely; where TF32 is allowed, to which Burn's convolutions and products round on tensor cores, to its
-//! ten bits; in f16, where the device has it, to its eleven. What each operation misses by is printed.
+//! ten bits; in f16 and bf16, where the device has them, to their eleven and eight. What each operation misses by is printed.
+//! Without a GPU, too, no operation may be missing here.
 
+#[path = "gpu/complete.rs"]
+mod complete;
 #[path = "gpu/draws.rs"]
 mod draws;
 #[path = "gpu/operations.rs"]
 mod operations;
+#[path = "gpu/recompute.rs"]
+mod recompute;
 #[path = "gpu/sampler.rs"]
 mod sampler;
 #[path = "gpu/student.rs"]
 mod student;
+#[path = "gpu/upload.rs"]
+mod upload;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -21,14 +28,22 @@ use sida::{
     seed::{Phase, Seed},
 };
 
-use operations::{OPERATIONS, Operation};
+use operations::{Operation, PRODUCTS, ROWS};
 
 /// Of the largest value.
 const TOLERANCE: f32 = 5e-3;
 
 /// Types of activations and weights, whether f32 may be rounded to TF32, and how far results may be apart.
-const TYPES: [(DType, bool, f32); 3] =
-    [(DType::F32, false, 2e-5), (DType::F32, true, TOLERANCE), (DType::F16, false, 1e-2)];
+const TYPES: [(DType, bool, f32); 4] = [
+    (DType::F32, false, 2e-5),
+    (DType::F32, true, TOLERANCE),
+    (DType::F16, false, 1e-2),
+    (DType::BF16, false, 5e-2),
+];
+
+/// Shapes of x: of whole vectors and cubes, and with a rest of everything.
+const SHAPE: [usize; 4] = [2, 16, 16, 24];
+const ODD: [usize; 4] = [2, 5, 7, 15];
 
 /// What is tried on a GPU.
 type Test = fn(&Device) -> Result<(), Failed>;
@@ -41,24 +56,36 @@ fn main() {
         Err(why) => println!("skipped: {why}"),
     }
     let has = |dtype| gpu.as_ref().is_ok_and(|(gpu, _)| gpu.supports_dtype(dtype));
-    let trials = TYPES.into_iter().flat_map(|of_type| OPERATIONS.map(|operation| (of_type, operation)));
-    let trials = trials.map(|((dtype, tf32, tolerance), (name, operation))| {
-        let title = format!("{name} {dtype:?}{}", if tf32 { " as TF32" } else { "" });
+    let shaped =
+        |shape: [usize; 4]| move |(name, operation): (&'static str, Operation)| (name, operation, shape);
+    let operations: Vec<_> = PRODUCTS
+        .map(shaped(SHAPE))
+        .into_iter()
+        .chain(ROWS.map(shaped(SHAPE)))
+        .chain(ROWS.map(shaped(ODD)))
+        .collect();
+    let trials =
+        TYPES.into_iter().flat_map(|of_type| operations.iter().map(move |operation| (of_type, *operation)));
+    let trials = trials.map(|((dtype, tf32, tolerance), (name, operation, shape))| {
+        let (odd, tf32_said) = (if shape == ODD { ", odd" } else { "" }, if tf32 { " as TF32" } else { "" });
+        let title = format!("{name}{odd} {dtype:?}{tf32_said}");
         match &gpu {
             Ok((gpu, _)) if has(dtype) => {
                 let gpu = gpu.clone();
                 Trial::test(title.clone(), move || {
                     kernels::allow_tf32(tf32);
-                    compare(&title, operation, dtype, tolerance, &gpu)
+                    compare(&title, (operation, shape), dtype, tolerance, &gpu)
                 })
             }
             _ => Trial::test(title, || Ok(())).with_ignored_flag(true),
         }
     });
     let mut trials: Vec<Trial> = trials.collect();
-    let others: [(&str, Test); 7] = [
+    let others: [(&str, Test); 9] = [
         ("what was read stays as it was", what_was_read_stays),
         ("the largest tensor", a_tensor_has_a_limit),
+        ("uploads", upload::bytes_and_classes),
+        ("a block that is run again", recompute::is_bit_for_bit),
         ("a student learns", student::learns),
         ("a sampler at home on the host", sampler::at_home_on_the_host),
         ("draws", draws::numbers),
@@ -74,6 +101,7 @@ fn main() {
             Err(_) => Trial::test(title, || Ok(())).with_ignored_flag(true),
         });
     }
+    trials.push(Trial::test("every operation is compared", complete::every_operation));
     libtest_mimic::run(&arguments, trials).exit();
 }
 
@@ -110,7 +138,7 @@ fn chosen() -> sida::Result<(Device, String)> {
 
 fn compare(
     title: &str,
-    operation: Operation,
+    operation: (Operation, [usize; 4]),
     dtype: DType,
     tolerance: f32,
     gpu: &Device,
@@ -133,7 +161,7 @@ fn compare(
 /// Output, and the gradients of its product with fixed numbers to x and to w, where the operation has parameters.
 /// Operands are rounded to the first type and computed with in the second.
 fn results(
-    operation: Operation,
+    (operation, shape): (Operation, [usize; 4]),
     [rounded, computed]: [DType; 2],
     device: &Device,
 ) -> Vec<(&'static str, Vec<f32>)> {
@@ -142,7 +170,8 @@ fn results(
         let exact = normals(what, dims, &device).cast(rounded).cast(DType::F32);
         Tensor::from_data(exact.into_data(), &device).require_grad()
     };
-    let (x, w) = (operand("x", [2, 16, 16, 24]), operand("w", [24, 24, 3, 3]));
+    let c = shape[3];
+    let (x, w) = (operand("x", shape), operand("w", [c, c, 3, 3]));
     let y = operation(x.clone().cast(computed), w.clone().cast(computed)).cast(DType::F32);
     let pull = normals("pull", y.dims(), &device).cast(rounded).cast(DType::F32);
     let gradients = (y.clone() * pull).sum().backward();

@@ -367,6 +367,39 @@ fn the_networks_of_recipes_are_the_released_ones() {
     assert!(compared >= 8, "{compared} networks were compared");
 }
 
+/// What a GPU has to hold for the recipes' micro-batches, alone and as one of several; and from how many on that is within
+/// 10 GB for CIFAR-10 and 80 GB for others.
+#[test]
+fn trainings_need_the_memory_that_the_documentation_says() {
+    const RANKS: [u32; 4] = [1, 2, 4, 8];
+    let documented = fs::read_to_string(root().join("docs/gpu.md")).unwrap();
+    for (recipe, network, microbatch, within, from) in [
+        ("cifar10-cond", "CIFAR-10, DDPM++, fp32", 32, 10, 1),
+        ("imagenet64", "ImageNet 64, ADM, fp16", 32, 80, 1),
+        ("edm2-img512-xs", "ImageNet 512, EDM2-XS, fp16", 64, 80, 1),
+        ("edm2-img512-xxl", "ImageNet 512, EDM2-XXL, fp16", 2, 80, 4),
+    ] {
+        for method in ["sid", "sida", "sid2a"] {
+            let name = format!("{recipe}-{method}");
+            let plan = Plan::new(&pipeline(&name), &name, places().home(&name), &places()).unwrap();
+            let stage = plan.stages.iter().find(|stage| stage.name.to_string() == method).unwrap();
+            let (training, work) = (stage.spec.stage(), &stage.work);
+            let pace = training.pace().unwrap();
+            assert_eq!(pace.microbatch_size(), microbatch, "{name}");
+            let (of, parameters) = (work.network.as_ref().unwrap(), work.parameters.unwrap());
+            let bytes = RANKS.map(|ranks| training.memory_bytes(&pace, of, parameters, ranks).unwrap());
+            assert_eq!(work.memory_bytes, Some(bytes[0]), "{name}: `plan` says what one needs");
+            for (ranks, bytes) in RANKS.into_iter().zip(bytes) {
+                let fits = bytes < within * 1_000_000_000;
+                assert_eq!(fits, ranks >= from, "{name}: {bytes} bytes on each of {ranks}");
+            }
+            let columns = bytes.map(|bytes| format!("{:.1}", bytes as f64 / 1e9)).join(" | ");
+            let row = format!("| {network} | {microbatch} | {columns} |");
+            assert!(documented.contains(&row), "docs/gpu.md lacks {row}");
+        }
+    }
+}
+
 #[test]
 fn the_workflow_for_github_runs_the_miniatures_and_keeps_their_pages() {
     let text = fs::read_to_string(root().join(WORKFLOW)).unwrap();

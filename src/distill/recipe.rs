@@ -98,15 +98,16 @@ impl Distill {
 }
 
 impl Distill {
-    /// Bytes of memory at the peak of an iteration at this pace, of copies of `network`, which has so many `parameters`.
-    pub fn memory_bytes(&self, pace: &Pace<'_>, network: &NetworkConfig, parameters: u64) -> u64 {
+    /// Bytes of memory at the peak of an iteration at this pace, of copies of `network`, which has so many `parameters`, on
+    /// each of so many ranks.
+    pub fn memory_bytes(&self, pace: &Pace<'_>, network: &NetworkConfig, parameters: u64, ranks: u32) -> u64 {
         let encoding = u64::from(self.method.terms().adversarial.is_some());
         let of_fake_score = Passes { learning: 1, encoding, judging: 0 };
         let of_generator = Passes { learning: u64::from(self.generator.num_steps), judging: 2, encoding: 0 };
         // The teacher, two students with two moments each, and the average.
         let bytes = |passes| {
             let (precision, recompute) = (self.precision, self.recompute);
-            Tensors { network, parameters, copies: 8, passes, precision, recompute }.bytes(pace)
+            Tensors { network, parameters, copies: 8, passes, precision, recompute }.bytes(pace, ranks)
         };
         bytes(of_fake_score).max(bytes(of_generator))
     }

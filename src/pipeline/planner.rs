@@ -136,7 +136,7 @@ impl<'a> Planner<'a> {
             work.parameters = network.and_then(|network| self.parameters(network));
             work.memory_bytes = network.zip(work.parameters).and_then(|(network, parameters)| {
                 let stage = spec.stage();
-                stage.memory_bytes(&stage.pace()?, network, parameters)
+                stage.memory_bytes(&stage.pace()?, network, parameters, 1)
             });
             if status != Status::Done {
                 work.loads = spec.stage().loads(&world, begins_at);

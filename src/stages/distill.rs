@@ -135,7 +135,7 @@ impl Stage for Distill {
         }
         objections.extend(rules::snapshots(&self.snapshots, self.dataset.as_ref(), world));
         let Some(network) = world.network(&self.teacher) else { return objections };
-        let bytes = |parameters| Distill::memory_bytes(self, &self.pace(), network, parameters);
+        let bytes = |parameters| Distill::memory_bytes(self, &self.pace(), network, parameters, 1);
         objections.extend(rules::memory(&self.pace(), network, bytes));
         let (encoder, classes) = (world.encoder(&self.teacher), network.label_dim());
         if let Some((name, facts)) = &facts {
@@ -218,8 +218,14 @@ impl Stage for Distill {
         Some(cost::of_training(&self.pace(), network, &world.encoder(&self.teacher), copies))
     }
 
-    fn memory_bytes(&self, pace: &Pace<'_>, network: &NetworkConfig, parameters: u64) -> Option<u64> {
-        Some(Distill::memory_bytes(self, pace, network, parameters))
+    fn memory_bytes(
+        &self,
+        pace: &Pace<'_>,
+        network: &NetworkConfig,
+        parameters: u64,
+        ranks: u32,
+    ) -> Option<u64> {
+        Some(Distill::memory_bytes(self, pace, network, parameters, ranks))
     }
 
     fn network(&self) -> Option<Network<'_>> {

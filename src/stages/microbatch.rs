@@ -23,8 +23,9 @@ pub fn largest(
     parameters: u64,
     [ranks, memory]: [u64; 2],
 ) -> Option<u32> {
-    let bytes = |pace: &Pace<'_>| stage.memory_bytes(pace, network, parameters).unwrap_or(u64::MAX);
-    pace.largest_microbatch(u32::try_from(ranks).ok()?, memory / 100 * USABLE, bytes)
+    let ranks = u32::try_from(ranks).ok()?;
+    let bytes = |pace: &Pace<'_>| stage.memory_bytes(pace, network, parameters, ranks).unwrap_or(u64::MAX);
+    pace.largest_microbatch(ranks, memory / 100 * USABLE, bytes)
 }
 
 /// Whether an iteration of a training with so many images at once fits into a device's memory, as far as that is known.
@@ -39,7 +40,7 @@ pub(super) fn fits(
         let pace = stage.pace().map(|pace| pace.with(size));
         let needs = pace
             .zip(parameters)
-            .and_then(|(pace, parameters)| stage.memory_bytes(&pace, network, parameters));
+            .and_then(|(pace, parameters)| stage.memory_bytes(&pace, network, parameters, 1));
         needs.zip(memory).is_none_or(|(needs, memory)| needs <= memory)
     }
 }
@@ -61,19 +62,20 @@ pub(super) fn settled(
     let parameters = parameters(network).ok_or_else(|| {
         Error::Unusable("the network's size is not known, which `auto` asks for".to_owned())
     })?;
-    let ranks = context.ranks.count() as u64;
+    let ranks = context.ranks.count() as u32;
     // Ranks on processors share those of their machine, and no rank may have more than another.
-    let own = kernels::memory(&context.device).map_or(0, |memory| memory.share(ranks));
+    let own = kernels::memory(&context.device).map_or(0, |memory| memory.share(u64::from(ranks)));
     let all = context.ranks.gather(own.to_le_bytes().to_vec())?;
-    let needs =
-        |size| stage.memory_bytes(&pace.with(size), network, parameters).map_or_else(String::new, bytes);
+    let needs = |size| {
+        stage.memory_bytes(&pace.with(size), network, parameters, ranks).map_or_else(String::new, bytes)
+    };
     let (size, why) = context.ranks.first(|| {
         let least = all.iter().filter_map(|own| Some(u64::from_le_bytes(*own.first_chunk()?))).min();
         let free = least.filter(|least| *least > 0).ok_or_else(|| {
             let number = "write a number in `microbatch_size`";
             Error::Unusable(format!("the memory of this device is not known, which `auto` asks for: {number}"))
         })?;
-        let fitting = largest(stage, &pace, network, parameters, [ranks, free]);
+        let fitting = largest(stage, &pace, network, parameters, [u64::from(ranks), free]);
         let before = training_loop::remembered(pace.duration_kimg.nimg(), context);
         let before = before.and_then(|memory| memory.microbatch_size);
         match (before.filter(|size| pace.batch_size.is_multiple_of(*size)), fitting) {

@@ -134,8 +134,14 @@ pub trait Stage {
         Some(RECORDS)
     }
 
-    /// Bytes of memory that it needs at this pace, with a network of so many parameters.
-    fn memory_bytes(&self, _pace: &Pace<'_>, _network: &NetworkConfig, _parameters: u64) -> Option<u64> {
+    /// Bytes of memory that it needs at this pace, with a network of so many parameters, on each of so many ranks.
+    fn memory_bytes(
+        &self,
+        _pace: &Pace<'_>,
+        _network: &NetworkConfig,
+        _parameters: u64,
+        _ranks: u32,
+    ) -> Option<u64> {
         None
     }
 

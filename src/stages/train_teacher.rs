@@ -88,7 +88,7 @@ impl Stage for TrainTeacher {
         let mut objections = rules::network("network", &self.network);
         let known = Some(&self.network).filter(|_| objections.is_empty());
         objections.extend(rules::sampler(self.sampler.as_ref(), known));
-        let bytes = |parameters| TrainTeacher::memory_bytes(self, &self.pace(), parameters);
+        let bytes = |parameters| TrainTeacher::memory_bytes(self, &self.pace(), parameters, 1);
         objections.extend(known.and_then(|network| rules::memory(&self.pace(), network, bytes)));
         objections.extend(rules::pace(&self.pace()));
         objections.extend(rules::augmentation(self.augment, &self.network));
@@ -140,8 +140,8 @@ impl Stage for TrainTeacher {
         Some(cost::of_training(&self.pace(), &self.network, &Encoder::Rgb, [parameters?, 4]))
     }
 
-    fn memory_bytes(&self, pace: &Pace<'_>, _: &NetworkConfig, parameters: u64) -> Option<u64> {
-        Some(TrainTeacher::memory_bytes(self, pace, parameters))
+    fn memory_bytes(&self, pace: &Pace<'_>, _: &NetworkConfig, parameters: u64, ranks: u32) -> Option<u64> {
+        Some(TrainTeacher::memory_bytes(self, pace, parameters, ranks))
     }
 
     fn network(&self) -> Option<Network<'_>> {

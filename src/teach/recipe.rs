@@ -116,12 +116,12 @@ impl TrainTeacher {
         }
     }
 
-    /// Bytes of memory at the peak of an iteration at this pace; `parameters` are the network's.
-    pub fn memory_bytes(&self, pace: &Pace<'_>, parameters: u64) -> u64 {
+    /// Bytes of memory at the peak of an iteration at this pace, on each of so many ranks; `parameters` are the network's.
+    pub fn memory_bytes(&self, pace: &Pace<'_>, parameters: u64, ranks: u32) -> u64 {
         let (network, precision, recompute) = (&self.network, self.precision, self.recompute);
         // The network with two moments, and the average.
         let passes = Passes { learning: 1, ..Passes::default() };
-        Tensors { network, parameters, copies: 4, passes, precision, recompute }.bytes(pace)
+        Tensors { network, parameters, copies: 4, passes, precision, recompute }.bytes(pace, ranks)
     }
 
     /// The learning rate after `nimg` images.

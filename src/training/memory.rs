@@ -41,8 +41,8 @@ pub struct Passes {
 const IN_HAND: u64 = 4;
 
 impl Tensors<'_> {
-    /// Bytes at the peak of an iteration, without what drivers and libraries take.
-    pub fn bytes(&self, pace: &Pace<'_>) -> u64 {
+    /// Bytes at the peak of an iteration, on each of so many ranks that share it, without what drivers and libraries take.
+    pub fn bytes(&self, pace: &Pace<'_>, ranks: u32) -> u64 {
         let f32s = 4;
         let width = if self.precision == Precision::Fp32 { 4 } else { 2 };
         let Passes { learning, judging, encoding } = self.passes;
@@ -58,7 +58,7 @@ impl Tensors<'_> {
             Precision::Fp32 => 4 * u64::from(self.network.is_edm2()),
             Precision::Bf16 | Precision::Fp16 => 2,
         };
-        let gradients = Tree::<()>::sums(pace.rounds() as usize) as u64;
+        let gradients = Tree::<()>::sums(pace.rounds() as usize, ranks as usize) as u64;
         let weights = (learning + judging) * as_used * self.parameters;
         let activations = per_image.saturating_mul(width * u64::from(pace.microbatch_size()));
         ((self.copies + gradients) * f32s * self.parameters + weights).saturating_add(activations)

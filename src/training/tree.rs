@@ -25,9 +25,10 @@ impl<S> Tree<S> {
         Self { run, current: None, levels: Vec::new() }
     }
 
-    /// The most sums that it holds at once, with that of the leaf that comes.
-    pub fn sums(leaves: usize) -> usize {
-        let runs = leaves.div_ceil(Self::of(leaves).run).max(1);
+    /// The most sums that it holds at once, with that of the leaf that comes, where it is given one of so many equal shares
+    /// of the leaves.
+    pub fn sums(leaves: usize, shares: usize) -> usize {
+        let runs = leaves.div_ceil(shares.max(1)).div_ceil(Self::of(leaves).run).max(1);
         // The leaf, the sum of its run, and one per level below the highest.
         2 + runs.ilog2() as usize
     }
@@ -96,16 +97,20 @@ mod tests {
 
     #[test]
     fn it_never_holds_more_sums_than_it_says() {
-        for leaves in 1..70 {
+        let shared = (1..70).flat_map(|leaves| (1..=leaves).map(move |shares| (leaves, shares)));
+        for (leaves, shares) in shared.filter(|(leaves, shares)| leaves % shares == 0) {
             let mut tree = Tree::of(leaves);
             let mut most = 0;
-            for _ in 0..leaves {
+            for _ in 0..leaves / shares {
                 let waiting = usize::from(tree.current.is_some()) + tree.levels.iter().flatten().count();
                 // The gradients of the micro-batch, the sums that wait, and a new sum where none is open.
                 most = most.max(1 + waiting + usize::from(tree.current.is_none()));
                 tree.push(|_| (), |(), ()| ());
             }
-            assert!(most <= Tree::<()>::sums(leaves), "{leaves} leaves: {most} sums");
+            assert!(
+                most <= Tree::<()>::sums(leaves, shares),
+                "{leaves} leaves in {shares} shares: {most} sums"
+            );
         }
     }
 

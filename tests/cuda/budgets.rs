@@ -149,7 +149,9 @@ pub(crate) fn mark(device: &Device) {
 pub(crate) fn trials() -> Vec<Trial> {
     let pairs = work::counted()
         .into_iter()
-        .flat_map(|subject| work::WORKS.map(|work| (subject.name, work.to_owned())));
+        .flat_map(|subject| work::WORKS.map(|work| (subject.name, subject.rounds, work.to_owned())))
+        .filter(|(_, rounds, work)| *rounds == 1 || work != "heun")
+        .map(|(name, _, work)| (name, work));
     let of_two = SHARED.map(|work| ("cifar10", format!("{work}{OF_TWO}")));
     pairs
         .chain(of_two)

@@ -134,8 +134,7 @@ fn learns(seat: Seat, device: &Device) {
         let mut alone = Work::new(what, subject, device);
         let mut of_two = Work::new(what, subject, device).among(Seated(seat));
         let (wanted, found) = (alone.step(), of_two.step());
-        let gap = emulated::numbers(&found, &wanted)
-            .and_then(|gap| Ok(gap.max(emulated::states(&of_two.state(), &alone.state())?)));
+        let gap = emulated::judge((&found, &of_two.state()), (&wanted, &alone.state()), subject.precision);
         match gap {
             Ok(gap) if gap < 1e-3 => println!("{what}: within {gap:.1e}"),
             Ok(gap) => panic!("{what}: apart by {gap:.1e}"),

@@ -20,14 +20,17 @@ use sida::{
 
 const SEED: Seed = Seed(3);
 
-/// What can be done with a network. Each is one iteration of one micro-batch, or one batch of images.
+/// What can be done with a network. Each is one iteration, or one batch of images.
 pub(crate) const WORKS: [&str; 4] = ["teacher", "sid", "sida", "heun"];
 
 /// A network that work is done with.
 #[derive(Clone)]
 pub(crate) struct Subject {
     pub(crate) name: &'static str,
+    /// Images of a micro-batch.
     pub(crate) batch: usize,
+    /// Micro-batches of an iteration.
+    pub(crate) rounds: usize,
     pub(crate) network: Value,
     pub(crate) precision: Precision,
     pub(crate) tf32: bool,
@@ -35,11 +38,15 @@ pub(crate) struct Subject {
 
 impl Subject {
     fn new(name: &'static str, batch: usize, network: Value) -> Self {
-        Self { name, batch, network, precision: Precision::Fp32, tf32: true }
+        Self { name, batch, rounds: 1, network, precision: Precision::Fp32, tf32: true }
     }
 
     fn within(self, name: &'static str, precision: Precision) -> Self {
         Self { name, precision, ..self }
+    }
+
+    fn in_rounds(self, name: &'static str, rounds: usize) -> Self {
+        Self { name, rounds, ..self }
     }
 
     fn without_tf32(self, name: &'static str) -> Self {
@@ -48,7 +55,7 @@ impl Subject {
 }
 
 /// What is counted: CIFAR-10's network as it was released, also without TF32 as its recipes have it; and a small one of
-/// every other family, also in halves.
+/// every other family, also in halves; of EDM2, whose weights are normalised before each, two micro-batches.
 pub(crate) fn counted() -> Vec<Subject> {
     let cifar10 =
         json!({ "img_resolution": 32, "channel_mult": [2, 2, 2], "augment_dim": 9, "dropout": 0.13 });
@@ -63,19 +70,24 @@ pub(crate) fn counted() -> Vec<Subject> {
         adm.clone(),
         adm.within("adm-fp16", Precision::Fp16),
         edm2.clone(),
+        edm2.clone().in_rounds("edm2-rounds", 2),
         edm2.within("edm2-bf16", Precision::Bf16),
     ]
 }
 
-/// What is emulated: a tiny network of every family.
+/// What is emulated: a tiny network of every family, also in halves.
 pub(crate) fn emulated() -> Vec<Subject> {
     let edm2 = json!({ "img_resolution": 8, "model_channels": 16, "channel_mult": [1, 2], "num_blocks": 1, "attn_resolutions": [4],
         "channels_per_head": 16, "logvar_channels": 16, "label_dim": 10, "dropout": 0.1 });
+    let adm = Subject::new("adm", 2, json!({ "adm": small(8, 16) }));
+    let edm2 = Subject::new("edm2", 2, json!({ "edm2": edm2 }));
     vec![
         Subject::new("ddpmpp", 2, json!({ "ddpmpp": small(8, 16) })),
         Subject::new("ncsnpp", 2, json!({ "ncsnpp": small(8, 16) })),
-        Subject::new("adm", 2, json!({ "adm": small(8, 16) })),
-        Subject::new("edm2", 2, json!({ "edm2": edm2 })),
+        adm.clone(),
+        adm.within("adm-fp16", Precision::Fp16),
+        edm2.clone(),
+        edm2.within("edm2-bf16", Precision::Bf16),
     ]
 }
 
@@ -101,7 +113,8 @@ enum Kind {
 
 impl Work {
     pub(crate) fn new(work: &str, subject: &Subject, device: &Device) -> Self {
-        let Subject { batch, network, precision, .. } = subject;
+        let Subject { batch, rounds, network, precision, .. } = subject;
+        let batch_size = rounds * batch;
         let config: NetworkConfig = serde_json::from_value(network.clone()).expect("settings of a network");
         let drawn = |who: &str| {
             let network = config.load(&lively(&config, who), who, device).expect("settings that make sense");
@@ -110,7 +123,8 @@ impl Work {
         let kind = match work {
             "teacher" => {
                 let recipe: TrainTeacher = from(
-                    json!({ "dataset": "data", "network": network, "batch_size": batch, "precision": precision, "lr": 1e-3,
+                    json!({ "dataset": "data", "network": network, "batch_size": batch_size, "microbatch_size": batch,
+                    "precision": precision, "lr": 1e-3,
                     "lr_rampup_kimg": 0, "ema": { "half_life_kimg": 0.1 } }),
                 );
                 let trainer =
@@ -126,9 +140,10 @@ impl Work {
                     }
                     method => json!({ method: {} }),
                 };
-                let recipe: Distill =
-                    from(json!({ "teacher": "teacher", "dataset": "data", "method": method,
-                    "batch_size": batch, "precision": precision, "ema": { "half_life_kimg": 0.1 } }));
+                let recipe: Distill = from(
+                    json!({ "teacher": "teacher", "dataset": "data", "method": method,
+                    "batch_size": batch_size, "microbatch_size": batch, "precision": precision, "ema": { "half_life_kimg": 0.1 } }),
+                );
                 let objective = Objective::new(&recipe, &config);
                 // Each its own: where the fake score is still the teacher's, the losses are differences of equals.
                 let generator = drawn("generator");
@@ -207,8 +222,8 @@ impl<R: Replicas> Work<R> {
         let size = |entry: &Entry| entry.shape.iter().product::<usize>() as u64;
         let parameters = entries.iter().filter(|entry| entry.is_parameter()).map(size).sum();
         match &self.kind {
-            Kind::Teacher(work) => Some(work.0.memory_bytes(&work.0.pace(), parameters)),
-            Kind::Distill(work) => Some(work.0.memory_bytes(&work.0.pace(), &self.config, parameters)),
+            Kind::Teacher(work) => Some(work.0.memory_bytes(&work.0.pace(), parameters, 1)),
+            Kind::Distill(work) => Some(work.0.memory_bytes(&work.0.pace(), &self.config, parameters, 1)),
             Kind::Heun(_) => None,
         }
     }

@@ -6,11 +6,11 @@ use sida::{
     seed::{Phase, Seed},
 };
 
-/// Of x `[2, 16, 16, 24]` and w `[24, 24, 3, 3]`, from which an operation takes whatever parameters it has.
+/// Of x `[2, h, w, c]` and w `[c, c, 3, 3]`, from which an operation takes whatever parameters it has.
 pub(crate) type Operation = fn(Tensor<4>, Tensor<4>) -> Tensor<4>;
 
-/// All, by name.
-pub(crate) const OPERATIONS: [(&str, Operation); 28] = [
+/// Of x `[2, 16, 16, 24]`: those that multiply matrices or look at neighbours, by name.
+pub(crate) const PRODUCTS: [(&str, Operation); 13] = [
     ("convolution 3x3", |x, w| kernels::conv2d(x, w.clone(), Some(values(&w, 0, 1)))),
     ("convolution 3x3 without padding", |x, w| kernels::conv2d_with(x, w, None, 1, [0, 0])),
     ("convolution 3x3 of stride 2", |x, w| kernels::conv2d_with(x, w, None, 2, [1, 1])),
@@ -20,6 +20,18 @@ pub(crate) const OPERATIONS: [(&str, Operation); 28] = [
         let w = w.narrow(2, 0, 1).narrow(3, 0, 1).reshape([24, 24]);
         kernels::dense(x.reshape([512, 24]), w, Some(bias)).reshape([2, 16, 16, 24])
     }),
+    ("attention", |x, _| kernels::attention(x, 2, Some(1e-4))),
+    ("down", |x, _| kernels::downsample(x, &[1.0, 3.0, 3.0, 1.0])),
+    ("down without padding", |x, _| kernels::downsample_with(x, &[1.0, 3.0, 3.0, 1.0], 0)),
+    ("maximum pool", |x, _| kernels::max_pool(x, 2, 1)),
+    ("average pool", |x, _| kernels::average_pool(x)),
+    ("maximum pool, no gradient", |x, _| kernels::max_pool(x.clone().detach(), 1, 1) + x),
+    ("average pool, no gradient", |x, _| kernels::average_pool(x.clone().detach()) + x),
+    ("up", |x, _| kernels::upsample(x, &[1.0, 1.0])),
+];
+
+/// Value by value, row by row or group by group, of every shape of at least eight channels; by name.
+pub(crate) const ROWS: [(&str, Operation); 16] = [
     ("group norm", |x, w| kernels::group_norm(x, norm(&w))),
     ("group norm with shift before", |x, w| {
         kernels::group_norm(x, GroupNorm { shift_before: Some(pair(&w, 2)), silu: true, ..norm(&w) })
@@ -28,9 +40,8 @@ pub(crate) const OPERATIONS: [(&str, Operation); 28] = [
         let scale_shift = Some(Tensor::cat(vec![pair(&w, 4), pair(&w, 6)], 1));
         kernels::group_norm(x, GroupNorm { scale_shift, silu: true, ..norm(&w) })
     }),
-    ("attention", |x, _| kernels::attention(x, 2, Some(1e-4))),
     ("mp_silu", |x, _| kernels::mp_silu(x, None)),
-    ("mp_silu with gain", |x, w| kernels::mp_silu(x, Some(values(&w, 0, 2).reshape([2, 24])))),
+    ("mp_silu with gain", |x, w| kernels::mp_silu(x, Some(rows(&w, 0)))),
     ("pixel norm", |x, _| kernels::pixel_norm(x, 1e-4)),
     ("normalised weights", |x, w| kernels::conv2d(x, kernels::normalize_rows(w, 1e-4, 0.1, None), None)),
     ("normalised weights with gain", |x, w| {
@@ -41,35 +52,35 @@ pub(crate) const OPERATIONS: [(&str, Operation); 28] = [
         let draw = Seed(0).at(Phase::FakeScore, 0).purpose("dropout");
         kernels::drop_activations(x, draw, 5, 0.13)
     }),
-    ("weighted sum", |x, w| kernels::weighted_sum(x, 0.7, like_x(&w), 0.3, None)),
-    ("weighted sum with limit", |x, w| kernels::weighted_sum(x, 0.7, like_x(&w), 0.3, Some(1.0))),
-    ("sum by equal weights", |x, w| kernels::weighted_sum(x, 0.7, like_x(&w), 0.7, Some(1.0))),
+    ("weighted sum", |x, w| kernels::weighted_sum(x.clone(), 0.7, like(&x, &w), 0.3, None)),
+    ("weighted sum with limit", |x, w| kernels::weighted_sum(x.clone(), 0.7, like(&x, &w), 0.3, Some(1.0))),
+    ("sum by equal weights", |x, w| kernels::weighted_sum(x.clone(), 0.7, like(&x, &w), 0.7, Some(1.0))),
     ("silu", |x, _| kernels::silu(x)),
     ("relu", |x, _| kernels::relu(x)),
-    ("concatenation", |x, w| kernels::concat(x, 0.7, like_x(&w).narrow(3, 0, 8), 1.3)),
-    ("down", |x, _| kernels::downsample(x, &[1.0, 3.0, 3.0, 1.0])),
-    ("down without padding", |x, _| kernels::downsample_with(x, &[1.0, 3.0, 3.0, 1.0], 0)),
-    ("maximum pool", |x, _| kernels::max_pool(x, 2, 1)),
-    ("average pool", |x, _| kernels::average_pool(x)),
-    ("maximum pool, no gradient", |x, _| kernels::max_pool(x.clone().detach(), 1, 1) + x),
-    ("average pool, no gradient", |x, _| kernels::average_pool(x.clone().detach()) + x),
-    ("up", |x, _| kernels::upsample(x, &[1.0, 1.0])),
+    ("concatenation", |x, w| kernels::concat(x.clone(), 0.7, like(&x, &w).narrow(3, 0, 8), 1.3)),
+    ("layout of files and back", |x, _| kernels::to_nhwc(kernels::to_nchw(x) * 2.0)),
 ];
 
 /// As many values of some rows of w as x has channels.
 fn values(w: &Tensor<4>, first: usize, rows: usize) -> Tensor<1> {
-    w.clone().narrow(0, first, rows).narrow(2, 0, 1).narrow(3, 0, 1).reshape([24 * rows])
+    let c = w.dims()[1];
+    w.clone().narrow(0, first, rows).narrow(2, 0, 1).narrow(3, 0, 1).reshape([c * rows])
 }
 
-/// A row for each sample; in f32, as embeddings are.
+/// A row for each sample.
+fn rows(w: &Tensor<4>, first: usize) -> Tensor<2> {
+    values(w, first, 2).reshape([2, w.dims()[1]])
+}
+
+/// The same in f32, as embeddings are.
 fn pair(w: &Tensor<4>, first: usize) -> Tensor<2> {
-    values(w, first, 2).reshape([2, 24]).cast(DType::F32)
+    rows(w, first).cast(DType::F32)
 }
 
 /// A group norm whose parameters are in f32, as networks keep them.
 fn norm(w: &Tensor<4>) -> GroupNorm {
     GroupNorm {
-        groups: 6,
+        groups: w.dims()[1] / 4,
         eps: 1e-5,
         weight: values(w, 0, 1).cast(DType::F32),
         bias: values(w, 1, 1).cast(DType::F32),
@@ -79,7 +90,9 @@ fn norm(w: &Tensor<4>) -> GroupNorm {
     }
 }
 
-/// A tensor of x's shape; w has fewer values, and some are in it several times.
-fn like_x(w: &Tensor<4>) -> Tensor<4> {
-    Tensor::cat(vec![w.clone().reshape([5184]); 3], 0).narrow(0, 0, 12288).reshape([2, 16, 16, 24])
+/// A tensor of x's shape; where w has fewer values, some are in it several times.
+fn like(x: &Tensor<4>, w: &Tensor<4>) -> Tensor<4> {
+    let (wanted, given) = (x.shape().num_elements(), w.shape().num_elements());
+    let copies = vec![w.clone().reshape([given]); wanted.div_ceil(given)];
+    Tensor::cat(copies, 0).narrow(0, 0, wanted).reshape(x.dims())
 }
