@@ -174,7 +174,7 @@ fn results(
     let (x, w) = (operand("x", shape), operand("w", [c, c, 3, 3]));
     let y = operation(x.clone().cast(computed), w.clone().cast(computed)).cast(DType::F32);
     let pull = normals("pull", y.dims(), &device).cast(rounded).cast(DType::F32);
-    let gradients = (y.clone() * pull).sum().backward();
+    let gradients = kernels::backward(&(y.clone() * pull).sum());
     let host = |t: Tensor<4>| t.into_data().convert::<f32>().try_to_vec().expect("f32 after conversion");
     let mut results = vec![("output", host(y.inner()))];
     results.push(("gradient to x", host(x.grad(&gradients).expect("x is an operand of all"))));

@@ -258,6 +258,64 @@ proptest! {
         check(1e-6, &inputs, run(kernels::weighted_sum), run(meaning::weighted_sum))?;
     }
 
+    /// To the last bit: losses and scalings are rounded as Burn's operations are.
+    #[test]
+    fn samples_and_losses(set in instruction_set(), n in 1usize..6, h in 1usize..9, c in channels(), seed: u64) {
+        let _set = force(set);
+        let dims = [n, c, h, h];
+        let inputs = [input(&dims, seed), input(&dims, seed ^ 1), input(&dims, seed ^ 2)];
+        let images = |t: &[Tensor<1>]| [0, 1, 2].map(|i| shaped(&t[i], dims));
+        let weights = |seed| tensor::<4>([n, 1, 1, 1], seed, &Device::flex());
+        let fast = |t: &[Tensor<1>]| {
+            let [a, b, c] = images(t);
+            let blend = kernels::blend(kernels::scale(a.clone(), &weights(3)), Some(&weights(4)), b.clone(), &weights(5));
+            let blend = kernels::blend(blend, None, c.clone(), &weights(6));
+            let error = kernels::squared_error(a.clone(), b.clone(), &weights(7));
+            let divisors = kernels::distance(&a, &b).mean_dims(&[1, 2, 3]) + 0.1;
+            let identity = kernels::score_identity(a, b, c, &divisors, 1.2);
+            kernels::total(blend.clone() * identity).reshape([1, 1, 1, 1]) + error + blend
+        };
+        let slow = |t: &[Tensor<1>]| {
+            let [a, b, c] = images(t);
+            let weights = |seed| weights(seed).autodiff();
+            let blend = meaning::blend(meaning::scale(a.clone(), &weights(3)), Some(&weights(4)), b.clone(), &weights(5));
+            let blend = meaning::blend(blend, None, c.clone(), &weights(6));
+            let error = meaning::squared_error(a.clone(), b.clone(), &weights(7));
+            let divisors = meaning::distance(&a.clone().inner(), &b.clone().inner()).mean_dims(&[1, 2, 3]) + 0.1;
+            let identity = meaning::score_identity(a, b, c, &divisors.autodiff(), 1.2);
+            meaning::total(blend.clone() * identity).reshape([1, 1, 1, 1]) + error + blend
+        };
+        check(1e-6, &inputs, fast, slow)?;
+        prop_assert_eq!(&run(&inputs, fast)[0], &run(&inputs, slow)[0]);
+    }
+
+    /// A sample with a NaN in one of several tensors is zeros, and passes no gradient.
+    #[test]
+    fn samples_without_nan(n in 1usize..6, h in 1usize..9, c in channels(), at: proptest::sample::Index, seed: u64) {
+        let dims = [n, c, h, h];
+        let mut spoiled = values(n * c * h * h, seed ^ 1);
+        let at = at.index(spoiled.len());
+        spoiled[at] = f32::NAN;
+        let spoiled = Tensor::<4>::from_data(TensorData::new(spoiled, dims), &Device::flex());
+        let inputs = [input(&dims, seed)];
+        let fast = |t: &[Tensor<1>]| {
+            let x = shaped(&t[0], dims);
+            let marks = kernels::have_nan([&x, &spoiled]);
+            kernels::only(x, &marks) + kernels::only(spoiled.clone().autodiff(), &marks)
+        };
+        let slow = |t: &[Tensor<1>]| {
+            let x = shaped(&t[0], dims);
+            let marks = meaning::have_nan(vec![x.clone().inner(), spoiled.clone()]);
+            meaning::only(x, &marks) + meaning::only(spoiled.clone().autodiff(), &marks)
+        };
+        check(0.0, &inputs, fast, slow)?;
+        let width = c * h * h;
+        for values in run(&inputs, fast) {
+            prop_assert!(values[at / width * width..][..width].iter().all(|value| *value == 0.0));
+            prop_assert!(n == 1 || values.iter().any(|value| *value != 0.0));
+        }
+    }
+
     #[test]
     fn normalize_rows(set in instruction_set(), rows in 1usize..40, c in channels(), area in 1usize..10, gain: bool, seed: u64) {
         let _set = force(set);
@@ -535,4 +593,26 @@ fn one_sample_is_not_a_number() {
             assert!(distance(&fast[half..], &slow[half..]) < 1e-5, "{set:?}");
         }
     }
+}
+
+/// Gradients that meet are added in Burn's order: at a leaf, at what lies between, and with Burn's own among them.
+#[test]
+fn gradients_that_meet_are_added() {
+    let device = Device::flex().autodiff();
+    let leaf = || tensor::<4>([2, 3, 4, 5], 1, &device).require_grad();
+    let weights = |seed| tensor::<4>([2, 1, 1, 1], seed, &Device::flex());
+    let loss = |x: &Tensor<4>| {
+        let between = kernels::scale(x.clone(), &weights(2));
+        let of_ours = kernels::scale(between.clone(), &weights(3));
+        let both = kernels::blend(between.clone(), Some(&weights(4)), of_ours, &weights(5));
+        let sum =
+            both.clone() * kernels::silu(both.clone()) + between * 0.3 + kernels::scale(both, &weights(6));
+        kernels::total(sum + kernels::scale(x.clone(), &weights(7)))
+    };
+    let (ours, theirs) = (leaf(), leaf());
+    let by_us = ours.grad(&kernels::backward(&loss(&ours))).expect("a leaf");
+    let by_burn = theirs.grad(&loss(&theirs).backward()).expect("a leaf");
+    let (by_us, by_burn) = (host(by_us), host(by_burn));
+    assert!(by_us.iter().any(|value| *value != 0.0));
+    assert_eq!(by_us, by_burn);
 }

@@ -1,6 +1,9 @@
 //! Samples, each with numbers of its own: preconditioning, noise on images, which of them have a NaN.
 
-use burn::{backend::Flex, tensor::Tensor};
+use burn::{
+    backend::Flex,
+    tensor::{DType, Tensor},
+};
 
 use super::{
     array::Array,
@@ -82,6 +85,7 @@ fn unmarked<E: Samples>(x: Operand<E>, marks: &Tensor<4>) -> Tensor<4> {
 
 /// A number for each of the samples of x.
 pub(super) fn numbers<E: Engine>(x: &Operand<E>, numbers: &Tensor<4>) -> E::Array {
+    assert_eq!(numbers.dtype(), DType::F32, "the numbers of samples are f32");
     let numbers = Operand::<E>::of(numbers.clone());
     assert_eq!(numbers.dims(), [x.dims::<4>()[0], 1, 1, 1], "a number for each sample");
     assert!(!numbers.is_tracked(), "the numbers of samples are constants to the gradient");

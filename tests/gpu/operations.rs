@@ -31,7 +31,7 @@ pub(crate) const PRODUCTS: [(&str, Operation); 13] = [
 ];
 
 /// Value by value, row by row or group by group, of every shape of at least eight channels; by name.
-pub(crate) const ROWS: [(&str, Operation); 16] = [
+pub(crate) const ROWS: [(&str, Operation); 24] = [
     ("group norm", |x, w| kernels::group_norm(x, norm(&w))),
     ("group norm with shift before", |x, w| {
         kernels::group_norm(x, GroupNorm { shift_before: Some(pair(&w, 2)), silu: true, ..norm(&w) })
@@ -58,6 +58,28 @@ pub(crate) const ROWS: [(&str, Operation); 16] = [
     ("silu", |x, _| kernels::silu(x)),
     ("relu", |x, _| kernels::relu(x)),
     ("concatenation", |x, w| kernels::concat(x.clone(), 0.7, like(&x, &w).narrow(3, 0, 8), 1.3)),
+    ("samples times weights", |x, w| kernels::scale(x, &numbers(&w))),
+    ("weighted samples", |x, w| {
+        kernels::blend(x.clone(), Some(&numbers(&w)), like(&x, &w), &(numbers(&w) * 2.0))
+    }),
+    ("samples and weighted samples", |x, w| kernels::blend(x.clone(), None, like(&x, &w), &numbers(&w))),
+    ("samples without NaN", |x, w| {
+        let spoiled = like(&x, &w).narrow(0, 1, 1).detach() * f64::NAN;
+        let other = Tensor::cat(vec![x.clone().narrow(0, 0, 1).detach(), spoiled], 0);
+        let marks = kernels::have_nan([&x, &other]);
+        kernels::only(x, &marks) + kernels::only(other, &marks)
+    }),
+    ("squared error", |x, w| kernels::squared_error(x.clone(), like(&x, &w), &numbers(&w))),
+    ("score identity", |x, w| {
+        let real = like(&x, &w);
+        let (fake, divisors) = (real.clone() * 0.7 - x.clone() * 0.2, numbers(&w).square() + 0.5);
+        kernels::score_identity(x, real, fake, &divisors, 1.2)
+    }),
+    ("distance, no gradient", |x, w| kernels::distance(&x, &like(&x, &w)).autodiff() + x),
+    ("sum of all", |x, _| {
+        let x = x.cast(DType::F32);
+        x.clone() * kernels::total(x.clone() * x / 1e4).reshape([1, 1, 1, 1])
+    }),
     ("layout of files and back", |x, _| kernels::to_nhwc(kernels::to_nchw(x) * 2.0)),
 ];
 
@@ -70,6 +92,11 @@ fn values(w: &Tensor<4>, first: usize, rows: usize) -> Tensor<1> {
 /// A row for each sample.
 fn rows(w: &Tensor<4>, first: usize) -> Tensor<2> {
     values(w, first, 2).reshape([2, w.dims()[1]])
+}
+
+/// A number for each sample, in f32 and off the tape.
+fn numbers(w: &Tensor<4>) -> Tensor<4> {
+    values(w, 0, 1).narrow(0, 0, 2).reshape([2, 1, 1, 1]).cast(DType::F32).detach()
 }
 
 /// The same in f32, as embeddings are.
