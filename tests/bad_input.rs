@@ -445,3 +445,34 @@ fn an_expectation_that_is_not_met_is_exit_code_3_with_a_report() {
     let said = bench.sida(&["run", &file]).exits(0);
     assert!(said.out.contains("1 stage ran, 3 were done before"), "{}", said.out);
 }
+
+/// Before anything runs nobody can know that they do not fit: what the network is stands in its file alone.
+#[test]
+fn a_network_that_its_file_describes_is_compared_with_the_dataset() {
+    let bench = Bench::new();
+    let file = bench.write("t.yaml", TEACHER);
+    bench.sida(&["run", &file]).exits(0);
+    let weights = folder(&bench.runs().join("t"), "teacher").join("network.safetensors");
+    for name in ["cat/a.png", "dog/b.png"] {
+        let path = bench.path("photos").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, png(8)).unwrap();
+    }
+    let photos = bench.path("photos").display().to_string();
+    let photos = format!("convert: {{ path: '{photos}', use_labels: true }}");
+    let unlabelled = "edm: { path: datasets/digits-8x8.zip }".to_owned();
+    let distill = "distill: { teacher: teacher, dataset: data, method: { sid: { alpha: 1.0 } }, duration_kimg: 0.1, batch_size: 32, augment: 0 }";
+    let metrics = "[{ frechet_distance: { detector: pixels, images: 10 } }]";
+    let evaluate = format!("evaluate: {{ network: teacher, reference: data, metrics: {metrics} }}");
+    for (source, stage, words) in [
+        (&unlabelled, distill, "`label_dim` is 10, but `data` gives no labels"),
+        (&photos, distill, "`label_dim` is 10, but `data` has 2 classes"),
+        (&photos, &evaluate, "`label_dim` is 10, but `data` has 2 classes"),
+    ] {
+        let text = format!(
+            "stages:\n  data:\n    prepare_dataset: {{ source: {{ {source} }} }}\n  teacher:\n    load_teacher: {{ weights: {{ safetensors: '{}' }} }}\n  out:\n    {stage}\n",
+            weights.display()
+        );
+        bench.sida(&["run", &bench.write("p.yaml", text)]).exits(1).complains(&[words]);
+    }
+}

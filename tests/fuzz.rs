@@ -207,7 +207,7 @@ fn read_npz(bytes: Vec<u8>) {
     let limits = Limits { entries: 10_000, entry_size: 16 << 20 };
     if let Ok(npz) = ZipArchive::new(memory(bytes.clone()), "npz", limits) {
         for entry in npz.entries().iter().take(100) {
-            let _ = npz.read(entry).map(|array| npy::parse(&array));
+            let _ = npz.read(entry).map(npy::parse);
         }
     }
     let _ = FidStatistics::read(memory(bytes));

@@ -75,7 +75,7 @@ impl Lease {
     /// Asks for the lease in the file `path`, whose folder exists. Never waits longer than a moment.
     ///
     /// # Errors
-    /// `Io` for a folder that cannot be written.
+    /// `Io` for a folder that cannot be written; `BadFile` where something lies there that is no file.
     pub fn ask(path: &Path, watch: &mut Watch) -> Result<Asked> {
         let holder = Holder::this_process();
         match File::options().read(true).write(true).create_new(true).open(path) {
@@ -83,8 +83,14 @@ impl Lease {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => return Err(Error::io("write", path)(error)),
         }
-        // Gone just now: the next call finds out.
-        let Some(seen) = read(path) else { return Ok(Asked::Busy(Holder::unknown())) };
+        let Some(seen) = read(path) else {
+            // Gone just now: the next call finds out. What is no file of a lease never goes.
+            return if is_file_or_gone(path) {
+                Ok(Asked::Busy(Holder::unknown()))
+            } else {
+                Err(no_lease(path))
+            };
+        };
         let other = Holder::of(&seen).unwrap_or_else(Holder::unknown);
         if !other.process.has_died() && !watch.is_old(path, &seen) {
             return Ok(Asked::Busy(other));
@@ -207,6 +213,17 @@ fn read(path: &Path) -> Option<Vec<u8>> {
     Some(text)
 }
 
+/// A folder, a pipe or a link to nowhere is in the way for ever.
+fn is_file_or_gone(path: &Path) -> bool {
+    let is_link = fs::symlink_metadata(path).is_ok_and(|met| met.is_symlink());
+    fs::metadata(path).map_or(!is_link, |met| met.is_file())
+}
+
+fn no_lease(path: &Path) -> Error {
+    let problem = "it is no file, and nobody can hold it: remove it, and run again";
+    Error::bad_file(path, "lease of a stage", problem)
+}
+
 fn write(file: &mut File, text: &[u8]) -> std::io::Result<()> {
     file.rewind()?;
     file.write_all(text)?;
@@ -281,6 +298,19 @@ mod tests {
         assert!(matches!(mine.check(), Err(Error::LeaseLost { .. })));
         drop(mine);
         assert!(path.exists(), "what is another's is not removed");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_file_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.lease");
+        let problem = || Lease::ask(&path, &mut Watch::default()).unwrap_err().to_string();
+        std::os::unix::fs::symlink(dir.path().join("absent"), &path).unwrap();
+        assert!(problem().contains("remove it"), "{}", problem());
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert!(problem().contains("remove it"), "{}", problem());
     }
 
     #[cfg(unix)]

@@ -17,7 +17,7 @@ const DEEPEST: usize = 32;
 /// Modules of one network; the largest published has about a thousand.
 const MODULES: usize = 100_000;
 /// Entries of all dicts that are looked through.
-const ENTRIES: usize = 20_000_000;
+const ENTRIES: usize = 4_000_000;
 /// Names of tensors are shorter.
 const LONGEST_NAME: usize = 1024;
 /// A hostile file could describe the same storage as many tensors: the copies must stay in proportion.
@@ -36,12 +36,17 @@ pub(super) struct Persistent<'a> {
 }
 
 impl<'a> Persistent<'a> {
-    /// `_reconstruct_persistent_obj({type, version, module_src, class_name, state})`
-    pub(super) fn of(pickle: &'a Pickle, value: Value) -> Option<Self> {
+    /// The dict in `_reconstruct_persistent_obj({type, version, module_src, class_name, state})`
+    fn meta(pickle: &Pickle, value: Value) -> Option<Value> {
         if pickle.callee(value)? != ("torch_utils.persistence", "_reconstruct_persistent_obj") {
             return None;
         }
-        let meta = *pickle.items(pickle.instance(value)?.args)?.first()?;
+        pickle.items(pickle.instance(value)?.args)?.first().copied()
+    }
+
+    /// What such a call would have made.
+    pub(super) fn of(pickle: &'a Pickle, value: Value) -> Option<Self> {
+        let meta = Self::meta(pickle, value)?;
         let class_name = pickle.text(pickle.get(meta, "class_name")?)?;
         Some(Self { class_name, pickle, state: pickle.get(meta, "state")? })
     }
@@ -71,7 +76,7 @@ impl Allowance {
 
     /// Copies a tensor out of the file.
     pub(super) fn read(&mut self, pickle: &Pickle, view: &TensorView) -> Result<TensorData> {
-        let left = self.bytes.checked_sub(view.byte_len());
+        let left = self.bytes.checked_sub(view.byte_len().max(view.stretch()));
         self.bytes = left.ok_or_else(|| pickle.bad("its tensors are far larger than the file"))?;
         let left = self.decoded.checked_sub(view.decoding());
         self.decoded =
@@ -81,8 +86,7 @@ impl Allowance {
 
     /// Pays for looking through a dict.
     pub(super) fn dict(&mut self, pickle: &Pickle, value: Value) -> Result<()> {
-        let len = pickle.entries(value).map_or(0, |entries| entries.len());
-        let left = self.entries.checked_sub(len + 1);
+        let left = self.entries.checked_sub(pickle.looked_through(value) + 1);
         self.entries = left.ok_or_else(|| pickle.bad("its dicts are far larger than a network's"))?;
         Ok(())
     }
@@ -106,7 +110,7 @@ impl<'a> Collected<'a> {
     /// A module's parameters, then its buffers, then its children.
     pub(super) fn module(&mut self, value: Value, prefix: &str, depth: usize) -> Result<()> {
         self.enter(prefix, depth)?;
-        let state = self.attributes(value).ok_or_else(|| self.no_module(prefix))?;
+        let state = self.attributes(value)?.ok_or_else(|| self.no_module(prefix))?;
         self.allowance.dict(self.pickle, state)?;
         for (name, value) in self.dict(state, "_parameters", prefix)? {
             if self.tensor(value, format!("{prefix}{name}"))? {
@@ -137,11 +141,15 @@ impl<'a> Collected<'a> {
     }
 
     /// A module's dict of attributes: inside the description of a persistent object, or its plain state.
-    fn attributes(&self, value: Value) -> Option<Value> {
-        if let Some(persistent) = Persistent::of(self.pickle, value) {
-            return Some(persistent.state);
+    fn attributes(&mut self, value: Value) -> Result<Option<Value>> {
+        if let Some(meta) = Persistent::meta(self.pickle, value) {
+            self.allowance.dict(self.pickle, meta)?;
         }
-        if is_module(self.pickle, value) { self.pickle.instance(value)?.state } else { None }
+        if let Some(persistent) = Persistent::of(self.pickle, value) {
+            return Ok(Some(persistent.state));
+        }
+        let instance = self.pickle.instance(value).filter(|_| is_module(self.pickle, value));
+        Ok(instance.and_then(|instance| instance.state))
     }
 
     pub(super) fn no_module(&self, prefix: &str) -> Error {

@@ -78,9 +78,16 @@ fn state_dict(pickle: &Pickle) -> Result<Value> {
     if is_state_dict(pickle, root) {
         return Ok(root);
     }
-    let mut found = fields.iter().filter(|(_, value)| is_state_dict(pickle, *value));
-    if let (Some((_, value)), None) = (found.next(), found.next()) {
-        return Ok(*value);
+    let mut found = Vec::new();
+    let mut allowance = Allowance::new(pickle);
+    for &(_, value) in &fields {
+        allowance.dict(pickle, value)?;
+        if is_state_dict(pickle, value) {
+            found.push(value);
+        }
+    }
+    if let [value] = found[..] {
+        return Ok(value);
     }
     let keys: Vec<String> = fields.iter().take(SHOWN).map(|(key, _)| format!("`{key}`")).collect();
     let more = if fields.len() > SHOWN { ", ..." } else { "" };

@@ -7,9 +7,9 @@ use serde_json::{Map, Value, json};
 use super::{contents::Contents, output};
 use crate::{
     Error, Result,
-    checkpoint::{ReferenceSnapshot, ReferenceTrainingState, ScriptModule, TorchFile},
+    checkpoint::{ReferenceSnapshot, ReferenceTrainingState, ScriptModule, TorchFile, TrainingStateStyle},
     data::{DatasetKind, DatasetOptions, ImageDataset},
-    formats::{FileBytes, read_small, safetensors},
+    formats::{FileBytes, read_small, safetensors, type_name},
     state_dict::StateDict,
     terminal::{self, name},
 };
@@ -151,7 +151,11 @@ fn state_dict(state: &StateDict) -> Shown {
 }
 
 fn training_state(state: &ReferenceTrainingState) -> Shown {
-    let style = format!("{:?}", state.style);
+    let style = match state.style {
+        TrainingStateStyle::State => "state dicts",
+        TrainingStateStyle::StateFp16 => "state dicts in float16",
+        TrainingStateStyle::Modules => "whole networks",
+    };
     let mut lines = vec![format!("training state ({style}), keys {}", name(&state.top_keys.join(", ")))];
     if let Some(kimg) = state.resume_kimg {
         lines.push(format!("  at {kimg} kimg, by its name"));
@@ -222,7 +226,12 @@ fn tensors(state: &StateDict) -> Vec<String> {
             lines.push(format!("    ... {skipped} more ..."));
         }
         if skipped == 0 || i < LISTED / 2 || i >= state.len() - LISTED / 2 {
-            lines.push(format!("    {} {:?} {:?}", name(tensor), data.dtype(), data.shape().as_slice()));
+            lines.push(format!(
+                "    {} {} {:?}",
+                name(tensor),
+                type_name(data.dtype()),
+                data.shape().as_slice()
+            ));
         }
     }
     lines
@@ -230,7 +239,7 @@ fn tensors(state: &StateDict) -> Vec<String> {
 
 /// All tensors, for programs.
 fn described(state: &StateDict) -> Value {
-    let tensor = |(name, data): (&String, &burn::tensor::TensorData)| json!({ "name": name, "type": format!("{:?}", data.dtype()), "shape": data.shape().as_slice() });
+    let tensor = |(name, data): (&String, &burn::tensor::TensorData)| json!({ "name": name, "type": type_name(data.dtype()), "shape": data.shape().as_slice() });
     state.iter().map(tensor).collect()
 }
 

@@ -119,20 +119,21 @@ pub(in crate::data) fn decode(files: &Files, index: usize, shape: [usize; 3]) ->
 
 fn decode_any(files: &Files, index: usize) -> Result<Pixels> {
     let bad = |problem: String| files.bad(index, problem);
-    image_files::decode(&files.read(index)?).and_then(image_files::Decoded::into_edm).map_err(bad)
+    image_files::decode(&files.picture(index)?).and_then(image_files::Decoded::into_edm).map_err(bad)
 }
 
 fn latent_shape(files: &Files, index: usize) -> Result<[usize; 3]> {
     let head = files.peek(index, latents::HEADER_BYTES)?;
-    latents::npy_shape(&head).map_err(|problem| files.bad(index, problem))
+    let size = files.size(index)?;
+    let shape = latents::npy_shape(&head).and_then(|shape| latents::check_file(shape, size).map(|()| shape));
+    shape.map_err(|problem| files.bad(index, problem))
 }
 
 /// One latent, which must have the given shape.
 pub(in crate::data) fn latent(files: &Files, index: usize, expected: [usize; 3]) -> Result<Vec<f32>> {
-    let read = latents::npy_read(&files.read(index)?);
-    let (shape, values) = read.map_err(|problem| files.bad(index, problem))?;
-    same(files, index, shape, expected)?;
-    Ok(values)
+    same(files, index, latent_shape(files, index)?, expected)?;
+    let read = latents::npy_read(files.read(index)?);
+    Ok(read.map_err(|problem| files.bad(index, problem))?.1)
 }
 
 /// Complains about a file of another shape than the first one has.

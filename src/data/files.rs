@@ -10,7 +10,7 @@ use std::{
 use rayon::prelude::*;
 
 use super::{
-    label_list,
+    decode, label_list,
     labels::Labels,
     pictures::{self, Counted},
     unwanted::is_unwanted,
@@ -208,6 +208,27 @@ impl Files {
                 Ok(bytes)
             }
             Place::Zip { archive, entries, .. } => archive.read(&archive.entries()[entries[index]]),
+        }
+    }
+
+    /// The whole file of a picture.
+    pub(in crate::data) fn picture(&self, index: usize) -> Result<Vec<u8>> {
+        let bytes = self.size(index)?;
+        if bytes > decode::EASY_FILE {
+            let head = self.peek(index, decode::LONG_HEAD)?;
+            decode::check_head(&head, bytes).map_err(|problem| self.bad(index, problem))?;
+        }
+        self.read(index)
+    }
+
+    /// How long a file is.
+    pub(in crate::data) fn size(&self, index: usize) -> Result<u64> {
+        match &self.place {
+            Place::Folder { .. } => {
+                let path = self.path(index);
+                std::fs::metadata(&path).map(|file| file.len()).map_err(Error::io("read", &path))
+            }
+            Place::Zip { archive, entries, .. } => Ok(archive.entries()[entries[index]].size),
         }
     }
 

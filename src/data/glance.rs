@@ -17,8 +17,6 @@ use crate::formats::{NpzImages, regular_file};
 const MAX_GLANCE: u64 = 4 << 30;
 /// Folders with more bytes than this are identified by names and sizes alone.
 const MAX_HASHED: u64 = 1 << 30;
-/// An image's header is within these.
-const HEAD: u64 = 1 << 20;
 
 /// What can be known of a dataset without decoding it. `None` means not known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +68,7 @@ impl Glance {
         let Content { kind, list, .. } = Content::of(&files).ok()?;
         let latents = kind == DatasetKind::RawLatents;
         let size = list.first().filter(|_| !latents).and_then(|&first| {
-            let head = files.peek(first, HEAD).ok()?;
+            let head = files.peek(first, decode::LONG_HEAD).ok()?;
             let [channels, _, width] = decode::shape(&head)?;
             Some((width, channels))
         });

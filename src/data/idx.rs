@@ -8,6 +8,7 @@ use std::{
 
 use flate2::bufread::MultiGzDecoder;
 
+use super::decode::check_size;
 use crate::{Error, Result};
 
 /// More than the largest of the kind, EMNIST by class, has.
@@ -31,6 +32,9 @@ pub(in crate::data) struct IdxImages {
 pub(in crate::data) fn read(path: &Path, needs_labels: bool) -> Result<IdxImages> {
     let ([n, height, width], images) = idx(path)?;
     let bad = |problem: String| Err(Error::bad_file(path, FORMAT, problem));
+    if let Err(problem) = check_size(width, height) {
+        return bad(format!("an image {problem}"));
+    }
     let labels = match beside(path) {
         Ok(labels) => labels,
         Err(looked_for) if needs_labels => {

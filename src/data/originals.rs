@@ -7,8 +7,8 @@ use crate::{
     data::{
         cifar,
         class_order::of_folders,
-        decode::{Decoded, Mode, decode},
-        files::{Files, LABELS, MAX_FILE_BYTES, extension},
+        decode::{Decoded, EASY_FILE, LONG_HEAD, Mode, check_head, decode},
+        files::{Files, LABELS, extension},
         idx, missing_labels,
         pictures::{self, Counted, Pictures, no_images},
         pixels::Pixels,
@@ -130,12 +130,14 @@ impl Originals {
     pub(in crate::data) fn load(&self, index: usize) -> Result<Decoded> {
         match &self.images {
             Images::Files { files, list, .. } => {
-                decode(&files.read(list[index])?).map_err(|problem| files.bad(list[index], problem))
+                decode(&files.picture(list[index])?).map_err(|problem| files.bad(list[index], problem))
             }
             Images::Database { database, images } => {
                 let bad = |problem: String| self.bad(index, &problem);
-                if images[index].len > MAX_FILE_BYTES {
-                    return Err(bad("is larger than any image".to_owned()));
+                let Span { start, len } = images[index];
+                if len > EASY_FILE {
+                    let head = database.read(Span { start, len: len.min(LONG_HEAD) })?;
+                    check_head(&head, len).map_err(bad)?;
                 }
                 let pixels = decode(&database.read(images[index])?).map_err(bad)?.pixels;
                 Ok(Decoded { pixels: pixels.into_rgb(), mode: Mode::Rgb })

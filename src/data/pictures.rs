@@ -11,12 +11,12 @@ const READ: [&str; 10] = ["png", "apng", "jpg", "jpeg", "jpe", "jfif", "mpo", "b
 
 /// Endings of pictures that Python's imaging library reads, on its own or with a plugin, or a camera writes, and that are
 /// not read here.
-const FOREIGN: [&str; 65] = [
+const FOREIGN: [&str; 67] = [
     "arw", "avif", "avifs", "blp", "bw", "cr2", "cr3", "cur", "dcx", "dds", "dng", "emf", "eps", "fit",
     "fits", "flc", "fli", "ftc", "ftu", "gbr", "gif", "heic", "heics", "heif", "heifs", "hif", "icb", "icns",
     "ico", "iim", "im", "j2c", "j2k", "jp2", "jpc", "jpf", "jpx", "jxl", "msp", "nef", "orf", "pbm", "pcd",
-    "pcx", "pfm", "pgm", "pnm", "ppm", "psd", "pxr", "qoi", "raf", "ras", "rgb", "rgba", "rw2", "sgi", "svg",
-    "tga", "tif", "tiff", "vda", "vst", "wmf", "xbm",
+    "pcx", "pfm", "pgm", "pnm", "ppm", "ps", "psd", "pxr", "qoi", "raf", "ras", "rgb", "rgba", "rw2", "sgi",
+    "svg", "tga", "tif", "tiff", "vda", "vst", "wmf", "xbm", "xpm",
 ];
 
 /// How many there are of something, and the first of them.

@@ -56,8 +56,10 @@ pub struct Prepared {
     pub shape: [usize; 3],
 }
 
-/// Images that are transformed together, before they are handed to the writer.
+/// The most images that are transformed together, before they are handed to the writer.
 const CHUNK: usize = 128;
+/// The most bytes of them.
+const CHUNK_BYTES: usize = 32 << 20;
 /// What is written in the place of images: the bytes of a `.npy` file for each of them.
 pub type Encode<'a> = &'a dyn Fn(&[Pixels]) -> Result<Vec<Vec<u8>>>;
 /// Chunks that may wait for the writer.
@@ -119,16 +121,25 @@ pub fn prepare_as(
             }
             Ok::<_, Error>(())
         });
-        let sent = (0..count).step_by(CHUNK).try_for_each(|start| {
-            let range = start..(start + CHUNK).min(count);
-            let make = |i| Encoded::make(&images, &shaping, i, as_png);
-            let mut chunk: Vec<Result<Encoded>> = range.clone().into_par_iter().map(make).collect();
-            if let Some(encode) = encode {
-                encode_all(&mut chunk, encode).map_err(Some)?;
+        let send = || {
+            // All are alike: of what size, the first one says where the options do not.
+            let mut each = options.resolution.map(|[width, height]| 3 * width * height);
+            let mut start = 0;
+            while start < count {
+                let range = start..(start + together(each)).min(count);
+                start = range.end;
+                let make = |i| Encoded::make(&images, &shaping, i, as_png);
+                let mut chunk: Vec<Result<Encoded>> = range.clone().into_par_iter().map(make).collect();
+                each = each.or_else(|| chunk.iter().find_map(bytes));
+                if let Some(encode) = encode {
+                    encode_all(&mut chunk, encode).map_err(Some)?;
+                }
+                // The writer met an error where it takes no more, and tells it below.
+                sender.send((range, chunk)).map_err(|_| None)?;
             }
-            // The writer met an error where it takes no more, and tells it below.
-            sender.send((range, chunk)).map_err(|_| None)
-        });
+            Ok(())
+        };
+        let sent = send();
         drop(sender);
         let written = writing.join().expect("the writer does not panic");
         match sent {
@@ -139,6 +150,19 @@ pub fn prepare_as(
     let (prepared, file) = output.finish()?;
     file.commit()?;
     Ok(prepared)
+}
+
+/// How many images of so many bytes are transformed together.
+fn together(each: Option<usize>) -> usize {
+    each.map_or(1, |bytes| (CHUNK_BYTES / bytes.max(1)).clamp(1, CHUNK))
+}
+
+/// The bytes of an image that is written.
+fn bytes(image: &Result<Encoded>) -> Option<usize> {
+    match image {
+        Ok(Encoded::Written { shape, .. }) => Some(shape.iter().product()),
+        _ => None,
+    }
 }
 
 /// What becomes of one image.
@@ -288,5 +312,18 @@ impl<'a> Output<'a> {
         let (images, left_out, unreadable) = (written.len(), self.left_out, self.unreadable);
         let remarks = self.images.remarks.clone();
         Ok((Prepared { images, left_out, unreadable, class_names, remarks, shape }, file))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_images_are_fewer_at_a_time() {
+        assert_eq!(together(Some(3 * 32 * 32)), CHUNK);
+        assert_eq!(together(Some(3 * 1024 * 1024)), 10);
+        assert_eq!(together(Some(3 * 8192 * 8192)), 1);
+        assert_eq!(together(None), 1);
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Error, Result,
     data::{
-        decode::Decoded,
+        decode::{Decoded, check_size},
         pixels::Pixels,
         resize::{Filter, resize},
     },
@@ -93,7 +93,7 @@ impl Shaping {
             None => Some(resize(&image, width, height, Filter::Lanczos)),
             Some(Transform::CenterCrop) => Some(center_crop(&image.into_rgb(), width, height)),
             Some(Transform::CenterCropWide) => center_crop_wide(&image.into_rgb(), width, height),
-            Some(Transform::CenterCropDhariwal) => Some(dhariwal(image, width)),
+            Some(Transform::CenterCropDhariwal) => Some(dhariwal(image, width)?),
         };
         Ok(shaped)
     }
@@ -117,14 +117,20 @@ fn center_crop_wide(image: &Pixels, width: usize, height: usize) -> Option<Pixel
     Some(Pixels::new(width, width, image.channels, canvas))
 }
 
-fn dhariwal(mut image: Pixels, side: usize) -> Pixels {
+fn dhariwal(mut image: Pixels, side: usize) -> Result<Pixels, String> {
     while image.width.min(image.height) >= 2 * side {
         image = resize(&image, image.width / 2, image.height / 2, Filter::Box);
     }
     let scale = side as f64 / image.width.min(image.height) as f64;
     let scaled = |size: usize| (size as f64 * scale).round_ties_even() as usize;
-    let image = resize(&image, scaled(image.width), scaled(image.height), Filter::Bicubic);
-    crop(&image, (image.width - side) / 2, (image.height - side) / 2, side, side)
+    let (width, height) = (scaled(image.width), scaled(image.height));
+    // What is narrow is enlarged as a whole before it is cropped.
+    check_size(width, height).map_err(|_| {
+        let of = format!("{} x {} pixels", image.width, image.height);
+        format!("is {of}, which `center_crop_dhariwal` enlarges to {width} x {height}: use `center_crop`")
+    })?;
+    let image = resize(&image, width, height, Filter::Bicubic);
+    Ok(crop(&image, (image.width - side) / 2, (image.height - side) / 2, side, side))
 }
 
 fn crop(image: &Pixels, left: usize, top: usize, width: usize, height: usize) -> Pixels {
@@ -175,6 +181,15 @@ mod tests {
         let shaping = Shaping::new(Rules::Edm, Some(Transform::CenterCrop), Some([2, 2])).unwrap();
         let cropped = shaping.apply(decoded(image.clone())).unwrap().unwrap();
         assert_eq!(cropped.data, [&image.data[6..12], &image.data[24..30]].concat());
+    }
+
+    #[test]
+    fn what_would_be_enlarged_without_end_is_refused() {
+        let dhariwal = Some(Transform::CenterCropDhariwal);
+        let shaping = Shaping::new(Rules::Edm2, dhariwal, Some([512, 512])).unwrap();
+        let apply = |w, h| shaping.apply(decoded(Pixels::new(w, h, 1, vec![9; w * h])));
+        assert!(apply(1, 20_000).unwrap_err().contains("enlarges to 512 x 10240000"));
+        assert!(apply(300, 400).unwrap().is_some());
     }
 
     #[test]

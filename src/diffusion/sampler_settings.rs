@@ -31,7 +31,8 @@ pub struct EdmSampler {
     #[schemars(range(min = 0.000001, max = 10000.0))]
     pub sigma_min: f64,
     /// Highest noise level.
-    #[schemars(range(min = 0.001, max = 10000.0))]
+    // From less noise comes hardly more than gray.
+    #[schemars(range(min = 0.1, max = 10000.0))]
     pub sigma_max: f64,
     /// Exponent of the schedule.
     #[schemars(range(min = 1.0, max = 100.0))]

@@ -32,6 +32,11 @@ pub(super) fn to_safetensors(dtype: DType) -> Option<Dtype> {
     TYPES.iter().find(|row| row.0 == dtype).map(|row| row.1)
 }
 
+/// What people are told that a type is called: as safetensors calls it.
+pub fn type_name(dtype: DType) -> String {
+    to_safetensors(dtype).map_or_else(|| "another type".to_owned(), |name| name.to_string())
+}
+
 /// The type of a numpy code without byte order, such as `f8`; objects, text and records are not elements.
 pub(super) fn of_numpy(code: &str) -> Option<DType> {
     TYPES.iter().find(|row| row.2 == Some(code)).map(|row| row.0)
@@ -73,4 +78,16 @@ pub(super) fn gather(bytes: &[u8], size: usize, shape: &[usize], strides: &[usiz
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_type_has_a_name_for_people() {
+        let named = [DType::F32, DType::BF16, DType::Bool(BoolStore::Native), DType::Bool(BoolStore::U8)];
+        assert_eq!(named.map(type_name), ["F32", "BF16", "BOOL", "BOOL"]);
+        assert_eq!(type_name(DType::Bool(BoolStore::U32)), "another type");
+    }
 }

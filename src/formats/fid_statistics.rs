@@ -6,8 +6,10 @@ use super::{file_bytes::FileBytes, npz, pickle::Pickle};
 use crate::Result;
 
 const FORMAT: &str = "file of FID reference statistics";
-/// A covariance of 8192 features; Inception has 2048.
-const LONGEST_ARRAY: u64 = 8192 * 8192 * 8 + (1 << 16);
+/// The most features; Inception has 2048.
+const MOST_FEATURES: usize = 4096;
+/// Their covariance.
+const LONGEST_ARRAY: u64 = (MOST_FEATURES * MOST_FEATURES * 8) as u64 + (1 << 16);
 
 /// What the Fréchet distance compares with.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +31,11 @@ impl FidStatistics {
             return Self::from_pickle(source);
         }
         let npz = npz::open(source, LONGEST_ARRAY)?;
+        // Before anything is unpacked: a few bytes may claim any size.
+        let shape = |name| npz::shape(&npz, name);
+        let [mu, sigma] = [shape("mu")?, shape("sigma")?];
+        let shapes = mu.zip(sigma).map_or(Ok(()), |(mu, sigma)| check(&mu, &sigma));
+        shapes.map_err(|problem| npz.source().bad(FORMAT, problem))?;
         let array = |name| npz::array(&npz, name);
         Self::new(array("mu")?, array("sigma")?).map_err(|problem| npz.source().bad(FORMAT, problem))
     }
@@ -46,10 +53,7 @@ impl FidStatistics {
 
     fn new(mu: Option<TensorData>, sigma: Option<TensorData>) -> Result<Self, &'static str> {
         let (mu, sigma) = (mu.ok_or("it has no `mu`")?, sigma.ok_or("it has no `sigma`")?);
-        let &[d] = mu.shape().as_slice() else { return Err("its `mu` is not a vector") };
-        if d == 0 || sigma.shape().as_slice() != [d, d] {
-            return Err("its `sigma` is not a square of `mu`'s length");
-        }
+        check(mu.shape().as_slice(), sigma.shape().as_slice())?;
         let floats =
             |data: TensorData| data.convert::<f64>().try_into_vec::<f64>().map_err(|_| "it holds no numbers");
         let (mu, sigma) = (floats(mu)?, floats(sigma)?);
@@ -60,6 +64,16 @@ impl FidStatistics {
             return Err("its `sigma` holds infinities or NaN");
         }
         Ok(Self { mu, sigma })
+    }
+}
+
+/// Whether a mean and a covariance go together.
+fn check(mu: &[usize], sigma: &[usize]) -> Result<(), &'static str> {
+    match *mu {
+        [d] if d > MOST_FEATURES => Err("it has more than 4096 features, which no detector has"),
+        [d] if d == 0 || sigma != [d, d] => Err("its `sigma` is not a square of `mu`'s length"),
+        [_] => Ok(()),
+        _ => Err("its `mu` is not a vector"),
     }
 }
 

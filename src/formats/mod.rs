@@ -22,6 +22,7 @@ mod small_file;
 
 pub use atomic_file::{AtomicFile, UNFINISHED, beside, folder_of, open_own, sync};
 pub use digest::Digest;
+pub use elements::type_name;
 pub use fid_statistics::FidStatistics;
 pub use file_bytes::{FileBytes, Span};
 pub use files_below::{Met, files_below, walk};

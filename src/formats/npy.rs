@@ -10,6 +10,8 @@ use super::{
 
 /// Real headers are a hundred bytes.
 const LONGEST_HEADER: usize = 1 << 16;
+/// A header is within these.
+pub(super) const HEAD: u64 = 1 << 17;
 
 /// What an array's header says.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -41,11 +43,14 @@ pub(super) fn header_len(bytes: &[u8]) -> Option<u64> {
 ///
 /// # Errors
 /// As `header`; also an array of objects, and a length that does not fit.
-pub fn parse(bytes: &[u8]) -> Result<TensorData, String> {
-    let (header, data) = parts(bytes)?;
+pub fn parse(mut bytes: Vec<u8>) -> Result<TensorData, String> {
+    let (header, data) = parts(&bytes)?;
+    let start = bytes.len() - data.len();
     let element = ElementType::parse(&header.descr);
     let element = element.ok_or_else(|| format!("holds `{}`, not numbers", header.descr))?;
-    let made = ndarray::tensor(data.to_vec(), &header.shape, header.fortran_order, element);
+    // In place: an array may be large.
+    bytes.drain(..start);
+    let made = ndarray::tensor(bytes, &header.shape, header.fortran_order, element);
     made.ok_or_else(|| format!("is cut off, or too long: its data do not fill the shape {:?}", header.shape))
 }
 
@@ -113,9 +118,9 @@ mod tests {
     fn arrays_of_numbers_are_read() {
         let data: Vec<u8> = [1.0f64, 2.0].iter().flat_map(|x| x.to_le_bytes()).collect();
         let read =
-            parse(&file("{'descr': '<f8', 'fortran_order': False, 'shape': (2,), }  \n", &data)).unwrap();
+            parse(file("{'descr': '<f8', 'fortran_order': False, 'shape': (2,), }  \n", &data)).unwrap();
         assert_eq!(read.as_slice::<f64>().unwrap(), [1.0, 2.0]);
-        let read = parse(&file("{'shape': (), 'descr': '|u1', 'fortran_order': False}", &[7])).unwrap();
+        let read = parse(file("{'shape': (), 'descr': '|u1', 'fortran_order': False}", &[7])).unwrap();
         assert_eq!((read.shape().len(), read.as_slice::<u8>().unwrap()), (0, &[7][..]));
     }
 
@@ -124,7 +129,7 @@ mod tests {
         let header = written("|u1", &[50_000, 32, 32, 3]);
         assert_eq!(header.len() % 64, 0);
         assert_eq!(header.last(), Some(&b'\n'));
-        let read = parse(&[written("|u1", &[2, 3]), vec![1, 2, 3, 4, 5, 6]].concat()).unwrap();
+        let read = parse([written("|u1", &[2, 3]), vec![1, 2, 3, 4, 5, 6]].concat()).unwrap();
         assert_eq!(
             (read.shape().as_slice(), read.as_slice::<u8>().unwrap()),
             (&[2, 3][..], &[1, 2, 3, 4, 5, 6][..])
@@ -144,9 +149,9 @@ mod tests {
             ("{é", &[]),
             ("", &[]),
         ] {
-            assert!(parse(&file(dict, data)).is_err(), "{dict}");
+            assert!(parse(file(dict, data)).is_err(), "{dict}");
         }
-        assert!(parse(b"\x93NUMPY\x01\x00\xff\xff{").is_err());
-        assert!(parse(b"").is_err());
+        assert!(parse(b"\x93NUMPY\x01\x00\xff\xff{".to_vec()).is_err());
+        assert!(parse(Vec::new()).is_err());
     }
 }

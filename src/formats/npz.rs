@@ -23,13 +23,24 @@ pub(super) fn open(source: FileBytes, longest: u64) -> Result<ZipArchive> {
     ZipArchive::new(source, FORMAT, Limits { entries: 10_000, entry_size: longest })
 }
 
+/// The shape of the array of that name, from its header; `None` where there is none.
+///
+/// # Errors
+/// `BadFile` for a damaged entry.
+pub(super) fn shape(npz: &ZipArchive, name: &str) -> Result<Option<Vec<usize>>> {
+    let Some(entry) = npz.entry(&format!("{name}.npy")) else { return Ok(None) };
+    let header = npy::header(&npz.peek(entry, npy::HEAD)?);
+    let shape = header.map(|header| Some(header.shape));
+    shape.map_err(|why| npz.source().bad(FORMAT, format!("array `{name}` {why}")))
+}
+
 /// The array of that name; `None` where there is none.
 ///
 /// # Errors
 /// `BadFile` for a damaged entry or an array of something else than numbers.
 pub(super) fn array(npz: &ZipArchive, name: &str) -> Result<Option<TensorData>> {
     let Some(entry) = npz.entry(&format!("{name}.npy")) else { return Ok(None) };
-    let array = npy::parse(&npz.read(entry)?);
+    let array = npy::parse(npz.read(entry)?);
     array.map(Some).map_err(|why| npz.source().bad(FORMAT, format!("array `{name}` {why}")))
 }
 

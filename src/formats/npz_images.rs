@@ -12,8 +12,6 @@ use crate::Result;
 
 /// The array's file in the zip.
 const ENTRY: &str = "arr_0.npy";
-/// A header is within these.
-const HEAD: u64 = 1 << 17;
 /// Bytes that are compared with the checksum at once.
 const CHUNK: usize = 1 << 20;
 
@@ -38,7 +36,7 @@ impl NpzImages {
         let Some(entry) = npz.entry(ENTRY).cloned() else {
             return Err(bad("it has no array `arr_0`, which holds the images".to_owned()));
         };
-        let (shape, head) = shape(&npz.peek(&entry, HEAD)?, entry.size).map_err(bad)?;
+        let (shape, head) = shape(&npz.peek(&entry, npy::HEAD)?, entry.size).map_err(bad)?;
         let Ok(span) = npz.span(&entry) else {
             if entry.size > most {
                 let problem =
@@ -70,10 +68,10 @@ impl NpzImages {
     /// # Errors
     /// As `open`, as far as the header tells.
     pub fn glance(path: &Path) -> Result<[usize; 4]> {
-        let npz = npz::open(FileBytes::open(path)?, HEAD)?;
+        let npz = npz::open(FileBytes::open(path)?, npy::HEAD)?;
         let bad = |problem: String| npz.source().bad(FORMAT, problem);
         let entry = npz.entry(ENTRY).ok_or_else(|| bad("it has no array `arr_0`".to_owned()))?;
-        Ok(shape(&npz.peek(entry, HEAD)?, entry.size).map_err(bad)?.0)
+        Ok(shape(&npz.peek(entry, npy::HEAD)?, entry.size).map_err(bad)?.0)
     }
 
     /// `[n, h, w, c]`

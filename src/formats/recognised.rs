@@ -192,10 +192,15 @@ fn text(head: &[u8]) -> Option<String> {
             let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
             // A character may be cut in two.
             let valid = std::str::from_utf8(head).map_or_else(|e| e.valid_up_to(), str::len);
-            if head.len() - valid > 3 {
+            let is_cut = head.len() - valid <= 3;
+            // Servers' pages may be in Latin-1 or GBK.
+            if !is_cut
+                && !head.trim_ascii_start().starts_with(b"<")
+                && !head.trim_ascii_start().starts_with(b"{")
+            {
                 return None;
             }
-            String::from_utf8_lossy(&head[..valid]).into_owned()
+            String::from_utf8_lossy(if is_cut { &head[..valid] } else { head }).into_owned()
         }
     };
     let readable = |c: char| !c.is_control() || matches!(c, '\n' | '\r' | '\t' | '\x0c' | '\x1b');
@@ -259,6 +264,8 @@ mod tests {
             (&[0; 5000], Kind::Zeros, "zeros"),
             (page.as_bytes(), Kind::Html, "(`Google Drive - Quota exceeded`)"),
             (&utf16, Kind::Html, "Quota exceeded"),
+            (b"<html><title>Acc\xe8s refus\xe9 au fichier</title>", Kind::Html, "s refus"),
+            (b"{\"fehler\": \"nicht verf\xfcgbar\"}", Kind::Json, "nicht verf"),
             (b"\xef\xbb\xbf  <HTML><TITLE>Sign in</TITLE>", Kind::Html, "(`Sign in`)"),
             (b"<?xml version=\"1.0\"?><!DOCTYPE html><html><h1>Not here</h1>", Kind::Html, "(`Not here`)"),
             (
@@ -288,7 +295,9 @@ mod tests {
             assert_eq!(found.kind, kind, "{found}");
             assert!(found.to_string().contains(said), "{found}");
         }
-        for unknown in [&b"\x01\x02\x03\x04"[..], b"\xff\xff\xff\xff\xff", &[0, 1]] {
+        for unknown in
+            [&b"Zugriff verweigert f\xfcr alle"[..], b"\x01\x02\x03\x04", b"\xff\xff\xff\xff\xff", &[0, 1]]
+        {
             assert_eq!(Recognised::of(unknown), None);
         }
     }

@@ -5,6 +5,9 @@ use super::{
     skeleton::{Layer, Skeleton},
 };
 
+/// Taps of a filter, of which a network keeps the square; the reference's have two and four.
+const MOST_TAPS: usize = 64;
+
 /// What is wrong with one setting of a network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -65,6 +68,9 @@ impl Problems {
     pub(crate) fn filter(&mut self, filter: &[f32]) {
         self.demand(!filter.is_empty() && filter.len().is_multiple_of(2), "resample_filter", || {
             format!("has {} taps, but halving and doubling need an even number", filter.len())
+        });
+        self.demand(filter.len() <= MOST_TAPS, "resample_filter", || {
+            format!("has {} taps, and {MOST_TAPS} is the limit", filter.len())
         });
         // It is divided by the sum.
         let (sum, most) =

@@ -69,7 +69,7 @@ pub struct Edm2Config {
     pub channels_per_head: usize,
     /// The separable filter that halves and doubles resolutions.
     #[serde_inline_default(vec![1.0, 1.0])]
-    #[schemars(length(min = 2), inner(range(min = -1000.0, max = 1000.0)))]
+    #[schemars(length(min = 2, max = 64), inner(range(min = -1000.0, max = 1000.0)))]
     pub resample_filter: Vec<f32>,
     /// Activations are clipped to plus and minus this value; null means not at all.
     #[serde_inline_default(Some(256.0))]

@@ -13,6 +13,7 @@ use indexmap::IndexMap;
 
 use crate::{
     Error, Result,
+    formats::type_name,
     kernels::{self, WeightOrder},
     seed::Draw,
     state_dict::{self, StateDict},
@@ -246,8 +247,8 @@ fn find(weights: &StateDict, origin: &str, name: &str, shape: &[usize]) -> Resul
     }
     if !matches!(data.dtype(), DType::F64 | DType::F32 | DType::F16 | DType::BF16) {
         return Err(Error::Unusable(format!(
-            "{origin}: tensor `{name}` holds {:?}, but a network needs real numbers",
-            data.dtype()
+            "{origin}: tensor `{name}` holds {}, but a network needs real numbers",
+            type_name(data.dtype())
         )));
     }
     state_dict::finite(data, name, origin).map(Some)

@@ -69,7 +69,7 @@ macro_rules! song_unet_config {
                 pub decoder_type: DecoderType,
                 /// The separable filter that halves and doubles resolutions.
                 #[serde_inline_default($resample_filter)]
-                #[schemars(length(min = 2), inner(range(min = -1000.0, max = 1000.0)))]
+                #[schemars(length(min = 2, max = 64), inner(range(min = -1000.0, max = 1000.0)))]
                 pub resample_filter: Vec<f32>,
             }
         }
@@ -156,6 +156,10 @@ mod tests {
         assert_eq!(fields(SongUNetConfig { dropout: 1.0, ..good.clone() }), ["dropout"]);
         assert_eq!(
             fields(SongUNetConfig { resample_filter: vec![1.0], ..good.clone() }),
+            ["resample_filter"]
+        );
+        assert_eq!(
+            fields(SongUNetConfig { resample_filter: vec![1.0; 66], ..good.clone() }),
             ["resample_filter"]
         );
         assert_eq!(

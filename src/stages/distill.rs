@@ -9,6 +9,7 @@ use super::{
     context::Context,
     cost::{self, Load, Task},
     download::Wanted,
+    fitting::{Taken, network_and_dataset},
     microbatch, network_file, reference_state, rules, snapshots,
     stage::{Input, Kind, Network, Objection, Stage, Verb},
     told,
@@ -32,6 +33,11 @@ impl Distill {
     /// Its iterations, from such a teacher.
     fn task(&self, network: &NetworkConfig) -> Task {
         Task::Distillation(Box::new((self.clone(), network.clone())))
+    }
+
+    /// What it takes of its dataset: only an adversarial loss looks at images.
+    pub(super) fn taken(&self) -> Taken {
+        if self.method.terms().adversarial.is_some() { Taken::Samples } else { Taken::Labels }
     }
 }
 
@@ -139,9 +145,12 @@ impl Stage for Distill {
         objections.extend(rules::memory(&self.pace(), network, bytes));
         let (encoder, classes) = (world.encoder(&self.teacher), network.label_dim());
         if let Some((name, facts)) = &facts {
-            let labels = classes > 0;
-            let found = rules::network_and_dataset("dataset", network, &encoder, name, facts, labels);
-            objections.extend(found);
+            objections.extend(network_and_dataset(
+                "dataset",
+                (network, &encoder),
+                (name, facts),
+                self.taken(),
+            ));
         } else if classes > 0 && self.dataset.is_none() {
             let knows = format!("the teacher knows {classes} classes");
             let problem = format!("{knows}, but there is no `dataset` to draw them from");

@@ -13,7 +13,9 @@ use super::{
     context::Context,
     cost::{self, Load, Meter, Seen, Task},
     download::Wanted,
-    evaluate_pictures, inception_weights, limits, network_file, rules,
+    evaluate_pictures,
+    fitting::{Taken, fits, network_and_dataset},
+    inception_weights, limits, network_file, rules,
     sampling::{Classes, Sampling},
     scoring::{self, RealImages, Scoring},
     seeds::{self, Rng},
@@ -124,6 +126,9 @@ impl Evaluate {
     ) -> Result<ScoresArtifact> {
         let (_, artifact) = network_file::artifact(context, name)?;
         let network = network_file::load(context, name, self.precision)?;
+        if let (Some(reference), Some(dataset)) = (&self.reference, &real_images.dataset) {
+            fits((&artifact.network, &artifact.encoder), (reference, dataset), Taken::Classes)?;
+        }
         let codec = network_file::codec(context, &artifact.encoder)?;
         let sampler = self.sampler.as_ref().unwrap_or(&artifact.sampler);
         let labels = match self.class_labels {
@@ -230,7 +235,8 @@ impl Stage for Evaluate {
                 && let Some(network) = world.network(from)
             {
                 let encoder = world.encoder(from);
-                let found = rules::network_and_dataset("reference", network, &encoder, name, facts, false);
+                let found =
+                    network_and_dataset("reference", (network, &encoder), (name, facts), Taken::Classes);
                 objections.extend(found);
             }
         }

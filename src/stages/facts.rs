@@ -1,7 +1,7 @@
 //! `Facts`: what can be known of a dataset before it is prepared: counts, sizes, classes.
 
 use super::{dataset_source::DatasetSource, prepare_dataset::PrepareDataset, world::World};
-use crate::data::Glance;
+use crate::data::{DatasetKind, Glance, ImageDataset};
 
 /// What can be known of a dataset before it is prepared. `None` means not known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,6 +48,20 @@ impl Facts {
             facts.label_dim = Some(seen.classes);
         }
         facts
+    }
+
+    /// What there is to know of a dataset that was opened.
+    pub(super) fn found(dataset: &ImageDataset) -> Self {
+        let [channels, height, _] = dataset.shape();
+        let has_images = dataset.kind() != DatasetKind::LabelsOnly;
+        Self {
+            images: Some(dataset.len() as u64),
+            resolution: has_images.then_some(height),
+            channels: has_images.then_some(channels),
+            label_dim: Some(dataset.label_dim()),
+            has_images,
+            latents: dataset.kind() == DatasetKind::RawLatents,
+        }
     }
 }
 

@@ -2,13 +2,17 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
-    io::{ErrorKind, Read as _},
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
 use super::addresses::Content;
-use crate::{Error, Result, checkpoint::atomic, terminal};
+use crate::{
+    Error, Result,
+    checkpoint::atomic,
+    formats::{Unread, read_at_most},
+    terminal,
+};
 
 const HEAD: &str = "\
 # What came from the addresses of this pipeline: SHA-256, bytes, address. Written by sida.
@@ -71,18 +75,19 @@ impl LockFile {
 
     fn read(&self) -> Result<Lines> {
         let refused = |problem: String| Error::Usage(format!("`{}`: {problem}", self.shown()));
-        let file = match File::open(&self.0) {
-            Ok(file) => file,
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+        let bytes = match read_at_most(&self.0, LARGEST) {
+            Ok(bytes) => bytes,
+            Err(Unread::Io(error))
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+            {
                 return Ok(Lines::new());
             }
-            Err(error) => return Err(refused(error.to_string())),
+            Err(Unread::Io(error)) => return Err(refused(error.to_string())),
+            Err(Unread::NoFile | Unread::TooLarge) => {
+                return Err(refused("it is no file, or too large for a lock file".to_owned()));
+            }
         };
-        if !file.metadata().is_ok_and(|file| file.is_file() && file.len() <= LARGEST) {
-            return Err(refused("it is no file, or too large for a lock file".to_owned()));
-        }
-        let mut text = String::new();
-        file.take(LARGEST).read_to_string(&mut text).map_err(|error| refused(error.to_string()))?;
+        let text = String::from_utf8(bytes).map_err(|_| refused("it is not UTF-8".to_owned()))?;
         let mut lines = Lines::new();
         for (number, line) in text.lines().enumerate() {
             let line = line.trim();
@@ -162,5 +167,16 @@ mod tests {
         }
         fs::write(dir.path().join("a.lock"), [0xff; 9]).unwrap();
         assert!(lock.check().is_err());
+    }
+
+    /// Opening a pipe waits for somebody who writes.
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = LockFile::beside(&dir.path().join("a.yaml"));
+        let made = std::process::Command::new("mkfifo").arg(&lock.0).status().unwrap();
+        assert!(made.success());
+        assert!(lock.check().unwrap_err().to_string().contains("it is no file"));
     }
 }

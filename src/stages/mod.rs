@@ -16,6 +16,7 @@ pub mod download;
 pub mod evaluate;
 mod evaluate_pictures;
 pub mod facts;
+mod fitting;
 pub mod generate;
 pub mod guard;
 mod inception_weights;

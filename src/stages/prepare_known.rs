@@ -138,7 +138,7 @@ mod tests {
         let mut written = Vec::new();
         let name = format!("00000/img-mean-std-{:08}.npy", TOGETHER + 1);
         std::io::Read::read_to_end(&mut zip.by_name(&name).unwrap(), &mut written).unwrap();
-        let values = |bytes: &[u8]| npy::parse(bytes).unwrap().try_into_vec::<f32>().unwrap();
+        let values = |bytes: &[u8]| npy::parse(bytes.to_vec()).unwrap().try_into_vec::<f32>().unwrap();
         let (written, last) = (values(&written), values(&last));
         assert_eq!(written.len(), 8 * 2 * 2);
         assert!(written.iter().zip(&last).all(|(a, b)| (a - b).abs() < 1e-5));

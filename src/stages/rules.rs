@@ -5,7 +5,7 @@ use super::{
     world::World,
 };
 use crate::{
-    diffusion::{Encoder, Sampler},
+    diffusion::Sampler,
     kimg::Kimg,
     metrics::{DetectorName, Metric},
     nn::NetworkConfig,
@@ -158,40 +158,6 @@ pub(super) fn metrics_differ(field: &str, metrics: &[Metric]) -> Vec<Objection> 
         })
     };
     metrics.iter().enumerate().filter_map(repeated).collect()
-}
-
-/// What a network and a dataset have against each other; `labels` where the network needs them.
-pub(super) fn network_and_dataset(
-    field: &str,
-    network: &NetworkConfig,
-    encoder: &Encoder,
-    name: &StageName,
-    facts: &Facts,
-    labels: bool,
-) -> Vec<Objection> {
-    // Latents are stored as means and deviations, and an autoencoder's pixels are not the network's.
-    let comparable = facts.has_images && !facts.latents && matches!(encoder, Encoder::Rgb);
-    let (side, channels, classes) = (network.img_resolution(), network.img_channels(), network.label_dim());
-    let differs = |setting: &str, of_network: usize, but: String| {
-        Objection::new(field, format!("the network's `{setting}` is {of_network}, but {but}"))
-    };
-    let side = facts
-        .resolution
-        .filter(|found| comparable && *found != side)
-        .map(|found| differs("img_resolution", side, format!("the images of `{name}` are {found}x{found}")));
-    let channels = facts
-        .channels
-        .filter(|found| comparable && *found != channels)
-        .map(|found| differs("img_channels", channels, format!("the images of `{name}` have {found}")));
-    let classes = match facts.label_dim.filter(|found| classes > 0 && *found != classes) {
-        Some(0) if labels => Some(
-            differs("label_dim", classes, format!("`{name}` gives no labels"))
-                .help("write `use_labels: true` in that stage, or `label_dim: 0` in the network"),
-        ),
-        None | Some(0) => None,
-        Some(found) => Some(differs("label_dim", classes, format!("`{name}` has {found} classes"))),
-    };
-    [side, channels, classes].into_iter().flatten().collect()
 }
 
 /// The files that the metrics of snapshots need. Which weights Inception has decides nothing but which snapshot is best.

@@ -12,6 +12,7 @@ use indexmap::IndexMap;
 use super::{
     context::Context,
     cost::{Meter, Seen, Task},
+    fitting::{Taken, fits},
     network_file,
     picture::{FAKES, of_training},
     sampling::{Classes, Sampling},
@@ -22,7 +23,7 @@ use super::{
 use crate::{
     Error, Result,
     data::{ImageDataset, Pixels, image_grid, write_png},
-    diffusion::{Codec, Precision, Sampler},
+    diffusion::{Codec, Encoder, Precision, Sampler},
     formats::Digest,
     nn::{Network, NetworkConfig},
     ranks::Ranks,
@@ -65,6 +66,7 @@ impl<'a> Snapshooter<'a> {
     pub(super) fn new(
         context: &'a Context<'_>,
         settings: &'a Snapshots,
+        network: (&NetworkConfig, &Encoder),
         sampler: Sampler,
         (codec, precision): (Codec, Precision),
         dataset: Option<&Arc<ImageDataset>>,
@@ -74,6 +76,9 @@ impl<'a> Snapshooter<'a> {
         } else {
             let (reference, statistics) = (settings.reference.as_ref(), settings.statistics.as_ref());
             let mut real_images = RealImages::open(reference, statistics, context)?;
+            if let (Some(name), Some(dataset)) = (reference, &real_images.dataset) {
+                fits(network, (name, dataset), Taken::Images)?;
+            }
             real_images.dataset = real_images.dataset.or_else(|| dataset.map(Arc::clone));
             Some(Scoring::new(&settings.metrics, real_images, context)?)
         };

@@ -9,6 +9,7 @@ use super::{
     context::Context,
     cost::{self, Load, Task},
     download::Wanted,
+    fitting::{Taken, network_and_dataset},
     microbatch, network_file, rules, snapshots,
     stage::{Input, Kind, Network, Objection, Stage, Verb},
     told,
@@ -97,8 +98,8 @@ impl Stage for TrainTeacher {
 
     fn agrees(&self, world: &World<'_>) -> Vec<Objection> {
         let Some(facts) = world.facts(&self.dataset) else { return Vec::new() };
-        let mut objections =
-            rules::network_and_dataset("dataset", &self.network, &Encoder::Rgb, &self.dataset, &facts, true);
+        let (network, dataset) = ((&self.network, &Encoder::Rgb), (&self.dataset, &facts));
+        let mut objections = network_and_dataset("dataset", network, dataset, Taken::Samples);
         if !facts.has_images {
             let problem = format!("`{}` holds labels only, but a teacher learns from images", self.dataset);
             let help = "use a `prepare_dataset` stage with images";

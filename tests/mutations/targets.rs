@@ -301,7 +301,7 @@ fn images(folder: &Path, extension: &str, bytes: &[u8]) -> Said {
     written(&images, &format!("a.{extension}"), bytes);
     let mut all = vec![said(ImageDataset::open(&images, &labelled())), prepared(&images, folder)];
     if extension == "npy" {
-        all.push(npy::parse(bytes).err().map(|problem| sida::terminal::name(&problem).into_owned()));
+        all.push(npy::parse(bytes.to_vec()).err().map(|problem| sida::terminal::name(&problem).into_owned()));
     }
     let _ = (Glance::at(&images), data::identity(&images));
     all.into_iter().flatten().collect()

@@ -17,6 +17,23 @@ pub(in crate::data) fn check_size(width: usize, height: usize) -> Result<(), Str
     Ok(())
 }
 
+/// A file of so many bytes is read whatever its header says.
+pub(in crate::data) const EASY_FILE: u64 = 16 << 20;
+
+/// The most bytes of a pixel, in the widest of formats.
+const WIDEST: u64 = 8;
+
+/// Refuses a file that is much longer than the image that its header speaks of, before it is read.
+pub(in crate::data) fn check_file([width, height]: [usize; 2], bytes: u64) -> Result<(), String> {
+    let most = (width as u64).saturating_mul(height as u64).saturating_mul(WIDEST).saturating_add(EASY_FILE);
+    if bytes <= most {
+        return Ok(());
+    }
+    Err(format!(
+        "has {bytes} bytes, far more than an image of {width} x {height} pixels: replace or remove it"
+    ))
+}
+
 /// Refuses an image whose decoder would take more than `SCRATCH` for its work. `kind` says what it is, with its article.
 pub(in crate::data) fn check_scratch(
     [width, height]: [usize; 2],

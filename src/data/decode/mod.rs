@@ -12,13 +12,16 @@ mod png;
 mod riff;
 mod webp;
 
-pub(in crate::data) use limits::{SCRATCH, check_size};
+use limits::check_file;
+pub(in crate::data) use limits::{EASY_FILE, SCRATCH, check_size};
 pub(in crate::data) use mode::{Decoded, Mode};
 
 use super::{jpeg, pixels::Pixels};
 
 /// A header that says more than an image's kind and size is within so many bytes, but for camera files with long comments.
 pub(in crate::data) const HEAD: u64 = 4096;
+/// All of them are within so many.
+pub(in crate::data) const LONG_HEAD: u64 = 1 << 20;
 
 /// What a header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,15 +70,29 @@ pub(in crate::data) fn decode(bytes: &[u8]) -> Result<Decoded, String> {
 /// Channels, height and width as a dataset of EDM's has them, from the first bytes of a file; `None` where they do not tell,
 /// or such a dataset refuses the file.
 pub(in crate::data) fn shape(head: &[u8]) -> Option<[usize; 3]> {
-    let header = match Format::of(head).ok()? {
+    let Header { width, height, mode } = header(head).ok()?;
+    check_size(width, height).ok()?;
+    Some([mode.edm_channels().ok()?, height, width])
+}
+
+/// What the first bytes of a file say of it.
+fn header(head: &[u8]) -> Result<Header, String> {
+    match Format::of(head)? {
         Format::Png => png::header(head),
         Format::Jpeg => jpeg::header(head),
         Format::Bmp => bmp::header(head),
         Format::WebP => webp::header(head),
-    };
-    let Header { width, height, mode } = header.ok()?;
-    check_size(width, height).ok()?;
-    Some([mode.edm_channels().ok()?, height, width])
+    }
+}
+
+/// Refuses a file of so many bytes that is no image, or much longer than the one that its first bytes speak of.
+///
+/// # Errors
+/// As `decode`.
+pub(in crate::data) fn check_head(head: &[u8], bytes: u64) -> Result<(), String> {
+    let Header { width, height, .. } = header(head)?;
+    check_size(width, height)?;
+    check_file([width, height], bytes)
 }
 
 /// The words for a file that is broken.

@@ -39,7 +39,8 @@ impl Budget {
 
     /// Spends values.
     pub(super) fn values(&mut self, count: usize) -> Result<(), &'static str> {
-        self.values = self.values.checked_sub(count).ok_or("its lists and dicts hold too many values")?;
+        self.values =
+            self.values.checked_sub(count).ok_or("its lists, tuples and dicts hold too many values")?;
         Ok(())
     }
 

@@ -31,6 +31,7 @@ impl Machine<'_> {
         if let Some(&known) = self.globals.get(&key) {
             return Ok(known);
         }
+        self.budget.text(2 * key.len() as u64).map_err(|why| self.bad(why))?;
         let value = self.object(Object::Global { module: module.to_owned(), name: name.to_owned() })?;
         self.globals.insert(key, value);
         Ok(value)
@@ -62,6 +63,7 @@ impl Machine<'_> {
 
     /// The same with arguments that are no tuple yet.
     pub(super) fn instance_of(&mut self, callee: Value, args: Vec<Value>) -> Result<()> {
+        let args = self.paid(args, 1)?;
         self.object(Object::Tuple(args)).and_then(|args| self.instance(callee, args))
     }
 

@@ -144,14 +144,16 @@ impl<'a> Machine<'a> {
                 quoted(opcode, &line).ok_or_else(|| self.bad(format!("no text at byte {at}")))?
             }
             b')' => Object::Tuple(Vec::new()),
-            0x85..=0x87 => Object::Tuple(self.pop_many(usize::from(opcode - 0x84))?),
-            b't' => Object::Tuple(self.pop_to_mark()?),
+            0x85..=0x87 => Object::Tuple(
+                self.pop_many(usize::from(opcode - 0x84)).and_then(|items| self.paid(items, 1))?,
+            ),
+            b't' => Object::Tuple(self.pop_to_mark().and_then(|items| self.paid(items, 1))?),
             b']' => Object::List(Vec::new()),
-            b'l' => Object::List(self.pop_to_mark()?),
+            b'l' => Object::List(self.pop_to_mark().and_then(|items| self.paid(items, 1))?),
             b'}' => Object::Dict(Vec::new()),
-            b'd' => Object::Dict(self.pairs_to_mark()?),
+            b'd' => Object::Dict(self.pairs_to_mark().and_then(|items| self.paid(items, 2))?),
             0x8f => Object::Set(Vec::new()),
-            0x91 => Object::Set(self.pop_to_mark()?),
+            0x91 => Object::Set(self.pop_to_mark().and_then(|items| self.paid(items, 1))?),
 
             _ => return Ok(None),
         }))

@@ -201,6 +201,22 @@ impl Pickle {
         }
     }
 
+    /// How many values are looked at to find the entries of a dict.
+    pub fn looked_through(&self, value: Value) -> usize {
+        match self.object(value) {
+            Some(Object::Dict(items)) => items.len(),
+            Some(Object::Instance(instance)) => {
+                let within = |&arg: &Value| match self.object(arg) {
+                    Some(Object::Dict(items)) => items.len(),
+                    _ => self.items(arg).map_or(0, <[Value]>::len),
+                };
+                instance.items.len()
+                    + self.items(instance.args).unwrap_or_default().iter().map(within).sum::<usize>()
+            }
+            _ => 0,
+        }
+    }
+
     /// `OrderedDict([[key, value], ...])`, or `_reconstructor(EasyDict, dict, {...})`
     fn pairs_among(&self, args: Value) -> Vec<(Value, Value)> {
         if let Some(&[Value::Object(_), _, state]) = self.items(args)

@@ -153,9 +153,15 @@ impl Machine<'_> {
         }))
     }
 
+    /// Pays for items of so many values each that go into a container.
+    pub(super) fn paid<T>(&mut self, items: Vec<T>, each: usize) -> Result<Vec<T>> {
+        self.budget.values(each * items.len()).map_err(|why| self.bad(why))?;
+        Ok(items)
+    }
+
     /// Appends to the list on top.
     pub(super) fn append(&mut self, items: Vec<Value>) -> Result<()> {
-        self.budget.values(items.len()).map_err(|why| self.bad(why))?;
+        let items = self.paid(items, 1)?;
         match self.top_object()? {
             Object::List(list) | Object::Set(list) => list.extend(items),
             Object::Instance(instance) => instance.appended.extend(items),
@@ -166,7 +172,7 @@ impl Machine<'_> {
 
     /// Sets items of the dict on top.
     pub(super) fn set_items(&mut self, items: Vec<(Value, Value)>) -> Result<()> {
-        self.budget.values(2 * items.len()).map_err(|why| self.bad(why))?;
+        let items = self.paid(items, 2)?;
         match self.top_object()? {
             Object::Dict(dict) => dict.extend(items),
             Object::Instance(instance) => instance.items.extend(items),

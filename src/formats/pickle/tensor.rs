@@ -96,6 +96,15 @@ impl TensorView {
         self.count() as u64 * self.dtype.size() as u64
     }
 
+    /// Length of the stretch of the storage from the first element to the last.
+    pub fn stretch(&self) -> u64 {
+        if self.count() == 0 { 0 } else { self.reach() as u64 * self.dtype.size() as u64 }
+    }
+
+    fn reach(&self) -> usize {
+        self.shape.iter().zip(&self.strides).map(|(&d, &s)| (d - 1) * s).sum::<usize>() + 1
+    }
+
     /// What has to be decoded of the file before the elements can be copied out.
     pub fn decoding(&self) -> u64 {
         self.storage.cost()
@@ -131,9 +140,7 @@ impl TensorView {
 
     /// Reads the stretch of the storage that holds all elements, then picks them.
     fn gather(&self, source: &FileBytes, size: usize) -> Result<Vec<u8>> {
-        let reach: usize =
-            self.shape.iter().zip(&self.strides).map(|(&d, &s)| (d - 1) * s).sum::<usize>() + 1;
-        let stretch = self.storage.read(source, (self.offset * size) as u64, (reach * size) as u64)?;
+        let stretch = self.storage.read(source, (self.offset * size) as u64, self.stretch())?;
         Ok(elements::gather(&stretch, size, &self.shape, &self.strides))
     }
 }

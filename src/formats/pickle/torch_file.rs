@@ -65,7 +65,8 @@ fn check_len(source: &FileBytes, storage: &StorageId, len: u64) -> Result<()> {
         return Ok(());
     }
     let StorageId { key, dtype, numel } = storage;
-    Err(source.bad(FORMAT, format!("storage `{key}` should hold {numel} of {dtype:?}, but has {len} bytes")))
+    let dtype = elements::type_name(*dtype);
+    Err(source.bad(FORMAT, format!("storage `{key}` should hold {numel} of {dtype}, but has {len} bytes")))
 }
 
 impl StorageId {

@@ -3,10 +3,10 @@
 use std::{fmt, path::Path};
 
 use indexmap::IndexMap;
-use safetensors::tensor::TensorInfo;
+use safetensors::Dtype;
 use serde::{
     Deserialize, Deserializer,
-    de::{Error as _, MapAccess, Visitor},
+    de::{Error as _, MapAccess, SeqAccess, Visitor},
 };
 
 use super::{
@@ -40,7 +40,7 @@ pub fn read_source(source: &FileBytes) -> Result<(StateDict, Metadata)> {
     let (infos, metadata, data) =
         read_header(source).map_err(|error| source.explained(FORMAT, &[Kind::Safetensors], error))?;
     let mut tensors = StateDict::with_capacity(infos.len());
-    for (name, TensorInfo { dtype, shape, data_offsets: (start, end) }) in infos {
+    for (name, Info { dtype, shape, data_offsets: (start, end) }) in infos {
         let unknown =
             || source.bad(FORMAT, format!("tensor `{name}` is of type `{dtype}`, which is not known here"));
         let kind = elements::of_safetensors(dtype).ok_or_else(unknown)?;
@@ -53,7 +53,7 @@ pub fn read_source(source: &FileBytes) -> Result<(StateDict, Metadata)> {
 }
 
 /// Eight bytes of length, then JSON, then the data: every shape fits its place, and the places fill the data.
-fn read_header(source: &FileBytes) -> Result<(IndexMap<String, TensorInfo>, Metadata, Span)> {
+fn read_header(source: &FileBytes) -> Result<(IndexMap<String, Info>, Metadata, Span)> {
     let bad = |problem: String| source.bad(FORMAT, problem);
     let short = || bad("it is truncated: it ends inside its header: copy or download it again".to_owned());
     let len = source.read(source.span(0, 8).ok_or_else(short)?)?;
@@ -66,7 +66,7 @@ fn read_header(source: &FileBytes) -> Result<(IndexMap<String, TensorInfo>, Meta
     let data = Span { start: 8 + len, len: source.len() - 8 - len };
     let header: Header =
         serde_json::from_slice(&header).map_err(|e| bad(format!("its header is malformed: {e}")))?;
-    let mut places: Vec<(usize, &str, &TensorInfo)> =
+    let mut places: Vec<(usize, &str, &Info)> =
         header.tensors.iter().map(|(name, info)| (info.data_offsets.0, name.as_str(), info)).collect();
     places.sort_by_key(|(start, _, info)| (*start, info.data_offsets.1));
     let mut end = 0;
@@ -84,18 +84,49 @@ fn read_header(source: &FileBytes) -> Result<(IndexMap<String, TensorInfo>, Meta
 }
 
 /// Whether a tensor's place is as long as its shape and type say.
-fn fits(info: &TensorInfo) -> bool {
+fn fits(info: &Info) -> bool {
     let count = info.shape.iter().try_fold(1usize, |n, &extent| n.checked_mul(extent));
     let bits = count.and_then(|count| count.checked_mul(info.dtype.bitsize()));
     let (start, end) = info.data_offsets;
-    info.shape.len() <= DIMENSIONS
-        && bits.is_some()
-        && bits == end.checked_sub(start).and_then(|n| n.checked_mul(8))
+    bits.is_some() && bits == end.checked_sub(start).and_then(|n| n.checked_mul(8))
+}
+
+/// A tensor as the header describes it.
+#[derive(Deserialize)]
+struct Info {
+    dtype: Dtype,
+    #[serde(deserialize_with = "extents")]
+    shape: Vec<usize>,
+    data_offsets: (usize, usize),
+}
+
+/// A shape, no longer than any is.
+fn extents<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<usize>, D::Error> {
+    struct Extents;
+    impl<'de> Visitor<'de> for Extents {
+        type Value = Vec<usize>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a shape")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<usize>, A::Error> {
+            let mut shape = Vec::new();
+            while let Some(extent) = seq.next_element()? {
+                if shape.len() == DIMENSIONS {
+                    return Err(A::Error::custom(format!("a shape of more than {DIMENSIONS} dimensions")));
+                }
+                shape.push(extent);
+            }
+            Ok(shape)
+        }
+    }
+    deserializer.deserialize_seq(Extents)
 }
 
 /// What the JSON says. It is never held as a tree of values, which would be many times as long.
 struct Header {
-    tensors: IndexMap<String, TensorInfo>,
+    tensors: IndexMap<String, Info>,
     metadata: Metadata,
 }
 

@@ -48,7 +48,8 @@ fn header(path: &Path, tensors: &StateDict, order: &[usize], metadata: &Metadata
     }
     for ((name, data), data_offsets) in tensors.iter().zip(offsets) {
         let dtype = elements::to_safetensors(data.dtype()).ok_or_else(|| {
-            let problem = format!("tensor `{name}` of type {:?} cannot be written", data.dtype());
+            let problem =
+                format!("tensor `{name}` of type {} cannot be written", elements::type_name(data.dtype()));
             Error::bad_file(path, FORMAT, problem)
         })?;
         let info = TensorInfo { dtype, shape: data.shape().to_vec(), data_offsets };

@@ -14,6 +14,7 @@ use crate::{
         context::Context,
         dataset_batches::DatasetBatches,
         dataset_file,
+        fitting::fits,
         guard::{Loss, Vitals},
         network_file, reference_state,
         snapshots::Snapshooter,
@@ -53,10 +54,15 @@ impl<'a> Distillation<'a> {
             .unwrap_or_else(|| teacher.clone())
             .without_logvar()?;
         let dataset = recipe.dataset.as_ref().map(|name| dataset_file::open(context, name)).transpose()?;
+        let made = (network, &artifact.encoder);
+        if let (Some(name), Some(dataset)) = (&recipe.dataset, &dataset) {
+            fits(made, (name, dataset), recipe.taken())?;
+        }
         let codec = network_file::codec(context, &artifact.encoder)?;
         let snapshooter = Snapshooter::new(
             context,
             &recipe.snapshots,
+            made,
             sampler(recipe),
             (codec.clone(), recipe.precision),
             dataset.as_ref(),

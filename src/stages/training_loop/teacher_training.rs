@@ -5,9 +5,8 @@ use indexmap::IndexMap;
 
 use super::{Memory, Training};
 use crate::{
-    Error, Result,
-    data::ImageDataset,
-    diffusion::{Codec, Sampler},
+    Result,
+    diffusion::{Codec, Encoder, Sampler},
     nn::Network,
     ranks::Ranks,
     seed::Phase,
@@ -15,6 +14,7 @@ use crate::{
         context::Context,
         dataset_batches::DatasetBatches,
         dataset_file,
+        fitting::{Taken, fits},
         guard::{Loss, Vitals},
         network_file,
         snapshots::Snapshooter,
@@ -46,13 +46,20 @@ impl<'a> TeacherTraining<'a> {
         context: &'a Context<'_>,
     ) -> Result<Self> {
         let dataset = dataset_file::open(context, &recipe.dataset)?;
-        fits(recipe, &dataset)?;
+        fits((&recipe.network, &Encoder::Rgb), (&recipe.dataset, &dataset), Taken::Samples)?;
         let config = &recipe.network;
         let compute = network_file::compute_training(recipe.precision, config, &context.device)?;
         let network = config.init(context.seed.at(Phase::Init, 0), &context.device)?.with_compute(compute);
         let network = network.with_recompute(recipe.recompute).valid();
         let snapshooter = recipe.snapshots.as_ref().map(|snapshots| {
-            Snapshooter::new(context, snapshots, sampler, (Codec::Rgb, recipe.precision), Some(&dataset))
+            Snapshooter::new(
+                context,
+                snapshots,
+                (config, &Encoder::Rgb),
+                sampler,
+                (Codec::Rgb, recipe.precision),
+                Some(&dataset),
+            )
         });
         let values_per_image = dataset.shape().iter().product();
         let dataset = Some(dataset);
@@ -65,27 +72,6 @@ impl<'a> TeacherTraining<'a> {
             values_per_image,
         })
     }
-}
-
-/// The network has to make what the dataset holds.
-fn fits(recipe: &TrainTeacher, dataset: &ImageDataset) -> Result<()> {
-    let [channels, height, _] = dataset.shape();
-    let network = &recipe.network;
-    let pairs = [
-        ("img_resolution", network.img_resolution(), height),
-        ("img_channels", network.img_channels(), channels),
-        ("label_dim", network.label_dim(), dataset.label_dim()),
-    ];
-    for (field, of_network, of_dataset) in pairs {
-        let unconditional = field == "label_dim" && of_network == 0;
-        if of_network != of_dataset && !unconditional {
-            return Err(Error::Unusable(format!(
-                "`{field}` of the network is {of_network}, but dataset `{}` has {of_dataset}",
-                recipe.dataset
-            )));
-        }
-    }
-    Ok(())
 }
 
 impl Training for TeacherTraining<'_> {
