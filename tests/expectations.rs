@@ -153,9 +153,9 @@ fn what_cannot_be_compared_with_is_a_mistake_and_can_be_recorded_anew() {
         assert!(said.err.contains(words) && said.err.contains("--record base.json"), "{words}: {}", said.err);
         bench.sida(&["run", "p.yaml"]).exits(2);
     };
-    wrong(whole[..whole.len() / 2].to_owned(), "is no baseline: EOF");
-    wrong("{}".to_owned(), "is no baseline: missing field");
-    wrong("{\"a\":".repeat(100_000), "is no baseline: recursion limit");
+    wrong(whole[..whole.len() / 2].to_owned(), "is no baseline: the text ends too early");
+    wrong("{}".to_owned(), "is no baseline: missing: ");
+    wrong("{\"a\":".repeat(100_000), "is no baseline: nested too deeply");
     wrong(format!("{whole}{}", " ".repeat(1 << 20)), "more than the 1048576 bytes");
     wrong(whole.replace("\"format\": 1", "\"format\": 2"), "written by a newer sida");
     wrong(

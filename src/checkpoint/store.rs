@@ -11,7 +11,7 @@ use super::atomic;
 use crate::{
     Error, Result,
     formats::{
-        Digest, read_small,
+        Digest, json_words, read_small,
         safetensors::{self, Metadata},
     },
     kimg::Kimg,
@@ -181,7 +181,7 @@ fn whole<P: for<'de> Deserialize<'de>>(path: &Path) -> Result<Header<P>> {
 fn header<P: for<'de> Deserialize<'de>>(path: &Path) -> Result<Header<P>> {
     let file = path.join(HEADER);
     let text = read_small(&file, "checkpoint", LONGEST)?;
-    let bad = |e: serde_json::Error| Error::bad_file(&file, "checkpoint", e.to_string());
+    let bad = |e: serde_json::Error| Error::bad_file(&file, "checkpoint", json_words(&e));
     let value: serde_json::Value = serde_json::from_slice(&text).map_err(bad)?;
     let found = value["format"].as_u64().unwrap_or(0);
     if found > FORMAT {

@@ -9,7 +9,7 @@ use crate::{
     Error, Result,
     checkpoint::{ReferenceNetwork, ScriptModule, TorchFile, unwrapped},
     formats::{
-        read_small,
+        json_words, read_small,
         safetensors::{self, Metadata},
     },
     nn::NetworkConfig,
@@ -54,9 +54,9 @@ fn of_stage(dir: &Path) -> Result<(StateDict, Option<NetworkConfig>)> {
         Error::Usage(format!("`{dir}` is no folder of a finished stage: it has no `artifact.json`; {advice}"))
     })?;
     let bad = |problem: String| Error::bad_file(&path, "description of a finished stage", problem);
-    let mut file: Value = serde_json::from_slice(&text).map_err(|e| bad(e.to_string()))?;
+    let mut file: Value = serde_json::from_slice(&text).map_err(|e| bad(json_words(&e)))?;
     let artifact = file.get_mut("artifact").map(Value::take).unwrap_or_default();
-    match serde_json::from_value(artifact).map_err(|e| bad(e.to_string()))? {
+    match serde_json::from_value(artifact).map_err(|e| bad(json_words(&e)))? {
         Artifact::Network(network) => {
             let (state, _) = safetensors::read(&dir.join(&network.weights))?;
             Ok((state, Some(network.network)))

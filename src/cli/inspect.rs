@@ -9,7 +9,7 @@ use crate::{
     Error, Result,
     checkpoint::{ReferenceSnapshot, ReferenceTrainingState, ScriptModule, TorchFile, TrainingStateStyle},
     data::{DatasetKind, DatasetOptions, ImageDataset},
-    formats::{FileBytes, read_small, safetensors, type_name},
+    formats::{FileBytes, json_words, read_small, safetensors, type_name},
     state_dict::StateDict,
     terminal::{self, name},
 };
@@ -74,7 +74,7 @@ fn file(path: &Path) -> Result<Shown> {
 fn stage(dir: &Path) -> Result<Shown> {
     let path = dir.join("artifact.json");
     let text = read_small(&path, STAGE, LONGEST)?;
-    let bad = |e: serde_json::Error| Error::bad_file(&path, STAGE, e.to_string());
+    let bad = |e: serde_json::Error| Error::bad_file(&path, STAGE, json_words(&e));
     let file: Value = serde_json::from_slice(&text).map_err(bad)?;
     let artifact = &file["artifact"];
     let mut lines = vec![format!("finished stage\n{artifact:#}")];

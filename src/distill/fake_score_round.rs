@@ -34,13 +34,15 @@ impl Objective {
         let noisy = pass.noisy(clean.clone()).autodiff();
         let condition = pass.condition(augment_labels);
         let judged = student.denoise(noisy, sigma.clone(), &condition, pass.dropout_of("fake"));
-        let real_logits = if self.generator.adversarial {
+        // Leaves of its own for the pass over real images: the gradients of both are added once, flat.
+        let judge = self.generator.adversarial.then(|| fake_score.clone().train());
+        let real_logits = if let Some(judge) = &judge {
             let real = batch.real.clone().ok_or_else(|| {
                 Error::Unusable("the adversarial term needs real images, but the dataset gave none".into())
             })?;
             let condition = pass.condition(real.augment_labels.or_else(untouched));
             let noisy = pass.noisy(real.images).autodiff();
-            Some(student.encode(noisy, sigma.clone(), &condition, pass.dropout_of("real")))
+            Some(judge.encode(noisy, sigma.clone(), &condition, pass.dropout_of("real")))
         } else {
             None
         };
@@ -51,8 +53,12 @@ impl Objective {
             Some(discriminator) => round.loss.clone() + discriminator.clone(),
             None => round.loss.clone(),
         };
-        round.gradients =
-            Gradients::collect(&student, &student.parameter_names(), &mut kernels::backward(&total));
+        let (names, mut tape) = (student.parameter_names(), kernels::backward(&total));
+        let gradients = Gradients::collect(&student, &names, &mut tape);
+        round.gradients = match judge {
+            Some(judge) => gradients.and(Gradients::collect(&judge, &names, &mut tape)),
+            None => gradients,
+        };
         Ok(round)
     }
 }

@@ -1,9 +1,9 @@
-//! The tensor operations that networks spend their time in, behind plain functions.
+//! The tensor operations that networks and losses spend their time in, behind plain functions.
 //!
 //! Activations are NHWC (`[n, h, w, c]`) throughout a network; only its 1- or 3-channel ends convert. Weights
-//! keep the reference's layouts (`[out, in, kh, kw]`, `[out, in]`), so nothing is transposed on load. Every
-//! function is differentiable, and stands once over an `engine`: the CPU's, which takes f32 to the crate in `cpu/`, or a
-//! GPU's, which takes every float to the one in `gpu/`. `meaning` says what each one is, in Burn tensors: the judge of
+//! have the reference's shapes (`[out, in, kh, kw]`, `[out, in]`); how a device keeps them says `WeightOrder`. What
+//! is differentiable and what is off the tape says each function. It stands once over an `engine`: the CPU's, which
+//! takes f32 to the crate in `cpu/`, or a GPU's, which takes every float to the one in `gpu/`. `meaning` says what each one is, in Burn tensors: the judge of
 //! the engines, and the path of half precision on a CPU.
 
 use sida_cpu_kernels as cpu;
@@ -43,7 +43,7 @@ mod upload;
 mod warp;
 mod weight_order;
 
-pub use accumulate::backward;
+pub use accumulate::{backward, plus};
 pub use adam::{AdamStep, adam, lerp};
 pub use attention::attention;
 pub use collective::{Nccl, Seat, all_reduce, join, meet_at, nccl};

@@ -9,7 +9,7 @@ use super::{
     preconditioning::Preconditioning,
     song_unet_config::{EmbeddingType, SongUNetConfig},
 };
-use crate::{Error, Result, terminal::name};
+use crate::{Error, Result, formats::json_words, terminal::name};
 
 /// Arguments that say how a network is run or trained, not what it is.
 const NOT_ARCHITECTURE: [&str; 3] = ["use_fp16", "force_normalization", "use_gan"];
@@ -97,7 +97,7 @@ impl Arguments {
 
     /// The arguments under our names; our types have the reference's defaults and refuse unknown names.
     fn parse<T: serde::de::DeserializeOwned>(self) -> Result<T, String> {
-        serde_json::from_value(Value::Object(self.0)).map_err(|e| e.to_string())
+        serde_json::from_value(Value::Object(self.0)).map_err(|e| json_words(&e))
     }
 
     fn preconditioning(&mut self, class: &str) -> Result<Preconditioning, String> {
@@ -124,7 +124,7 @@ impl Arguments {
                 constants.insert((*ours).to_owned(), value);
             }
         }
-        serde_json::from_value(json!({ name: constants })).map_err(|e| e.to_string())
+        serde_json::from_value(json!({ name: constants })).map_err(|e| json_words(&e))
     }
 
     fn real(&mut self, name: &str) -> Result<Option<f64>, String> {

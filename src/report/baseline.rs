@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::{
     Result,
     checkpoint::atomic,
-    formats::{Unread, read_at_most},
+    formats::{Unread, json_words, read_at_most},
     metrics::Score,
     suggestion::listed,
 };
@@ -61,7 +61,7 @@ impl Baseline {
             Unread::TooLarge => format!("has more than the {MAX_BYTES} bytes of the largest baseline"),
             Unread::Io(error) => format!("cannot be read: {error}"),
         })?;
-        let damaged = |error: serde_json::Error| format!("is no baseline: {error}");
+        let damaged = |error: serde_json::Error| format!("is no baseline: {}", json_words(&error));
         let value: Value = serde_json::from_slice(&bytes).map_err(damaged)?;
         match value.get("format").and_then(Value::as_u64) {
             Some(found) if found > FORMAT => {

@@ -20,7 +20,7 @@ use crate::{
     Error, Result,
     diffusion::{Codec, Encoder, Precision, StabilityVae},
     formats::{
-        AtomicFile, regular_file,
+        AtomicFile, json_words, regular_file,
         safetensors::{self, Metadata},
     },
     kernels::{self, WeightOrder},
@@ -43,8 +43,9 @@ pub(super) fn save(path: &Path, network: &Network) -> Result<()> {
 /// # Errors
 /// They cannot be read.
 pub(crate) fn settings(metadata: &Metadata, path: &Path) -> Result<Option<NetworkConfig>> {
-    let bad =
-        |e: serde_json::Error| Error::bad_file(path, "network file", format!("its network settings: {e}"));
+    let bad = |e: serde_json::Error| {
+        Error::bad_file(path, "network file", format!("its network settings: {}", json_words(&e)))
+    };
     metadata.get(CONFIG_KEY).map(|text| serde_json::from_str(text)).transpose().map_err(bad)
 }
 

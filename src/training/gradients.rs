@@ -43,6 +43,19 @@ impl Gradients {
         Self(visitor.found)
     }
 
+    /// With those of the same network's other passes, which had a tape of their own.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        for (name, gradient) in other.0 {
+            let sum = match self.0.swap_remove(&name) {
+                Some(first) => kernels::plus(first, gradient),
+                None => gradient,
+            };
+            self.0.insert(name, sum);
+        }
+        self
+    }
+
     /// The gradient of one parameter, flat.
     pub fn get(&self, name: &str) -> Option<Tensor<1>> {
         self.0.get(name).cloned()

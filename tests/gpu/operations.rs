@@ -31,7 +31,7 @@ pub(crate) const PRODUCTS: [(&str, Operation); 13] = [
 ];
 
 /// Value by value, row by row or group by group, of every shape of at least eight channels; by name.
-pub(crate) const ROWS: [(&str, Operation); 24] = [
+pub(crate) const ROWS: [(&str, Operation); 25] = [
     ("group norm", |x, w| kernels::group_norm(x, norm(&w))),
     ("group norm with shift before", |x, w| {
         kernels::group_norm(x, GroupNorm { shift_before: Some(pair(&w, 2)), silu: true, ..norm(&w) })
@@ -79,6 +79,10 @@ pub(crate) const ROWS: [(&str, Operation); 24] = [
     ("sum of all", |x, _| {
         let x = x.cast(DType::F32);
         x.clone() * kernels::total(x.clone() * x / 1e4).reshape([1, 1, 1, 1])
+    }),
+    ("flat sum, no gradient", |x, w| {
+        let flat = |x: &Tensor<4>| x.clone().detach().reshape([x.shape().num_elements()]);
+        kernels::plus(flat(&x), flat(&like(&x, &w))).reshape(x.dims()) + x
     }),
     ("layout of files and back", |x, _| kernels::to_nhwc(kernels::to_nchw(x) * 2.0)),
 ];

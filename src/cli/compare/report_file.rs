@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{named::place, stage_folder, unusable};
 use crate::{
     Error, Result,
-    formats::read_small,
+    formats::{json_words, read_small},
     metrics::Score,
     pipeline::store,
     report::{
@@ -42,7 +42,7 @@ pub(super) fn read(named: &Path, file: &Path) -> Result<Side> {
         other => unusable(file, other),
     })?;
     let report: ReportFile = serde_json::from_slice(&bytes)
-        .map_err(|error| unusable(file, format!("it is not a report: {error}")))?;
+        .map_err(|error| unusable(file, format!("it is not a report: {}", json_words(&error))))?;
     let ReportFile { pipeline, scores, settings, provenance } = report;
     let home = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
 

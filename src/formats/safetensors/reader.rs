@@ -13,6 +13,7 @@ use super::{
     super::{
         elements,
         file_bytes::{FileBytes, Span},
+        json_words,
         recognised::Kind,
     },
     FORMAT, METADATA, Metadata,
@@ -64,8 +65,8 @@ fn read_header(source: &FileBytes) -> Result<(IndexMap<String, Info>, Metadata, 
     }
     let header = source.read(source.span(8, len).ok_or_else(short)?)?;
     let data = Span { start: 8 + len, len: source.len() - 8 - len };
-    let header: Header =
-        serde_json::from_slice(&header).map_err(|e| bad(format!("its header is malformed: {e}")))?;
+    let header: Header = serde_json::from_slice(&header)
+        .map_err(|e| bad(format!("its header is malformed: {}", json_words(&e))))?;
     let mut places: Vec<(usize, &str, &Info)> =
         header.tensors.iter().map(|(name, info)| (info.data_offsets.0, name.as_str(), info)).collect();
     places.sort_by_key(|(start, _, info)| (*start, info.data_offsets.1));
