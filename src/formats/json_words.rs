@@ -87,6 +87,7 @@ mod tests {
     #[serde(rename_all = "snake_case")]
     enum One {
         First,
+        #[expect(dead_code, reason = "as above")]
         Second(u32),
     }
 

@@ -70,7 +70,7 @@ fn judge(case: &mut Case, network: &Network, device: &Device) -> Result<(), Stri
     case.check("out.D_x", denoised.images.to_data())?;
     check_if_listed(case, "out.encdec_logits", &denoised.logits())?;
     check_if_listed(case, "out.dec_D_x", &denoised.images)?;
-    let mut loss = (denoised.images * images(case.tensor("in.R")?)).sum();
+    let mut loss = (denoised.images.clone() * images(case.tensor("in.R")?)).sum();
     if case.has("in.R_logits") {
         loss = loss + (denoised.logits() * images(case.tensor("in.R_logits")?)).sum();
     }

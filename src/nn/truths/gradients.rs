@@ -15,7 +15,7 @@ fn gradients_agree_with_finite_differences() {
         let (r, r_logits) = (noise("r", [2, 3, 8, 8], &device), noise("l", [2, 1, 4, 4], &device));
         let loss = |network: &Network, x: Tensor<4>| {
             let d = network.denoise(x, q.sigma.clone(), &q.condition, Dropout::Off);
-            let loss = (d.images * r.clone()).sum() + (d.logits() * r_logits.clone()).sum();
+            let loss = (d.images.clone() * r.clone()).sum() + (d.logits() * r_logits.clone()).sum();
             d.logvar.map_or(loss.clone(), |logvar| loss + logvar.sum())
         };
         let network = config.load(&weights, "a test", &device).unwrap();
@@ -54,7 +54,7 @@ fn a_network_without_gradients_still_passes_them_to_its_input() {
     let gradient = |network: &Network| {
         let x = q.noisy.clone().require_grad();
         let d = network.denoise(x.clone(), q.sigma.clone(), &q.condition, Dropout::Off);
-        let gradients = (d.images.square().sum() + d.logits().square().sum()).backward();
+        let gradients = (d.images.clone().square().sum() + d.logits().square().sum()).backward();
         (x.grad(&gradients).unwrap(), parameter_gradients(network, &gradients).len())
     };
     let (learning, with) = gradient(&network);
@@ -79,7 +79,7 @@ fn blocks_that_are_run_again_give_the_same_gradients() {
             let gradient = |network: &Network| {
                 let x = q.noisy.clone().require_grad();
                 let d = network.denoise(x.clone(), q.sigma.clone(), &q.condition, Dropout::On(draw, 0));
-                let loss = d.images.square().sum() + d.logits().square().sum();
+                let loss = d.images.clone().square().sum() + d.logits().square().sum();
                 let gradients = loss.clone().backward();
                 let of_weights = parameter_gradients(network, &gradients);
                 (values(loss.reshape([1, 1, 1, 1])), values(x.grad(&gradients).unwrap()), of_weights)
