@@ -28,8 +28,8 @@ const UPDATE: &str = "UPDATE_BUDGETS";
 /// One part in so many may be more, or fewer: when a tensor is dropped by another thread decides where the next one lies.
 const ALLOWANCE: u64 = 50;
 
-/// Pools of memory grow by pages of some MiB, and how many a small network needs differs from machine to machine.
-const PAGES: u64 = 8 << 20;
+/// Pools of memory grow by pages, and how many a network needs differs from run to run: so many of the largest are let pass.
+const PAGES: u64 = 2;
 
 /// Iterations before the one that is counted: the adversarial term takes part from the second on, and Adam's moments
 /// and the pools of memory are there.
@@ -181,7 +181,7 @@ fn trial(network: &str, work: &str) -> Result<(), Failed> {
     if env::var_os(UPDATE).is_some() {
         update(network, work, found)?;
     }
-    wrong.extend(judge(network, work, found)?);
+    wrong.extend(judge(network, work, found, PAGES * whole.page)?);
     // Images are read when somebody wants them. The numbers of an iteration are copied as soon as they are there, not
     // after all that is queued behind them.
     let behind = two.split_once("\nread ").and_then(|(_, behind)| behind.split_once('\n'));
@@ -256,8 +256,8 @@ fn update(network: &str, work: &str, found: Budget) -> Result<(), Failed> {
     Ok(fs::write(FILE, serde_json::to_string_pretty(&all)? + "\n")?)
 }
 
-/// What goes beyond its budget; what is far below one is printed.
-fn judge(network: &str, work: &str, found: Budget) -> Result<Vec<String>, Failed> {
+/// What goes beyond its budget, of memory by more than so many bytes; what is far below one is printed.
+fn judge(network: &str, work: &str, found: Budget, pages: u64) -> Result<Vec<String>, Failed> {
     let held = HELD.lock();
     let all = budgets()?;
     drop(held);
@@ -266,7 +266,7 @@ fn judge(network: &str, work: &str, found: Budget) -> Result<Vec<String>, Failed
     };
     let mut wrong = Vec::new();
     for ((what, found), (_, budget)) in found.each().into_iter().zip(budget.each()) {
-        let pages = if what == PEAK { PAGES } else { 0 };
+        let pages = if what == PEAK { pages } else { 0 };
         if what == COLLECTIVES && found != budget {
             wrong.push(format!("{what} are {found}, and have to be {budget}"));
         } else if found > budget + pages.max(budget / ALLOWANCE) {

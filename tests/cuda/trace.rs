@@ -25,6 +25,8 @@ pub(crate) struct Trace {
     pub(crate) waits: usize,
     /// Most bytes that were allocated at a time, up to the end of the stretch.
     pub(crate) peak: u64,
+    /// Bytes of the largest allocation.
+    pub(crate) page: u64,
     /// Names and files of the kernels that the compiler refused.
     pub(crate) refused: Vec<String>,
     /// Files of compiled kernels, by their names.
@@ -48,6 +50,7 @@ impl Trace {
                 "collective" => all.collectives += 1,
                 "sync" => all.waits += 1,
                 "alloc" => {
+                    all.page = all.page.max(bytes());
                     let peak = rest.rsplit(' ').next().and_then(|n| n.parse().ok());
                     all.peak = peak.unwrap_or_else(|| panic!("`{line}` is no line of the trace"));
                 }

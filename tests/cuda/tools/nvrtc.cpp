@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cctype>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -14,6 +15,7 @@
 #include <functional>
 #include <sstream>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "translate.hpp"
@@ -29,6 +31,8 @@ string variable(const char *name) {
     const char *value = getenv(name);
     return value ? value : "";
 }
+
+bool is_word(unsigned char c) { return isalnum(c) || c == '_'; }
 
 string read(const string &path) {
     std::ifstream file(path, std::ios::binary);
@@ -83,6 +87,24 @@ int with_emulator(Program &program, const string &kept) {
     return SUCCESS;
 }
 
+// The source with its variables numbered as they come. CubeCL numbers those of one kernel otherwise in another process.
+string numbered(const string &source) {
+    std::unordered_map<string, size_t> numbers;
+    string text;
+    for (size_t at = 0, end; at < source.size(); at = end) {
+        end = at + 1;
+        if (!is_word(source[at])) {
+            text += source[at];
+            continue;
+        }
+        while (end < source.size() && is_word(source[end])) end++;
+        const string word = source.substr(at, end - at);
+        const bool is_variable = word.size() > 1 && word[0] == 'v' && word.find_first_not_of("0123456789", 1) == string::npos;
+        text += is_variable ? "v" + std::to_string(numbers.emplace(word, numbers.size()).first->second) : word;
+    }
+    return text;
+}
+
 void refused(const string &source, const string &kept) {
     const string path = variable("TEST_CUDA_TRACE");
     if (!path.empty()) std::ofstream(path, std::ios::app) << "refused " << kernel_name(source) << " " << kept << ".cu\n";
@@ -102,7 +124,7 @@ int nvrtcCompileProgram(void *handle, int count, const char *const *options) {
     auto &program = *static_cast<Program *>(handle);
     const bool emulated = variable("TEST_CUDA_NVRTC").empty();
     // What g++ is told and includes belongs to what it makes; so does what NVRTC is told.
-    string all = program.source;
+    string all = numbered(program.source);
     if (emulated) all += EMULATED_STAMP;
     else for (int i = 0; i < count; i++) all += string("\n") + options[i];
     const string folder = variable("TEST_CUDA_KEPT");
