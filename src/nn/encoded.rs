@@ -3,6 +3,7 @@
 use burn::tensor::{DType, Tensor};
 
 use super::layers::cast;
+use crate::kernels;
 
 /// The outputs of an encoder's layers, of which a decoder takes the last first. Each `[n, h, w, c]`
 #[derive(Debug)]
@@ -36,5 +37,5 @@ impl Encoded {
 
 /// SiDA's discriminator: an encoder's last output averaged over its channels, in float32. `[n, h, w, c]` => `[n, 1, h, w]`
 pub(crate) fn logits(last: Tensor<4>) -> Tensor<4> {
-    cast(last, DType::F32).mean_dim(3).permute([0, 3, 1, 2])
+    kernels::channel_mean(cast(last, DType::F32))
 }

@@ -80,6 +80,10 @@ pub(crate) const ROWS: [(&str, Operation); 25] = [
         let x = x.cast(DType::F32);
         x.clone() * kernels::total(x.clone() * x / 1e4).reshape([1, 1, 1, 1])
     }),
+    ("mean of channels", |x, _| {
+        let x = x.cast(DType::F32);
+        kernels::to_nhwc(kernels::channel_mean(x.clone())) * x
+    }),
     ("flat sum, no gradient", |x, w| {
         let flat = |x: &Tensor<4>| x.clone().detach().reshape([x.shape().num_elements()]);
         kernels::plus(flat(&x), flat(&like(&x, &w))).reshape(x.dims()) + x

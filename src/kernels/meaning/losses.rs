@@ -48,6 +48,10 @@ pub fn distance(a: &Tensor<4>, b: &Tensor<4>) -> Tensor<4> {
     (a.clone() - b.clone()).abs()
 }
 
+pub fn channel_mean(x: Tensor<4>) -> Tensor<4> {
+    x.mean_dim(3).permute([0, 3, 1, 2])
+}
+
 pub fn total(x: Tensor<4>) -> Tensor<1> {
     x.sum()
 }

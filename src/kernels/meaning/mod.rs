@@ -13,7 +13,9 @@ use burn::tensor::{
 
 mod losses;
 
-pub use losses::{blend, distance, have_nan, only, scale, score_identity, squared_error, total};
+pub use losses::{
+    blend, channel_mean, distance, have_nan, only, scale, score_identity, squared_error, total,
+};
 
 use super::{AdamStep, GroupNorm, Places, cpu::flat::LARGEST, cpu::random::Dropping, to_nchw, to_nhwc};
 use crate::seed::Draw;
