@@ -29,7 +29,12 @@ fn averaged<E: ChannelMean>(x: Operand<E>) -> Tensor<4> {
 /// What an engine computes.
 trait ChannelMean: Engine {
     /// A pixel's gradient, shared out among its channels. `[n, 1, h, w]` => `[n, h, w, c]`
-    fn share(gradient: Self::Array, dims: [usize; 4]) -> Self::Array;
+    fn share(gradient: Self::Array, dims: [usize; 4]) -> Self::Array {
+        let [n, h, w, c] = dims;
+        let share = Self::float_mul_scalar(Self::give(gradient), (1.0 / c as f64).into());
+        let share = Self::float_reshape(share, Shape::from([n, h, w, 1]));
+        Self::take(Self::float_expand(share, Shape::from(dims)))
+    }
 }
 
 impl ChannelMean for Flex {
@@ -45,10 +50,4 @@ impl ChannelMean for Flex {
 }
 
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
-impl ChannelMean for Cube {
-    fn share(gradient: Self::Array, dims: [usize; 4]) -> Self::Array {
-        let [n, h, w, c] = dims;
-        let share = Self::float_mul_scalar(gradient, (1.0 / c as f64).into());
-        Self::float_expand(Self::float_reshape(share, Shape::from([n, h, w, 1])), Shape::from(dims))
-    }
-}
+impl ChannelMean for Cube {}

@@ -31,7 +31,7 @@ pub(crate) const PRODUCTS: [(&str, Operation); 13] = [
 ];
 
 /// Value by value, row by row or group by group, of every shape of at least eight channels; by name.
-pub(crate) const ROWS: [(&str, Operation); 25] = [
+pub(crate) const ROWS: [(&str, Operation); 26] = [
     ("group norm", |x, w| kernels::group_norm(x, norm(&w))),
     ("group norm with shift before", |x, w| {
         kernels::group_norm(x, GroupNorm { shift_before: Some(pair(&w, 2)), silu: true, ..norm(&w) })
