@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use proptest::prelude::*;
 use sida::{
     kernels::{self, AdamStep, GroupNorm, InstructionSet, Places, meaning},
@@ -271,10 +271,8 @@ proptest! {
             let blend = kernels::blend(kernels::scale(a.clone(), &weights(3)), Some(&weights(4)), b.clone(), &weights(5));
             let blend = kernels::blend(blend, None, c.clone(), &weights(6));
             let error = kernels::squared_error(a.clone(), b.clone(), &weights(7));
-            let divisors = kernels::distance(&a, &b).mean_dims(&[1, 2, 3]) + 0.1;
-            let identity = kernels::score_identity(a, b, c, &divisors, 1.2);
-            let mean = kernels::channel_mean(kernels::to_nhwc(error.clone()));
-            kernels::total(blend.clone() * identity).reshape([1, 1, 1, 1]) + error * mean + blend
+            let identity = kernels::score_identity(a, b, c, &(weights(8).abs() + 0.1), 1.2);
+            blend.clone() * identity + error + blend
         };
         let slow = |t: &[Tensor<1>]| {
             let [a, b, c] = images(t);
@@ -282,13 +280,55 @@ proptest! {
             let blend = meaning::blend(meaning::scale(a.clone(), &weights(3)), Some(&weights(4)), b.clone(), &weights(5));
             let blend = meaning::blend(blend, None, c.clone(), &weights(6));
             let error = meaning::squared_error(a.clone(), b.clone(), &weights(7));
-            let divisors = meaning::distance(&a.clone().inner(), &b.clone().inner()).mean_dims(&[1, 2, 3]) + 0.1;
-            let identity = meaning::score_identity(a, b, c, &divisors.autodiff(), 1.2);
-            let mean = meaning::channel_mean(kernels::to_nhwc(error.clone()));
-            meaning::total(blend.clone() * identity).reshape([1, 1, 1, 1]) + error * mean + blend
+            let identity = meaning::score_identity(a, b, c, &(weights(8).abs() + 0.1), 1.2);
+            blend.clone() * identity + error + blend
         };
         check(1e-6, &inputs, fast, slow)?;
         prop_assert_eq!(&run(&inputs, fast)[0], &run(&inputs, slow)[0]);
+    }
+
+    #[test]
+    fn means_and_sums(n in 1usize..6, h in 1usize..9, c in channels(), seed: u64) {
+        let dims = [n, h, h, c];
+        let inputs = [input(&dims, seed), input(&dims, seed ^ 1)];
+        let fast = |t: &[Tensor<1>]| {
+            let [x, y] = [0, 1].map(|i| shaped(&t[i], dims));
+            let distance = kernels::mean_distance(&x, &y).autodiff();
+            let mean = kernels::to_nhwc(kernels::channel_mean(x.clone()));
+            kernels::total(x.clone() * y.clone()).reshape([1, 1, 1, 1]) + x * mean + y * distance
+        };
+        let slow = |t: &[Tensor<1>]| {
+            let [x, y] = [0, 1].map(|i| shaped(&t[i], dims));
+            let distance = meaning::mean_distance(&x.clone().inner(), &y.clone().inner()).autodiff();
+            let mean = kernels::to_nhwc(meaning::channel_mean(x.clone()));
+            meaning::total(x.clone() * y.clone()).reshape([1, 1, 1, 1]) + x * mean + y * distance
+        };
+        check(1e-5, &inputs, fast, slow)?;
+        // However long, a sum is rounded once.
+        let long = 100_000 + n * 7 + c;
+        let [a, b] = [0, 2].map(|i| values(long, seed ^ i));
+        let wanted = a.iter().map(|x| f64::from(*x)).sum::<f64>();
+        let [x, y] = [&a, &b].map(|x| Tensor::<4>::from_data(TensorData::new(x.clone(), [1, long, 1, 1]), &Device::flex()));
+        let close = |found: Tensor<1>, wanted: f64| (f64::from(host(found)[0]) - wanted).abs() < 1e-7 * wanted.abs() + 1e-9;
+        prop_assert!(close(kernels::total(x.clone()), wanted));
+        let apart = a.iter().zip(&b).map(|(a, b)| f64::from((a - b).abs())).sum::<f64>() / long as f64;
+        prop_assert!(close(kernels::mean_distance(&x, &y).reshape([1]), apart));
+    }
+
+    /// To the last bit: a solver's steps, in f64 and in f32, and the way from one to the other.
+    #[test]
+    fn steps_of_a_solver(n in 1usize..6, h in 1usize..9, c in channels(), sigma in 0.002f64..80.0, seed: u64) {
+        for dtype in [DType::F64, DType::F32] {
+            let [x, y, z] = [0, 1, 2].map(|i| tensor::<4>([n, c, h, h], seed ^ i, &Device::flex()).cast(dtype) * 1.7);
+            let same = |ours: Tensor<4>, burns: Tensor<4>| ours.into_data() == burns.into_data();
+            prop_assert!(same(kernels::slope(x.clone(), y.clone(), sigma), (x.clone() - y.clone()) / sigma));
+            prop_assert!(same(kernels::advance(x.clone(), y.clone(), sigma), x.clone() + y.clone() * sigma));
+            let both = x.clone() + (y.clone() + z.clone()) * sigma;
+            prop_assert!(same(kernels::advance_between(x.clone(), y, z, sigma), both));
+            for to in [DType::F64, DType::F32, DType::F16] {
+                prop_assert!(same(kernels::cast(x.clone(), to), x.clone().cast(to)));
+            }
+        }
     }
 
     /// A sample with a NaN in one of several tensors is zeros, and passes no gradient.
@@ -617,4 +657,44 @@ fn gradients_that_meet_are_added() {
     let (by_us, by_burn) = (host(by_us), host(by_burn));
     assert!(by_us.iter().any(|value| *value != 0.0));
     assert_eq!(by_us, by_burn);
+}
+
+/// Half precision on a CPU: what is long passes through f32, and is rounded once.
+#[test]
+fn halves_are_computed_in_single_precision() {
+    let half = |dims: &[usize], seed| {
+        let values = values(dims.iter().product(), seed);
+        Tensor::<1>::from_data(TensorData::new(values, [dims.iter().product::<usize>()]), &Device::flex())
+            .cast(DType::BF16)
+    };
+    let [n, h, c, k] = [2, 6, 8, 5];
+    let x = || half(&[n, h, h, c], 1).reshape([n, h, h, c]);
+    let weight = || half(&[k, c, 3, 3], 2).reshape([k, c, 3, 3]);
+    let bias = || half(&[k], 3);
+    let gain = || half(&[n, c], 4).reshape([n, c]);
+    let single = |x: Tensor<4>| x.cast(DType::F32);
+    let filter = [1.0, 3.0, 3.0, 1.0];
+    let pairs = [
+        (
+            kernels::conv2d(x(), weight(), Some(bias())),
+            kernels::conv2d(single(x()), single(weight()), Some(bias().cast(DType::F32))),
+        ),
+        (
+            kernels::dense(x().reshape([n * h * h, c]), weight().reshape([k * 9, c]), None).unsqueeze(),
+            kernels::dense(single(x()).reshape([n * h * h, c]), single(weight()).reshape([k * 9, c]), None)
+                .unsqueeze(),
+        ),
+        (kernels::downsample(x(), &filter), kernels::downsample(single(x()), &filter)),
+        (kernels::upsample(x(), &filter), kernels::upsample(single(x()), &filter)),
+        (kernels::silu(x()), kernels::silu(single(x()))),
+        (kernels::mp_silu(x(), Some(gain())), kernels::mp_silu(single(x()), Some(gain().cast(DType::F32)))),
+        (
+            kernels::normalize_rows(weight(), 1e-4, 0.5, None),
+            kernels::normalize_rows(single(weight()), 1e-4, 0.5, None),
+        ),
+    ];
+    for (i, (halves, singles)) in pairs.into_iter().enumerate() {
+        assert_eq!(halves.dtype(), DType::BF16, "{i}");
+        assert_eq!(halves.into_data(), singles.cast(DType::BF16).into_data(), "{i}");
+    }
 }

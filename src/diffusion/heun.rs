@@ -3,6 +3,7 @@
 use burn::tensor::{DType, Device, Tensor};
 
 use super::{noise_level::RhoSchedule, sampler_settings::EdmSampler};
+use crate::kernels;
 
 /// What a sampler asks of a network: D(x; sigma), in the precision of x and where x is.
 pub type Denoise<'a> = dyn FnMut(Tensor<4>, f64) -> Tensor<4> + 'a;
@@ -70,7 +71,7 @@ impl Heun<'_> {
     }
 
     fn at_home(&self, x: Tensor<4>) -> Tensor<4> {
-        x.to_device(&self.home).cast(self.precision)
+        kernels::cast(x.to_device(&self.home), self.precision)
     }
 
     fn step(
@@ -92,13 +93,13 @@ impl Heun<'_> {
             }
             _ => (t, x),
         };
-        let slope = (x_hat.clone() - denoise(x_hat.clone(), t_hat)) / t_hat;
-        let x_next = x_hat.clone() + slope.clone() * (t_next - t_hat);
+        let slope = kernels::slope(x_hat.clone(), denoise(x_hat.clone(), t_hat), t_hat);
+        let x_next = kernels::advance(x_hat.clone(), slope.clone(), t_next - t_hat);
         if t_next <= 0.0 {
             return x_next;
         }
-        let slope_next = (x_next.clone() - denoise(x_next, t_next)) / t_next;
-        x_hat + (slope + slope_next) * (0.5 * (t_next - t_hat))
+        let slope_next = kernels::slope(x_next.clone(), denoise(x_next, t_next), t_next);
+        kernels::advance_between(x_hat, slope, slope_next, 0.5 * (t_next - t_hat))
     }
 }
 

@@ -6,7 +6,10 @@ use super::{
     heun::{Denoise, Drawing, FreshNoise, Heun, home},
     sampler_settings::{EdmSampler, MultiStep, Sampler},
 };
-use crate::nn::{Condition, Denoiser, Dropout, Network};
+use crate::{
+    kernels,
+    nn::{Condition, Denoiser, Dropout, Network},
+};
 
 impl Sampler {
     /// Images of unit noise; in f64 where the sampler works in that (EDM), and then where `home` says. The network has
@@ -59,9 +62,9 @@ impl Sampler {
 /// D(x; sigma) in the precision of x and where x is; the network, on `device`, works in its own. Only f32 travels.
 pub fn ask(network: &Network, device: &Device, condition: &Condition, x: Tensor<4>, sigma: f64) -> Tensor<4> {
     let (precision, home, n) = (x.dtype(), x.device(), x.dims()[0]);
-    let x = x.cast(DType::F32).to_device(device);
+    let x = kernels::cast(x, DType::F32).to_device(device);
     let sigma = Tensor::full([n, 1, 1, 1], sigma, (device, DType::F32));
-    network.denoise(x, sigma, condition, Dropout::Off).images.to_device(&home).cast(precision)
+    kernels::cast(network.denoise(x, sigma, condition, Dropout::Off).images.to_device(&home), precision)
 }
 
 /// A distilled generator, each step from the last image with fresh noise, at level `init_sigma` (n - k) / n.

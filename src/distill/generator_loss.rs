@@ -47,6 +47,6 @@ impl GeneratorLoss {
 
 /// The mean distance of every sample from the teacher's opinion of it, at least 1e-5; a constant to the gradient.
 fn normalizer(generated: &Tensor<4>, real: &Tensor<4>) -> Tensor<4> {
-    let mean = kernels::distance(generated, real).mean_dims(&[1, 2, 3]).clamp_min(1e-5);
+    let mean = kernels::mean_distance(generated, real).clamp_min(1e-5);
     if generated.is_autodiff() { mean.autodiff() } else { mean }
 }

@@ -1,12 +1,14 @@
 //! Convolutions.
 
-use burn::{backend::Flex, tensor::Tensor};
+use burn::{
+    backend::Flex,
+    tensor::{DType, Tensor},
+};
 
 use super::{
     array::Array,
     cpu::{dense, im2col, winograd},
     engine::{Engine, on_engine},
-    meaning,
     tape::{Operand, record},
 };
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
@@ -31,9 +33,10 @@ pub fn conv2d_with(
     stride: usize,
     padding: [usize; 2],
 ) -> Tensor<4> {
-    on_engine!(x, |x| convolved(x, weight, bias, stride, padding), |x| meaning::conv2d_with(
-        x, weight, bias, stride, padding
-    ))
+    on_engine!(x, |x| convolved(x, weight, bias, stride, padding), |x| {
+        let (dtype, [x, weight]) = (x.dtype(), [x, weight].map(|operand| operand.cast(DType::F32)));
+        conv2d_with(x, weight, bias.map(|bias| bias.cast(DType::F32)), stride, padding).cast(dtype)
+    })
 }
 
 fn convolved<E: Convolve>(

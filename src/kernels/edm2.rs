@@ -1,6 +1,9 @@
 //! What only EDM2 has: magnitude-preserving SiLU, weights that are normalised in use.
 
-use burn::{backend::Flex, tensor::Tensor};
+use burn::{
+    backend::Flex,
+    tensor::{DType, Tensor},
+};
 
 use super::{
     array::Array,
@@ -9,7 +12,6 @@ use super::{
         normalized_rows::{self, Rows},
     },
     engine::{Engine, on_engine},
-    meaning,
     tape::{Operand, record},
 };
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
@@ -21,7 +23,10 @@ use super::{
 /// Magnitude-preserving SiLU (EDM2): `silu(x * gain) / 0.596`, with an optional gain per sample and channel.
 /// x `[n, h, w, c]`, gain `[n, c]` => `[n, h, w, c]`
 pub fn mp_silu(x: Tensor<4>, gain: Option<Tensor<2>>) -> Tensor<4> {
-    on_engine!(x, |x| mp_silu_on(x, gain), |x| meaning::mp_silu(x, gain))
+    on_engine!(x, |x| mp_silu_on(x, gain), |x| {
+        let dtype = x.dtype();
+        mp_silu(x.cast(DType::F32), gain.map(|gain| gain.cast(DType::F32))).cast(dtype)
+    })
 }
 
 fn mp_silu_on<E: Edm2>(x: Operand<E>, gain: Option<Tensor<2>>) -> Tensor<4> {
@@ -46,7 +51,9 @@ pub fn normalize_rows<const D: usize>(
 ) -> Tensor<D> {
     let rows = Rows { count: weight.dims()[0], eps: eps as f32, factor: factor as f32 };
     on_engine!(weight, |weight| normalize_rows_on(weight, rows, gain), |weight| {
-        meaning::normalize_rows(weight, eps, factor, gain)
+        let dtype = weight.dtype();
+        normalize_rows(weight.cast(DType::F32), eps, factor, gain.map(|gain| gain.cast(DType::F32)))
+            .cast(dtype)
     })
 }
 

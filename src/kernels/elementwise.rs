@@ -1,6 +1,9 @@
 //! Weighted sums, activations.
 
-use burn::{backend::Flex, tensor::Tensor};
+use burn::{
+    backend::Flex,
+    tensor::{DType, Tensor},
+};
 
 use super::{
     array::Array,
@@ -40,12 +43,12 @@ fn sum<E: Elementwise>(a: Operand<E>, b: Tensor<4>, weights: [f64; 2], limit: Op
 
 /// x times sigmoid(x), elementwise.
 pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    activation(x, Activation::Silu, meaning::silu)
+    activation(x, Activation::Silu)
 }
 
 /// The larger of x and 0, elementwise.
 pub fn relu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    activation(x, Activation::Relu, meaning::relu)
+    activation(x, Activation::Relu)
 }
 
 /// What is done to every value alone.
@@ -55,12 +58,11 @@ enum Activation {
     Relu,
 }
 
-fn activation<const D: usize>(
-    x: Tensor<D>,
-    activation: Activation,
-    meaning: fn(Tensor<D>) -> Tensor<D>,
-) -> Tensor<D> {
-    on_engine!(x, |x| activated::<_, D>(x, activation), |x| meaning(x))
+fn activation<const D: usize>(x: Tensor<D>, kind: Activation) -> Tensor<D> {
+    on_engine!(x, |x| activated::<_, D>(x, kind), |x| {
+        let dtype = x.dtype();
+        activation(x.cast(DType::F32), kind).cast(dtype)
+    })
 }
 
 fn activated<E: Elementwise, const D: usize>(x: Operand<E>, activation: Activation) -> Tensor<D> {

@@ -144,7 +144,8 @@ impl<const D: usize> Placed<D> {
     }
 }
 
-/// `on_engine!(x, |operand| over any engine, |tensor| elsewhere)`: what computes with x.
+/// `on_engine!(x, |operand| over any engine, |tensor| elsewhere)`: what computes with x. Elsewhere is half precision on the
+/// CPU: through f32 and back, or in Burn's operations where these cost no more.
 macro_rules! on_engine {
     ($tensor:expr, |$operand:pat_param| $ours:expr, |$other:pat_param| $elsewhere:expr) => {
         match $crate::kernels::engine::Placed::of($tensor) {

@@ -7,6 +7,7 @@ use super::{
     cpu::{
         elementwise::scale,
         losses::{self as cpu, Identity, To},
+        sums,
     },
     engine::{Engine, on_engine},
     meaning,
@@ -72,26 +73,26 @@ fn identity<E: Losses>(
     })
 }
 
-/// `|a - b|`, off the tape. `[n, ..]`
-pub fn distance(a: &Tensor<4>, b: &Tensor<4>) -> Tensor<4> {
+/// The mean of `|a - b|` for every sample, off the tape. `[n, ..]` => `[n, 1, 1, 1]`
+pub fn mean_distance(a: &Tensor<4>, b: &Tensor<4>) -> Tensor<4> {
     let [a, b] = [a, b].map(|tensor| tensor.clone().inner());
-    on_engine!(a, |a| apart(a, b), |a| meaning::distance(&a, &b))
+    on_engine!(a, |a| apart(a, b), |a| meaning::mean_distance(&a, &b))
 }
 
 fn apart<E: Losses>(a: Operand<E>, b: Tensor<4>) -> Tensor<4> {
     let b = Operand::<E>::of(b);
     assert_eq!(a.dims::<4>(), b.dims(), "a distance needs equal extents");
-    a.context().constant::<E, 4>(E::distance(&a.array, &b.array))
+    a.context().constant::<E, 4>(E::mean_distance(&a.array, &b.array, a.dims()))
 }
 
-/// The sum of all values, in Burn's order. => `[1]`
+/// The sum of all values. => `[1]`
 pub fn total(x: Tensor<4>) -> Tensor<1> {
     on_engine!(x, |x| summed(x), |x| meaning::total(x))
 }
 
 fn summed<E: Losses>(x: Operand<E>) -> Tensor<1> {
     let dims = x.dims::<4>();
-    let output = E::take(E::float_sum(E::give(x.array.clone())));
+    let output = E::total(&x.array);
     record([Some(x)], output, |_| move |gradient: E::Array, _: [bool; 1]| [Some(E::spread(&gradient, dims))])
 }
 
@@ -122,7 +123,10 @@ trait Losses: Engine {
         wanted: [bool; 3],
     ) -> [Option<Self::Array>; 3];
 
-    fn distance(a: &Self::Array, b: &Self::Array) -> Self::Array;
+    /// Of these extents. => `[n, 1, 1, 1]`
+    fn mean_distance(a: &Self::Array, b: &Self::Array, dims: [usize; 4]) -> Self::Array;
+
+    fn total(x: &Self::Array) -> Self::Array;
 
     /// An array of these extents, full of the one value of x.
     fn spread(x: &Self::Array, dims: [usize; 4]) -> Self::Array;
@@ -165,8 +169,15 @@ impl Losses for Flex {
         std::array::from_fn(|i| wanted[i].then(|| gradient_to(to[i])))
     }
 
-    fn distance(a: &Array, b: &Array) -> Array {
-        Array::build(a.dims::<4>(), |out| cpu::distance(a.values(), b.values(), out))
+    fn mean_distance(a: &Array, b: &Array, [n, c, h, w]: [usize; 4]) -> Array {
+        let width = c * h * w;
+        let samples = a.values().chunks_exact(width).zip(b.values().chunks_exact(width));
+        let means = samples.map(|(a, b)| (sums::distance(a, b) / width as f64) as f32);
+        Array::from_values(means.collect(), [n, 1, 1, 1])
+    }
+
+    fn total(x: &Array) -> Array {
+        Array::from_values(vec![sums::sum(x.values()) as f32], [1])
     }
 
     fn spread(x: &Array, dims: [usize; 4]) -> Array {
@@ -214,8 +225,14 @@ impl Losses for Cube {
         gpu::score_identity_gradients(of.clone(), divisors.clone(), alpha, gradient.clone(), wanted)
     }
 
-    fn distance(a: &Self::Array, b: &Self::Array) -> Self::Array {
-        gpu::distance(a.clone(), b.clone())
+    fn mean_distance(a: &Self::Array, b: &Self::Array, [n, c, h, w]: [usize; 4]) -> Self::Array {
+        let reshaped = |x, dims: &[usize]| Self::float_reshape(x, burn::tensor::Shape::from(dims.to_vec()));
+        let distances = reshaped(gpu::distance(a.clone(), b.clone()), &[n, c * h * w]);
+        reshaped(Self::float_mean_dim(distances, 1), &[n, 1, 1, 1])
+    }
+
+    fn total(x: &Self::Array) -> Self::Array {
+        Self::float_sum(x.clone())
     }
 
     fn spread(x: &Self::Array, dims: [usize; 4]) -> Self::Array {

@@ -3,8 +3,9 @@
 //! Activations are NHWC (`[n, h, w, c]`) throughout a network; only its 1- or 3-channel ends convert. Weights
 //! have the reference's shapes (`[out, in, kh, kw]`, `[out, in]`); how a device keeps them says `WeightOrder`. What
 //! is differentiable and what is off the tape says each function. It stands once over an `engine`: the CPU's, which
-//! takes f32 to the crate in `cpu/`, or a GPU's, which takes every float to the one in `gpu/`. `meaning` says what each one is, in Burn tensors: the judge of
-//! the engines, and the path of half precision on a CPU.
+//! takes f32 to the crate in `cpu/`, or a GPU's, which takes every float to the one in `gpu/`. Half precision on a CPU
+//! passes through f32 in what is long, and is Burn's in the rest. `meaning` says what each operation is, in Burn tensors:
+//! the judge of the engines, and that rest.
 
 use sida_cpu_kernels as cpu;
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
@@ -37,6 +38,7 @@ mod random;
 mod recompute;
 mod resample;
 mod samples;
+mod solver;
 mod tape;
 mod tf32;
 mod tuning;
@@ -60,7 +62,7 @@ pub use flat::{Places, add_gathered, clean, gather, view};
 pub use host::{Reading, host, read};
 pub use largest::largest_tensor;
 pub use layout::{to_nchw, to_nhwc};
-pub use losses::{distance, score_identity, squared_error, total};
+pub use losses::{mean_distance, score_identity, squared_error, total};
 pub use memory::{Memory, memory};
 pub use norm::{GroupNorm, group_norm};
 pub use pixel_norm::pixel_norm;
@@ -69,6 +71,7 @@ pub use random::{drop_activations, normals, uniforms};
 pub use recompute::{Block, block};
 pub use resample::{downsample, downsample_with, upsample};
 pub use samples::{blend, have_nan, only, scale};
+pub use solver::{advance, advance_between, cast, slope};
 pub use tf32::allow_tf32;
 pub use tuning::keep_choices;
 pub use upload::{from_bytes, one_hot};

@@ -1,12 +1,14 @@
 //! Halving and doubling the resolution.
 
-use burn::{backend::Flex, tensor::Tensor};
+use burn::{
+    backend::Flex,
+    tensor::{DType, Tensor},
+};
 
 use super::{
     array::Array,
     cpu::resample::Resampling,
     engine::{Engine, on_engine},
-    meaning,
     tape::{Operand, record},
 };
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
@@ -21,14 +23,18 @@ pub fn downsample(x: Tensor<4>, filter: &[f32]) -> Tensor<4> {
 /// The same with so many zeros around x.
 pub fn downsample_with(x: Tensor<4>, filter: &[f32], padding: usize) -> Tensor<4> {
     on_engine!(x, |x| resampled(x, filter, padding, true), |x| {
-        meaning::downsample_with(x, filter, padding)
+        let dtype = x.dtype();
+        downsample_with(x.cast(DType::F32), filter, padding).cast(dtype)
     })
 }
 
 /// Doubles the resolution with a separable depthwise filter, transposed, times 4.
 /// x `[n, h, w, c]` => `[n, 2 h, 2 w, c]`
 pub fn upsample(x: Tensor<4>, filter: &[f32]) -> Tensor<4> {
-    on_engine!(x, |x| resampled(x, filter, same(filter), false), |x| meaning::upsample(x, filter))
+    on_engine!(x, |x| resampled(x, filter, same(filter), false), |x| {
+        let dtype = x.dtype();
+        upsample(x.cast(DType::F32), filter).cast(dtype)
+    })
 }
 
 /// The padding that makes half, or twice, the resolution of it.

@@ -5,11 +5,12 @@ use std::{fs, path::Path};
 use libtest_mimic::Failed;
 
 /// What is tried without being called by its name, or elsewhere, or is no operation on tensors.
-const NOT_CALLED: [(&str, &[&str]); 6] = [
+const NOT_CALLED: [(&str, &[&str]); 7] = [
     ("by `host`", &["read"]),
     ("by `a student learns`", &["adam", "lerp", "gather", "add_gathered", "clean", "view"]),
     ("by `noise levels`", &["exponential", "power"]),
     ("by `augmentation`", &["warp"]),
+    ("Burn's own on a GPU", &["advance", "advance_between", "cast", "slope"]),
     ("by `tests/cuda/collective.rs`", &["all_reduce", "join", "meet_at", "nccl"]),
     ("no operation", &["asked_threads", "threads", "wide", "with_threads", "memory", "keep_choices"]),
 ];

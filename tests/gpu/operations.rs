@@ -75,7 +75,7 @@ pub(crate) const ROWS: [(&str, Operation); 26] = [
         let (fake, divisors) = (real.clone() * 0.7 - x.clone() * 0.2, numbers(&w).square() + 0.5);
         kernels::score_identity(x, real, fake, &divisors, 1.2)
     }),
-    ("distance, no gradient", |x, w| kernels::distance(&x, &like(&x, &w)).autodiff() + x),
+    ("mean distance, no gradient", |x, w| kernels::mean_distance(&x, &like(&x, &w)).autodiff() + x),
     ("sum of all", |x, _| {
         let x = x.cast(DType::F32);
         x.clone() * kernels::total(x.clone() * x / 1e4).reshape([1, 1, 1, 1])

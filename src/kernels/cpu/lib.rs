@@ -30,6 +30,7 @@ mod recycler;
 pub mod resample;
 pub mod samples;
 mod simd;
+pub mod sums;
 mod transpose;
 mod wide;
 pub mod winograd;

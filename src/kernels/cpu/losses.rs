@@ -1,15 +1,6 @@
 //! Losses of images, value by value. Every operation is rounded, as if it stood alone.
 
-use super::{elementwise::in_slices, samples::by_sample};
-
-/// `|a - b|`
-pub fn distance(a: &[f32], b: &[f32], out: &mut [f32]) {
-    in_slices([a, b], out, 3, |_, [a, b], out| {
-        for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
-            *out = (a - b).abs();
-        }
-    });
-}
+use super::samples::by_sample;
 
 /// `(denoised - clean)^2 * weight`, with a weight for every sample.
 pub fn squared_error(clean: &[f32], denoised: &[f32], weights: &[f32], out: &mut [f32]) {

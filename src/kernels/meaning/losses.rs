@@ -44,8 +44,8 @@ pub fn score_identity(
     gap.clone() * ((real - generated) - gap * alpha) / divisors.clone().detach()
 }
 
-pub fn distance(a: &Tensor<4>, b: &Tensor<4>) -> Tensor<4> {
-    (a.clone() - b.clone()).abs()
+pub fn mean_distance(a: &Tensor<4>, b: &Tensor<4>) -> Tensor<4> {
+    (a.clone() - b.clone()).abs().mean_dims(&[1, 2, 3])
 }
 
 pub fn channel_mean(x: Tensor<4>) -> Tensor<4> {

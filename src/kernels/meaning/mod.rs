@@ -14,7 +14,7 @@ use burn::tensor::{
 mod losses;
 
 pub use losses::{
-    blend, channel_mean, distance, have_nan, only, scale, score_identity, squared_error, total,
+    blend, channel_mean, have_nan, mean_distance, only, scale, score_identity, squared_error, total,
 };
 
 use super::{AdamStep, GroupNorm, Places, cpu::flat::LARGEST, cpu::random::Dropping, to_nchw, to_nhwc};
