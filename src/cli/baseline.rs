@@ -1,11 +1,12 @@
 //! `sida run --record`: keeps what a run measured, for later runs to be compared with.
 
-use std::{fs::File, io::Read as _, path::Path};
+use std::{io::Read as _, path::Path};
 
 use serde_json::Value;
 
 use crate::{
     Error, Result,
+    formats::regular_file,
     pipeline::{Plan, Selection, Stages, Status, Summary},
     report::{Baseline, Recorded},
     terminal,
@@ -27,7 +28,7 @@ pub(super) fn may(path: &Path, plan: &Plan, selection: &Selection) -> Result<()>
     }
     // A baseline is replaced, a damaged one, too; a dataset or a pipeline is not.
     let mut first = [b'{'];
-    if File::open(path).and_then(|mut file| file.read(&mut first)).is_ok() && first != [b'{'] {
+    if regular_file(path).is_ok_and(|mut file| file.read(&mut first).is_ok()) && first != [b'{'] {
         return usage("there is a file of another kind".to_owned());
     }
     let mut measuring =

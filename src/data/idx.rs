@@ -1,7 +1,6 @@
 //! MNIST and its kin: idx files of bytes, images and labels in two files beside each other, packed with gzip or not.
 
 use std::{
-    fs::File,
     io::{BufReader, Read},
     path::{Path, PathBuf},
 };
@@ -9,7 +8,7 @@ use std::{
 use flate2::bufread::MultiGzDecoder;
 
 use super::decode::check_size;
-use crate::{Error, Result};
+use crate::{Error, Result, formats::regular_file};
 
 /// More than the largest of the kind, EMNIST by class, has.
 const MAX_BYTES: usize = 768 << 20;
@@ -94,7 +93,7 @@ fn idx<const D: usize>(path: &Path) -> Result<([usize; D], Vec<u8>)> {
 
 /// The bytes of a file, unpacked where it is packed with gzip.
 pub(in crate::data) fn unpacked(path: &Path) -> Result<Box<dyn Read>> {
-    let open = || File::open(path).map(BufReader::new).map_err(Error::io("read", path));
+    let open = || regular_file(path).map(BufReader::new).map_err(|why| why.about(path, "file"));
     let mut head = [0; 2];
     let is_packed = open()?.read_exact(&mut head).is_ok() && head == [0x1f, 0x8b];
     Ok(if is_packed { Box::new(MultiGzDecoder::new(open()?)) } else { Box::new(open()?) })

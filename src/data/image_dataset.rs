@@ -88,7 +88,7 @@ impl ImageDataset {
             return Self::open_labels(path, options);
         }
         if path.is_file() && is_called(path, "npz") {
-            return Self::open_npz(path, options, cache_bytes);
+            return Self::open_npz(path, options);
         }
         let files = Files::open(path)?;
         let content = Content::of(&files)?;
@@ -134,8 +134,8 @@ impl ImageDataset {
     }
 
     /// Without labels: `arr_1`, where there is one, is not looked at.
-    fn open_npz(path: &Path, options: &DatasetOptions, cache_bytes: u64) -> Result<Self> {
-        let images = NpzImages::open(path, cache_bytes)?;
+    fn open_npz(path: &Path, options: &DatasetOptions) -> Result<Self> {
+        let images = NpzImages::open(path)?;
         let [n, h, w, c] = images.shape();
         if h != w {
             let problem = format!("its images are {w} x {h} pixels, but networks work on squares");

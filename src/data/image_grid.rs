@@ -1,8 +1,15 @@
 //! Many small images in one picture; single PNG files.
 
-use std::{fs, io::Write, path::Path};
+use std::{io::Write, path::Path};
 
-use crate::{Error, Result, data::pixels::Pixels, formats::AtomicFile};
+use crate::{
+    Error, Result,
+    data::pixels::Pixels,
+    formats::{AtomicFile, read_at_most},
+};
+
+/// More than any picture of ours, in bytes.
+const LARGEST: u64 = 256 << 20;
 
 /// The grey between images.
 const GROUND: u8 = 96;
@@ -45,7 +52,8 @@ fn laid_out(images: &[u8], [n, c, h, w]: [usize; 4], columns: usize, scale: usiz
 /// The first images of a picture that `image_grid` made of images of `side` pixels: at most four rows and columns, fewer
 /// of large ones. `None` where there is no such picture.
 pub fn corner(picture: &Path, side: usize) -> Option<Pixels> {
-    let Pixels { width, height, channels, data } = Pixels::decode(&fs::read(picture).ok()?).ok()?;
+    let Pixels { width, height, channels, data } =
+        Pixels::decode(&read_at_most(picture, LARGEST).ok()?).ok()?;
     let scale = (VISIBLE / side.max(1)).max(1);
     let cell = (side + 1) * scale;
     let cut = (CORNER / cell).clamp(1, 4) * cell - scale;
@@ -67,6 +75,8 @@ pub fn write_png(path: &Path, pixels: &Pixels) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use proptest::prelude::*;
 
     use super::*;

@@ -244,7 +244,7 @@ fn pictures_that_cannot_be_read_are_errors_or_counted() {
     for ending in [
         "gif", "tif", "TIFF", "tga", "ppm", "pgm", "pbm", "pnm", "jp2", "j2k", "jpf", "jpx", "heic", "HEIF",
         "avif", "ico", "psd", "jxl", "pcx", "dds", "xbm", "cr2", "dng", "svg", "qoi", "sgi", "icns", "pfm",
-        "eps", "hif",
+        "eps", "ps", "hif", "xpm",
     ] {
         let (picture, other) = (format!("dog/x.{ending}"), format!("dog/y.{ending}"));
         let files: [(&str, &[u8]); 6] = [

@@ -42,13 +42,21 @@ impl FileBytes {
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
         let file = regular_file(&path).map_err(|why| why.about(&path, "file"))?;
-        let len = file.metadata().map_err(Error::io("read", &path))?.len();
-        Ok(Self { path, len, bytes: Held::File(file) })
+        Self::unnamed(&path, file)
     }
 
     /// Bytes in memory; `path` is what error messages call them.
     pub fn memory(path: impl AsRef<Path>, bytes: Vec<u8>) -> Self {
         Self { path: path.as_ref().to_path_buf(), len: bytes.len() as u64, bytes: Held::Memory(bytes) }
+    }
+
+    /// All of an open file; `path` is what error messages call it.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub(super) fn unnamed(path: &Path, file: File) -> Result<Self> {
+        let len = file.metadata().map_err(Error::io("read", path))?.len();
+        Ok(Self { path: path.to_path_buf(), len, bytes: Held::File(file) })
     }
 
     /// The first bytes of something of `len` bytes in all; the others cannot be read.

@@ -1,22 +1,30 @@
 //! `NpzImages`: the images in the array `arr_0` of an `.npz`, as ADM's batches of samples have it.
 
-use std::path::Path;
+use std::{
+    io::{self, Read, Write},
+    path::Path,
+};
 
 use super::{
     file_bytes::FileBytes,
     npy,
     npz::{self, FORMAT},
-    zip::Limits,
+    zip::{Limits, ZipArchive, ZipEntry},
 };
-use crate::Result;
+use crate::{Error, Result};
 
 /// The array's file in the zip.
 const ENTRY: &str = "arr_0.npy";
 /// Bytes that are compared with the checksum at once.
 const CHUNK: usize = 1 << 20;
 
+/// Compressed images that are held in memory; more of them are unpacked to the disk.
+const MEMORY: u64 = 64 << 20;
+/// So many times its length at most is what more than that may unpack to. Photographs give twice, digits ten times.
+const EXPANSION: u64 = 100;
+
 /// Images of one size, uint8 `[n, h, w, c]`. Stored ones are read from disk one by one, however many there are;
-/// compressed ones are held in memory.
+/// compressed ones from memory or, where they are many, from a file without a name in the folder for temporary ones.
 #[derive(Debug)]
 pub struct NpzImages {
     bytes: FileBytes,
@@ -26,27 +34,30 @@ pub struct NpzImages {
 }
 
 impl NpzImages {
-    /// Opens a file; compressed images of more than `most` bytes are refused.
+    /// Opens a file.
     ///
     /// # Errors
-    /// `BadFile` for what is damaged, and for an `arr_0` that is absent or holds no images.
-    pub fn open(path: &Path, most: u64) -> Result<Self> {
-        let npz = npz::open(FileBytes::open(path)?, most)?;
+    /// `BadFile` for what is damaged, and for an `arr_0` that is absent or holds no images; `Io`, also where there is no
+    /// room to unpack it.
+    pub fn open(path: &Path) -> Result<Self> {
+        Self::open_within(path, MEMORY)
+    }
+
+    /// The same with so many bytes of memory for compressed images.
+    fn open_within(path: &Path, memory: u64) -> Result<Self> {
+        let npz = npz::open(FileBytes::open(path)?, memory)?;
         let bad = |problem: String| npz.source().bad(FORMAT, problem);
         let Some(entry) = npz.entry(ENTRY).cloned() else {
             return Err(bad("it has no array `arr_0`, which holds the images".to_owned()));
         };
         let (shape, head) = shape(&npz.peek(&entry, npy::HEAD)?, entry.size).map_err(bad)?;
         let Ok(span) = npz.span(&entry) else {
-            if entry.size > most {
-                let problem =
-                    format!("`arr_0` is compressed and has {} bytes, more than the {most}", entry.size);
-                return Err(bad(format!(
-                    "{problem} that are unpacked into memory: save it with `numpy.savez`"
-                )));
-            }
-            let bytes = FileBytes::memory(path, npz.read(&entry)?);
-            return Ok(Self { bytes, start: head, shape, crc32: entry.crc32 });
+            return Ok(Self {
+                bytes: unpacked(&npz, &entry, memory)?,
+                start: head,
+                shape,
+                crc32: entry.crc32,
+            });
         };
         let bytes = npz.into_source();
         let (mut crc, mut chunk) = (flate2::Crc::new(), vec![0; CHUNK]);
@@ -100,6 +111,34 @@ impl NpzImages {
     }
 }
 
+/// The bytes of compressed images, where they can be read at any place.
+fn unpacked(npz: &ZipArchive, entry: &ZipEntry, memory: u64) -> Result<FileBytes> {
+    let (path, packed, size) = (npz.source().path(), entry.packed_size, entry.size);
+    if size <= memory {
+        return Ok(FileBytes::memory(path, npz.read(entry)?));
+    }
+    if size / EXPANSION > packed {
+        let problem = format!("`arr_0` claims to unpack {packed} bytes to {size}, which no images do");
+        let advice = "if they are so alike, save it with `numpy.savez`";
+        return Err(npz.source().bad(FORMAT, format!("{problem}: {advice}")));
+    }
+    let folder = std::env::temp_dir();
+    let mut file = tempfile::tempfile_in(&folder).map_err(Error::io("write", &folder))?;
+    let mut reader = npz.reader(entry)?;
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        match reader.read(&mut chunk) {
+            Ok(0) => return FileBytes::unnamed(path, file),
+            Ok(read) => file.write_all(&chunk[..read]).map_err(Error::io("write", &folder))?,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) if e.kind() == io::ErrorKind::InvalidData => {
+                return Err(npz.source().bad(FORMAT, format!("`arr_0` {e}")));
+            }
+            Err(e) => return Err(Error::io("read", path)(e)),
+        }
+    }
+}
+
 /// The shape of an array of images of `size` bytes in all, and the length of its header.
 fn shape(head: &[u8], size: u64) -> Result<([usize; 4], u64), String> {
     let header = npy::header(head).map_err(|why| format!("array `arr_0` {why}"))?;
@@ -146,19 +185,37 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.npz");
         let array = array("|u1", &[5, 2, 2, 3], 60);
-        for method in [CompressionMethod::Stored, CompressionMethod::Deflated] {
+        let (stored, deflated) = (CompressionMethod::Stored, CompressionMethod::Deflated);
+        // Of compressed ones, some are held in memory, others in a file.
+        for (method, memory) in [(stored, 0), (deflated, 1000), (deflated, 0)] {
             written(&path, ENTRY, &array, method);
-            let images = NpzImages::open(&path, 1000).unwrap();
+            let images = NpzImages::open_within(&path, memory).unwrap();
             assert_eq!(images.shape(), [5, 2, 2, 3]);
             assert_eq!(NpzImages::glance(&path).unwrap(), images.shape());
             for i in 0..5_u8 {
                 assert_eq!(images.read(usize::from(i)).unwrap(), (12 * i..12 * i + 12).collect::<Vec<_>>());
             }
         }
-        let said = NpzImages::open(&path, 100).unwrap_err().to_string();
-        assert!(said.contains("numpy.savez"), "{said}");
-        written(&path, ENTRY, &array, CompressionMethod::Stored);
-        NpzImages::open(&path, 100).expect("what is stored needs no memory");
+    }
+
+    /// A file of kilobytes that would fill the disk, and one whose images are not what the checksum says.
+    #[test]
+    fn what_unpacks_to_too_much_or_wrongly_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.npz");
+        let blank = [npy::written("|u1", &[1000, 64, 64, 3]), vec![0; 1000 * 64 * 64 * 3]].concat();
+        written(&path, ENTRY, &blank, CompressionMethod::Deflated);
+        let said = NpzImages::open_within(&path, 1000).unwrap_err().to_string();
+        assert!(said.contains("which no images do") && said.contains("numpy.savez"), "{said}");
+        written(&path, ENTRY, &array("|u1", &[5, 2, 2, 3], 60), CompressionMethod::Deflated);
+        let mut bytes = fs::read(&path).unwrap();
+        let central = bytes.windows(4).position(|four| four == b"PK\x01\x02").unwrap();
+        bytes[central + 16] ^= 1;
+        fs::write(&path, bytes).unwrap();
+        for memory in [0, 1000] {
+            let said = NpzImages::open_within(&path, memory).unwrap_err().to_string();
+            assert!(said.contains("checksum differ"), "{said}");
+        }
     }
 
     #[test]
@@ -178,7 +235,7 @@ mod tests {
             (ENTRY, b"no array".to_vec(), "not a numpy array"),
         ] {
             written(&path, name, &array, CompressionMethod::Stored);
-            for problem in [NpzImages::open(&path, 1000).map(drop), NpzImages::glance(&path).map(drop)] {
+            for problem in [NpzImages::open(&path).map(drop), NpzImages::glance(&path).map(drop)] {
                 let problem = problem.unwrap_err().to_string();
                 assert!(problem.contains(said), "{problem}");
             }
@@ -194,6 +251,6 @@ mod tests {
         let at = bytes.windows(4).position(|four| four == [9, 10, 11, 12]).unwrap();
         bytes[at] ^= 1;
         fs::write(&path, bytes).unwrap();
-        assert!(NpzImages::open(&path, 1000).unwrap_err().to_string().contains("damaged"));
+        assert!(NpzImages::open(&path).unwrap_err().to_string().contains("damaged"));
     }
 }

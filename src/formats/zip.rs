@@ -56,7 +56,7 @@ pub struct ZipEntry {
     pub size: u64,
     /// Its CRC-32.
     pub crc32: u32,
-    packed_size: u64,
+    pub(super) packed_size: u64,
     method: CompressionMethod,
     header: u64,
 }
@@ -74,10 +74,16 @@ impl ZipArchive {
             let error = bad(format!("it is truncated or no zip at all ({e}): {AGAIN}"));
             source.explained(format, &[Kind::Zip], error)
         };
+        // Before an entry is held: a directory of millions of them takes gigabytes.
+        let too_many =
+            |entries: u64| bad(format!("it has {entries} entries; {} is the limit", limits.entries));
+        if let Some(entries) = claimed_entries(&source)?.filter(|&entries| entries > limits.entries) {
+            return Err(too_many(entries));
+        }
         let reader = BufReader::new(At { source: &source, position: 0 });
         let archive = zip::ZipArchive::new(reader).map_err(unreadable)?;
         if archive.len() as u64 > limits.entries {
-            return Err(bad(format!("it has {} entries; {} is the limit", archive.len(), limits.entries)));
+            return Err(too_many(archive.len() as u64));
         }
         if archive.has_duplicate_names() {
             return Err(bad("two of its entries have the same name: make it again".to_owned()));
@@ -224,6 +230,27 @@ impl ZipArchive {
     }
 }
 
+/// How many entries the end of a zip says that there are; `None` where it has no such end.
+fn claimed_entries(source: &FileBytes) -> Result<Option<u64>> {
+    const LONGEST_END: u64 = 22 + u16::MAX as u64;
+    const LOCATOR: usize = 20;
+    let start = source.len().saturating_sub(LONGEST_END + LOCATOR as u64);
+    let tail = source.read(Span { start, len: source.len() - start })?;
+    let ends = tail.windows(4).enumerate().rev();
+    let Some((end, _)) = ends.into_iter().find(|(_, four)| four == b"PK\x05\x06") else { return Ok(None) };
+    let Some(count) = tail.get(end + 10..end + 12) else { return Ok(None) };
+    let count = u16::from_le_bytes([count[0], count[1]]);
+    // More than that many stand in another record, whose place stands before this one (zip64).
+    let locator = end.checked_sub(LOCATOR).map(|start| &tail[start..end]);
+    let Some(locator) = locator.filter(|locator| count == u16::MAX && locator.starts_with(b"PK\x06\x07"))
+    else {
+        return Ok(Some(count.into()));
+    };
+    let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("eight of them"));
+    let Some(record) = source.span(number(&locator[8..16]), 56) else { return Ok(None) };
+    Ok(Some(number(&source.read(record)?[32..40])))
+}
+
 /// Whether a name could end up elsewhere than below the folder it is unpacked into.
 fn leaves_the_archive(name: &str) -> bool {
     let absolute = name.starts_with(['/', '\\']) || name.get(1..2) == Some(":");
@@ -355,6 +382,24 @@ mod tests {
         }
         assert!(cut(0).contains("it is empty"), "{}", cut(0));
         assert!([0, 1, 10, bytes.len() / 2].iter().all(|&len| cut(len).contains(AGAIN)));
+    }
+
+    /// Also beyond 65,535, where another record has the number.
+    #[test]
+    fn the_number_of_entries_is_known_before_any_is_held() {
+        for count in [0, 3, 70_000] {
+            let names: Vec<String> = (0..count).map(|i| i.to_string()).collect();
+            let files: Vec<_> =
+                names.iter().map(|name| (&name[..], &[][..], CompressionMethod::Stored)).collect();
+            let bytes = FileBytes::memory("test.zip", written(&files));
+            assert_eq!(claimed_entries(&bytes).unwrap(), Some(count));
+        }
+        assert_eq!(claimed_entries(&FileBytes::memory("test.zip", b"PK".to_vec())).unwrap(), None);
+        // Of all that is claimed, nothing is there.
+        let mut end = written(&[]);
+        end[10..12].copy_from_slice(&60_000_u16.to_le_bytes());
+        let said = open(end, Limits { entries: 1000, ..Limits::default() }).unwrap_err().to_string();
+        assert!(said.contains("60000 entries; 1000 is the limit"), "{said}");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::plan::Places;
 use crate::{
     checkpoint::atomic,
     data::identity,
-    formats::files_below,
+    formats::{files_below, read_at_most},
     location::Resolved,
     stages::{Addresses, Stage, Wanted, World},
 };
@@ -69,7 +69,8 @@ fn remembered(path: &Path, kept: &Path) -> Option<String> {
         return identity(path);
     }
     let note = kept.join(&seen.finalize().to_hex()[..32]);
-    if let Some(known) = fs::read_to_string(&note).ok().filter(|known| known.len() == 32) {
+    let known = read_at_most(&note, 32).ok().and_then(|known| String::from_utf8(known).ok());
+    if let Some(known) = known.filter(|known| known.len() == 32) {
         return Some(known);
     }
     let found = identity(path)?;

@@ -6,7 +6,10 @@ use std::{
 };
 
 use super::{csv, data::ReportData, html, json, latex, markdown};
-use crate::{Error, Result, checkpoint::atomic};
+use crate::{Error, Result, checkpoint::atomic, formats::read_at_most};
+
+/// More than any report has, in bytes.
+const LARGEST: u64 = 256 << 20;
 
 /// What the name of a file ends in, and what is in it.
 pub(super) type Format<T> = (&'static str, fn(&T) -> String);
@@ -49,7 +52,7 @@ pub(super) fn path(folder: &Path, name: &str, ending: &str) -> PathBuf {
 
 /// The key of the stage whose report lies in a folder; `None` where there is none.
 pub fn key(folder: &Path, name: &str) -> Option<String> {
-    let json = fs::read(folder.join(format!("{name}.json"))).ok()?;
+    let json = read_at_most(&folder.join(format!("{name}.json")), LARGEST).ok()?;
     let report: serde_json::Value = serde_json::from_slice(&json).ok()?;
     Some(report.pointer("/provenance/key")?.as_str()?.to_owned())
 }

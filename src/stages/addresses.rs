@@ -9,7 +9,15 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{download::cached, lock_file::LockFile};
-use crate::{Error, Result, checkpoint::atomic, formats::sha256, location::Url};
+use crate::{
+    Error, Result,
+    checkpoint::atomic,
+    formats::{read_at_most, sha256},
+    location::Url,
+};
+
+/// A note of an address and a checksum, in bytes.
+const LONGEST_NOTE: u64 = 1 << 16;
 
 /// What an address means: what the pipeline's lock file says, and where that says nothing, what came last, which the store
 /// remembers in a folder with a small file for every address.
@@ -106,7 +114,7 @@ impl Addresses {
     }
 
     fn came(&self, url: &Url) -> Option<Came> {
-        let came: Came = serde_json::from_slice(&fs::read(self.file(url)).ok()?).ok()?;
+        let came: Came = serde_json::from_slice(&read_at_most(&self.file(url), LONGEST_NOTE).ok()?).ok()?;
         (came.address == url.public()).then_some(came)
     }
 

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
     path::{Path, PathBuf},
 };
 
@@ -18,11 +17,15 @@ use super::{
     stage::Elsewhere,
 };
 use crate::{
+    formats::read_at_most,
     kimg::Kimg,
     location::way,
     report::{Grid, MeasuredRow, Provenance, ReportData, Row, ScoresOf, StageRun, StageSettings},
     stage_name::StageName,
 };
+
+/// More than any picture of a stage has, in bytes.
+const LARGEST_PICTURE: u64 = 256 << 20;
 
 /// Everything that the report of `context` says.
 pub(super) fn gather(report: &Report, context: &Context<'_>) -> ReportData {
@@ -78,7 +81,7 @@ fn grids(report: &Report, context: &Context<'_>) -> Vec<Grid> {
     let grid = |stage: Option<&StageName>, caption: &str, real: bool| {
         let (stage, finished) = context.finished.get_key_value(stage?)?;
         let (file, note) = picture_of(finished)?;
-        let png = fs::read(finished.dir.join(&file)).ok()?;
+        let png = read_at_most(&finished.dir.join(&file), LARGEST_PICTURE).ok()?;
         let path = way(context.home, &context.linked(&finished.dir).join(file));
         let path = path.map(|path| path.display().to_string());
         Some(Grid { caption: caption.to_owned(), note, stage: stage.to_string(), real, png, path })

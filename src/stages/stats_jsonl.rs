@@ -1,7 +1,7 @@
 //! `stats.jsonl`: one line of JSON per status, for curves and for machines.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{File, OpenOptions},
     io::Write,
     path::{Path, PathBuf},
 };
@@ -10,7 +10,10 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Error, Result, formats::open_own};
+use crate::{
+    Error, Result,
+    formats::{open_own, read_at_most},
+};
 
 /// One quantity of one iteration, and how a status sums up many of them.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -118,15 +121,20 @@ impl StatisticsFile {
     }
 }
 
+/// A million lines and more.
+const LARGEST: u64 = 512 << 20;
+
 /// The readable lines of a file; none where it is absent. A damaged line costs no other.
 pub(super) fn read(path: &Path) -> Vec<Map<String, Value>> {
-    let bytes = fs::read(path).unwrap_or_default();
+    let bytes = read_at_most(path, LARGEST).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -11,13 +11,15 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Error, Result,
     checkpoint::{Asked, Lease, Watch, atomic},
-    formats::{folder_of, sync},
+    formats::{folder_of, read_at_most, sync},
     secret,
 };
 
 /// Below the cache: what is not whole.
 pub(super) const FOLDER: &str = "unfinished";
 const NOTE: &str = "part.json";
+/// A note of an address and a version, in bytes.
+const LONGEST_NOTE: u64 = 1 << 16;
 const LEASE: &str = "lease";
 /// What nobody went on with for so long is removed.
 const TOO_OLD: Duration = Duration::from_hours(7 * 24);
@@ -59,7 +61,7 @@ impl Part {
         let path = beside(whole);
         let note = path.with_added_extension(NOTE);
         let version: Option<Version> =
-            fs::read(&note).ok().and_then(|text| serde_json::from_slice(&text).ok());
+            read_at_most(&note, LONGEST_NOTE).ok().and_then(|text| serde_json::from_slice(&text).ok());
         let version = version.filter(|version| version.from == secret::masked(address));
         let mut part = Self { path, note, version };
         if part.version.is_none() {
@@ -137,9 +139,14 @@ pub(super) fn clean(cache: &Path) {
     let folder = cache.join(FOLDER);
     atomic::remove_leftovers_of_the_dead(&folder);
     for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
-        let path = entry.path();
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.ends_with(NOTE) || name.ends_with(LEASE) || name.starts_with('.') {
+        if name.ends_with(LEASE) || name.starts_with('.') {
+            continue;
+        }
+        // A note is judged with its part, and alone where there is none.
+        let of_part = name.strip_suffix(NOTE).and_then(|name| name.strip_suffix('.'));
+        let path = of_part.map_or_else(|| entry.path(), |part| folder.join(part));
+        if of_part.is_some() && path.exists() {
             continue;
         }
         let note = path.with_added_extension(NOTE);
@@ -178,9 +185,18 @@ mod tests {
         fs::write(&old.note, "{}").unwrap();
         let long_ago = SystemTime::now() - 2 * TOO_OLD;
         File::options().append(true).open(&old.path).unwrap().set_modified(long_ago).unwrap();
+        let [lonely, young] =
+            ["lonely.pkl", "young.pkl"].map(|name| folder.join(name).with_added_extension(NOTE));
+        fs::write(&young, "{}").unwrap();
+        fs::write(&lonely, "{}").unwrap();
+        File::options().append(true).open(&lonely).unwrap().set_modified(long_ago).unwrap();
         clean(dir.path());
         let there = |name: &str| folder.join(name).exists();
         assert!(there("good.pkl") && there("held.pkl") && !there("nameless.pkl") && !there("old.pkl"));
+        assert!(
+            young.exists() && !lonely.exists(),
+            "a note without its part is one about to begin, or litter"
+        );
         drop(held);
         let again = |address: &str| Part::open(&dir.path().join("good.pkl"), address).unwrap();
         assert_eq!(again("https://other:name@a/x").version(), version.as_ref());
