@@ -92,6 +92,20 @@ fn npy(descr: &str, shape: &str) -> Vec<u8> {
     [&b"\x93NUMPY\x01\x00"[..], &(dict.len() as u16).to_le_bytes(), dict.as_bytes()].concat()
 }
 
+/// Images of one colour, which would unpack to a thousand times their length.
+fn blank_images() -> Vec<u8> {
+    let head = npy("|u1", "100000, 32, 32, 3");
+    packed("arr_0.npy", &head, head.len() + 100_000 * 32 * 32 * 3)
+}
+
+/// A zip of so many empty files.
+fn entries(count: usize) -> Vec<u8> {
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    (0..count).for_each(|i| zip.start_file(format!("{i}.npy"), options).unwrap());
+    zip.finish().unwrap().into_inner()
+}
+
 /// Statistics of far more features than any detector has.
 fn wide_statistics() -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
@@ -179,6 +193,8 @@ fn bombs() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("a small picture and zeros", "zip", packed("a.png", &small, 300_000_000)),
         ("large latents", "zip", packed("a.npy", &npy("<f4", "2, 6000, 6000"), 288_000_000)),
         ("small latents and zeros", "zip", packed("a.npy", &npy("<f4", "2, 6, 6"), 288_000_000)),
+        ("blank images", "npz", blank_images()),
+        ("many arrays", "npz", entries(300_000)),
         ("wide statistics", "npz", wide_statistics()),
         ("no statistics", "npz", b"PK\x05\x06".repeat(200_000)),
     ]
@@ -189,8 +205,7 @@ fn refuses(path: &Path) -> bool {
         "safetensors" => safetensors::read(path).is_err(),
         "zip" => ImageDataset::open(path, &DatasetOptions::default()).is_err(),
         "npz" => {
-            NpzImages::open(path, 1 << 30).is_err()
-                && FidStatistics::read(FileBytes::open(path).unwrap()).is_err()
+            NpzImages::open(path).is_err() && FidStatistics::read(FileBytes::open(path).unwrap()).is_err()
         }
         _ => TorchFile::open(path).is_err(),
     }

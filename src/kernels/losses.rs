@@ -126,7 +126,9 @@ trait Losses: Engine {
     /// Of these extents. => `[n, 1, 1, 1]`
     fn mean_distance(a: &Self::Array, b: &Self::Array, dims: [usize; 4]) -> Self::Array;
 
-    fn total(x: &Self::Array) -> Self::Array;
+    fn total(x: &Self::Array) -> Self::Array {
+        Self::take(Self::float_sum(Self::give(x.clone())))
+    }
 
     /// An array of these extents, full of the one value of x.
     fn spread(x: &Self::Array, dims: [usize; 4]) -> Self::Array;
@@ -197,6 +199,14 @@ fn values<'a>([generated, real, fake]: &'a [Array; 3], divisors: &'a Array, alph
 }
 
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
+fn means_of_samples<E: Engine>(x: E::Array, [n, c, h, w]: [usize; 4]) -> E::Array {
+    use burn::tensor::Shape;
+
+    let means = E::float_mean_dim(E::float_reshape(E::give(x), Shape::from([n, c * h * w])), 1);
+    E::take(E::float_reshape(means, Shape::from([n, 1, 1, 1])))
+}
+
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
 impl Losses for Cube {
     fn squared_error(clean: &Self::Array, denoised: &Self::Array, weights: &Self::Array) -> Self::Array {
         gpu::squared_error(clean.clone(), denoised.clone(), weights.clone())
@@ -225,14 +235,8 @@ impl Losses for Cube {
         gpu::score_identity_gradients(of.clone(), divisors.clone(), alpha, gradient.clone(), wanted)
     }
 
-    fn mean_distance(a: &Self::Array, b: &Self::Array, [n, c, h, w]: [usize; 4]) -> Self::Array {
-        let reshaped = |x, dims: &[usize]| Self::float_reshape(x, burn::tensor::Shape::from(dims.to_vec()));
-        let distances = reshaped(gpu::distance(a.clone(), b.clone()), &[n, c * h * w]);
-        reshaped(Self::float_mean_dim(distances, 1), &[n, 1, 1, 1])
-    }
-
-    fn total(x: &Self::Array) -> Self::Array {
-        Self::float_sum(x.clone())
+    fn mean_distance(a: &Self::Array, b: &Self::Array, dims: [usize; 4]) -> Self::Array {
+        means_of_samples::<Self>(gpu::distance(a.clone(), b.clone()), dims)
     }
 
     fn spread(x: &Self::Array, dims: [usize; 4]) -> Self::Array {

@@ -37,7 +37,7 @@ pub(crate) struct Subject {
 }
 
 impl Subject {
-    fn new(name: &'static str, batch: usize, network: Value) -> Self {
+    pub(crate) fn new(name: &'static str, batch: usize, network: Value) -> Self {
         Self { name, batch, rounds: 1, network, precision: Precision::Fp32, tf32: true }
     }
 
@@ -75,7 +75,7 @@ pub(crate) fn counted() -> Vec<Subject> {
     ]
 }
 
-/// What is emulated: a tiny network of every family, one in halves, too. (bf16 takes the emulator minutes.)
+/// What is emulated: a tiny network of every family, also in halves.
 pub(crate) fn emulated() -> Vec<Subject> {
     let edm2 = json!({ "img_resolution": 8, "model_channels": 16, "channel_mult": [1, 2], "num_blocks": 1, "attn_resolutions": [4],
         "channels_per_head": 16, "logvar_channels": 16, "label_dim": 10, "dropout": 0.1 });
@@ -86,7 +86,8 @@ pub(crate) fn emulated() -> Vec<Subject> {
         Subject::new("ncsnpp", 2, json!({ "ncsnpp": small(8, 16) })),
         adm.clone(),
         adm.within("adm-fp16", Precision::Fp16),
-        edm2,
+        edm2.clone(),
+        edm2.within("edm2-bf16", Precision::Bf16),
     ]
 }
 

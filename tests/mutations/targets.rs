@@ -316,7 +316,7 @@ fn npz(folder: &Path, bytes: &[u8]) -> Said {
     let path = written(folder, "a.npz", bytes);
     let all = [
         said(FidStatistics::read(memory(bytes))),
-        said(NpzImages::open(&path, 1 << 24)),
+        said(NpzImages::open(&path)),
         said(ImageDataset::open(&path, &labelled())),
     ];
     all.into_iter().flatten().collect()
