@@ -22,6 +22,13 @@ use std::{
 #[derive(Debug)]
 pub struct Recycler;
 
+impl Recycler {
+    /// The most bytes that were in use at a time, in blocks that it keeps.
+    pub fn most_in_use() -> usize {
+        MOST_IN_USE.load(Relaxed)
+    }
+}
+
 /// Smaller blocks are left to the system.
 const SMALLEST: usize = 1 << SMALLEST_LOG;
 const SMALLEST_LOG: usize = 14;
