@@ -2,6 +2,7 @@
 //! wrong in words that no terminal obeys, and write nothing but what they were asked for.
 //!
 //! `SIDA_MUTATIONS=1000000 cargo test --release --test mutations` for a night; `SIDA_MUTATIONS_SEED` for other ones.
+//! A million of seed 20261127 took 38 minutes on two cores and found nothing.
 #![expect(unreachable_pub, clippy::unwrap_used, reason = "part of a test, which may fail and has no outside")]
 
 #[path = "mutations/edit.rs"]
