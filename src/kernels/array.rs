@@ -18,15 +18,15 @@ pub(crate) struct Array {
 impl Array {
     /// Takes any layout; copies where it must.
     pub(crate) fn from_flex(tensor: FlexTensor) -> Self {
-        let (tensor, (start, end)) = match tensor.layout().contiguous_offsets() {
+        let (tensor, place) = match place_in_rows(tensor.layout()) {
             Some(place) => (tensor, place),
             None => {
                 let copy = tensor.to_contiguous();
-                let place = copy.layout().contiguous_offsets().expect("a copy lies in rows");
+                let place = place_in_rows(copy.layout()).expect("a copy lies in rows");
                 (copy, place)
             }
         };
-        Self { tensor, place: start..end }
+        Self { tensor, place }
     }
 
     /// An array with these extents, filled by `fill`, which must write every element.
@@ -37,8 +37,8 @@ impl Array {
     /// These values, row-major.
     pub(crate) fn from_values<const D: usize>(values: Vec<f32>, extents: [usize; D]) -> Self {
         debug_assert_eq!(values.len(), extents.iter().product::<usize>());
-        let (layout, place) = (Layout::contiguous(Shape::from(extents)), 0..values.len());
-        Self { tensor: FlexTensor::new(Bytes::from_elems(values), layout, DType::F32), place }
+        let place = 0..values.len();
+        Self { tensor: FlexTensor::new(Bytes::from_elems(values), rows(extents), DType::F32), place }
     }
 
     /// The values, row-major.
@@ -72,4 +72,26 @@ impl Array {
     pub(crate) fn into_flex(self) -> FlexTensor {
         self.tensor
     }
+}
+
+// Burn's own of these two are not optimised (see Cargo.toml), and every operation asks for them.
+
+/// The layout of an array of its own memory.
+fn rows<const D: usize>(extents: [usize; D]) -> Layout {
+    let mut strides = vec![1; D];
+    for axis in (1..D).rev() {
+        strides[axis - 1] = strides[axis] * extents[axis] as isize;
+    }
+    Layout::new(Shape::from(extents), strides, 0)
+}
+
+/// Where the values lie, if they lie one after the other.
+fn place_in_rows(layout: &Layout) -> Option<Range<usize>> {
+    let (mut count, mut in_rows) = (1, true);
+    for (&extent, &stride) in layout.shape().iter().zip(layout.strides()).rev() {
+        in_rows &= extent == 1 || stride == count as isize;
+        count *= extent;
+    }
+    let start = layout.start_offset();
+    (in_rows || count == 0).then_some(start..start + count)
 }
