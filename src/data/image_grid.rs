@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// More than any picture of ours, in bytes.
-const LARGEST: u64 = 256 << 20;
+pub const LARGEST_PICTURE: u64 = 256 << 20;
 
 /// The grey between images.
 const GROUND: u8 = 96;
@@ -53,7 +53,7 @@ fn laid_out(images: &[u8], [n, c, h, w]: [usize; 4], columns: usize, scale: usiz
 /// of large ones. `None` where there is no such picture.
 pub fn corner(picture: &Path, side: usize) -> Option<Pixels> {
     let Pixels { width, height, channels, data } =
-        Pixels::decode(&read_at_most(picture, LARGEST).ok()?).ok()?;
+        Pixels::decode(&read_at_most(picture, LARGEST_PICTURE).ok()?).ok()?;
     let scale = (VISIBLE / side.max(1)).max(1);
     let cell = (side + 1) * scale;
     let cut = (CORNER / cell).clamp(1, 4) * cell - scale;

@@ -41,7 +41,7 @@ pub use batch::{Batch, Batches, Samples};
 pub use class_order::{ClassOrder, class_list, counts_otherwise};
 pub use glance::{Glance, identity};
 pub use image_dataset::{DatasetKind, DatasetOptions, ImageDataset};
-pub use image_grid::{corner, image_grid, write_png};
+pub use image_grid::{LARGEST_PICTURE, corner, image_grid, write_png};
 pub use known::Known;
 pub use missing_labels::missing_labels;
 pub use order::{Order, OrderOptions, epoch_seed};

@@ -236,8 +236,8 @@ fn claimed_entries(source: &FileBytes) -> Result<Option<u64>> {
     const LOCATOR: usize = 20;
     let start = source.len().saturating_sub(LONGEST_END + LOCATOR as u64);
     let tail = source.read(Span { start, len: source.len() - start })?;
-    let ends = tail.windows(4).enumerate().rev();
-    let Some((end, _)) = ends.into_iter().find(|(_, four)| four == b"PK\x05\x06") else { return Ok(None) };
+    let mut ends = tail.windows(4).enumerate().rev();
+    let Some((end, _)) = ends.find(|(_, four)| four == b"PK\x05\x06") else { return Ok(None) };
     let Some(count) = tail.get(end + 10..end + 12) else { return Ok(None) };
     let count = u16::from_le_bytes([count[0], count[1]]);
     // More than that many stand in another record, whose place stands before this one (zip64).

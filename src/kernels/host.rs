@@ -3,8 +3,8 @@
 use std::fmt;
 
 use burn::{
-    backend::Flex,
-    tensor::{Tensor, TensorData},
+    backend::{DispatchDevice, Flex},
+    tensor::{Device, Tensor, TensorData},
 };
 
 use super::{
@@ -14,6 +14,11 @@ use super::{
 };
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 use super::{engine::Cube, gpu::read as gpu};
+
+/// Whether a device is the host itself.
+pub(super) fn is_host(device: &Device) -> bool {
+    matches!(device.clone().inner().as_dispatch(), DispatchDevice::Flex(_))
+}
 
 /// The values of a tensor as they are now. Burn's own `into_data` copies from a GPU only when the values are looked at,
 /// by when a training step may have written others in their place.

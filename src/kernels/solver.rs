@@ -1,10 +1,9 @@
 //! The arithmetic of an ODE's solver, off the tape. In f64 on the host it is a loop of ours; elsewhere it is Burn's, and
 //! the same number: every operation is rounded, in the order in which it stands here.
 
-use burn::{
-    backend::DispatchDevice,
-    tensor::{DType, Element, Tensor, TensorData},
-};
+use burn::tensor::{DType, Element, Tensor, TensorData};
+
+use super::host::is_host;
 
 /// Where the way leads: `(x - denoised) / sigma`. All `[n, ..]`
 pub fn slope(x: Tensor<4>, denoised: Tensor<4>, sigma: f64) -> Tensor<4> {
@@ -56,7 +55,7 @@ struct Home {
 impl Home {
     fn of(x: &Tensor<4>) -> Self {
         let device = x.device();
-        let is_host = matches!(device.clone().inner().as_dispatch(), DispatchDevice::Flex(_));
+        let is_host = is_host(&device);
         Self { device, dims: x.dims(), is_host }
     }
 

@@ -1,9 +1,8 @@
 //! In which order a device keeps the values of a parameter.
 
-use burn::{
-    backend::DispatchDevice,
-    tensor::{DType, Device, Shape, Tensor},
-};
+use burn::tensor::{DType, Device, Shape, Tensor};
+
+use super::host::is_host;
 
 /// In which order a device keeps the values of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,12 +16,8 @@ pub enum WeightOrder {
 
 impl WeightOrder {
     /// The order on this device.
-    #[allow(clippy::match_wildcard_for_single_variants, reason = "features add devices")]
     pub fn of(device: &Device) -> Self {
-        match device.clone().inner().as_dispatch() {
-            DispatchDevice::Flex(_) => Self::Rows,
-            _ => Self::ChannelsLast,
-        }
+        if is_host(device) { Self::Rows } else { Self::ChannelsLast }
     }
 
     fn moves(self, dims: usize) -> bool {

@@ -17,15 +17,13 @@ use super::{
     stage::Elsewhere,
 };
 use crate::{
+    data::LARGEST_PICTURE,
     formats::read_at_most,
     kimg::Kimg,
     location::way,
     report::{Grid, MeasuredRow, Provenance, ReportData, Row, ScoresOf, StageRun, StageSettings},
     stage_name::StageName,
 };
-
-/// More than any picture of a stage has, in bytes.
-const LARGEST_PICTURE: u64 = 256 << 20;
 
 /// Everything that the report of `context` says.
 pub(super) fn gather(report: &Report, context: &Context<'_>) -> ReportData {
