@@ -1,5 +1,7 @@
 //! Group normalisation with what surrounds it, NHWC.
 
+use std::ops::Range;
+
 use super::{
     memory::with_scratch,
     pool::{self, Shares},
@@ -44,20 +46,24 @@ impl Parameters<'_> {
         assert!(self.scale_shift.is_none_or(|both| both.len() == e.n * 2 * e.c));
     }
 
-    /// The weight and bias that channel `i` of an image sees, scale and shift included.
-    pub(super) fn effective(&self, e: &Normalization, image: usize, i: usize) -> (f32, f32) {
-        match self.scale_shift {
-            Some(both) => {
-                let (scale, shift) = both[image * 2 * e.c..].split_at(e.c);
-                let factor = 1.0 + scale[i];
-                (self.weight[i] * factor, self.bias[i] * factor + shift[i])
-            }
-            None => (self.weight[i], self.bias[i]),
+    /// The weight and bias that channels from `start` on of an image see, scale and shift included.
+    fn effective(&self, e: &Normalization, image: usize, start: usize, weight: &mut [f32], bias: &mut [f32]) {
+        let channels = start..start + weight.len();
+        weight.copy_from_slice(&self.weight[channels.clone()]);
+        bias.copy_from_slice(&self.bias[channels.clone()]);
+        let Some(both) = self.scale_shift else { return };
+        let (scale, shift) = both[image * 2 * e.c..][..2 * e.c].split_at(e.c);
+        let both = scale[channels.clone()].iter().zip(&shift[channels]);
+        for ((weight, bias), (scale, shift)) in weight.iter_mut().zip(bias).zip(both) {
+            let factor = 1.0 + scale;
+            *weight *= factor;
+            *bias = *bias * factor + shift;
         }
     }
 
-    pub(super) fn shift_before(&self, e: &Normalization, image: usize, i: usize) -> f32 {
-        self.shift_before.map_or(0.0, |shift| shift[image * e.c + i])
+    /// What is added to x in these channels of an image.
+    fn shift_before(&self, e: &Normalization, image: usize, channels: Range<usize>) -> Option<&[f32]> {
+        Some(&self.shift_before?[image * e.c..][channels])
     }
 }
 
@@ -85,23 +91,24 @@ pub fn forward(e: Normalization, x: &[f32], p: Parameters, y: &mut [f32], stats:
     let (y, stats) = (Shares::new(y), Shares::new(stats));
     for_each_range(&e, x.len() * 12, |image, start, width| {
         let group = e.c / e.groups;
-        with_scratch(2 * width, |scratch| {
+        with_scratch(4 * width, |scratch| {
             let x = x[image * image_len..][..image_len].as_ptr();
-            let (mean, square) = scratch.split_at_mut(width);
+            let [mean, square, weight, centred] = split(scratch, width);
             // SAFETY: `start..start + width` are channels of this image; parts are disjoint ranges of channels.
             unsafe { moments(x.add(start), e.hw, e.c, width, mean.as_mut_ptr(), square.as_mut_ptr()) };
             // SAFETY: the groups of this range belong to this part.
             let stats = unsafe { stats.range((image * e.groups + start / group) * 2, width / group * 2) };
-            for (g, stats) in stats.chunks_exact_mut(2).enumerate() {
-                let channels = g * group..(g + 1) * group;
-                let shifted = |i: usize| mean[i] + p.shift_before(&e, image, start + i);
-                let mu = channels.clone().map(shifted).sum::<f32>() / group as f32;
-                let variance = channels.clone().map(|i| square[i] + (shifted(i) - mu).powi(2)).sum::<f32>();
+            let shift = p.shift_before(&e, image, start..start + width);
+            mean.iter_mut().zip(shift.unwrap_or_default()).for_each(|(mean, shift)| *mean += shift);
+            let groups = mean.chunks_exact(group).zip(square.chunks_exact(group));
+            for (stats, (mean, square)) in stats.chunks_exact_mut(2).zip(groups) {
+                let mu = mean.iter().sum::<f32>() / group as f32;
+                let terms = mean.iter().zip(square).map(|(mean, square)| square + (mean - mu).powi(2));
                 stats[0] = mu;
-                stats[1] = (variance / group as f32 + e.eps).sqrt().recip();
+                stats[1] = (terms.sum::<f32>() / group as f32 + e.eps).sqrt().recip();
             }
             let (factor, offset) = (mean, square);
-            coefficients(&e, &p, image, start, stats, factor, offset);
+            coefficients(&e, &p, image, start, stats, [weight, centred, factor, offset]);
             // SAFETY: as above.
             unsafe {
                 let y = y.at(image * image_len + start);
@@ -111,26 +118,39 @@ pub fn forward(e: Normalization, x: &[f32], p: Parameters, y: &mut [f32], stats:
     });
 }
 
-/// The line that each channel is: y before SiLU = x * factor + offset.
+/// The first parts of working memory, each `width` long.
+pub(super) fn split<const N: usize>(scratch: &mut [f32], width: usize) -> [&mut [f32]; N] {
+    let mut parts = scratch.chunks_exact_mut(width);
+    std::array::from_fn(|_| parts.next().expect("as many parts as were asked for"))
+}
+
+/// The line that each channel is: y before SiLU = x * factor + offset. Into `to`, each `[width]`: the weight that the
+/// channel sees, what is added to x less the mean, factor and offset.
 pub(super) fn coefficients(
     e: &Normalization,
     p: &Parameters,
     image: usize,
     start: usize,
     stats: &[f32],
-    factor: &mut [f32],
-    offset: &mut [f32],
+    to: [&mut [f32]; 4],
 ) {
+    let [weight, centred, factor, offset] = to;
     let group = e.c / e.groups;
-    let groups =
-        factor.chunks_exact_mut(group).zip(offset.chunks_exact_mut(group)).zip(stats.chunks_exact(2));
-    for (g, ((factor, offset), stats)) in groups.enumerate() {
+    p.effective(e, image, start, weight, offset);
+    match p.shift_before(e, image, start..start + weight.len()) {
+        Some(shift) => centred.copy_from_slice(shift),
+        None => centred.fill(0.0),
+    }
+    for (g, stats) in stats.chunks_exact(2).enumerate() {
         let (mu, r) = (stats[0], stats[1]);
-        for (i, (factor, offset)) in factor.iter_mut().zip(offset).enumerate() {
-            let i = start + g * group + i;
-            let (weight, bias) = p.effective(e, image, i);
+        let channels = g * group..(g + 1) * group;
+        let [centred, factor, offset] =
+            [&mut *centred, &mut *factor, &mut *offset].map(|line| &mut line[channels.clone()]);
+        let lines = centred.iter_mut().zip(factor).zip(offset);
+        for (weight, ((centred, factor), offset)) in weight[channels.clone()].iter().zip(lines) {
+            *centred -= mu;
             *factor = weight * r;
-            *offset = (p.shift_before(e, image, i) - mu) * *factor + bias;
+            *offset += *centred * *factor;
         }
     }
 }

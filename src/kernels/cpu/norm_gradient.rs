@@ -2,7 +2,7 @@
 
 use super::{
     memory::with_scratch,
-    norm::{Normalization, Parameters, coefficients, for_each_range},
+    norm::{Normalization, Parameters, coefficients, for_each_range, split},
     pool::Shares,
     simd::{Simd, dispatch, for_lanes, load, silu_derivative, store},
 };
@@ -36,15 +36,13 @@ pub fn backward(e: Normalization, x: &[f32], p: Parameters, stats: &[f32], gradi
             let [d, dn, n] =
                 [0, 1, 2].map(|q| unsafe { all_sums.range((q * e.n + image) * e.c + start, width) });
             let stats = &stats[(image * e.groups + start / group) * 2..][..width / group * 2];
-            with_scratch(4 * width, |scratch| {
-                let (factor, rest) = scratch.split_at_mut(width);
-                let (offset, rest) = rest.split_at_mut(width);
-                let (deviation, centre) = rest.split_at_mut(width);
-                coefficients(&e, &p, image, start, stats, factor, offset);
-                for i in 0..width {
-                    let (mu, r) = (stats[i / group * 2], stats[i / group * 2 + 1]);
-                    deviation[i] = r;
-                    centre[i] = (p.shift_before(&e, image, start + i) - mu) * r;
+            with_scratch(5 * width, |scratch| {
+                let [weight, centre, factor, offset, deviation] = split(scratch, width);
+                coefficients(&e, &p, image, start, stats, [weight, centre, factor, offset]);
+                let groups = centre.chunks_exact_mut(group).zip(deviation.chunks_exact_mut(group));
+                for ((centre, deviation), stats) in groups.zip(stats.chunks_exact(2)) {
+                    centre.iter_mut().for_each(|centre| *centre *= stats[1]);
+                    deviation.fill(stats[1]);
                 }
                 let at = image * image_len + start;
                 // SAFETY: disjoint ranges of channels; lengths as checked above.
@@ -56,30 +54,26 @@ pub fn backward(e: Normalization, x: &[f32], p: Parameters, stats: &[f32], gradi
                 }
                 // dx = factor * dz + linear * x + constant, from here on with `deviation` and `offset` for the last
                 // two.
-                {
-                    let linear = &mut *deviation;
-                    for g in 0..width / group {
-                        let channels = g * group..(g + 1) * group;
-                        let r = stats[g * 2 + 1];
-                        let weighted = |sums: &[f32]| -> f32 {
-                            let terms =
-                                channels.clone().map(|i| p.effective(&e, image, start + i).0 * sums[i]);
-                            terms.sum::<f32>() / (group * e.hw) as f32
-                        };
-                        let (mean_d, mean_dn) = (weighted(d), weighted(dn));
-                        for i in channels.clone() {
-                            linear[i] = -r * mean_dn * r;
-                            offset[i] = -r * (mean_d + mean_dn * centre[i]);
-                            // The sum over positions of dx is the gradient to the shift; replaces the sums of n.
-                            n[i] = factor[i] * d[i] - r * (e.hw as f32 * mean_d + mean_dn * n[i]);
-                        }
+                let linear = deviation;
+                for (g, stats) in stats.chunks_exact(2).enumerate() {
+                    let (channels, r) = (g * group..(g + 1) * group, stats[1]);
+                    let weighted = |sums: &[f32]| -> f32 {
+                        let terms = weight[channels.clone()].iter().zip(&sums[channels.clone()]);
+                        terms.map(|(weight, sum)| weight * sum).sum::<f32>() / (group * e.hw) as f32
+                    };
+                    let (mean_d, mean_dn) = (weighted(d), weighted(dn));
+                    for i in channels.clone() {
+                        linear[i] = -r * mean_dn * r;
+                        offset[i] = -r * (mean_d + mean_dn * centre[i]);
+                        // The sum over positions of dx is the gradient to the shift; replaces the sums of n.
+                        n[i] = factor[i] * d[i] - r * (e.hw as f32 * mean_d + mean_dn * n[i]);
                     }
-                    // SAFETY: as above.
-                    unsafe {
-                        let (x, dx) = (x.as_ptr().add(at), dx.at(at));
-                        let lines = [&*factor, linear, offset].map(<[f32]>::as_ptr);
-                        combine(x, dx, [e.hw, e.c, width], lines);
-                    }
+                }
+                // SAFETY: as above.
+                unsafe {
+                    let (x, dx) = (x.as_ptr().add(at), dx.at(at));
+                    let lines = [&*factor, linear, offset].map(<[f32]>::as_ptr);
+                    combine(x, dx, [e.hw, e.c, width], lines);
                 }
             });
         });
