@@ -170,6 +170,7 @@ impl Flat for Cube {
 
     fn clean(flat: Self::Array, places: &Places, limit: Option<f32>) -> (Self::Array, Self::Array) {
         let table = places.table.get_or_init(|| gpu::table(&flat, &places.ranges)).clone();
-        gpu::clean(flat, table, limit)
+        let longest = places.ranges.iter().map(Range::len).max().unwrap_or(0);
+        gpu::clean(flat, table, longest, limit)
     }
 }

@@ -35,6 +35,9 @@ const PAGES: u64 = 2;
 /// and the pools of memory are there.
 const WARM_UP: usize = 2;
 
+/// Iterations that are counted, of which the second was queued before anybody waited for the first.
+const COUNTED: u64 = 2;
+
 /// Work of which another rank does the other half. Each phase of an iteration is one collective.
 const OF_TWO: &str = " of two ranks";
 const SHARED: [&str; 3] = ["teacher", "sid", "sida"];
@@ -63,14 +66,16 @@ struct Budget {
 }
 
 impl Budget {
+    /// Of one of the iterations in `trace`.
     fn of(trace: &Trace, whole: &Trace) -> Self {
+        let each = |all: u64| all.div_ceil(COUNTED);
         Self {
-            launches: trace.launches() as u64,
-            collectives: trace.collectives as u64,
-            uploads: trace.uploads.len() as u64,
-            upload_bytes: trace.uploads.iter().sum(),
-            reads: trace.reads.len() as u64,
-            read_bytes: trace.reads.iter().sum(),
+            launches: each(trace.launches() as u64),
+            collectives: each(trace.collectives as u64),
+            uploads: each(trace.uploads.len() as u64),
+            upload_bytes: each(trace.uploads.iter().sum()),
+            reads: each(trace.reads.len() as u64),
+            read_bytes: each(trace.reads.iter().sum()),
             peak_bytes: whole.peak,
         }
     }
@@ -96,8 +101,7 @@ pub(crate) fn asked() -> Option<String> {
     env::var(ASKED).ok()
 }
 
-/// Does the work `NETWORK WORK`, and says where in the trace the iteration that is counted begins and ends; and where two
-/// end of which the second was queued before anybody waited for the first.
+/// Does the work `NETWORK WORK`, and says where in the trace the iterations that are counted begin and end.
 pub(crate) fn work(asked: &str) {
     let (network, work) = asked.split_once(' ').expect("a network and a work");
     let subject = work::counted().into_iter().find(|subject| subject.name == network);
@@ -129,8 +133,6 @@ fn iterations<R: Replicas>(mut work: Work<R>, device: &Device) {
     let mark = || mark(device);
     (0..WARM_UP).for_each(|_| drop(work.step()));
     mark();
-    work.step();
-    mark();
     let [first, second] = [work.begin(), work.begin()];
     first();
     second();
@@ -160,9 +162,12 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 fn trial(network: &str, work: &str) -> Result<(), Failed> {
-    let Measured { counted, two, whole, planned } = measure(network, work)?;
+    let Measured { text, whole, planned } = measure(network, work)?;
+    let counted = Trace::read(&text);
     let found = Budget::of(&counted, &whole);
-    let list: Vec<_> = counted.by_kind().iter().map(|(kernel, n)| format!("{n:7} {kernel}")).collect();
+    let each = |n: usize| n.div_ceil(COUNTED as usize);
+    let list: Vec<_> =
+        counted.by_kind().iter().map(|(kernel, n)| format!("{:7} {kernel}", each(*n))).collect();
     fs::write(Path::new(LISTS).join(format!("{network}-{work}.txt")), list.join("\n") + "\n")?;
     let (mut wrong, spilling) = ptxas::judge(&whole.compiled)?;
     println!(
@@ -174,7 +179,7 @@ fn trial(network: &str, work: &str) -> Result<(), Failed> {
         found.upload_bytes,
         found.reads,
         found.read_bytes,
-        counted.copies,
+        each(counted.copies),
         found.peak_bytes >> 20,
         whole.compiled.len(),
     );
@@ -184,10 +189,10 @@ fn trial(network: &str, work: &str) -> Result<(), Failed> {
     wrong.extend(judge(network, work, found, PAGES * whole.page)?);
     // Images are read when somebody wants them. The numbers of an iteration are copied as soon as they are there, not
     // after all that is queued behind them.
-    let behind = two.split_once("\nread ").and_then(|(_, behind)| behind.split_once('\n'));
+    let behind = text.split_once("\nread ").and_then(|(_, behind)| behind.split_once('\n'));
     let behind = behind.map_or(0, |(_, behind)| Trace::read(behind).launches());
-    let launches = counted.launches() - counted.launches() / ALLOWANCE as usize;
-    if work != "heun" && behind < launches {
+    let launches = found.launches - found.launches / ALLOWANCE;
+    if work != "heun" && (behind as u64) < launches {
         wrong.push(format!("only {behind} launches are queued behind the read of the iteration before"));
     }
     if let Some(planned) = planned {
@@ -202,10 +207,8 @@ fn trial(network: &str, work: &str) -> Result<(), Failed> {
 
 /// What a piece of work asked of the driver.
 struct Measured {
-    /// An iteration.
-    counted: Trace,
-    /// The lines of two, both queued before anybody waited.
-    two: String,
+    /// The trace's lines of the iterations that are counted.
+    text: String,
     /// Everything from the beginning.
     whole: Trace,
     /// The memory that `plan` says the work needs, where the network is a released one.
@@ -231,10 +234,9 @@ fn measure(network: &str, work: &str) -> Result<Measured, Failed> {
     let marks: Vec<usize> =
         said.lines().filter_map(|line| line.strip_prefix("mark ")?.parse().ok()).collect();
     match (&marks[..], child.status.success()) {
-        ([begin, end, both], true) => {
+        ([begin, end], true) => {
             let planned = said.lines().find_map(|line| line.strip_prefix("planned ")?.parse().ok());
-            let two = format!("\n{}", &text[*end..*both]);
-            Ok(Measured { counted: Trace::read(&text[*begin..*end]), two, whole, planned })
+            Ok(Measured { text: text[*begin..*end].trim_start().to_owned(), whole, planned })
         }
         _ => Err(format!("{}\n{}", child.status, String::from_utf8_lossy(&child.stderr)).into()),
     }

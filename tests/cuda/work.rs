@@ -34,11 +34,17 @@ pub(crate) struct Subject {
     pub(crate) network: Value,
     pub(crate) precision: Precision,
     pub(crate) tf32: bool,
+    /// Whether weights are drawn; else they are zeros, for a device that computes nothing.
+    pub(crate) drawn: bool,
 }
 
 impl Subject {
     pub(crate) fn new(name: &'static str, batch: usize, network: Value) -> Self {
-        Self { name, batch, rounds: 1, network, precision: Precision::Fp32, tf32: true }
+        Self { name, batch, rounds: 1, network, precision: Precision::Fp32, tf32: true, drawn: true }
+    }
+
+    fn of_zeros(self) -> Self {
+        Self { drawn: false, ..self }
     }
 
     fn within(self, name: &'static str, precision: Precision) -> Self {
@@ -63,7 +69,7 @@ pub(crate) fn counted() -> Vec<Subject> {
     let adm = Subject::new("adm", 4, json!({ "adm": small(32, 64) }));
     let edm2 = Subject::new("edm2", 4, json!({ "edm2": edm2 }));
     let cifar10 = Subject::new("cifar10", 8, json!({ "ddpmpp": cifar10 }));
-    vec![
+    let subjects = vec![
         cifar10.clone().without_tf32("cifar10-fp32"),
         cifar10,
         Subject::new("ncsnpp", 4, json!({ "ncsnpp": small(32, 32) })),
@@ -72,7 +78,8 @@ pub(crate) fn counted() -> Vec<Subject> {
         edm2.clone(),
         edm2.clone().in_rounds("edm2-rounds", 2),
         edm2.within("edm2-bf16", Precision::Bf16),
-    ]
+    ];
+    subjects.into_iter().map(Subject::of_zeros).collect()
 }
 
 /// What is emulated: a tiny network of every family, also in halves.
@@ -113,11 +120,12 @@ enum Kind {
 
 impl Work {
     pub(crate) fn new(work: &str, subject: &Subject, device: &Device) -> Self {
-        let Subject { batch, rounds, network, precision, .. } = subject;
+        let Subject { batch, rounds, network, precision, drawn, .. } = subject;
         let batch_size = rounds * batch;
         let config: NetworkConfig = serde_json::from_value(network.clone()).expect("settings of a network");
-        let drawn = |who: &str| {
-            let network = config.load(&lively(&config, who), who, device).expect("settings that make sense");
+        let load = |who: &str| {
+            let weights = lively(&config, who, *drawn);
+            let network = config.load(&weights, who, device).expect("settings that make sense");
             network.with_compute(precision.dtype())
         };
         let kind = match work {
@@ -128,10 +136,10 @@ impl Work {
                     "lr_rampup_kimg": 0, "ema": { "half_life_kimg": 0.1 } }),
                 );
                 let trainer =
-                    TeacherTrainer::new(recipe.clone(), TeacherObjective::new(&recipe), drawn("teacher"));
+                    TeacherTrainer::new(recipe.clone(), TeacherObjective::new(&recipe), load("teacher"));
                 Kind::Teacher(Box::new((recipe, trainer)))
             }
-            "heun" => Kind::Heun(Box::new((from(json!({ "edm": { "num_steps": 4 } })), drawn("teacher")))),
+            "heun" => Kind::Heun(Box::new((from(json!({ "edm": { "num_steps": 4 } })), load("teacher")))),
             method => {
                 let method = match method {
                     // The adversarial term takes part from the second iteration on.
@@ -146,10 +154,10 @@ impl Work {
                 );
                 let objective = Objective::new(&recipe, &config);
                 // Each its own: where the fake score is still the teacher's, the losses are differences of equals.
-                let generator = drawn("generator");
+                let generator = load("generator");
                 let networks = Networks {
-                    teacher: drawn("teacher"),
-                    fake_score: drawn("fake score"),
+                    teacher: load("teacher"),
+                    fake_score: load("fake score"),
                     generator_ema: generator.clone(),
                     generator,
                 };
@@ -238,8 +246,8 @@ impl<R: Replicas> Work<R> {
     }
 }
 
-/// Weights that leave no path nearly silent, as fresh ones do.
-fn lively(config: &NetworkConfig, whose: &str) -> StateDict {
+/// Weights that leave no path nearly silent, as fresh ones do; or zeros.
+fn lively(config: &NetworkConfig, whose: &str, are_drawn: bool) -> StateDict {
     let entry = |entry: Entry| {
         let fan_in = entry.shape.iter().skip(1).product::<usize>().max(16);
         let scale = (1.0 / fan_in as f32).sqrt();
@@ -248,7 +256,8 @@ fn lively(config: &NetworkConfig, whose: &str) -> StateDict {
             let draw = SEED.at(Phase::Init, 0).purpose(whose).purpose(&entry.name);
             draw.normals(0..1, entry.shape.iter().product()).into_iter().map(|z| centre + scale * z).collect()
         };
-        let values: Vec<f32> = entry.buffer.unwrap_or_else(drawn);
+        let zeros = || vec![0.0; entry.shape.iter().product()];
+        let values: Vec<f32> = entry.buffer.unwrap_or_else(|| if are_drawn { drawn() } else { zeros() });
         (entry.name, TensorData::new(values, entry.shape))
     };
     config.shapes().expect("settings that make sense").into_iter().map(entry).collect()

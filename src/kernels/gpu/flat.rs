@@ -19,8 +19,12 @@ use crate::{
 const LARGEST: f32 = 1e5;
 /// How many numbers `clean` says of a place.
 const NUMBERS: usize = 4;
-/// Cubes that share a place, or a tensor.
+/// Cubes that share a place, at most.
 const SHARES: u32 = 32;
+/// Cubes that share a tensor, at most.
+const PUT_SHARES: u32 = 64 * SHARES;
+/// Values that a unit goes through before it is worth another cube.
+const VALUES: u32 = 8;
 /// No more tensors than this in one launch; some devices bind fewer.
 const TENSORS: usize = 48;
 
@@ -104,7 +108,7 @@ fn put(tensors: Vec<(Range<usize>, CubeTensor)>, flat: CubeTensor, add: bool) ->
             count += 1;
             longest = longest.max(place.len());
         }
-        let along_x = (longest as u32).div_ceil(UNITS).clamp(1, 64 * SHARES);
+        let along_x = shares(longest, PUT_SHARES);
         let (cubes, units) = (CubeCount::new_2d(along_x, count), CubeDim::new_1d(UNITS));
         put_kernel::launch(
             &client,
@@ -118,6 +122,11 @@ fn put(tensors: Vec<(Range<usize>, CubeTensor)>, flat: CubeTensor, add: bool) ->
         );
     }
     flat
+}
+
+/// How many cubes, up to `most`, are to share so many values.
+fn shares(values: usize, most: u32) -> u32 {
+    (values as u32).div_ceil(UNITS * VALUES).clamp(1, most)
 }
 
 /// Where places begin and how long they are, as the device reads them: made once, for `clean`.
@@ -207,17 +216,23 @@ fn sum_kernel(partials: &[f32], numbers: &mut [f32], count: usize, #[comptime] s
 
 /// In each place of `table` NaN becomes 0 and an infinity +-1e5; then, with a `limit`, every value is held within +-limit.
 /// => the flat tensor; of each place the sum of squares, cleaned but not held, and how many values were NaN, infinite,
-/// held `[4 * places]`. Two launches.
-pub fn clean(flat: CubeTensor, table: CubeTensor, limit: Option<f32>) -> (CubeTensor, CubeTensor) {
+/// held `[4 * places]`. The longest place has `longest` values. Two launches.
+pub fn clean(
+    flat: CubeTensor,
+    table: CubeTensor,
+    longest: usize,
+    limit: Option<f32>,
+) -> (CubeTensor, CubeTensor) {
     let flat = owned(flat);
     let client = flat.client.clone();
     let [twice] = dims(&table);
     let places = twice / 2;
     let count = places * NUMBERS;
-    let (partials, numbers) = (empty(&flat, [count * SHARES as usize]), empty(&flat, [count]));
+    let shares = shares(longest, SHARES);
+    let (partials, numbers) = (empty(&flat, [count * shares as usize]), empty(&flat, [count]));
     clean_kernel::launch(
         &client,
-        CubeCount::new_2d(SHARES, places as u32),
+        CubeCount::new_2d(shares, places as u32),
         CubeDim::new_1d(UNITS),
         flat.clone().into_buffer_arg(),
         table.into_buffer_arg(),
@@ -234,7 +249,7 @@ pub fn clean(flat: CubeTensor, table: CubeTensor, limit: Option<f32>) -> (CubeTe
         partials.into_buffer_arg(),
         numbers.clone().into_buffer_arg(),
         count,
-        SHARES,
+        shares,
     );
     (flat, numbers)
 }

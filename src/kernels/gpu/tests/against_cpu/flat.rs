@@ -77,12 +77,15 @@ fn gradients_are_cleaned_and_counted() {
         odd[at + i] = value;
     }
     odd[places[1].start] = 7e4;
-    for (values, limit) in [(&plain, None), (&odd, None), (&odd, Some(0.5)), (&plain, Some(0.25))] {
+    let longest = places.iter().map(Range::len).max().unwrap();
+    let cases = [(&plain, None), (&odd, None), (&odd, Some(0.5)), (&plain, Some(0.25))];
+    // By as many cubes as the longest place is worth, and by one.
+    for ((values, limit), longest) in cases.into_iter().flat_map(|case| [(case, longest), (case, 1)]) {
         let mut truth = values.clone();
         let numbers = cpu::clean(&mut truth, &places, limit).concat();
         let given = vector(values, &device);
         let kept = given.clone();
-        let (clean, found) = flat::clean(given, flat::table(&kept, &places), limit);
+        let (clean, found) = flat::clean(given, flat::table(&kept, &places), longest, limit);
         assert_eq!(host(clean), truth);
         let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
         // Which of all NaN it is may change on the way.
