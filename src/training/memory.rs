@@ -42,9 +42,9 @@ const IN_HAND: u64 = 4;
 
 impl Tensors<'_> {
     /// Bytes at the peak of an iteration, on each of so many ranks that share it, without what drivers and libraries take.
-    /// All activations and all gradients are counted together, though the last gradients are made when the first
-    /// activations are gone: where a micro-batch is so small that parameters are most of it, a CPU was seen to take 0.84
-    /// of this. A GPU's pools take more than is in use: 1.03 to 1.08 of this for CIFAR-10.
+    /// As a backward pass begins all activations are there and no gradients, in the middle of the U at most half of the
+    /// ones and most of the others: all activations are counted, and half of the gradients of that pass. A GPU's pools take
+    /// more than is in use.
     pub fn bytes(&self, pace: &Pace<'_>, ranks: u32) -> u64 {
         let f32s = 4;
         let width = if self.precision == Precision::Fp32 { 4 } else { 2 };
@@ -61,9 +61,11 @@ impl Tensors<'_> {
             Precision::Fp32 => 4 * u64::from(self.network.is_edm2()),
             Precision::Bf16 | Precision::Fp16 => 2,
         };
-        let gradients = Tree::<()>::sums(pace.rounds() as usize, ranks as usize) as u64;
+        let sums = Tree::<()>::sums(pace.rounds() as usize, ranks as usize) as u64;
+        let (parameters, gradients) = (self.copies * f32s * self.parameters, sums * f32s * self.parameters);
         let weights = (learning + judging) * as_used * self.parameters;
         let activations = per_image.saturating_mul(width * u64::from(pace.microbatch_size()));
-        ((self.copies + gradients) * f32s * self.parameters + weights).saturating_add(activations)
+        let under_way = f32s * self.parameters / 2;
+        (parameters + gradients - under_way + weights).saturating_add(activations)
     }
 }

@@ -40,7 +40,7 @@ const COUNTED: u64 = 2;
 
 /// Work of which another rank does the other half. Each phase of an iteration is one collective.
 const OF_TWO: &str = " of two ranks";
-const SHARED: [&str; 3] = ["teacher", "sid", "sida"];
+const SHARED: [&str; 2] = ["teacher", "sida"];
 
 const PEAK: &str = "peak_bytes";
 const COLLECTIVES: &str = "collectives";
@@ -151,9 +151,7 @@ pub(crate) fn mark(device: &Device) {
 pub(crate) fn trials() -> Vec<Trial> {
     let pairs = work::counted()
         .into_iter()
-        .flat_map(|subject| work::WORKS.map(|work| (subject.name, subject.rounds, work.to_owned())))
-        .filter(|(_, rounds, work)| *rounds == 1 || work != "heun")
-        .map(|(name, _, work)| (name, work));
+        .flat_map(|subject| subject.works.iter().map(move |work| (subject.name, (*work).to_owned())));
     let of_two = SHARED.map(|work| ("cifar10", format!("{work}{OF_TWO}")));
     pairs
         .chain(of_two)

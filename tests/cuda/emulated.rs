@@ -16,8 +16,9 @@ fn tolerance(precision: Precision) -> f64 {
 }
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let pairs =
-        work::emulated().into_iter().flat_map(|subject| work::WORKS.map(|work| (subject.clone(), work)));
+    let pairs = work::emulated()
+        .into_iter()
+        .flat_map(|subject| subject.works.iter().map(move |work| (subject.clone(), *work)));
     pairs
         .map(|(subject, work)| {
             let name = subject.name;

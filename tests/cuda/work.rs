@@ -21,7 +21,9 @@ use sida::{
 const SEED: Seed = Seed(3);
 
 /// What can be done with a network. Each is one iteration, or one batch of images.
-pub(crate) const WORKS: [&str; 4] = ["teacher", "sid", "sida", "heun"];
+const WORKS: &[&str] = &["teacher", "sid", "sida", "heun"];
+/// What is done once more in another arithmetic: SiDA asks for all that SiD and sampling ask for.
+const AGAIN: &[&str] = &["teacher", "sida"];
 
 /// A network that work is done with.
 #[derive(Clone)]
@@ -36,11 +38,22 @@ pub(crate) struct Subject {
     pub(crate) tf32: bool,
     /// Whether weights are drawn; else they are zeros, for a device that computes nothing.
     pub(crate) drawn: bool,
+    /// What is done with it.
+    pub(crate) works: &'static [&'static str],
 }
 
 impl Subject {
     pub(crate) fn new(name: &'static str, batch: usize, network: Value) -> Self {
-        Self { name, batch, rounds: 1, network, precision: Precision::Fp32, tf32: true, drawn: true }
+        Self {
+            name,
+            batch,
+            rounds: 1,
+            network,
+            precision: Precision::Fp32,
+            tf32: true,
+            drawn: true,
+            works: WORKS,
+        }
     }
 
     fn of_zeros(self) -> Self {
@@ -48,15 +61,15 @@ impl Subject {
     }
 
     fn within(self, name: &'static str, precision: Precision) -> Self {
-        Self { name, precision, ..self }
+        Self { name, precision, works: AGAIN, ..self }
     }
 
     fn in_rounds(self, name: &'static str, rounds: usize) -> Self {
-        Self { name, rounds, ..self }
+        Self { name, rounds, works: AGAIN, ..self }
     }
 
     fn without_tf32(self, name: &'static str) -> Self {
-        Self { name, tf32: false, ..self }
+        Self { name, tf32: false, works: AGAIN, ..self }
     }
 }
 

@@ -27,7 +27,8 @@ nvrtc=$(ls "$CUDA_PATH"/lib*/libnvrtc.so.* 2>/dev/null | head -1) && [ -x "$CUDA
 # ---- the tools, built again when their sources change
 made=$root/target/cuda
 flags="-std=c++20 -O1 -w -fPIC -fno-strict-aliasing -ffp-contract=off"
-stamp=$(cat "$here"/* | cksum | tr ' ' -)
+if grep -qw f16c /proc/cpuinfo 2>/dev/null; then flags="$flags -mf16c"; fi # halves become floats by one instruction
+stamp=$({ cat "$here"/*; echo "$flags"; } | cksum | tr ' ' -)
 if [ "$(cat "$made/stamp" 2>/dev/null)" != "$stamp" ]; then
     rm -rf "$made/driver" "$made/headers" && mkdir -p "$made/driver" "$made/headers"
     cp "$here"/*.hpp "$made/headers"

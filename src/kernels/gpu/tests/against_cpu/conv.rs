@@ -1,5 +1,6 @@
 //! Convolutions and dense layers.
 
+use burn_backend::DType;
 use burn_cubecl::{
     kernel::into_contiguous,
     ops::{permute, permute_nchw_to_nhwc},
@@ -49,7 +50,10 @@ fn convolutions_and_their_gradients() {
     let Some(device) = device() else { return };
     for (dtype, tolerance, rounds) in types_of_products(&device) {
         tf32::allow(rounds);
-        for (x_dims @ [n, h, w, c], k, kernel @ [kh, kw], stride, padding) in CASES {
+        // Halves go the ways of f32: every second of the cases shows them.
+        let every = if dtype == DType::F32 { 1 } else { 2 };
+        for (x_dims @ [n, h, w, c], k, kernel @ [kh, kw], stride, padding) in CASES.into_iter().step_by(every)
+        {
             let what = format!("{x_dims:?} to {k}, {kernel:?} by {stride}, {dtype:?}, TF32 {rounds}");
             let out = [h + 2 * padding[0] - kh, w + 2 * padding[1] - kw].map(|span| span / stride + 1);
             let e = AnyConvolution { x: x_dims, out, k, kernel, stride, padding };
