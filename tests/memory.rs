@@ -24,12 +24,13 @@ fn subjects() -> Vec<Subject> {
     let ddpmpp = json!({ "img_resolution": 32, "model_channels": 64, "channel_mult": [2, 2, 2], "augment_dim": 9, "dropout": 0.1 });
     let adm = json!({ "img_resolution": 32, "model_channels": 64, "channel_mult": [1, 2], "num_blocks": 2, "label_dim": 10 });
     let edm2 = json!({ "img_resolution": 32, "model_channels": 64, "num_blocks": 1, "label_dim": 10 });
+    let subject = |name, batch, network, works| Subject { works, ..Subject::new(name, batch, network) };
     vec![
-        Subject::new("ddpmpp", 16, json!({ "ddpmpp": ddpmpp })),
+        subject("ddpmpp", 16, json!({ "ddpmpp": ddpmpp }), &["teacher", "sida"]),
         // So few images that the weights are a third of it.
-        Subject::new("ddpmpp-8", 8, json!({ "ddpmpp": ddpmpp })),
-        Subject::new("adm", 8, json!({ "adm": adm })),
-        Subject::new("edm2", 8, json!({ "edm2": edm2 })),
+        subject("ddpmpp-8", 8, json!({ "ddpmpp": ddpmpp }), &["teacher"]),
+        subject("adm", 8, json!({ "adm": adm }), &["sid"]),
+        subject("edm2", 8, json!({ "edm2": edm2 }), &["sid"]),
     ]
 }
 
@@ -40,12 +41,7 @@ fn iterations_on_a_cpu_take_what_plan_says() {
     }
     let mut wrong = Vec::new();
     for subject in subjects() {
-        let works = match subject.name {
-            "ddpmpp" => &["teacher", "sida"][..],
-            "ddpmpp-8" => &["teacher"],
-            _ => &["sid"],
-        };
-        for work in works {
+        for work in subject.works {
             let asked = format!("{} {work}", subject.name);
             let mut child = Command::new(env::current_exe().expect("this test"));
             let child = child.args(["--exact", "iterations_on_a_cpu_take_what_plan_says", "--nocapture"]);

@@ -65,10 +65,14 @@ struct Budget {
     peak_bytes: u64,
 }
 
+/// What one of the iterations asks for, of what all that are counted do.
+fn each(all: u64) -> u64 {
+    all.div_ceil(COUNTED)
+}
+
 impl Budget {
     /// Of one of the iterations in `trace`.
     fn of(trace: &Trace, whole: &Trace) -> Self {
-        let each = |all: u64| all.div_ceil(COUNTED);
         Self {
             launches: each(trace.launches() as u64),
             collectives: each(trace.collectives as u64),
@@ -163,9 +167,8 @@ fn trial(network: &str, work: &str) -> Result<(), Failed> {
     let Measured { text, whole, planned } = measure(network, work)?;
     let counted = Trace::read(&text);
     let found = Budget::of(&counted, &whole);
-    let each = |n: usize| n.div_ceil(COUNTED as usize);
     let list: Vec<_> =
-        counted.by_kind().iter().map(|(kernel, n)| format!("{:7} {kernel}", each(*n))).collect();
+        counted.by_kind().iter().map(|(kernel, n)| format!("{:7} {kernel}", each(*n as u64))).collect();
     fs::write(Path::new(LISTS).join(format!("{network}-{work}.txt")), list.join("\n") + "\n")?;
     let (mut wrong, spilling) = ptxas::judge(&whole.compiled)?;
     println!(
@@ -177,7 +180,7 @@ fn trial(network: &str, work: &str) -> Result<(), Failed> {
         found.upload_bytes,
         found.reads,
         found.read_bytes,
-        each(counted.copies),
+        each(counted.copies as u64),
         found.peak_bytes >> 20,
         whole.compiled.len(),
     );
