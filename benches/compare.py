@@ -3,7 +3,7 @@
     cargo bench --bench step --no-run          # prints the path of the binary
     python benches/compare.py BINARY [--networks digits,small32,inception] [--works generate,sida] [--rounds 7] [--compile]
                                      [--threads 2] [--cpu-time]
-                                     [--device cuda:0] [--precision fp32|tf32|bf16|fp16] [--batch 64]
+                                     [--device cuda:0] [--precision fp32|tf32|bf16|fp16] [--graphs] [--batch 64]
 
 Each side is a process of its own that waits while the other works. A ratio is the median over rounds of our time over
 PyTorch's in the same round; below 1 we are ahead. Absolute times belong to the machine, ratios less so.
@@ -72,7 +72,8 @@ def compare(args, network, work, peak):
     threads = str(args.threads)
     env = {"RAYON_NUM_THREADS": threads, "SIDA_INCEPTION": args.inception or "", "SIDA_DEVICE": args.device}
     batch = [str(args.batch)] if args.batch else []
-    ours = Side([args.binary, "--serve", network, work, args.precision, *batch], env, args.cpu_time)
+    precision = args.precision + ("+graphs" if args.graphs else "")
+    ours = Side([args.binary, "--serve", network, work, precision, *batch], env, args.cpu_time)
     modes = ["eager"] + (["compile"] if args.compile else [])
     twin = [sys.executable, __file__, "--serve", network, work, args.device, threads]
     how = [args.precision, *batch]
@@ -335,6 +336,7 @@ def main():
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--device", default="cpu", help="cpu, or cuda:N with a binary that was built for it")
     parser.add_argument("--precision", default="fp32", choices=["fp32", "tf32", "bf16", "fp16"])
+    parser.add_argument("--graphs", action="store_true", help="replay what our trainings launch on a GPU")
     parser.add_argument("--batch", type=int, help="instead of what the network is usually given")
     parser.add_argument("--compile", action="store_true", help="against torch.compile too")
     parser.add_argument(

@@ -69,7 +69,8 @@ fn main() {
             });
         }
         let draw = Seed(0).at(Phase::FakeScore, 0);
-        bench.both(&name("dropout"), x, [1; 4], |x, _| kernels::drop_activations(x, draw, 0, 0.13));
+        let keys = kernels::Keys::new([draw], 0, &Device::flex());
+        bench.both(&name("dropout"), x, [1; 4], |x, _| kernels::drop_activations(x, &keys, 0, 0.13));
         bench.time(&name("normals"), || drop(black_box(kernels::normals(draw, 0, x, &Device::flex()))));
         bench.both(&name("mp_silu"), x, [1; 4], |x, _| kernels::mp_silu(x, None));
     }

@@ -25,7 +25,7 @@ use sida::{
     distill::{Distill, MicroBatch, Networks, Objective, Trainer},
     formats::safetensors,
     kernels::{self, InstructionSet, Recycler},
-    nn::{Condition, Denoiser, Dropout, InceptionInput, InceptionV3, Network, NetworkConfig},
+    nn::{Condition, Denoiser, Dropout, Dropped, InceptionInput, InceptionV3, Network, NetworkConfig},
     ranks::{PATIENCE, Place, Ranks},
     seed::{Draw, Phase, Seed},
     state_dict::StateDict,
@@ -108,23 +108,25 @@ fn main() {
     }
 }
 
-/// What the products are computed in.
+/// What the products are computed in, and whether what is launched for them is replayed.
 #[derive(Clone, Copy, Default)]
 struct Arithmetic {
     precision: Precision,
     tf32: bool,
+    graphs: bool,
 }
 
 impl Arithmetic {
     fn named(name: &str) -> Self {
-        let (precision, tf32) = match name {
+        let (precision, graphs) = name.strip_suffix("+graphs").map_or((name, false), |name| (name, true));
+        let (precision, tf32) = match precision {
             "fp32" => (Precision::Fp32, false),
             "tf32" => (Precision::Fp32, true),
             "bf16" => (Precision::Bf16, false),
             "fp16" => (Precision::Fp16, false),
             _ => panic!("no precision `{name}`"),
         };
-        Self { precision, tf32 }
+        Self { precision, tf32, graphs }
     }
 }
 
@@ -234,7 +236,8 @@ fn prepare(name: &str, work: &str, arithmetic: Arithmetic, batch: Option<usize>)
         _ => {
             let recipe = recipe(work, batch, arithmetic);
             let objective = Objective::new(&recipe, &config);
-            let mut trainer = Trainer::new(recipe, objective, Networks::of(network, None));
+            let generator = network.clone().without_logvar().expect("settings of a network");
+            let mut trainer = Trainer::new(recipe, objective, Networks::of(network, Some(generator)));
             Box::new(move || drop(trainer.step(&mut supply, &Ranks::alone()).expect("constant draws").wait()))
         }
     }
@@ -253,7 +256,8 @@ fn made(
     let draw = Seed(0).at(Phase::Sample, 0);
     let network = config.init(draw, &device()).expect("settings that make sense");
     let network = network.with_compute(arithmetic.precision.dtype());
-    let supply = Constant { shape: [batch, config.img_channels(), config.img_resolution()], draw };
+    let shape = [batch, config.img_channels(), config.img_resolution()];
+    let supply = Constant { shape, draw, dropped: Dropped::by(&config) };
     (batch, config, network, supply)
 }
 
@@ -268,7 +272,7 @@ fn recipe(work: &str, batch: usize, arithmetic: Arithmetic) -> Distill {
     };
     serde_json::from_value(
         json!({ "teacher": "teacher", "method": method, "batch_size": batch, "augment": 0.0,
-        "precision": arithmetic.precision }),
+        "precision": arithmetic.precision, "graphs": arithmetic.graphs }),
     )
     .expect("a recipe")
 }
@@ -288,7 +292,7 @@ fn teacher_step(
 ) -> impl FnMut() + use<> {
     let recipe: TrainTeacher = serde_json::from_value(json!({
         "dataset": "none", "network": config, "batch_size": batch, "lr": 1e-4, "lr_rampup_kimg": 0,
-        "ema": { "half_life_kimg": 500, "rampup_ratio": null }, "augment": 0.0, "precision": arithmetic.precision,
+        "ema": { "half_life_kimg": 500, "rampup_ratio": null }, "augment": 0.0, "precision": arithmetic.precision, "graphs": arithmetic.graphs,
     }))
     .expect("a recipe");
     let objective =
@@ -303,6 +307,7 @@ fn teacher_step(
 struct Constant {
     shape: [usize; 3],
     draw: Draw,
+    dropped: Dropped,
 }
 
 impl Constant {
@@ -312,9 +317,13 @@ impl Constant {
         Tensor::from_data(TensorData::new(values, [n, c, side, side]), &device())
     }
 
+    fn dropout(&self) -> Dropout {
+        self.dropped.masks(self.draw, 0..self.shape[0] as u64, &device())
+    }
+
     fn pass(&self) -> Pass {
         let sigma = Tensor::ones([self.shape[0], 1, 1, 1], &device());
-        Pass { sigma, noise: self.normals("noise"), class_labels: None, dropout: (self.draw, 0) }
+        Pass { sigma, noise: self.normals("noise"), class_labels: None, dropout: self.dropout() }
     }
 }
 
@@ -329,6 +338,7 @@ impl Supply for Constant {
             pass: self.pass(),
             augmentation: None,
             real: (phase == Phase::FakeScore).then_some(real),
+            real_dropout: self.dropout(),
         })
     }
 }

@@ -12,6 +12,8 @@ mod budgets;
 mod collective;
 #[path = "cuda/emulated.rs"]
 mod emulated;
+#[path = "cuda/graphs.rs"]
+mod graphs;
 #[path = "program/mod.rs"]
 mod program;
 #[path = "cuda/ptxas.rs"]
@@ -35,7 +37,9 @@ fn main() {
     }
     let arguments = Arguments::from_args();
     let trials = match std::env::var("TEST_CUDA_NVRTC").as_deref() {
-        Ok("") => emulated::trials().into_iter().chain(collective::emulated()).collect(),
+        Ok("") => {
+            emulated::trials().into_iter().chain(graphs::trials()).chain(collective::emulated()).collect()
+        }
         Ok(_) => budgets::trials().into_iter().chain(collective::counted()).collect(),
         Err(_) => {
             println!("skipped: run it within tests/cuda/tools/with.sh");

@@ -9,6 +9,8 @@
 mod complete;
 #[path = "gpu/draws.rs"]
 mod draws;
+#[path = "gpu/graph.rs"]
+mod graph;
 #[path = "gpu/operations.rs"]
 mod operations;
 #[path = "gpu/recompute.rs"]
@@ -81,10 +83,12 @@ fn main() {
         }
     });
     let mut trials: Vec<Trial> = trials.collect();
-    let others: [(&str, Test); 9] = [
+    let others: [(&str, Test); 11] = [
         ("what was read stays as it was", what_was_read_stays),
         ("the largest tensor", a_tensor_has_a_limit),
         ("uploads", upload::bytes_and_classes),
+        ("what is recorded is replayed with other inputs", graph::replayed),
+        ("values settle in the memory of others", graph::settled),
         ("a block that is run again", recompute::is_bit_for_bit),
         ("a student learns", student::learns),
         ("a sampler at home on the host", sampler::at_home_on_the_host),

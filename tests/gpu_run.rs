@@ -24,6 +24,8 @@ const TRAININGS: [(&str, &str, usize, &[&str]); 4] = [
         &[
             "batch_size=8",
             "duration_kimg=0.08",
+            // Whose rounds are replayed; other trainings' are not.
+            "graphs=true",
             "method.sida.adversarial.generator_starts_at_kimg=0.05",
             "method.sida.adversarial.starts_at_kimg=0.07",
         ],
@@ -108,6 +110,7 @@ fn losses_on(device: &str) -> Vec<Vec<f64>> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let said = bench.sida(&arguments).exits(0);
     assert!(said.out.contains("PASS: 1 of 1 expectation met"), "{}", said.out);
+    assert!(!said.err.contains("`graphs: true`"), "{}", said.err);
     let losses = |(stage, verb, count, _): (&str, &str, usize, &[&str])| -> Vec<f64> {
         let dir = folder(&bench.runs().join("quickstart-small"), stage);
         let of_line = |line: &Vec<u8>| -> Vec<f64> {

@@ -9,7 +9,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use proptest::prelude::*;
 use sida::{
     kernels::{self, AdamStep, GroupNorm, InstructionSet, Places, meaning},
-    seed::{Draw, Phase, Seed},
+    seed::{Phase, Seed},
 };
 
 // As in the program: recycled memory is not zero, so an element that a kernel forgets shows up.
@@ -417,11 +417,12 @@ proptest! {
 #[test]
 fn dropped_activations() {
     let draw = Seed(3).at(Phase::FakeScore, 64).purpose("dropout");
+    let keys = kernels::Keys::new([draw.purpose("another"), draw], 17, &Device::flex());
     for set in [InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512] {
         let _set = force(set);
         for dims in [[3, 4, 4, 16], [2, 3, 5, 7], [1, 1, 1, 1], [2, 33, 32, 24]] {
-            let run = |f: fn(Tensor<4>, Draw, u64, f64) -> Tensor<4>| {
-                run(&[input(&dims, 1)], |t| f(shaped(&t[0], dims), draw, 17, 0.13))
+            let run = |f: fn(Tensor<4>, &kernels::Keys, usize, f64) -> Tensor<4>| {
+                run(&[input(&dims, 1)], |t| f(shaped(&t[0], dims), &keys, 1, 0.13))
             };
             assert!(run(kernels::drop_activations) == run(meaning::drop_activations), "{dims:?} {set:?}");
         }

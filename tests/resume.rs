@@ -74,13 +74,13 @@ fn hang_up() -> &'static str {
 }
 
 #[test]
-fn a_training_that_spares_memory_ends_with_the_same_bits_and_is_the_same_stage() {
+fn a_training_that_spares_memory_or_launches_ends_with_the_same_bits_and_is_the_same_stage() {
     let bench = Bench::new();
-    let spare = |stage: &str| {
+    let switched = |stage: &str| {
         let verb = if stage == "teacher" { "train_teacher" } else { "distill" };
-        format!("stages.{stage}.{verb}.recompute=true")
+        ["recompute", "graphs"].map(|switch| format!("stages.{stage}.{verb}.{switch}=true"))
     };
-    let sets = TRAININGS.map(spare);
+    let sets = TRAININGS.map(switched).concat();
     let mut arguments = vec!["run", PIPELINE, "--device", "cpu"];
     sets.iter().for_each(|set| arguments.extend(["--set", set]));
     bench.sida(&arguments).exits(0);

@@ -1,19 +1,18 @@
 //! EDM's augmentation: images and the labels that tell the network what was done to them.
 //!
 //! A pure function of images and draws (Karras et al. 2022, appendix F.2). No gradient flows through it: the
-//! fake score network learns from augmented images that are data to it. What happens to a sample is decided on the host;
-//! the CPU's images are warped there, one sample per task, a GPU's where they are.
+//! fake score network learns from augmented images that are data to it. What happens to a sample is decided on the host.
 
-use burn::tensor::{Tensor, TensorData};
-use rayon::prelude::*;
+use burn::tensor::{Device, Tensor, TensorData};
 use serde::Deserialize;
 
 use crate::{
     data::{
         augment_draws::AugmentDraw,
-        warp::{Affine, Margin, SYM6, Warp},
+        augmentation::{Augmentation, Augmented},
+        warp::{Affine, Margin, Warp},
     },
-    kernels::{self, Pose, Warping},
+    kernels::{self, Pose},
 };
 
 /// Spread of log2 of the isotropic scale.
@@ -53,15 +52,6 @@ impl Default for Augment {
     }
 }
 
-/// Augmented images and what was done to each.
-#[derive(Clone, Debug)]
-pub struct Augmented {
-    /// `[n, c, h, w]`, on the device of the input.
-    pub images: Tensor<4>,
-    /// `[n, label_dim]`, on the device of the input.
-    pub labels: Tensor<2>,
-}
-
 impl Augment {
     /// The setting of EDM's training scripts, 9 labels: `p` is 0.12 for CIFAR-10, 0.15 for FFHQ and AFHQ.
     pub fn edm(p: f64) -> Self {
@@ -78,72 +68,34 @@ impl Augment {
     /// # Panics
     /// If there is not one draw per sample.
     pub fn apply(&self, images: Tensor<4>, draws: &[AugmentDraw]) -> Augmented {
-        let device = images.device();
-        let [n, c, h, w] = images.dims();
-        assert_eq!(draws.len(), n, "one draw per sample");
-        let chosen: Vec<Chosen> = draws.iter().map(|draw| self.choose(draw)).collect();
-        let labels: Vec<f32> = chosen.iter().flat_map(|chosen| self.labels(chosen)).collect();
-        let labels = Tensor::from_data(TensorData::new(labels, [n, self.label_dim()]), &device);
-        let maps: Vec<Affine> = chosen.iter().map(|chosen| self.map(chosen, w, h)).collect();
-        let images = match self.apply_there(images.detach(), &chosen, &maps) {
-            Ok(images) => images,
-            Err(images) => {
-                let data = images.into_data().convert::<f32>();
-                let mut pixels = data.try_into_vec::<f32>().expect("f32 after conversion");
-                self.apply_host(&mut pixels, [n, c, h, w], &chosen, &maps);
-                Tensor::from_data(TensorData::new(pixels, [n, c, h, w]), &device)
-            }
-        };
-        Augmented { images, labels }
+        let [_, c, h, w] = images.dims();
+        self.drawn(draws, [c, h, w], &images.device()).apply(images)
     }
 
-    /// On the GPU where the images are; gives images back that are the host's.
-    #[allow(clippy::result_large_err, reason = "a tensor given back is not an error but the other path")]
-    fn apply_there(
-        &self,
-        images: Tensor<4>,
-        chosen: &[Chosen],
-        maps: &[Affine],
-    ) -> Result<Tensor<4>, Tensor<4>> {
-        let [_, c, h, w] = images.dims();
-        // Flips alone change no pixel.
-        let Some(warp) = self.warp(maps, [c, h, w]) else { return Err(images) };
-        let pose = |(chosen, map): (&Chosen, &Affine)| Pose {
-            map: warp.between_pixels(map).rows(),
-            flips: [chosen.xflip, chosen.yflip],
-        };
-        let poses: Vec<Pose> = chosen.iter().zip(maps).map(pose).collect();
-        kernels::warp(images, &Warping { filter: &SYM6, margin: warp.margin.sides(), poses: &poses })
+    /// What these draws do to images of the shape `[c, h, w]` on a device.
+    pub fn drawn(&self, draws: &[AugmentDraw], shape: [usize; 3], device: &Device) -> Augmentation {
+        let [_, h, w] = shape;
+        let chosen: Vec<Chosen> = draws.iter().map(|draw| self.choose(draw)).collect();
+        let labels: Vec<f32> = chosen.iter().flat_map(|chosen| self.labels(chosen)).collect();
+        let labels = Tensor::from_data(TensorData::new(labels, [draws.len(), self.label_dim()]), device);
+        let maps: Vec<Affine> = chosen.iter().map(|chosen| self.map(chosen, w, h)).collect();
+        let warp = self.warp(&maps, shape);
+        let poses = warp.as_ref().map(|warp| {
+            let pose = |(chosen, map): (&Chosen, &Affine)| Pose {
+                map: warp.between_pixels(map).rows(),
+                flips: [chosen.xflip, chosen.yflip],
+                margin: warp.margin.sides(),
+            };
+            let poses: Vec<Pose> = chosen.iter().zip(&maps).map(pose).collect();
+            kernels::poses(&poses, device)
+        });
+        Augmentation { chosen: chosen.into_iter().zip(maps).collect(), warp, poses, labels }
     }
 
     /// What moves pixels by fractions, where anything does.
     fn warp(&self, maps: &[Affine], shape: [usize; 3]) -> Option<Warp> {
         let [_, h, w] = shape;
         self.is_geometric().then(|| Warp { shape, margin: Margin::around(maps, w, h) })
-    }
-
-    /// In place on host memory.
-    fn apply_host(&self, images: &mut [f32], shape: [usize; 4], chosen: &[Chosen], maps: &[Affine]) {
-        let [n, c, h, w] = shape;
-        assert_eq!(images.len(), n * c * h * w, "images fill their shape");
-        if images.is_empty() {
-            return;
-        }
-        let warp = self.warp(maps, [c, h, w]);
-        images.par_chunks_mut(c * h * w).zip(chosen.par_iter().zip(maps)).for_each(
-            |(image, (chosen, map))| {
-                // A plane turned by half is one flipped both ways.
-                if chosen.yflip {
-                    image.chunks_mut(h * w).for_each(<[f32]>::reverse);
-                }
-                if chosen.xflip != chosen.yflip {
-                    image.chunks_mut(w).for_each(<[f32]>::reverse);
-                }
-                if let Some(warp) = &warp {
-                    warp.apply(image, map);
-                }
-            },
-        );
     }
 
     fn is_geometric(&self) -> bool {
@@ -211,10 +163,10 @@ impl Augment {
 }
 
 /// What happens to one sample; 0 and `false` where a transform does not apply.
-#[derive(Default)]
-struct Chosen {
-    xflip: bool,
-    yflip: bool,
+#[derive(Clone, Debug, Default)]
+pub(super) struct Chosen {
+    pub(super) xflip: bool,
+    pub(super) yflip: bool,
     scale: f64,
     rotation: f64,
     aniso: f64,
@@ -237,7 +189,7 @@ mod tests {
         shape: [usize; 4],
         draws: &[AugmentDraw],
     ) -> Vec<f32> {
-        let tensor = Tensor::from_data(TensorData::new(images.clone(), shape), &burn::tensor::Device::flex());
+        let tensor = Tensor::from_data(TensorData::new(images.clone(), shape), &Device::flex());
         let augmented = pipe.apply(tensor, draws);
         *images = augmented.images.into_data().try_into_vec().unwrap();
         augmented.labels.into_data().try_into_vec().unwrap()

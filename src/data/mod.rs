@@ -2,6 +2,7 @@
 
 pub mod augment;
 pub mod augment_draws;
+mod augmentation;
 pub mod batch;
 mod cifar;
 mod class_names;
@@ -35,8 +36,9 @@ pub mod transform;
 mod unwanted;
 mod warp;
 
-pub use augment::{Augment, Augmented};
+pub use augment::Augment;
 pub use augment_draws::AugmentDraw;
+pub use augmentation::{Augmentation, Augmented};
 pub use batch::{Batch, Batches, Samples};
 pub use class_order::{ClassOrder, class_list, counts_otherwise};
 pub use glance::{Glance, identity};

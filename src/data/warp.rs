@@ -111,6 +111,7 @@ impl Margin {
 }
 
 /// The warping of one size of image.
+#[derive(Clone, Debug)]
 pub(in crate::data) struct Warp {
     pub(in crate::data) shape: [usize; 3],
     pub(in crate::data) margin: Margin,

@@ -19,7 +19,7 @@ impl Objective {
         batch: &MicroBatch,
         batch_size: f64,
     ) -> Result<PhaseRound> {
-        let images = self.generate(generator, batch, Dropout::Off);
+        let images = self.generate(generator, batch, &Dropout::Off);
         let untouched = || self.nothing_done(&images).filter(|_| self.generator.adversarial);
         let (clean, augment_labels) = match &batch.augmentation {
             Some(augmentation) => {
@@ -33,7 +33,7 @@ impl Objective {
         let sigma = pass.sigma.clone().autodiff();
         let noisy = pass.noisy(clean.clone()).autodiff();
         let condition = pass.condition(augment_labels);
-        let judged = student.denoise(noisy, sigma.clone(), &condition, pass.dropout_of("fake"));
+        let judged = student.denoise(noisy, sigma.clone(), &condition, pass.dropout.clone());
         // Leaves of its own for the pass over real images: the gradients of both are added once, flat.
         let judge = self.generator.adversarial.then(|| fake_score.clone().train());
         let real_logits = if let Some(judge) = &judge {
@@ -42,7 +42,7 @@ impl Objective {
             })?;
             let condition = pass.condition(real.augment_labels.or_else(untouched));
             let noisy = pass.noisy(real.images).autodiff();
-            Some(judge.encode(noisy, sigma.clone(), &condition, pass.dropout_of("real")))
+            Some(judge.encode(noisy, sigma.clone(), &condition, batch.real_dropout.clone()))
         } else {
             None
         };

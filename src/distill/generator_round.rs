@@ -34,7 +34,7 @@ impl Objective {
             Learning::Score | Learning::ScoreAndAdversarial => generator.clone().train(),
         };
         let pass = &batch.pass;
-        let images = self.generate(&student, batch, pass.dropout_of("generator"));
+        let images = self.generate(&student, batch, &pass.dropout);
         let noisy = pass.noisy(images.clone());
         let condition = pass.condition(self.nothing_done(&images));
         let judge =

@@ -7,9 +7,12 @@ use burn::tensor::Tensor;
 use super::recipe::Distill;
 use crate::{
     Result,
+    data::Augmentation,
     diffusion::LogNormal,
+    kernels::Slots,
+    nn::Dropout,
     seed::Phase,
-    training::{Augmentation, Batch, Draws, Pass, Real, Request, Supply},
+    training::{Batch, Draws, Inputs, Pass, Real, Request, Supply},
 };
 
 /// One micro-batch of either phase.
@@ -25,6 +28,20 @@ pub struct MicroBatch {
     pub augmentation: Option<Augmentation>,
     /// Real images, augmented independently of the generated ones; in the fake score phase with an adversarial term.
     pub real: Option<Real>,
+    /// What the pass over real images drops.
+    pub real_dropout: Dropout,
+}
+
+impl Inputs for MicroBatch {
+    fn each(&mut self, slots: &mut Slots) {
+        let Self { latents, step_noise, pass, augmentation, real, real_dropout } = self;
+        slots.tensor(latents);
+        step_noise.iter_mut().for_each(|noise| slots.tensor(noise));
+        pass.each(slots);
+        augmentation.iter_mut().for_each(|augmentation| augmentation.each(slots));
+        real.iter_mut().for_each(|real| real.each(slots));
+        real_dropout.each(slots);
+    }
 }
 
 /// The micro-batches of a distillation.
@@ -49,14 +66,17 @@ impl<B: FnMut(Request) -> Result<Batch>> Supply for DistillSupply<'_, B> {
         let images = learns_score && terms.adversarial.is_some();
         let (batch, draws) = self.draws.round(phase, nimg, samples, images)?;
         let sigma = if learns_score { draws.levels(levels) } else { draws.judged_levels(terms.tmax) };
-        let augmentation = |purpose| draws.augmentation(purpose).filter(|_| learns_score);
+        let augmentation = |purpose| if learns_score { draws.augmentation(purpose, shape) } else { None };
+        let dropout = draws.dropout(Some(if learns_score { "fake" } else { "generator" }));
+        let real_dropout = if images { draws.dropout(Some("real")) } else { Dropout::Off };
         let steps = 1..recipe.generator.num_steps;
         Ok(MicroBatch {
             latents: draws.normals("z", shape),
             step_noise: steps.map(|k| draws.normals(&format!("z{k}"), shape)).collect(),
-            pass: draws.pass(sigma, shape, batch.class_labels),
+            pass: draws.pass(sigma, shape, batch.class_labels, dropout),
             augmentation: augmentation("augment_fake"),
             real: batch.images.map(|images| Real::new(images, augmentation("augment_real"))),
+            real_dropout,
         })
     }
 }

@@ -94,7 +94,7 @@ impl Objective {
         &self,
         generator: &D,
         batch: &MicroBatch,
-        dropout: Dropout,
+        dropout: &Dropout,
     ) -> Tensor<4> {
         let latents = batch.latents.clone();
         let condition = batch.pass.condition(self.nothing_done(&latents));
@@ -103,8 +103,9 @@ impl Objective {
             self.init_sigma * (steps - k as f64) / steps
         };
         let at = |sigma: f64| batch.pass.sigma.full_like(sigma);
-        let step =
-            |noisy: Tensor<4>, sigma: Tensor<4>| generator.denoise(noisy, sigma, &condition, dropout).images;
+        let step = |noisy: Tensor<4>, sigma: Tensor<4>| {
+            generator.denoise(noisy, sigma, &condition, dropout.clone()).images
+        };
         let sigma = at(self.init_sigma);
         let first = step(kernels::scale(latents, &sigma), sigma);
         batch.step_noise.iter().enumerate().fold(first, |images, (i, noise)| {

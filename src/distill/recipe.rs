@@ -65,6 +65,10 @@ pub struct Distill {
     /// time, the same numbers.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub recompute: bool,
+    /// Whether a GPU is told of a micro-batch by one launch, of a graph that was recorded once, instead of by thousands: the
+    /// same numbers; each phase keeps its memory for itself. On a CPU nothing changes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub graphs: bool,
     /// How often a line of statistics is written.
     #[serde_inline_default(Kimg(10.0))]
     pub status_every_kimg: Kimg,
@@ -105,11 +109,9 @@ impl Distill {
         let of_fake_score = Passes { learning: 1, encoding, judging: 0 };
         let of_generator = Passes { learning: u64::from(self.generator.num_steps), judging: 2, encoding: 0 };
         // The teacher, two students with two moments each, and the average.
-        let bytes = |passes| {
-            let (precision, recompute) = (self.precision, self.recompute);
-            Tensors { network, parameters, copies: 8, passes, precision, recompute }.bytes(pace, ranks)
-        };
-        bytes(of_fake_score).max(bytes(of_generator))
+        let phases = &[of_fake_score, of_generator];
+        let Self { precision, recompute, graphs, .. } = *self;
+        Tensors { network, parameters, copies: 8, phases, precision, recompute, graphs }.bytes(pace, ranks)
     }
 }
 

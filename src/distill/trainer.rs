@@ -18,7 +18,7 @@ use crate::{
     seed::Phase,
     state_dict::StateDict,
     training::{
-        AdamSettings, Average, Pending, Replicas, Sanitized, Student, Sums, Supply, Unread,
+        AdamSettings, Average, Pending, Replay, Replicas, Sanitized, Student, Sums, Supply, Unread,
         state::{join, nimg},
         student::Names,
     },
@@ -42,6 +42,9 @@ pub struct Trainer<D> {
     generator_ema: Average<D>,
     /// What the fake score network met with in an iteration whose other half is still to come.
     half: Option<Half>,
+    /// The rounds of both phases, and what those of the generator learn from.
+    fake_score_rounds: Replay,
+    generator_rounds: (Learning, Replay),
     nimg: u64,
 }
 
@@ -83,6 +86,8 @@ impl<D: Denoiser> Trainer<D> {
             fake_score,
             generator: Student::new(GENERATOR, networks.generator, settings, None),
             generator_ema: Average::new(GENERATOR_EMA, networks.generator_ema, recipe.ema.clone()),
+            fake_score_rounds: Replay::new(recipe.graphs),
+            generator_rounds: (Learning::Nothing, Replay::new(recipe.graphs)),
             recipe,
             objective,
             half: None,
@@ -163,14 +168,16 @@ impl<D: Denoiser> Trainer<D> {
     }
 
     fn fake_score_rounds(&mut self, batches: impl Iterator<Item = Result<MicroBatch>>) -> Result<Sums> {
-        let (objective, generator) = (&self.objective, self.generator.network());
+        let (objective, generator) = (&self.objective, self.generator.flat());
         let (batch_size, of_all) = (f64::from(self.recipe.batch_size), self.recipe.pace().rounds());
         self.fake_score.rounds(
             of_all,
             batches,
             objective.forced_normalization.fake_score,
+            (&mut self.fake_score_rounds, &[generator]),
             |fake_score, batch| {
-                Ok(objective.fake_score_round(generator, fake_score, &batch, batch_size)?.reported())
+                let round = objective.fake_score_round(generator.network(), fake_score, batch, batch_size);
+                Ok(round?.reported())
             },
         )
     }
@@ -185,13 +192,18 @@ impl<D: Denoiser> Trainer<D> {
         let (teacher, fake_score) = (judge(&self.teacher), judge(self.fake_score.network()));
         let (objective, batch_size) = (&self.objective, f64::from(self.recipe.batch_size));
         let of_all = self.recipe.pace().rounds();
+        let (before, replay) = &mut self.generator_rounds;
+        if std::mem::replace(before, learning) != learning {
+            replay.forget();
+        }
         self.generator.rounds(
             of_all,
             batches,
             objective.forced_normalization.generator,
+            (replay, &[self.fake_score.flat()]),
             |generator, batch| {
                 let round =
-                    objective.generator_round(generator, &teacher, &fake_score, &batch, learning, batch_size);
+                    objective.generator_round(generator, &teacher, &fake_score, batch, learning, batch_size);
                 Ok(round.reported())
             },
         )

@@ -170,6 +170,16 @@ macro_rules! on_device {
 }
 pub(crate) use on_device;
 
+/// Something on a device, where that is a GPU: it says where.
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+pub(super) fn on_gpu(device: &burn::tensor::Device) -> Option<<Cube as Engine>::Array> {
+    if super::host::is_host(device) {
+        return None;
+    }
+    let there = Tensor::<1>::empty([1], (&device.clone().inner(), DType::F32));
+    Operand::<Cube>::try_from(there).ok().map(Operand::into_array)
+}
+
 /// Of a tensor that is on the tape or not, what its backend calls it.
 pub(super) fn on_tape<E: Engine>(tracked: Tracked<E>) -> DispatchTensorKind {
     DispatchTensorKind::Autodiff(Box::new(E::wrap(BackendTensor::Autodiff(tracked))))

@@ -1,19 +1,8 @@
 //! Affine warping of images where they are on a GPU.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor, TensorData};
 
-/// How images are warped, beside each one's pose; `data::warp` says what the steps are.
-#[derive(Clone, Debug)]
-pub struct Warping<'a> {
-    /// The low-pass filter of both resamplings; a GPU's kernels are compiled for it.
-    pub filter: &'a [f32],
-    /// Pixels by which images are continued: left, top, right, bottom.
-    pub margin: [usize; 4],
-    /// One for each image.
-    pub poses: &'a [Pose],
-}
-
-/// How one image is warped.
+/// How one image is warped; `data::warp` says what the steps are.
 #[derive(Clone, Copy, Debug)]
 pub struct Pose {
     /// From pixels of the sampled image, whose rim is a quarter of the filter's length, to those of the continued and
@@ -21,46 +10,53 @@ pub struct Pose {
     pub map: [f32; 6],
     /// Whether it is flipped along x, along y before that.
     pub flips: [bool; 2],
+    /// Pixels by which it is continued: left, top, right, bottom.
+    pub margin: [usize; 4],
 }
 
-/// Warps f32 images that are on a GPU, off the tape; gives others back, which the host has at hand. `[n, c, h, w]`
+/// Numbers of a pose on a device.
+const POSE: usize = 12;
+
+/// Poses on a device. `[n, 12]`
+pub fn poses(poses: &[Pose], device: &Device) -> Tensor<2> {
+    let numbers = |Pose { map: [a, b, c, d, e, f], flips, margin }: &Pose| {
+        let [x, y] = flips.map(|flip| f32::from(u8::from(flip)));
+        let [left, top, right, bottom] = margin.map(|pixels| pixels as f32);
+        [*a, *b, *c, *d, *e, *f, x, y, left, top, right, bottom]
+    };
+    let numbers: Vec<f32> = poses.iter().flat_map(numbers).collect();
+    Tensor::from_data(TensorData::new(numbers, [poses.len(), POSE]), device)
+}
+
+/// Warps f32 images that are on a GPU, off the tape; gives others back, which the host has at hand. Both resamplings have
+/// the low-pass `filter`; kernels are compiled for it. `[n, c, h, w]`, poses `[n, 12]`
 ///
 /// # Errors
 /// No failure: the images of the CPU.
 #[allow(clippy::result_large_err, reason = "a tensor given back is not an error but the other path")]
-pub fn warp(images: Tensor<4>, warping: &Warping<'_>) -> Result<Tensor<4>, Tensor<4>> {
+pub fn warp(images: Tensor<4>, poses: &Tensor<2>, filter: &[f32]) -> Result<Tensor<4>, Tensor<4>> {
     #[cfg(any(feature = "cuda", feature = "wgpu"))]
-    return gpu::warp(images, warping);
+    return gpu::warp(images, poses.clone(), filter);
     #[cfg(not(any(feature = "cuda", feature = "wgpu")))]
     {
-        let _ = warping;
+        let _ = (poses, filter);
         Err(images)
     }
 }
 
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 mod gpu {
-    use burn::tensor::{DType, Tensor, TensorData};
+    use burn::tensor::{DType, Tensor};
 
-    use super::{
-        super::{engine::Cube, gpu::warp as gpu, tape::Operand},
-        Pose, Warping,
-    };
+    use super::super::{engine::Cube, gpu::warp as gpu, tape::Operand};
 
     #[allow(clippy::result_large_err, reason = "as above")]
-    pub(super) fn warp(images: Tensor<4>, warping: &Warping<'_>) -> Result<Tensor<4>, Tensor<4>> {
+    pub(super) fn warp(images: Tensor<4>, poses: Tensor<2>, filter: &[f32]) -> Result<Tensor<4>, Tensor<4>> {
         if images.dtype() != DType::F32 {
             return Err(images);
         }
-        let device = images.device();
         let (context, images) = Operand::<Cube>::try_from(images)?.into_parts();
-        let numbers = |Pose { map, flips }: &Pose| {
-            let [x, y] = flips.map(|flip| f32::from(u8::from(flip)));
-            [map[0], map[1], map[2], map[3], map[4], map[5], x, y]
-        };
-        let poses: Vec<f32> = warping.poses.iter().flat_map(numbers).collect();
-        let poses = Tensor::<2>::from_data(TensorData::new(poses, [warping.poses.len(), gpu::POSE]), &device);
         let poses = Operand::<Cube>::of(poses).into_array();
-        Ok(context.constant::<Cube, 4>(gpu::warp(images, poses, warping.filter, warping.margin)))
+        Ok(context.constant::<Cube, 4>(gpu::warp(images, poses, filter)))
     }
 }

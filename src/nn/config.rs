@@ -12,7 +12,7 @@ use super::{
     preconditioning::Preconditioning,
     registry::{Entry, Registry},
     size::Sizes,
-    skeleton::{Plan, Skeleton},
+    skeleton::{Layer, Plan, Skeleton},
     song_unet_config::{NcsnppConfig, SongUNetConfig, ncsnpp},
 };
 use crate::{Error, Result, seed::Draw, state_dict::StateDict};
@@ -83,6 +83,25 @@ impl NetworkConfig {
     /// Width of the augmentation labels; 0 where the network takes none.
     pub fn augment_dim(&self) -> usize {
         each!(self, c => c.augment_dim, edm2: _ => 0)
+    }
+
+    /// Share of activations that training drops in every block.
+    pub(crate) fn dropout(&self) -> f64 {
+        each!(self, c => c.dropout)
+    }
+
+    /// Share of samples whose class labels training drops.
+    pub(crate) fn label_dropout(&self) -> f64 {
+        each!(self, c => c.label_dropout, edm2: _ => 0.0)
+    }
+
+    /// The full names of all blocks, as modules have them.
+    pub(crate) fn blocks(&self) -> Vec<String> {
+        let (skeleton, network) = (self.skeleton(), if self.is_edm2() { "unet" } else { "model" });
+        let blocks = |side: &str, layers: &[Layer]| -> Vec<String> {
+            layers.iter().map(|layer| format!("{network}.{side}.{}", layer.name)).collect()
+        };
+        [blocks("enc", &skeleton.encoder), blocks("dec", &skeleton.decoder)].concat()
     }
 
     /// Standard deviation of the images or latents that the network expects.

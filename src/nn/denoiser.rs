@@ -2,8 +2,8 @@
 
 use burn::{module::Module, tensor::Tensor};
 
-use super::encoded::logits;
-use crate::seed::Draw;
+use super::{encoded::logits, masks::Masks};
+use crate::kernels::Slots;
 
 /// What a network says about noisy images.
 #[derive(Clone, Debug)]
@@ -33,13 +33,21 @@ pub struct Condition {
 }
 
 /// Whether a pass drops activations.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Dropout {
     /// Evaluation mode.
     Off,
-    /// Training mode: masks come from the draw, by layer and by sample; the second field is the number of the
-    /// first sample within the whole batch.
-    On(Draw, u64),
+    /// Training mode.
+    On(Box<Masks>),
+}
+
+impl Dropout {
+    /// Shows what a pass reads of it.
+    pub fn each(&mut self, slots: &mut Slots) {
+        if let Self::On(masks) = self {
+            masks.each(slots);
+        }
+    }
 }
 
 /// A preconditioned network: the teacher, the fake score network and the generator are all one.

@@ -86,7 +86,7 @@ impl DhariwalUNet {
     }
 
     /// The conditioning vector, as `UNet::embed` says.
-    pub(crate) fn embed(&self, c_noise: Tensor<1>, condition: Condition, dropout: Dropout) -> Tensor<2> {
+    pub(crate) fn embed(&self, c_noise: Tensor<1>, condition: Condition, dropout: &Dropout) -> Tensor<2> {
         let mut emb = self.map_noise.forward(c_noise);
         if let (Some(map), Some(labels)) = (&self.map_augment, condition.augment_labels) {
             emb = emb + map.forward(labels);
@@ -99,14 +99,14 @@ impl DhariwalUNet {
     }
 
     /// x `[n, h, w, c]` => the encoder's activations
-    pub(crate) fn encode(&self, x: Tensor<4>, emb: &Tensor<2>, mode: Mode) -> Encoded {
+    pub(crate) fn encode(&self, x: Tensor<4>, emb: &Tensor<2>, mode: &Mode) -> Encoded {
         Encoded::walk(self.conv_in.forward(x), &self.enc, |block, x| {
             mode.block(block, x, emb, UNetBlock::forward)
         })
     }
 
     /// The encoder's activations => F `[n, h, w, out_channels]`
-    pub(crate) fn decode(&self, mut encoded: Encoded, emb: &Tensor<2>, mode: Mode) -> Tensor<4> {
+    pub(crate) fn decode(&self, mut encoded: Encoded, emb: &Tensor<2>, mode: &Mode) -> Tensor<4> {
         let x = self.dec.iter().fold(encoded.last(), |x, block| {
             mode.block(block, block.merged(x, &mut encoded), emb, UNetBlock::forward)
         });

@@ -88,7 +88,7 @@ impl Edm2Block {
     }
 
     /// x `[n, h, w, c_in]`, emb `[n, emb_channels]` => `[n, h', w', c_out]`
-    pub(crate) fn forward(&self, x: Tensor<4>, emb: &Tensor<2>, dropout: Dropout) -> Tensor<4> {
+    pub(crate) fn forward(&self, x: Tensor<4>, emb: &Tensor<2>, dropout: &Dropout) -> Tensor<4> {
         let settings = &self.settings;
         let x = settings.resample.apply(x);
         let skipped = |x: Tensor<4>| match &self.conv_skip {

@@ -79,7 +79,7 @@ impl Edm2UNet {
     }
 
     /// x `[n, h, w, img_channels]` => the encoder's activations
-    pub(crate) fn encode(&self, x: Tensor<4>, emb: &Tensor<2>, mode: Mode) -> Encoded {
+    pub(crate) fn encode(&self, x: Tensor<4>, emb: &Tensor<2>, mode: &Mode) -> Encoded {
         let [n, h, w, _] = x.dims();
         let ones = cast(Tensor::ones([n, h, w, 1], &x.device()), x.dtype());
         let x = self.enc_conv.forward(kernels::concat(x, 1.0, ones, 1.0));
@@ -87,7 +87,7 @@ impl Edm2UNet {
     }
 
     /// The encoder's activations => F `[n, h, w, img_channels]`
-    pub(crate) fn decode(&self, mut encoded: Encoded, emb: &Tensor<2>, mode: Mode) -> Tensor<4> {
+    pub(crate) fn decode(&self, mut encoded: Encoded, emb: &Tensor<2>, mode: &Mode) -> Tensor<4> {
         let x = self.dec.iter().fold(encoded.last(), |x, block| {
             let x = if block.merges { mp_cat(x, encoded.take(), self.concat_balance) } else { x };
             mode.block(block, x, emb, Edm2Block::forward)

@@ -49,6 +49,7 @@ pub use denoiser::{Condition, Denoised, Denoiser, Dropout};
 pub use edm2_config::Edm2Config;
 pub use inception_resize::InceptionInput;
 pub use inception_v3::{InceptionOutputs, InceptionV3};
+pub use masks::{Dropped, Masks};
 pub use network::{Network, Raw};
 pub use preconditioning::{Iddpm, Preconditioning, Vp};
 pub use registry::Entry;

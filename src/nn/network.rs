@@ -133,14 +133,11 @@ impl Network {
     /// A whole pass of the raw network, which `denoise` makes images of.
     /// noisy `[n, c, h, w]`, sigma `[n, 1, 1, 1]` or one for all
     pub fn raw(&self, noisy: &Tensor<4>, sigma: Tensor<4>, condition: &Condition, dropout: Dropout) -> Raw {
-        let (scaled, emb, encoded) = self.encoded(noisy, sigma, condition, dropout);
+        let mode = Mode { dropout, recompute: self.recompute };
+        let (scaled, emb, encoded) = self.encoded(noisy, sigma, condition, &mode);
         let encoding = encoded.last();
-        let f_x = kernels::to_nchw(self.net.decode(encoded, &emb, self.mode(dropout)));
+        let f_x = kernels::to_nchw(self.net.decode(encoded, &emb, &mode));
         Raw { f_x: cast(f_x, DType::F32), encoding, scaled }
-    }
-
-    fn mode(&self, dropout: Dropout) -> Mode {
-        Mode { dropout, recompute: self.recompute }
     }
 
     /// The scalings, the conditioning vector and the encoder's activations.
@@ -149,16 +146,16 @@ impl Network {
         noisy: &Tensor<4>,
         sigma: Tensor<4>,
         condition: &Condition,
-        dropout: Dropout,
+        mode: &Mode,
     ) -> (Scaled, Tensor<2>, Encoded) {
         let scaled = self.scalings.at(sigma, noisy.dims()[0]);
         let unlabelled = || Tensor::zeros([1, self.label_dim()], &noisy.device());
         let class_labels =
             (self.label_dim() > 0).then(|| condition.class_labels.clone().unwrap_or_else(unlabelled));
         let condition = Condition { class_labels, augment_labels: condition.augment_labels.clone() };
-        let emb = self.net.embed(scaled.c_noise.clone(), condition, dropout);
+        let emb = self.net.embed(scaled.c_noise.clone(), condition, &mode.dropout);
         let x = kernels::to_nhwc(cast(scaled.input(noisy.clone()), self.compute));
-        let encoded = self.net.encode(x, &emb, self.mode(dropout));
+        let encoded = self.net.encode(x, &emb, mode);
         (scaled, emb, encoded)
     }
 }
@@ -185,7 +182,8 @@ impl Denoiser for Network {
         condition: &Condition,
         dropout: Dropout,
     ) -> Tensor<4> {
-        let (_, _, encoded) = self.encoded(&noisy, sigma, condition, dropout);
+        let mode = Mode { dropout, recompute: self.recompute };
+        let (_, _, encoded) = self.encoded(&noisy, sigma, condition, &mode);
         logits(encoded.last())
     }
 

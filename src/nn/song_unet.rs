@@ -93,7 +93,7 @@ impl SongUNet {
     }
 
     /// The conditioning vector, as `UNet::embed` says.
-    pub(crate) fn embed(&self, c_noise: Tensor<1>, condition: Condition, dropout: Dropout) -> Tensor<2> {
+    pub(crate) fn embed(&self, c_noise: Tensor<1>, condition: Condition, dropout: &Dropout) -> Tensor<2> {
         let mut emb = self.map_noise.forward(c_noise);
         if let (Some(map), Some(labels)) = (&self.map_label, condition.class_labels) {
             let scale = (labels.dims()[1] as f64).sqrt();
@@ -106,7 +106,7 @@ impl SongUNet {
     }
 
     /// x `[n, h, w, c]` => the encoder's activations
-    pub(crate) fn encode(&self, x: Tensor<4>, emb: &Tensor<2>, mode: Mode) -> Encoded {
+    pub(crate) fn encode(&self, x: Tensor<4>, emb: &Tensor<2>, mode: &Mode) -> Encoded {
         let mut image = x.clone();
         Encoded::walk(self.conv_in.forward(x), &self.enc, |layer, x| {
             let x = mode.block(&layer.block, x, emb, UNetBlock::forward);
@@ -118,7 +118,7 @@ impl SongUNet {
     }
 
     /// The encoder's activations => F `[n, h, w, out_channels]`
-    pub(crate) fn decode(&self, mut encoded: Encoded, emb: &Tensor<2>, mode: Mode) -> Tensor<4> {
+    pub(crate) fn decode(&self, mut encoded: Encoded, emb: &Tensor<2>, mode: &Mode) -> Tensor<4> {
         let mut image = None;
         self.dec.iter().fold(encoded.last(), |x, layer| {
             let x = layer.block.merged(x, &mut encoded);

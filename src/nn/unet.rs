@@ -43,7 +43,7 @@ impl UNet {
 
     /// The conditioning vector. `c_noise` `[n]`, labels `[n, classes]` or one row, augment `[n, 9]`
     /// => `[n, emb_channels]`
-    pub(crate) fn embed(&self, c_noise: Tensor<1>, condition: Condition, dropout: Dropout) -> Tensor<2> {
+    pub(crate) fn embed(&self, c_noise: Tensor<1>, condition: Condition, dropout: &Dropout) -> Tensor<2> {
         match self {
             Self::Song(net) => net.embed(c_noise, condition, dropout),
             Self::Dhariwal(net) => net.embed(c_noise, condition, dropout),
@@ -52,7 +52,7 @@ impl UNet {
     }
 
     /// x `[n, h, w, img_channels]` => the encoder's activations
-    pub(crate) fn encode(&self, x: Tensor<4>, emb: &Tensor<2>, mode: Mode) -> Encoded {
+    pub(crate) fn encode(&self, x: Tensor<4>, emb: &Tensor<2>, mode: &Mode) -> Encoded {
         match self {
             Self::Song(net) => net.encode(x, emb, mode),
             Self::Dhariwal(net) => net.encode(x, emb, mode),
@@ -61,7 +61,7 @@ impl UNet {
     }
 
     /// The encoder's activations => F `[n, h, w, out_channels]`
-    pub(crate) fn decode(&self, encoded: Encoded, emb: &Tensor<2>, mode: Mode) -> Tensor<4> {
+    pub(crate) fn decode(&self, encoded: Encoded, emb: &Tensor<2>, mode: &Mode) -> Tensor<4> {
         match self {
             Self::Song(net) => net.decode(encoded, emb, mode),
             Self::Dhariwal(net) => net.decode(encoded, emb, mode),

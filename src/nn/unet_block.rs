@@ -153,7 +153,7 @@ impl UNetBlock {
     }
 
     /// x `[n, h, w, c_in]`, emb `[n, emb_channels]` => `[n, h', w', c_out]`
-    pub(crate) fn forward(&self, x: Tensor<4>, emb: &Tensor<2>, dropout: Dropout) -> Tensor<4> {
+    pub(crate) fn forward(&self, x: Tensor<4>, emb: &Tensor<2>, dropout: &Dropout) -> Tensor<4> {
         let scale = match self.style {
             Style::Song => 0.5f64.sqrt(),
             Style::Adm => 1.0,

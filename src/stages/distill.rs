@@ -93,8 +93,8 @@ impl Stage for Distill {
         self.tf32
     }
 
-    fn recompute_mut(&mut self) -> Option<&mut bool> {
-        Some(&mut self.recompute)
+    fn switches_mut(&mut self) -> Vec<&mut bool> {
+        vec![&mut self.recompute, &mut self.graphs]
     }
 
     fn check(&self) -> Vec<Objection> {

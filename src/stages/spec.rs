@@ -53,9 +53,7 @@ macro_rules! verbs {
                 if let Some(guard) = bare.stage_mut().guard_mut() {
                     *guard = Guard::default();
                 }
-                if let Some(recompute) = bare.stage_mut().recompute_mut() {
-                    *recompute = false;
-                }
+                bare.stage_mut().switches_mut().into_iter().for_each(|switch| *switch = false);
                 if let Some(size) = bare.stage_mut().microbatch_mut() {
                     *size = size.filter(|size| *size != Microbatch::AUTO);
                 }

@@ -82,9 +82,10 @@ pub trait Stage {
         false
     }
 
-    /// Of a training, whether it makes activations again instead of keeping them, which changes no number: to be taken away.
-    fn recompute_mut(&mut self) -> Option<&mut bool> {
-        None
+    /// Of a training, how it goes about the same numbers: whether it makes activations again instead of keeping them, and
+    /// replays graphs. To be taken away.
+    fn switches_mut(&mut self) -> Vec<&mut bool> {
+        Vec::new()
     }
 
     /// Of a training, its length, its portions and what it shows on the way.

@@ -6,8 +6,9 @@ use super::recipe::TrainTeacher;
 use crate::{
     Error, Result,
     diffusion::LogNormal,
+    kernels::Slots,
     seed::Phase,
-    training::{Batch, Draws, Pass, Real, Request, Supply},
+    training::{Batch, Draws, Inputs, Pass, Real, Request, Supply},
 };
 
 /// One micro-batch of real images.
@@ -17,6 +18,14 @@ pub struct TeacherBatch {
     pub real: Real,
     /// Noise, classes, dropout.
     pub pass: Pass,
+}
+
+impl Inputs for TeacherBatch {
+    fn each(&mut self, slots: &mut Slots) {
+        let Self { real, pass } = self;
+        real.each(slots);
+        pass.each(slots);
+    }
 }
 
 /// The micro-batches of a teacher's training.
@@ -38,7 +47,8 @@ impl<B: FnMut(Request) -> Result<Batch>> Supply for TeacherSupply<'_, B> {
             Error::Unusable("the dataset holds labels only: there is nothing to learn from".into())
         })?;
         let [_, c, h, w] = images.dims();
-        let pass = draws.pass(draws.levels(levels), [c, h, w], class_labels);
-        Ok(TeacherBatch { real: Real::new(images, draws.augmentation("augment")), pass })
+        let shape = [c, h, w];
+        let pass = draws.pass(draws.levels(levels), shape, class_labels, draws.dropout(None));
+        Ok(TeacherBatch { real: Real::new(images, draws.augmentation("augment", shape)), pass })
     }
 }

@@ -40,16 +40,17 @@ impl TeacherObjective {
     pub fn round<D: Denoiser>(
         &self,
         network: &D,
-        TeacherBatch { real, pass }: TeacherBatch,
+        TeacherBatch { real, pass }: &TeacherBatch,
         batch_size: f64,
     ) -> (Tensor<1>, Gradients) {
         let student = network.clone().train();
         let noisy = pass.noisy(real.images.clone()).autodiff();
-        let condition = pass.condition(real.augment_labels);
-        let denoised = student.denoise(noisy, pass.sigma.clone().autodiff(), &condition, pass.dropout());
+        let condition = pass.condition(real.augment_labels.clone());
+        let denoised =
+            student.denoise(noisy, pass.sigma.clone().autodiff(), &condition, pass.dropout.clone());
         let logvar = denoised.logvar.filter(|_| self.learns_uncertainty);
         let weight = weight(&pass.sigma, self.sigma_data).autodiff();
-        let (clean, denoised) = (real.images.autodiff(), denoised.images);
+        let (clean, denoised) = (real.images.clone().autodiff(), denoised.images);
         let error = logvar.is_some().then(|| {
             denoising_loss(clean.clone().inner(), denoised.clone().inner(), weight.clone().inner(), None)
         });

@@ -80,6 +80,10 @@ pub struct TrainTeacher {
     /// time, the same numbers.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub recompute: bool,
+    /// Whether a GPU is told of a micro-batch by one launch, of a graph that was recorded once, instead of by thousands: the
+    /// same numbers; each phase keeps its memory for itself. On a CPU nothing changes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub graphs: bool,
     /// How often a line of statistics is written.
     #[serde_inline_default(Kimg(50.0))]
     pub status_every_kimg: Kimg,
@@ -118,10 +122,11 @@ impl TrainTeacher {
 
     /// Bytes of memory at the peak of an iteration at this pace, on each of so many ranks; `parameters` are the network's.
     pub fn memory_bytes(&self, pace: &Pace<'_>, parameters: u64, ranks: u32) -> u64 {
-        let (network, precision, recompute) = (&self.network, self.precision, self.recompute);
+        let Self { network, precision, recompute, graphs, .. } = self;
         // The network with two moments, and the average.
-        let passes = Passes { learning: 1, ..Passes::default() };
-        Tensors { network, parameters, copies: 4, passes, precision, recompute }.bytes(pace, ranks)
+        let phases = &[Passes { learning: 1, ..Passes::default() }];
+        let (precision, recompute, graphs) = (*precision, *recompute, *graphs);
+        Tensors { network, parameters, copies: 4, phases, precision, recompute, graphs }.bytes(pace, ranks)
     }
 
     /// The learning rate after `nimg` images.

@@ -9,7 +9,7 @@ use crate::{
     seed::Phase,
     state_dict::StateDict,
     training::{
-        AdamSettings, Average, Pending, Replicas, Sanitized, Student, Supply, Unread,
+        AdamSettings, Average, Pending, Replay, Replicas, Sanitized, Student, Supply, Unread,
         state::{join, nimg},
         student::Names,
     },
@@ -22,6 +22,7 @@ pub struct TeacherTrainer<D> {
     objective: TeacherObjective,
     student: Student<D>,
     ema: Average<D>,
+    rounds: Replay,
     nimg: u64,
 }
 
@@ -50,6 +51,7 @@ impl<D: Denoiser> TeacherTrainer<D> {
         Self {
             ema: Average::new("ema", network.clone(), recipe.ema.clone()),
             student: Student::new(names, network, settings, None),
+            rounds: Replay::new(recipe.graphs),
             recipe,
             objective,
             nimg: 0,
@@ -73,6 +75,7 @@ impl<D: Denoiser> TeacherTrainer<D> {
             self.recipe.pace().rounds(),
             batches,
             objective.forced_normalization,
+            (&mut self.rounds, &[]),
             |network, batch| {
                 let (losses, gradients) = objective.round(network, batch, f64::from(batch_size));
                 Ok((gradients, losses))

@@ -4,13 +4,13 @@ use std::ops::Range;
 
 use burn::tensor::{Device, Tensor};
 
-use super::supply::{Augmentation, Batch, Pass, Request};
+use super::supply::{Batch, Pass, Request};
 use crate::{
     Result,
-    data::{Augment, AugmentDraw},
+    data::{Augment, AugmentDraw, Augmentation},
     diffusion::{LogNormal, noise_level::JUDGED},
     kernels,
-    nn::NetworkConfig,
+    nn::{Dropout, Dropped, NetworkConfig},
     seed::{Draw, Phase, Seed},
 };
 
@@ -19,6 +19,7 @@ use crate::{
 pub struct Draws<B> {
     seed: Seed,
     augment: Option<Augment>,
+    dropped: Dropped,
     batches: B,
     device: Device,
 }
@@ -29,6 +30,7 @@ pub struct RoundDraws<'a> {
     draw: Draw,
     samples: Range<u64>,
     augment: Option<&'a Augment>,
+    dropped: &'a Dropped,
     device: &'a Device,
 }
 
@@ -37,7 +39,8 @@ impl<B: FnMut(Request) -> Result<Batch>> Draws<B> {
     /// `batches` is the dataset, and answers requests; `device` is where tensors are made.
     pub fn new(seed: Seed, augment: f64, network: &NetworkConfig, batches: B, device: Device) -> Self {
         let augmented = augment > 0.0 && network.augment_dim() > 0;
-        Self { seed, augment: augmented.then(|| Augment::edm(augment)), batches, device }
+        let augment = augmented.then(|| Augment::edm(augment));
+        Self { seed, augment, dropped: Dropped::by(network), batches, device }
     }
 
     /// One round: its samples of the dataset, with or without their `images`, and its draws.
@@ -55,7 +58,8 @@ impl<B: FnMut(Request) -> Result<Batch>> Draws<B> {
         let request =
             Request { phase, nimg, samples: samples.clone(), images, draw: draw.purpose("dataset") };
         let batch = (self.batches)(request)?;
-        Ok((batch, RoundDraws { draw, samples, augment: self.augment.as_ref(), device: &self.device }))
+        let Self { augment, dropped, device, .. } = self;
+        Ok((batch, RoundDraws { draw, samples, augment: augment.as_ref(), dropped, device }))
     }
 }
 
@@ -79,14 +83,27 @@ impl RoundDraws<'_> {
     }
 
     /// What the passes over images of the shape `[c, h, w]` need.
-    pub fn pass(&self, sigma: Tensor<4>, shape: [usize; 3], class_labels: Option<Tensor<2>>) -> Pass {
-        let dropout = (self.draw.purpose("dropout"), self.samples.start);
+    pub fn pass(
+        &self,
+        sigma: Tensor<4>,
+        shape: [usize; 3],
+        class_labels: Option<Tensor<2>>,
+        dropout: Dropout,
+    ) -> Pass {
         Pass { sigma, noise: self.normals("noise", shape), class_labels, dropout }
     }
 
-    /// An augmentation, where images are augmented.
-    pub fn augmentation(&self, purpose: &str) -> Option<Augmentation> {
+    /// What a training pass drops; in a phase with several passes these are over different images, have names, and draw
+    /// different masks.
+    pub fn dropout(&self, pass: Option<&str>) -> Dropout {
+        let draw = self.draw.purpose("dropout");
+        let draw = pass.map_or(draw, |pass| draw.purpose(pass));
+        self.dropped.masks(draw, self.samples.clone(), self.device)
+    }
+
+    /// An augmentation of images of the shape `[c, h, w]`, where images are augmented.
+    pub fn augmentation(&self, purpose: &str, shape: [usize; 3]) -> Option<Augmentation> {
         let draws = || AugmentDraw::make(self.draw.purpose(purpose), self.samples.clone());
-        self.augment.map(|augment| Augmentation { augment: augment.clone(), draws: draws() })
+        self.augment.map(|augment| augment.drawn(&draws(), shape, self.device))
     }
 }

@@ -69,10 +69,12 @@ impl<D: Denoiser> Flat<D> {
         self.filled = Some(Filled::with(self.hollow.clone(), next(values), &self.layout));
     }
 
-    /// Puts in the network's place what `next` makes of it: the same with other values.
+    /// Puts in the network's place what `next` makes of it: the same with other values, on a GPU in the same memory.
     pub fn rebuild(&mut self, next: impl FnOnce(D) -> D) {
-        let network = next(self.filled.take().expect(TAKEN).network);
-        self.filled = Some(Filled::of(&network, &self.layout));
+        let Filled { network, values } = self.filled.take().expect(TAKEN);
+        let next = self.layout.gather(flat_parameters(&next(network), self.layout.order()));
+        let network = self.hollow.clone();
+        self.filled = Some(Filled::with(network, kernels::settle(values, next), &self.layout));
     }
 
     /// The parameters on the host, by name.

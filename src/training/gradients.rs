@@ -113,6 +113,12 @@ impl GradientSum {
         Self { values: kernels::add_gathered(self.values, placed), ..self }
     }
 
+    /// The same in memory of its own.
+    #[must_use]
+    pub fn copied(self) -> Self {
+        Self { values: self.values.mul_scalar(1.0), ..self }
+    }
+
     /// With those of several others.
     #[must_use]
     pub fn and(mut self, later: Self) -> Self {

@@ -18,12 +18,14 @@ pub struct Tensors<'a> {
     pub parameters: u64,
     /// Copies of the parameters in f32: networks, averages, and two moments for each that learns.
     pub copies: u64,
-    /// Passes on the tape at the same time.
-    pub passes: Passes,
+    /// Of each phase of an iteration, the passes on the tape at the same time.
+    pub phases: &'a [Passes],
     /// Arithmetic of the passes.
     pub precision: Precision,
     /// Whether blocks are run again instead of keeping their activations.
     pub recompute: bool,
+    /// Whether each phase is a graph, whose memory is nobody else's.
+    pub graphs: bool,
 }
 
 /// Passes that wait together for one backward pass.
@@ -40,15 +42,30 @@ pub struct Passes {
 /// The activations that a backward pass itself has in hand: gradients to and from an operation, and what is added to them.
 const IN_HAND: u64 = 4;
 
+/// Bytes of a value.
+const F32: u64 = 4;
+
 impl Tensors<'_> {
     /// Bytes at the peak of an iteration, on each of so many ranks that share it, without what drivers and libraries take.
-    /// As a backward pass begins all activations are there and no gradients, in the middle of the U at most half of the
-    /// ones and most of the others: all activations are counted, and half of the gradients of that pass. A GPU's pools take
-    /// more than is in use.
+    /// A GPU's pools take more than is in use.
     pub fn bytes(&self, pace: &Pace<'_>, ranks: u32) -> u64 {
-        let f32s = 4;
+        let copy = F32 * self.parameters;
+        let phases = self.phases.iter().map(|passes| self.phase(*passes, pace.microbatch_size()));
+        // The leaf is a phase's own.
+        let sums = Tree::<()>::sums(pace.rounds() as usize, ranks as usize) as u64 - 1;
+        let (phases, flat) = if self.graphs {
+            // What comes out of each is flat before it is summed.
+            (phases.fold(0, u64::saturating_add), self.phases.len() as u64)
+        } else {
+            (phases.max().unwrap_or(0), 0)
+        };
+        ((self.copies + sums + flat) * copy).saturating_add(phases)
+    }
+
+    /// Bytes at the peak of a phase. As a backward pass begins all activations are there and no gradients, in the middle of
+    /// the U at most half of the ones and most of the others: all activations are counted, and half of the gradients.
+    fn phase(&self, Passes { learning, judging, encoding }: Passes, microbatch: u32) -> u64 {
         let width = if self.precision == Precision::Fp32 { 4 } else { 2 };
-        let Passes { learning, judging, encoding } = self.passes;
         let [of_learning, of_judging]: [Kept; 2] =
             [Wanted::Weights, Wanted::Images].map(|wanted| self.network.kept(wanted, self.recompute));
         let per_image = learning * of_learning.all()
@@ -61,11 +78,9 @@ impl Tensors<'_> {
             Precision::Fp32 => 4 * u64::from(self.network.is_edm2()),
             Precision::Bf16 | Precision::Fp16 => 2,
         };
-        let sums = Tree::<()>::sums(pace.rounds() as usize, ranks as usize) as u64;
-        let (parameters, gradients) = (self.copies * f32s * self.parameters, sums * f32s * self.parameters);
         let weights = (learning + judging) * as_used * self.parameters;
-        let activations = per_image.saturating_mul(width * u64::from(pace.microbatch_size()));
-        let under_way = f32s * self.parameters / 2;
-        (parameters + gradients - under_way + weights).saturating_add(activations)
+        let gradients = F32 * self.parameters - F32 * self.parameters / 2;
+        let activations = per_image.saturating_mul(width * u64::from(microbatch));
+        (weights + gradients).saturating_add(activations)
     }
 }

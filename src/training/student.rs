@@ -6,12 +6,14 @@ use super::{
     adam::{Adam, AdamSettings},
     flat::Flat,
     gradients::{GradientSum, Gradients},
+    replay::Replay,
     replicas::Replicas,
     sanitized::Unread,
     state::part,
+    supply::Inputs,
     tree::Tree,
 };
-use crate::{Result, nn::Denoiser, state_dict::StateDict};
+use crate::{Result, kernels, nn::Denoiser, state_dict::StateDict};
 
 /// A network with its optimizer. The network rests without a tape; a round puts one on a clone of it.
 #[derive(Debug)]
@@ -81,16 +83,18 @@ impl<D: Denoiser> Student<D> {
     }
 
     /// The rounds of one phase: every micro-batch a training pass and its gradients, by `round`, from the network as it
-    /// is; with its weights normalised before each, where that is asked for. They are a share `of_all` rounds.
+    /// is; with its weights normalised before each, where that is asked for. They are a share `of_all` rounds. Where they
+    /// can be replayed, `round` is a function of its arguments and of the `others`, networks that learn elsewhere.
     ///
     /// # Errors
     /// There is no micro-batch to be had, or `round` fails.
-    pub fn rounds<B>(
+    pub fn rounds<B: Inputs>(
         &mut self,
         of_all: u32,
         micro_batches: impl Iterator<Item = Result<B>>,
         forced_normalization: bool,
-        round: impl Fn(&D, B) -> Result<(Gradients, Tensor<1>)>,
+        (replay, others): (&mut Replay, &[&Flat<D>]),
+        round: impl Fn(&D, &B) -> Result<(Gradients, Tensor<1>)>,
     ) -> Result<Sums> {
         let of_all = of_all as usize;
         let (mut gradients, mut report, mut reports) = (Tree::of(of_all), Tree::of(of_all), Vec::new());
@@ -99,16 +103,16 @@ impl<D: Denoiser> Student<D> {
             if forced_normalization {
                 self.flat.rebuild(D::force_weight_normalization);
             }
-            let (of_round, own) = round(self.network(), micro_batch)?;
-            if !of_round.is_empty() {
-                let leaf = |before: Option<GradientSum>| match before {
-                    Some(before) => before.with(of_round),
-                    None => GradientSum::of(self.flat.layout(), of_round),
-                };
-                gradients.push(leaf, GradientSum::and);
+            let (values, layout) = (self.flat.values(), self.flat.layout());
+            let networks = [&self.flat].into_iter().chain(others.iter().copied());
+            let homes = networks.map(|network| kernels::home(network.values())).collect();
+            let run = |micro_batch: &B| round(self.network(), micro_batch);
+            let round = replay.round(&values.device(), layout, homes, micro_batch, run)?;
+            if let Some(sum) = round.sum {
+                gradients.push(sum, GradientSum::and);
             }
-            reports.push(own.clone());
-            report.push(|before| add_to(before, own), |a, b| a + b);
+            reports.push(round.report.clone());
+            report.push(|before| add_to(before, round.report), |a, b| a + b);
         }
         let report = report.total(|a, b| a + b).expect("a phase has a round");
         Ok(Sums { gradients: gradients.total(GradientSum::and), reports, report })

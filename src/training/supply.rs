@@ -6,8 +6,8 @@ use burn::tensor::Tensor;
 
 use crate::{
     Result,
-    data::{Augment, AugmentDraw, Augmented},
-    kernels,
+    data::{Augmentation, Augmented},
+    kernels::{self, Slots},
     nn::{Condition, Dropout},
     seed::{Draw, Phase},
 };
@@ -24,7 +24,14 @@ pub trait Supply {
     fn micro_batch(&mut self, phase: Phase, nimg: u64, samples: Range<u64>) -> Result<Self::MicroBatch>;
 }
 
-/// What every training pass over a micro-batch needs besides its images. Passes of one round share it.
+/// What one round works on, besides networks.
+pub trait Inputs {
+    /// Shows all tensors that the round reads, those of every micro-batch in the same order: every field is named, since
+    /// one that is forgotten would be read as it was when a round was recorded.
+    fn each(&mut self, slots: &mut Slots);
+}
+
+/// What every training pass over a micro-batch needs besides its images. Passes of one round share it, but for dropout.
 #[derive(Clone, Debug)]
 pub struct Pass {
     /// Noise levels. `[n, 1, 1, 1]`
@@ -33,8 +40,26 @@ pub struct Pass {
     pub noise: Tensor<4>,
     /// One-hot classes. `[n, classes]`
     pub class_labels: Option<Tensor<2>>,
-    /// Where dropout draws its masks from, and the first sample's number within the whole batch.
-    pub dropout: (Draw, u64),
+    /// What the pass that learns drops.
+    pub dropout: Dropout,
+}
+
+impl Inputs for Pass {
+    fn each(&mut self, slots: &mut Slots) {
+        let Self { sigma, noise, class_labels, dropout } = self;
+        slots.tensor(sigma);
+        slots.tensor(noise);
+        class_labels.iter_mut().for_each(|labels| slots.tensor(labels));
+        dropout.each(slots);
+    }
+}
+
+impl Inputs for Real {
+    fn each(&mut self, slots: &mut Slots) {
+        let Self { images, augment_labels } = self;
+        slots.tensor(images);
+        augment_labels.iter_mut().for_each(|labels| slots.tensor(labels));
+    }
 }
 
 impl Pass {
@@ -47,16 +72,6 @@ impl Pass {
     pub fn condition(&self, augment_labels: Option<Tensor<2>>) -> Condition {
         Condition { class_labels: self.class_labels.clone(), augment_labels }
     }
-
-    /// Dropout in a phase with a single training pass.
-    pub fn dropout(&self) -> Dropout {
-        Dropout::On(self.dropout.0, self.dropout.1)
-    }
-
-    /// Dropout in one of several training passes; they are over different images, and draw different masks.
-    pub fn dropout_of(&self, pass: &str) -> Dropout {
-        Dropout::On(self.dropout.0.purpose(pass), self.dropout.1)
-    }
 }
 
 /// Real images.
@@ -66,22 +81,6 @@ pub struct Real {
     pub images: Tensor<4>,
     /// What was done to them; `None` means nothing. `[n, 9]`
     pub augment_labels: Option<Tensor<2>>,
-}
-
-/// An augmentation with its draws.
-#[derive(Clone, Debug)]
-pub struct Augmentation {
-    /// The settings.
-    pub augment: Augment,
-    /// One per sample.
-    pub draws: Vec<AugmentDraw>,
-}
-
-impl Augmentation {
-    /// The augmented images, and what was done to each.
-    pub fn apply(&self, images: Tensor<4>) -> Augmented {
-        self.augment.apply(images, &self.draws)
-    }
 }
 
 impl Real {

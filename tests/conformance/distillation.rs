@@ -8,9 +8,9 @@ use sida::{
     diffusion::LatentStatistics,
     diffusion::{LogNormal, noise_level::JUDGED},
     distill::{Distill, MicroBatch, Objective},
-    nn::Network,
-    seed::{Phase, Seed},
-    training::{Augmentation, Pass, Real},
+    nn::{Dropout, Network},
+    seed::Phase,
+    training::{Pass, Real},
 };
 
 use crate::{case::Case, compare::to_f64, network::Net};
@@ -173,13 +173,12 @@ impl Shared {
         })
     }
 
-    /// One recorded round: `prefix` is `fs` or `it0.g.r1`; `first` the round's first sample.
+    /// One recorded round: `prefix` is `fs` or `it0.g.r1`.
     pub fn micro_batch(
         &self,
         case: &mut Case,
         prefix: &str,
         phase: Phase,
-        first: u64,
         device: &Device,
     ) -> Result<MicroBatch, String> {
         let draws: Vec<Drawn> = serde_json::from_value(case.json["draws"][prefix].clone())
@@ -224,9 +223,13 @@ impl Shared {
                 }
             }
         }
+        let missing = |what: &str| format!("{prefix} has no draw `{what}`");
         let [fake, real] = augmented;
+        let latents = latents.ok_or_else(|| missing("z_unit"))?;
+        let [_, c, h, w] = latents.dims();
         let augmentation = |draws: Vec<AugmentDraw>| {
-            self.augment.clone().filter(|_| !draws.is_empty()).map(|augment| Augmentation { augment, draws })
+            let augment = self.augment.as_ref().filter(|_| !draws.is_empty());
+            augment.map(|augment| augment.drawn(&draws, [c, h, w], device))
         };
         if phase == Phase::FakeScore && self.augment.is_some() == fake.is_empty() {
             return Err(format!("{prefix} has draws for {} augmented images", fake.len()));
@@ -240,18 +243,19 @@ impl Shared {
         let labels = case.optional(&format!("{prefix}.labels"))?;
         let labels =
             labels.map(|data| Tensor::<2>::from_data(data, device)).filter(|labels| labels.dims()[1] > 0);
-        let missing = |what: &str| format!("{prefix} has no draw `{what}`");
         Ok(MicroBatch {
-            latents: latents.ok_or_else(|| missing("z_unit"))?,
+            latents,
             step_noise: Vec::new(),
             pass: Pass {
                 sigma: sigma.ok_or_else(|| missing("rnd_normal or rnd_t"))?,
                 noise: noise.ok_or_else(|| missing("noise_unit"))?,
                 class_labels: labels,
-                dropout: (Seed(0).at(phase, 0), first),
+                // The recorded networks have none.
+                dropout: Dropout::Off,
             },
             augmentation: augmentation(fake),
             real,
+            real_dropout: Dropout::Off,
         })
     }
 

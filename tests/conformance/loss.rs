@@ -34,7 +34,7 @@ pub fn run(case: &mut Case) -> Result<(), String> {
     let device = crate::case::device();
     let batch_size = f64::from(shared.batch_gpu_total);
     let batch = |case: &mut Case, prefix: &str, phase: Phase| {
-        let mut batch = shared.micro_batch(case, prefix, phase, 0, &device)?;
+        let mut batch = shared.micro_batch(case, prefix, phase, &device)?;
         batch.latents = poison(batch.latents, &own.nan_z);
         Ok::<MicroBatch, String>(batch)
     };

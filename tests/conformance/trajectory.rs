@@ -176,9 +176,7 @@ impl Supply for Recorded<'_> {
         let name = if phase == Phase::FakeScore { "fs" } else { "g" };
         let round = samples.start / u64::from(self.batch_gpu);
         let prefix = format!("it{}.{name}.r{round}", self.iteration);
-        self.shared
-            .micro_batch(self.case, &prefix, phase, samples.start, self.device)
-            .map_err(Error::Unusable)
+        self.shared.micro_batch(self.case, &prefix, phase, self.device).map_err(Error::Unusable)
     }
 }
 

@@ -38,6 +38,8 @@ pub(crate) struct Subject {
     pub(crate) tf32: bool,
     /// Whether weights are drawn; else they are zeros, for a device that computes nothing.
     pub(crate) drawn: bool,
+    /// Whether rounds are recorded and replayed.
+    pub(crate) graphs: bool,
     /// What is done with it.
     pub(crate) works: &'static [&'static str],
 }
@@ -52,6 +54,7 @@ impl Subject {
             precision: Precision::Fp32,
             tf32: true,
             drawn: true,
+            graphs: false,
             works: WORKS,
         }
     }
@@ -64,7 +67,11 @@ impl Subject {
         Self { name, precision, works: AGAIN, ..self }
     }
 
-    fn in_rounds(self, name: &'static str, rounds: usize) -> Self {
+    pub(crate) fn by_graphs(self, name: &'static str) -> Self {
+        Self { name, graphs: true, works: AGAIN, ..self }
+    }
+
+    pub(crate) fn in_rounds(self, name: &'static str, rounds: usize) -> Self {
         Self { name, rounds, works: AGAIN, ..self }
     }
 
@@ -84,12 +91,14 @@ pub(crate) fn counted() -> Vec<Subject> {
     let cifar10 = Subject::new("cifar10", 8, json!({ "ddpmpp": cifar10 }));
     let subjects = vec![
         cifar10.clone().without_tf32("cifar10-fp32"),
+        cifar10.clone().by_graphs("cifar10-graphs"),
         cifar10,
         Subject::new("ncsnpp", 4, json!({ "ncsnpp": small(32, 32) })),
         adm.clone(),
         adm.within("adm-fp16", Precision::Fp16),
         edm2.clone(),
         edm2.clone().in_rounds("edm2-rounds", 2),
+        edm2.clone().in_rounds("edm2-graphs", 2).by_graphs("edm2-graphs"),
         edm2.within("edm2-bf16", Precision::Bf16),
     ];
     subjects.into_iter().map(Subject::of_zeros).collect()
@@ -133,7 +142,7 @@ enum Kind {
 
 impl Work {
     pub(crate) fn new(work: &str, subject: &Subject, device: &Device) -> Self {
-        let Subject { batch, rounds, network, precision, drawn, .. } = subject;
+        let Subject { batch, rounds, network, precision, drawn, graphs, .. } = subject;
         let batch_size = rounds * batch;
         let config: NetworkConfig = serde_json::from_value(network.clone()).expect("settings of a network");
         let load = |who: &str| {
@@ -145,7 +154,7 @@ impl Work {
             "teacher" => {
                 let recipe: TrainTeacher = from(
                     json!({ "dataset": "data", "network": network, "batch_size": batch_size, "microbatch_size": batch,
-                    "precision": precision, "lr": 1e-3,
+                    "precision": precision, "graphs": graphs, "lr": 1e-3,
                     "lr_rampup_kimg": 0, "ema": { "half_life_kimg": 0.1 } }),
                 );
                 let trainer =
@@ -163,11 +172,12 @@ impl Work {
                 };
                 let recipe: Distill = from(
                     json!({ "teacher": "teacher", "dataset": "data", "method": method,
-                    "batch_size": batch_size, "microbatch_size": batch, "precision": precision, "ema": { "half_life_kimg": 0.1 } }),
+                    "batch_size": batch_size, "microbatch_size": batch, "precision": precision, "graphs": graphs, "ema": { "half_life_kimg": 0.1 } }),
                 );
                 let objective = Objective::new(&recipe, &config);
                 // Each its own: where the fake score is still the teacher's, the losses are differences of equals.
-                let generator = load("generator");
+                // EDM2's has no head for the uncertainty, as the stages make it.
+                let generator = load("generator").without_logvar().expect("settings of a network");
                 let networks = Networks {
                     teacher: load("teacher"),
                     fake_score: load("fake score"),

@@ -9,7 +9,7 @@ const NOT_CALLED: [(&str, &[&str]); 7] = [
     ("by `host`", &["read"]),
     ("by `a student learns`", &["adam", "lerp", "gather", "add_gathered", "clean", "view"]),
     ("by `noise levels`", &["exponential", "power"]),
-    ("by `augmentation`", &["warp"]),
+    ("by `augmentation`", &["poses", "warp"]),
     ("Burn's own on a GPU", &["advance", "advance_between", "cast", "slope"]),
     ("by `tests/cuda/collective.rs`", &["all_reduce", "join", "meet_at", "nccl"]),
     ("no operation", &["asked_threads", "threads", "wide", "with_threads", "memory", "keep_choices"]),

@@ -50,7 +50,8 @@ pub(crate) const ROWS: [(&str, Operation); 26] = [
     }),
     ("dropout", |x, _| {
         let draw = Seed(0).at(Phase::FakeScore, 0).purpose("dropout");
-        kernels::drop_activations(x, draw, 5, 0.13)
+        let keys = kernels::Keys::new([draw.purpose("another"), draw], 5, &x.device());
+        kernels::drop_activations(x, &keys, 1, 0.13)
     }),
     ("weighted sum", |x, w| kernels::weighted_sum(x.clone(), 0.7, like(&x, &w), 0.3, None)),
     ("weighted sum with limit", |x, w| kernels::weighted_sum(x.clone(), 0.7, like(&x, &w), 0.3, Some(1.0))),

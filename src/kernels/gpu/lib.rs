@@ -20,6 +20,7 @@ pub mod curve;
 pub mod dense;
 pub mod elementwise;
 pub mod flat;
+pub mod graph;
 pub mod group_norm;
 pub mod largest;
 mod launch;

@@ -8,12 +8,15 @@ use cubecl::{ir::ElemType, prelude::*};
 use crate::{
     box_muller::box_muller,
     launch::{cubes_for, dims, element, empty, empty_of},
+    upload::words as uploaded,
 };
 
 /// Values of a counter.
 const FOUR: usize = 4;
 /// Masks of a counter.
 const EIGHT: usize = 8;
+/// Words of a draw in memory: its key and the first sample.
+const KEY: usize = 5;
 
 /// Which draws: Philox's key and the second word of its counters; the number of the first sample, its lower half first.
 #[derive(Clone, Copy, Debug)]
@@ -60,8 +63,24 @@ fn drawn<const D: usize>(draws: Draws, shape: [usize; D], like: &CubeTensor, nor
     out
 }
 
-/// `x` times its mask, which is 0 for `threshold` of 65,536 activations and `kept` for the others. `[n, ..]` => `[n, ..]`
-pub fn drop_activations(x: CubeTensor, draws: Draws, threshold: u32, kept: f32) -> CubeTensor {
+/// Draws in memory, on the device of `there`; their kernels can be launched again with others.
+pub fn keys(draws: &[Draws], there: &CubeTensor) -> CubeTensor {
+    let words = |Draws { key: [low, high, stream], first }: &Draws| {
+        [*low, *high, *stream, *first as u32, (first >> 32) as u32]
+    };
+    let bytes: Vec<u8> = draws.iter().flat_map(words).flat_map(u32::to_le_bytes).collect();
+    uploaded(&bytes, there)
+}
+
+/// `x` times its mask, which is 0 for `threshold` of 65,536 activations and `kept` for the others; by the draw of this
+/// number among `keys`. `[n, ..]` => `[n, ..]`
+pub fn drop_activations(
+    x: CubeTensor,
+    keys: CubeTensor,
+    draw: usize,
+    threshold: u32,
+    kept: f32,
+) -> CubeTensor {
     let x = into_contiguous(x);
     let shape @ [samples, h, w, c] = dims(&x);
     let (out, dtype, client) = (empty(&x, shape), element(&x), x.client.clone());
@@ -71,20 +90,16 @@ pub fn drop_activations(x: CubeTensor, draws: Draws, threshold: u32, kept: f32) 
         return out;
     }
     let (cubes, units) = cubes_for(samples * counters);
-    let Draws { key: [low, high, stream], first } = draws;
     drop_kernel::launch(
         &client,
         cubes,
         units,
         x.into_buffer_arg(),
+        keys.into_buffer_arg(),
         out.clone().into_buffer_arg(),
+        draw * KEY,
         per_sample,
         counters,
-        low,
-        high,
-        stream,
-        first as u32,
-        (first >> 32) as u32,
         threshold,
         kept,
         dtype,
@@ -135,19 +150,16 @@ fn draw_kernel(
     }
 }
 
-/// x and out `[samples, per_sample]`.
+/// x and out `[samples, per_sample]`; the draw's words are those of `keys` from `key` on.
 #[cube(launch)]
 #[expect(clippy::too_many_arguments, reason = "a kernel's arguments are plain numbers")]
 fn drop_kernel<F: Float>(
     x: &[F],
+    keys: &[u32],
     out: &mut [F],
+    key: usize,
     per_sample: usize,
     counters: usize,
-    low: u32,
-    high: u32,
-    stream: u32,
-    first_low: u32,
-    first_high: u32,
     threshold: u32,
     kept: f32,
     #[define(F)] _dtype: ElemType,
@@ -156,7 +168,15 @@ fn drop_kernel<F: Float>(
     let counter = ABSOLUTE_POS % counters;
     let at = sample * per_sample;
     if at < out.len() {
-        let (a, b, c, d) = words(low, high, stream, first_low, first_high, sample as u32, counter as u32);
+        let (a, b, c, d) = words(
+            keys[key],
+            keys[key + 1],
+            keys[key + 2],
+            keys[key + 3],
+            keys[key + 4],
+            sample as u32,
+            counter as u32,
+        );
         let mut bits = Array::<u32>::new(EIGHT);
         bits[0] = a & 0xffffu32;
         bits[1] = a >> 16u32;

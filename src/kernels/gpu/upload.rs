@@ -7,7 +7,7 @@ use cubecl::prelude::*;
 use crate::launch::{cubes_for, empty_of};
 
 /// These words on the device of `there`; `bytes` are theirs, the lowest first.
-fn words(bytes: &[u8], there: &CubeTensor) -> CubeTensor {
+pub(crate) fn words(bytes: &[u8], there: &CubeTensor) -> CubeTensor {
     let (client, device) = (there.client.clone(), there.device.clone());
     let handle = client.create_from_slice(bytes);
     CubeTensor::new_contiguous(client, device, [bytes.len() / 4].into(), handle, DType::U32)

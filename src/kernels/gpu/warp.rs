@@ -9,19 +9,18 @@ use crate::launch::{cubes_for, dims, empty};
 /// The bits of a filter's taps: kernels are compiled for it.
 type Filter = Vec<u32>;
 
-/// Numbers of an image's pose: an affine map and two flips.
-pub const POSE: usize = 8;
+/// Numbers of an image's pose: an affine map, two flips, four margins.
+pub const POSE: usize = 12;
 /// Source pixels along an axis that two neighbours of the upsampled image are made of, and one more.
 const TAPS: i32 = 8;
 
-/// Warps f32 images `[n, c, h, w]`. Every pose `[n, 8]` is a map from pixels of the sampled image, `2 (w + filter / 2)` wide, to
-/// those of the continued and upsampled one (six numbers, x first), then whether the image is flipped along x, along y
-/// before that (1 or 0). `margin`: pixels by which images are continued: left, top, right, bottom. `filter`: low-pass, even.
-pub fn warp(images: CubeTensor, poses: CubeTensor, filter: &[f32], margin: [usize; 4]) -> CubeTensor {
+/// Warps f32 images `[n, c, h, w]`. Every pose `[n, 12]` is a map from pixels of the sampled image, `2 (w + filter / 2)` wide,
+/// to those of the continued and upsampled one (six numbers, x first), then whether the image is flipped along x, along y
+/// before that (1 or 0), and the pixels by which it is continued: left, top, right, bottom. `filter`: low-pass, even.
+pub fn warp(images: CubeTensor, poses: CubeTensor, filter: &[f32]) -> CubeTensor {
     let images = into_contiguous(images);
     let ([n, c, h, w], taps) = (dims(&images), filter.len());
     let filter: Filter = filter.iter().map(|tap| tap.to_bits()).collect();
-    let [left, top, right, bottom] = margin;
     let (sampled_h, sampled_w) = (2 * h + taps, 2 * w + taps);
     let client = images.client.clone();
     let sampled = empty(&images, [n, c, sampled_h, sampled_w]);
@@ -40,10 +39,6 @@ pub fn warp(images: CubeTensor, poses: CubeTensor, filter: &[f32], margin: [usiz
         c,
         h as i32,
         w as i32,
-        left as i32,
-        top as i32,
-        (w + left + right) as i32,
-        (h + top + bottom) as i32,
         filter.clone(),
     );
     let (cubes, units) = cubes_for(n * c * h * w);
@@ -70,10 +65,6 @@ fn sample_kernel(
     c: usize,
     h: i32,
     w: i32,
-    left: i32,
-    top: i32,
-    continued_w: i32,
-    continued_h: i32,
     #[comptime] filter: Filter,
 ) {
     if ABSOLUTE_POS < sampled.len() {
@@ -85,6 +76,10 @@ fn sample_kernel(
         let pose = plane / c * POSE;
         let x = poses[pose] * column + poses[pose + 1] * row + poses[pose + 2];
         let y = poses[pose + 3] * column + poses[pose + 4] * row + poses[pose + 5];
+        let left = i32::cast_from(poses[pose + 8]);
+        let top = i32::cast_from(poses[pose + 9]);
+        let continued_w = w + left + i32::cast_from(poses[pose + 10]);
+        let continued_h = h + top + i32::cast_from(poses[pose + 11]);
         // Beyond the image all is zero, however far.
         let x = min(max(x, -4.0f32), f32::cast_from(2 * continued_w + 4));
         let y = min(max(y, -4.0f32), f32::cast_from(2 * continued_h + 4));

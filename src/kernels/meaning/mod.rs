@@ -17,8 +17,14 @@ pub use losses::{
     blend, channel_mean, have_nan, mean_distance, only, scale, score_identity, squared_error, total,
 };
 
-use super::{AdamStep, GroupNorm, Places, cpu::flat::LARGEST, cpu::random::Dropping, to_nchw, to_nhwc};
-use crate::seed::Draw;
+use super::{
+    AdamStep, GroupNorm, Keys, Places,
+    cpu::{
+        flat::LARGEST,
+        random::{self, Dropping},
+    },
+    to_nchw, to_nhwc,
+};
 
 pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>) -> Tensor<4> {
     let [_, _, kh, kw] = weight.dims();
@@ -247,11 +253,12 @@ pub fn clean(flat: Tensor<1>, places: &Places, limit: Option<f64>) -> (Tensor<1>
     (flat, Tensor::cat(numbers, 0))
 }
 
-pub fn drop_activations(x: Tensor<4>, draw: Draw, first: u64, share: f64) -> Tensor<4> {
+pub fn drop_activations(x: Tensor<4>, keys: &Keys, draw: usize, share: f64) -> Tensor<4> {
     let [n, h, w, c] = x.dims();
+    let (key, first) = keys.of(draw);
     let Dropping { threshold, kept } = Dropping::share(share);
     // Two activations share a word; the lower half is the first one's.
-    let words = draw.words(first..first + n as u64, (h * w * c).div_ceil(2));
+    let words = random::words(key, first..first + n as u64, (h * w * c).div_ceil(2));
     let halves = |word: u32| [word & 0xffff, word >> 16];
     let mask = |bits| if bits < threshold { 0.0 } else { kept };
     let of_sample = |words: &[u32]| {

@@ -70,7 +70,6 @@ fn a_network_without_gradients_still_passes_them_to_its_input() {
 #[test]
 fn blocks_that_are_run_again_give_the_same_gradients() {
     let device = Device::flex().autodiff();
-    let draw = Seed(1).at(Phase::Teacher, 0).purpose("dropout");
     for config in all() {
         let network = config.load(&lively(&config), "a test", &device).unwrap();
         let q = question(&config, 2, &device);
@@ -78,7 +77,7 @@ fn blocks_that_are_run_again_give_the_same_gradients() {
         for network in [network.clone(), network.no_grad().train()] {
             let gradient = |network: &Network| {
                 let x = q.noisy.clone().require_grad();
-                let d = network.denoise(x.clone(), q.sigma.clone(), &q.condition, Dropout::On(draw, 0));
+                let d = network.denoise(x.clone(), q.sigma.clone(), &q.condition, dropping(&config, 0..2));
                 let loss = d.images.clone().square().sum() + d.logits().square().sum();
                 let gradients = loss.clone().backward();
                 let of_weights = parameter_gradients(network, &gradients);

@@ -8,7 +8,7 @@ mod weights;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
-use super::{Condition, Denoised, Denoiser, Dropout, Entry, Network, NetworkConfig, SongUNetConfig};
+use super::{Condition, Denoised, Denoiser, Dropout, Dropped, Entry, Network, NetworkConfig, SongUNetConfig};
 use crate::{
     seed::{Draw, Phase, Seed},
     state_dict::StateDict,
@@ -16,6 +16,11 @@ use crate::{
 
 fn draw(what: &str) -> Draw {
     Seed(11).at(Phase::Init, 0).purpose(what)
+}
+
+/// What a training pass over these samples drops.
+fn dropping(config: &NetworkConfig, samples: std::ops::Range<u64>) -> Dropout {
+    Dropped::by(config).masks(draw("d"), samples, &Device::flex())
 }
 
 fn config(json: &str) -> NetworkConfig {

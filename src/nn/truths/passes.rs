@@ -25,7 +25,7 @@ fn dropout_is_the_same_however_a_batch_is_split() {
     for config in [NetworkConfig::Ddpmpp(ddpmpp()), edm2()] {
         let network = config.load(&lively(&config), "a test", &device).unwrap();
         let q = question(&config, 4, &device);
-        let whole = ask(&network, &q, Dropout::On(draw("d"), 8)).images;
+        let whole = ask(&network, &q, dropping(&config, 8..12)).images;
         let part = |start: usize, length: usize| {
             let labels = |l: &Option<Tensor<2>>| l.clone().map(|l| l.narrow(0, start, length));
             let q = Question {
@@ -36,10 +36,10 @@ fn dropout_is_the_same_however_a_batch_is_split() {
                     augment_labels: labels(&q.condition.augment_labels),
                 },
             };
-            ask(&network, &q, Dropout::On(draw("d"), 8 + start as u64)).images
+            ask(&network, &q, dropping(&config, 8 + start as u64..8 + (start + length) as u64)).images
         };
         let parts = Tensor::cat(vec![part(0, 1), part(1, 3)], 0);
-        assert!(largest_gap(whole.clone(), ask(&network, &q, Dropout::On(draw("d"), 8)).images) == 0.0);
+        assert!(largest_gap(whole.clone(), ask(&network, &q, dropping(&config, 8..12)).images) == 0.0);
         assert!(largest_gap(whole.clone(), parts) < 1e-5);
         assert!(largest_gap(whole, ask(&network, &q, Dropout::Off).images) > 1e-3);
     }
@@ -58,7 +58,7 @@ fn dropped_labels_are_no_labels() {
         };
         let network = config.load(&lively(&config), "a test", &device).unwrap();
         let q = question(&config, 3, &device);
-        let dropped = ask(&network, &q, Dropout::On(draw("d"), 0)).images;
+        let dropped = ask(&network, &q, dropping(&config, 0..3)).images;
         let condition = Condition { class_labels: None, ..q.condition.clone() };
         let without = network.denoise(q.noisy.clone(), q.sigma.clone(), &condition, Dropout::Off).images;
         assert!(largest_gap(dropped, without.clone()) < 1e-6);

@@ -45,21 +45,21 @@ impl Task {
         let of_training = |pace: &Pace<'_>,
                            augment: f64,
                            precision: Precision,
-                           [tf32, recompute]: [bool; 2]| {
+                           [tf32, recompute, graphs]: [bool; 3]| {
             let micro = if pace.is_open() { json!("auto") } else { json!(pace.microbatch_size()) };
-            json!({ "microbatch": micro, "augments": augment > 0.0, "precision": precision, "tf32": tf32, "recompute": recompute })
+            json!({ "microbatch": micro, "augments": augment > 0.0, "precision": precision, "tf32": tf32, "recompute": recompute, "graphs": graphs })
         };
         match self {
             Self::Distillation(of) => {
                 let (recipe, network) = &**of;
-                let switches = [recipe.tf32, recipe.recompute];
+                let switches = [recipe.tf32, recipe.recompute, recipe.graphs];
                 let training = of_training(&recipe.pace(), recipe.augment, recipe.precision, switches);
                 let adversarial = recipe.method.terms().adversarial.is_some();
                 let steps = recipe.generator.num_steps;
                 json!({ "distillation": { "network": network, "training": training, "adversarial": adversarial, "steps": steps } })
             }
             Self::Teaching(recipe) => {
-                let switches = [recipe.tf32, recipe.recompute];
+                let switches = [recipe.tf32, recipe.recompute, recipe.graphs];
                 let training = of_training(&recipe.pace(), recipe.augment, recipe.precision, switches);
                 json!({ "teaching": { "network": recipe.network, "training": training } })
             }

@@ -59,8 +59,10 @@ fn the_same_activations_are_dropped() {
                 &mut truth,
             );
             let x = tensor(&x, &shape, dtype, &device);
-            let draws = Draws { key: KEY, first: FIRST };
-            let found = host(gpu::drop_activations(x, draws, dropping.threshold, dropping.kept));
+            // Behind another draw.
+            let draws = [Draws { key: [1, 2, 3], first: 0 }, Draws { key: KEY, first: FIRST }];
+            let keys = gpu::keys(&draws, &x);
+            let found = host(gpu::drop_activations(x, keys, 1, dropping.threshold, dropping.kept));
             assert!(found == rounded(&truth, dtype), "{shape:?} {dtype:?}");
         }
     }

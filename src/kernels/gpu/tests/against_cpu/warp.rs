@@ -89,6 +89,8 @@ fn warping() {
     }
     assert!(truth[..n * c * h * w / 5 * 4].iter().filter(|v| **v != 0.0).count() > n * c * h * w / 2);
     let on = |values: &[f32], shape: &[usize]| tensor(values, shape, DType::F32, &device);
-    let found = host(warp(on(&images, &shape), on(&poses.concat(), &[n, 8]), &filter, margin));
+    let numbers: Vec<f32> =
+        poses.iter().flat_map(|pose| pose.iter().copied().chain(margin.map(|side| side as f32))).collect();
+    let found = host(warp(on(&images, &shape), on(&numbers, &[n, 12]), &filter));
     close("warping", &found, &truth, 1e-5);
 }
