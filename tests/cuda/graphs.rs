@@ -10,26 +10,26 @@ use sida::{cli::device, kernels};
 
 use crate::work::{self, Subject, Work};
 
-/// The first round runs as it is, the second is recorded, as is the generator's third, since the adversarial term takes part
-/// from the second iteration on; the others are replayed.
+/// The first round runs as it is, the second is recorded, the others are replayed. (SiDA's adversarial term takes part from the
+/// second iteration on.)
 const ITERATIONS: usize = 3;
-/// SiDA reads all that there is to read; of EDM2 the weights are normalised before each round.
-const WORKS: [(&str, &str); 2] = [("ddpmpp", "sida"), ("edm2", "teacher")];
+/// SiDA reads all that there is to read; of EDM2 the weights are normalised before each of two rounds.
+const WORKS: [(&str, &str, usize); 2] = [("ddpmpp", "sida", 1), ("edm2", "teacher", 2)];
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let trial = |(name, work): (&'static str, &'static str)| {
+    let trial = |(name, work, rounds): (&'static str, &'static str, usize)| {
         Trial::test(format!("{name} {work} by graphs"), move || {
             let subject = work::emulated().into_iter().find(|subject| subject.name == name);
-            same(subject.expect("a network that is emulated"), work)
+            same(subject.expect("a network that is emulated"), work, rounds)
         })
     };
     WORKS.map(trial).into()
 }
 
-fn same(subject: Subject, work: &str) -> Result<(), Failed> {
+fn same(subject: Subject, work: &str, rounds: usize) -> Result<(), Failed> {
     let (gpu, _) = device::choose("cuda:0")?;
     let name = subject.name;
-    let mut subject = subject.in_rounds(name, 2);
+    let mut subject = subject.in_rounds(name, rounds);
     // What training drops of labels is drawn, too.
     if let Some(network) = subject.network.get_mut("ddpmpp") {
         network["label_dropout"] = 0.5.into();

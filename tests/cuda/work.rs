@@ -22,8 +22,8 @@ const SEED: Seed = Seed(3);
 
 /// What can be done with a network. Each is one iteration, or one batch of images.
 const WORKS: &[&str] = &["teacher", "sid", "sida", "heun"];
-/// What is done once more in another arithmetic: SiDA asks for all that SiD and sampling ask for.
-const AGAIN: &[&str] = &["teacher", "sida"];
+/// What is done once more in another arithmetic: SiDA asks for all that the others ask for.
+const AGAIN: &[&str] = &["sida"];
 
 /// A network that work is done with.
 #[derive(Clone)]
@@ -68,7 +68,7 @@ impl Subject {
     }
 
     pub(crate) fn by_graphs(self, name: &'static str) -> Self {
-        Self { name, graphs: true, works: AGAIN, ..self }
+        Self { name, graphs: true, works: &["teacher", "sida"], ..self }
     }
 
     pub(crate) fn in_rounds(self, name: &'static str, rounds: usize) -> Self {

@@ -21,12 +21,11 @@ impl Graph {
     pub fn record<T>(there: &CubeTensor, mut run: impl FnMut() -> T) -> Result<(Self, T), ServerError> {
         let client = &there.client;
         client.graph_prepare()?;
-        for _ in 0..WARM {
-            let output = run();
-            block_on(client.sync())?;
-            drop(output);
-        }
-        if let Err(refused) = client.start_capture() {
+        let warmed = (0..WARM).try_for_each(|_| {
+            drop(run());
+            block_on(client.sync())
+        });
+        if let Err(refused) = warmed.and_then(|()| client.start_capture()) {
             // From here it ends what was prepared.
             let _ = client.stop_capture();
             return Err(refused);
@@ -41,8 +40,8 @@ impl Graph {
     /// The driver refuses; whoever reads what would have been written gets the error, too.
     #[allow(unsafe_code, reason = "CubeCL does not look after the memory of graphs")]
     pub fn replay(&self) -> Result<(), ServerError> {
-        // SAFETY: the graph guards the pages of all memory that it touches, so that none of it is another's by now; and a
-        // device has one stream here, on which it runs behind what was launched before and ahead of what follows.
+        // SAFETY: the graph guards the pages of all memory that it touches, so that none of it is another's by now; and it
+        // runs on the stream that it was recorded on, that of a training's thread, behind what was launched there before.
         unsafe { self.0.replay() }
     }
 }

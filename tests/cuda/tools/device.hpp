@@ -1,11 +1,26 @@
 // What CUDA C++ finds without being told, for the host: places, barriers, shuffles, atomics, arithmetic.
 #pragma once
+// C's header alone: to read what C++ puts around it takes as long as to compile a kernel.
+#define _GLIBCXX_INCLUDE_NEXT_C_HEADERS
 #include <math.h>
+#undef _GLIBCXX_INCLUDE_NEXT_C_HEADERS
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
 #include <type_traits>
+
+// What CUDA has of floats under the names of doubles; a float that becomes a double by itself is an error (with.sh).
+#define OF_FLOATS(name) static inline float name(float x) { return name##f(x); }
+OF_FLOATS(sqrt) OF_FLOATS(cbrt) OF_FLOATS(exp) OF_FLOATS(exp2) OF_FLOATS(expm1) OF_FLOATS(log) OF_FLOATS(log2) OF_FLOATS(log10)
+OF_FLOATS(log1p) OF_FLOATS(sin) OF_FLOATS(cos) OF_FLOATS(tan) OF_FLOATS(asin) OF_FLOATS(acos) OF_FLOATS(atan) OF_FLOATS(sinh)
+OF_FLOATS(cosh) OF_FLOATS(tanh) OF_FLOATS(asinh) OF_FLOATS(acosh) OF_FLOATS(atanh) OF_FLOATS(erf) OF_FLOATS(floor) OF_FLOATS(ceil)
+OF_FLOATS(trunc) OF_FLOATS(round) OF_FLOATS(rint) OF_FLOATS(fabs)
+#define OF_TWO_FLOATS(name) static inline float name(float x, float y) { return name##f(x, y); }
+OF_TWO_FLOATS(fmin) OF_TWO_FLOATS(fmax) OF_TWO_FLOATS(pow) OF_TWO_FLOATS(fmod) OF_TWO_FLOATS(atan2) OF_TWO_FLOATS(hypot)
+OF_TWO_FLOATS(copysign)
+static inline float fma(float x, float y, float z) { return fmaf(x, y, z); }
+template <typename T> static inline T abs(T x) { return x < 0 ? -x : x; }
 
 #define __CUDA_ARCH__ 900
 #define __global__

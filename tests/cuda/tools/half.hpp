@@ -74,7 +74,7 @@ BINARY(__hmin_nan, __hmin2_nan, x != x || y != y ? NAN : fminf(x, y))
 BINARY(__hmax_nan, __hmax2_nan, x != x || y != y ? NAN : fmaxf(x, y))
 #undef BINARY
 
-template <typename H, typename = std::enable_if_t<is_half<H>>> static H __hfma(H a, H b, H c) { return H(double(float(a)) * float(b) + float(c)); }
+template <typename H, typename = std::enable_if_t<is_half<H>>> static H __hfma(H a, H b, H c) { return H(double(float(a)) * double(float(b)) + double(float(c))); }
 template <typename H> static Pair<H> __hfma2(Pair<H> a, Pair<H> b, Pair<H> c) { return {__hfma(a.x, b.x, c.x), __hfma(a.y, b.y, c.y)}; }
 template <typename H, typename = std::enable_if_t<is_half<H>>> static bool __hisnan(H a) { return float(a) != float(a); }
 template <typename H, typename = std::enable_if_t<is_half<H>>> static bool __hisinf(H a) { return fabsf(a) == INFINITY; }

@@ -80,8 +80,8 @@ int with_emulator(Program &program, const string &kept) {
     program.image = "// emulated " + library + "\n";
     if (!access(library.c_str(), R_OK)) return SUCCESS;
     write(text, translate(program.source));
-    const string command = string("g++ " EMULATED_FLAGS " -shared -Wl,-Bsymbolic -include " EMULATED_HEADER) + " -o '" + half +
-                           "' '" + text + "' 2> '" + kept + ".log'";
+    const string command = string("g++ " EMULATED_FLAGS " -shared -nostdlib -Wl,-Bsymbolic -include " EMULATED_HEADER) + " -o '" + half +
+                           "' '" + text + "' -lm -lc -lgcc 2> '" + kept + ".log'";
     if (system(command.c_str())) return program.log = read(kept + ".log").substr(0, 3000), COMPILATION;
     rename(half.c_str(), library.c_str());
     return SUCCESS;

@@ -26,13 +26,14 @@ nvrtc=$(ls "$CUDA_PATH"/lib*/libnvrtc.so.* 2>/dev/null | head -1) && [ -x "$CUDA
 
 # ---- the tools, built again when their sources change
 made=$root/target/cuda
-flags="-std=c++20 -O1 -w -fPIC -fno-strict-aliasing -ffp-contract=off"
+# No float is silently computed in double.
+flags="-std=c++20 -O1 -Werror=double-promotion -fPIC -fno-strict-aliasing -ffp-contract=off"
 if grep -qw f16c /proc/cpuinfo 2>/dev/null; then flags="$flags -mf16c"; fi # halves become floats by one instruction
 stamp=$({ cat "$here"/*; echo "$flags"; } | cksum | tr ' ' -)
 if [ "$(cat "$made/stamp" 2>/dev/null)" != "$stamp" ]; then
     rm -rf "$made/driver" "$made/headers" && mkdir -p "$made/driver" "$made/headers"
     cp "$here"/*.hpp "$made/headers"
-    g++ $flags -x c++-header "$made/headers/device.hpp" -o "$made/headers/device.hpp.gch"
+    g++ $flags -w -x c++-header "$made/headers/device.hpp" -o "$made/headers/device.hpp.gch"
     # Fibers jump between stacks, which the fortified longjmp takes for a mistake.
     gcc -O2 -U_FORTIFY_SOURCE -fPIC -shared -o "$made/driver/libcuda.so.1" "$here"/{device,fibers,launch}.c -lpthread -ldl
     ln -s libcuda.so.1 "$made/driver/libcuda.so"
